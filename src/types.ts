@@ -1,0 +1,202 @@
+/** What every layer speaks of: items, chunks, outcomes, plans, reports. Types only, and imports nothing. */
+
+/** How an item failed: the task threw, ran too long, took its worker down, ran out of memory, or could not be carried. */
+export type FailureKind = 'error' | 'timeout' | 'crash' | 'memory' | 'serialization'
+
+interface OutcomeBase {
+  /** Place of the item, from 0. */
+  readonly index: number
+  /** Identity of the item: what `key` gave, else the index in decimal digits. */
+  readonly key: string
+  /** How often the item was started, over all sessions; interruptions do not count. */
+  readonly attempts: number
+  /** True when the outcome was read from the checkpoint and not computed by this session. */
+  readonly restored: boolean
+}
+
+/** The outcome of an item that succeeded. */
+export interface Fulfilled<R = unknown> extends OutcomeBase {
+  readonly status: 'fulfilled'
+  readonly value: R
+}
+
+/** The outcome of an item that failed for good. `reason` is always an Error; a thrown non-error is its `cause`. */
+export interface Rejected extends OutcomeBase {
+  readonly status: 'rejected'
+  readonly reason: Error
+  readonly kind: FailureKind
+  /** How often the item took its worker down. */
+  readonly crashes: number
+  /** When the first and the last attempt failed, in milliseconds since 1970. */
+  readonly firstFailedAt: number
+  readonly lastFailedAt: number
+  /** The session (its writer name) in which the item failed; undefined without a checkpoint. */
+  readonly session: string | undefined
+}
+
+/** How an item settled. */
+export type Outcome<R = unknown> = Fulfilled<R> | Rejected
+
+/** A rejected outcome together with the item it belongs to. */
+export type Failure<T = unknown> = Rejected & { readonly item: T }
+
+/**
+ * Items dispatched together, column by column: place `i` of each column is
+ * about the same item. Indices ascend.
+ */
+export interface Chunk<T = unknown> {
+  readonly items: ArrayLike<T>
+  readonly indices: Uint32Array
+  /** Absent: the key of an item is its index. */
+  readonly keys?: readonly string[]
+  /** What is known of the past of the items, by index. Absent for items that were never tried. */
+  readonly histories?: ReadonlyMap<number, History>
+}
+
+/** The past of an item that did not succeed at once. */
+export interface History {
+  /** Attempts that ended, in all sessions. */
+  readonly attempts: number
+  /** How many of them took the worker down. */
+  readonly crashes: number
+  /** When the first attempt failed, in milliseconds since 1970. */
+  readonly firstFailedAt: number
+}
+
+/**
+ * Items that succeeded, column by column. Either `values` or `record` may be
+ * missing, never both: `record` holds the values as a codec wrote them.
+ */
+export interface FulfilledBatch<R = unknown> {
+  readonly indices: Uint32Array
+  readonly keys?: readonly string[]
+  /** Attempts of each item; absent: one each. */
+  readonly attempts?: Uint32Array
+  readonly values?: ArrayLike<R>
+  readonly record?: Uint8Array
+}
+
+/** An attempt that failed, with the item, so that it can be tried again. */
+export interface Rejection<T = unknown> {
+  readonly index: number
+  readonly key?: string
+  readonly item: T
+  readonly kind: FailureKind
+  readonly reason: Error
+  readonly attempts: number
+  readonly crashes: number
+  /** Milliseconds since 1970. */
+  readonly firstFailedAt: number
+  readonly lastFailedAt: number
+}
+
+/** What came of a chunk. Items that a drain interrupted are in neither list. */
+export interface Outcomes<T = unknown, R = unknown> {
+  readonly fulfilled: readonly FulfilledBatch<R>[]
+  readonly rejected: readonly Rejection<T>[]
+}
+
+/** What the planner chose, and why. */
+export interface Plan {
+  readonly mode: 'threads' | 'inline'
+  /** Worker threads; 1 when inline. */
+  readonly workers: number
+  /** Items per dispatch, now. */
+  readonly chunkSize: number
+  /** Measured time of one item in milliseconds; 0 when nothing was measured yet. */
+  readonly itemTime: number
+  /** Measured cost in milliseconds of carrying one item to a worker and its result back. */
+  readonly overhead: number
+  /** Estimated speed-up against running the items one after the other. */
+  readonly speedup: number
+  /** A sentence for people. */
+  readonly reason: string
+  readonly warnings: readonly string[]
+}
+
+/** Counts and times of a session. Times are in milliseconds, sizes in bytes. */
+export interface Stats {
+  /** Items of this run (of this shard), as far as known. */
+  readonly items: number
+  /** Distinct items this session ran. */
+  readonly dispatched: number
+  /** Items answered from the checkpoint. */
+  readonly restored: number
+  readonly succeeded: number
+  readonly failed: number
+  readonly attempts: number
+  readonly retries: number
+  readonly crashes: number
+  readonly timeouts: number
+  readonly chunks: number
+  /** Flushes that made outcomes durable. */
+  readonly checkpoints: number
+  readonly bytesWritten: number
+  /** Items run again because their record was damaged. */
+  readonly damaged: number
+  /** Items with two different successes on record. */
+  readonly conflicts: number
+  readonly wallTime: number
+  /** Time spent in the task, summed over all workers. */
+  readonly taskTime: number
+  /** `taskTime / (workers × wallTime)`, from 0 to 1. */
+  readonly utilization: number
+}
+
+/** What a run came to. `results[i]` belongs to item `i`. */
+export interface Report<R = unknown, T = unknown> {
+  readonly runId: string
+  /** `complete`: every item (of this shard) has settled, tolerated failures included. */
+  readonly status: 'complete' | 'partial'
+  readonly results: R[]
+  readonly failures: readonly Failure<T>[]
+  readonly plan: Plan
+  readonly stats: Stats
+}
+
+/** What a task is given besides its item. */
+export interface TaskContext<S = unknown> {
+  readonly index: number
+  readonly key: string
+  /** Counts from 1. */
+  readonly attempt: number
+  readonly runId: string
+  /** Aborts when a drain starts; `aborted` is current even in a loop that never awaits. */
+  readonly signal: AbortSignal
+  /** The `shared` option, sent once per worker. */
+  readonly shared: S
+  /** A number in [0, 1), seeded by `(seed, key)`: the same sequence on every attempt and however the run was cut. */
+  random(): number
+}
+
+/** The function run once per item. */
+export type TaskFunction<T, R, S = unknown> = (item: T, context: TaskContext<S>) => R | Promise<R>
+
+/** Recursive JSON value. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined }
+
+/** What the `on` listeners are called with. */
+export interface Events<R = unknown> {
+  plan: Plan
+  progress: {
+    done: number
+    total: number | undefined
+    failed: number
+    restored: number
+    itemsPerSecond: number
+    /** Milliseconds left; undefined when unknown. */
+    eta: number | undefined
+  }
+  outcome: Outcome<R>
+  retry: { index: number; attempt: number; error: Error; delay: number }
+  breaker: { state: 'open' | 'halfOpen' | 'closed' }
+  beforeCheckpoint: { runId: string; pending: number }
+  /** `recorded`: items durable so far. */
+  afterCheckpoint: { runId: string; recorded: number; bytes: number; duration: number }
+  workerExit: { threadId: number; index: number | undefined; reason: Error }
+  drain: { reason: unknown }
+  warning: { code: string; message: string }
+}
+
+/** Calls whoever listens to `event`. */
+export type Emit = <E extends keyof Events>(event: E, payload: Events[E]) => void
