@@ -25,6 +25,14 @@ export interface Rejected extends OutcomeBase {
   readonly status: 'rejected'
   readonly reason: Error
   readonly kind: FailureKind
+}
+
+/** How an item settled. */
+export type Outcome<R = unknown> = Fulfilled<R> | Rejected
+
+/** A rejected outcome together with the item it belongs to, and what is known of its past. */
+export interface Failure<T = unknown> extends Rejected {
+  readonly item: T
   /** How often the item took its worker down. */
   readonly crashes: number
   /** When the first and the last attempt failed, in milliseconds since 1970. */
@@ -33,12 +41,6 @@ export interface Rejected extends OutcomeBase {
   /** The session (its writer name) in which the item failed; undefined without a checkpoint. */
   readonly session: string | undefined
 }
-
-/** How an item settled. */
-export type Outcome<R = unknown> = Fulfilled<R> | Rejected
-
-/** A rejected outcome together with the item it belongs to. */
-export type Failure<T = unknown> = Rejected & { readonly item: T }
 
 /**
  * Items dispatched together, column by column: place `i` of each column is

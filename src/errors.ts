@@ -1,0 +1,186 @@
+import { inspect } from 'node:util'
+
+/** The stable codes. Match on `code`, not on `instanceof`: a program may hold two copies of pawl, and errors cross threads. */
+export type ErrorCode =
+  | 'ERR_PAWL_RUN_FAILED'
+  | 'ERR_PAWL_ABORTED'
+  | 'ERR_PAWL_TIMEOUT'
+  | 'ERR_PAWL_WORKER_CRASH'
+  | 'ERR_PAWL_SERIALIZATION'
+  | 'ERR_PAWL_TASK_LOAD'
+  | 'ERR_PAWL_NON_RETRYABLE'
+  | 'ERR_PAWL_CIRCUIT_OPEN'
+  | 'ERR_PAWL_CHECKPOINT_MISMATCH'
+  | 'ERR_PAWL_CHECKPOINT_CORRUPT'
+  | 'ERR_PAWL_CHECKPOINT_WRITE'
+  | 'ERR_PAWL_CHECKPOINT_VERSION'
+  | 'ERR_PAWL_STORE_CONFLICT'
+  | 'ERR_PAWL_RUN_LOCKED'
+  | 'ERR_PAWL_RUN_NOT_FOUND'
+  | 'ERR_PAWL_INVALID_OPTION'
+
+/** Base of all errors raised by pawl. A message says what happened, to which item, and what to do next. */
+export class PawlError extends Error {
+  readonly code: ErrorCode
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+    this.name = new.target.name
+  }
+}
+
+/** An error that ends a started run. `report` holds all that had settled by then. */
+export class RunEndedError extends PawlError {
+  /** A `Report`; attached by the run that ends, so that finished work is in hand even then. */
+  report: unknown
+}
+
+/** More items failed than `maxFailures` tolerates. `cause` is the first failure's reason. */
+export class RunFailedError extends RunEndedError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_PAWL_RUN_FAILED', message, options)
+  }
+}
+
+/** The run was drained before every item had settled. `cause` is the signal's reason. */
+export class RunAbortedError extends RunEndedError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_PAWL_ABORTED', message, options)
+  }
+}
+
+/** The breaker opened for the last time it may; items are still pending. */
+export class CircuitOpenError extends RunEndedError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_PAWL_CIRCUIT_OPEN', message, options)
+  }
+}
+
+/** The task could not be loaded: missing, throws on import, wrong export, or defined where a worker cannot reach it. */
+export class TaskLoadError extends RunEndedError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_PAWL_TASK_LOAD', message, options)
+  }
+}
+
+/** The checkpoint could not be written, after retries. All results are in `report`. */
+export class CheckpointWriteError extends RunEndedError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_PAWL_CHECKPOINT_WRITE', message, options)
+  }
+}
+
+/** The checkpoint belongs to another run: `part` names what differs. */
+export class CheckpointMismatchError extends RunEndedError {
+  readonly part: string
+  readonly recorded: unknown
+  readonly given: unknown
+
+  constructor(part: string, recorded: unknown, given: unknown, message: string) {
+    super('ERR_PAWL_CHECKPOINT_MISMATCH', message)
+    this.part = part
+    this.recorded = recorded
+    this.given = given
+  }
+}
+
+/** An attempt at an item ran longer than `timeout`. The reason of a failure of kind `timeout`. */
+export class TaskTimeoutError extends PawlError {
+  constructor(index: number, key: string, timeout: number) {
+    super(
+      'ERR_PAWL_TIMEOUT',
+      `Cannot finish item ${nameItem(index, key)}: expected an attempt to end within ${timeout} ms, ended its worker instead. Raise 'timeout' if the item needs longer`,
+    )
+  }
+}
+
+/** An item took its worker down. The reason of a failure of kind `crash` or `memory`. */
+export class WorkerCrashError extends PawlError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_PAWL_WORKER_CRASH', message, options)
+  }
+}
+
+/** A value that cannot be carried to a worker, back from it, or into the checkpoint. `path` says where in the value. */
+export class SerializationError extends PawlError {
+  readonly path: string
+
+  constructor(message: string, path = '', options?: ErrorOptions) {
+    super('ERR_PAWL_SERIALIZATION', message, options)
+    this.path = path
+  }
+}
+
+/** Thrown by a task: do not try this item again. */
+export class NonRetryableError extends PawlError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_PAWL_NON_RETRYABLE', message, options)
+  }
+}
+
+/** Every part of the checkpoint that could hold what is asked for is damaged. */
+export class CheckpointCorruptError extends PawlError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_PAWL_CHECKPOINT_CORRUPT', message, options)
+  }
+}
+
+/** The checkpoint was written by a newer pawl. Nothing was touched. */
+export class CheckpointVersionError extends PawlError {
+  constructor(message: string) {
+    super('ERR_PAWL_CHECKPOINT_VERSION', message)
+  }
+}
+
+/** A key of the store is taken. */
+export class StoreConflictError extends PawlError {
+  readonly key: string
+
+  constructor(key: string) {
+    super('ERR_PAWL_STORE_CONFLICT', `Cannot put '${key}' into the store: expected a free key, got one that is taken`)
+    this.key = key
+  }
+}
+
+/** Another live process works on the run. */
+export class RunLockedError extends PawlError {
+  readonly holder: { pid: number; host: string; age: number }
+
+  /** `age`: milliseconds since the holder began. */
+  constructor(runId: string, holder: { pid: number; host: string; age: number }) {
+    super(
+      'ERR_PAWL_RUN_LOCKED',
+      `Cannot open run '${runId}': expected nobody at work on it, got process ${holder.pid} on ${holder.host}, at it for ${Math.round(holder.age / 1000)} s. Wait for it or stop it, then run again; nothing needs unlocking`,
+    )
+    this.holder = holder
+  }
+}
+
+/** The store holds no run of this name. */
+export class RunNotFoundError extends PawlError {
+  constructor(runId: string) {
+    super(
+      'ERR_PAWL_RUN_NOT_FOUND',
+      `Cannot find run '${runId}': expected a run of this name in the store, got none. 'pawl list' shows what is there`,
+    )
+  }
+}
+
+/** An option has a value pawl cannot use. Raised before anything starts. */
+export class InvalidOptionError extends PawlError {
+  readonly option: string
+
+  constructor(option: string, expected: string, value: unknown) {
+    super(
+      'ERR_PAWL_INVALID_OPTION',
+      `Cannot use option '${option}': expected ${expected}, got ${inspect(value, { depth: 1, breakLength: Infinity })}`,
+    )
+    this.option = option
+  }
+}
+
+/** `7`, or `7 (key 'a.txt')` when the key says more than the index. */
+export function nameItem(index: number, key: string | undefined): string {
+  return key === undefined || key === String(index) ? String(index) : `${index} (key ${inspect(key)})`
+}
