@@ -1,0 +1,57 @@
+import { SerializationError } from '../../errors.ts'
+
+/** How values become bytes. `msgpack` holds what structured clone carries; `json` what JSON can hold, readable by people. */
+export type Format = 'msgpack' | 'json'
+
+/** A value the codec cannot hold. `at` is its place in the column; `error.path` says where in the value, '' for all of it. */
+export interface Refusal {
+  readonly at: number
+  readonly error: SerializationError
+}
+
+/** Turns a column of values into bytes and back. Holds nothing between calls. */
+export interface Codec {
+  readonly format: Format
+  /**
+   * Encodes a column of values. A value that cannot be held is left out of `bytes` and told in `refused`, `at`
+   * ascending; the others keep their order. `describe(at)` names the item in messages, default `item <at>`.
+   * `bytes` is all of its ArrayBuffer, so it may be transferred. Never throws for what a value is or does.
+   */
+  encode(values: ArrayLike<unknown>, describe?: (at: number) => string): Encoded
+  /**
+   * The values in order. Raises CheckpointCorruptError, and nothing else, when `bytes` are not what `encode` wrote. The
+   * values keep no hold of `bytes`.
+   */
+  decode(bytes: Uint8Array): unknown[]
+}
+
+export interface Encoded {
+  readonly bytes: Uint8Array<ArrayBuffer>
+  readonly refused: readonly Refusal[]
+}
+
+/** A part of a value that cannot be held: where it is (`tags[3].x`, '' for the value itself) and what it is (`a Map`). */
+export interface Misfit {
+  readonly path: string
+  readonly got: string
+  readonly cause?: unknown
+}
+
+const TERMS: Record<Format, readonly [expected: string, cure: string]> = {
+  json: [
+    'a value that JSON can hold',
+    "Use format 'msgpack', which holds whatever structured clone carries, or return plain data",
+  ],
+  msgpack: ['a value that structured clone carries', 'Return plain data instead'],
+}
+
+/** The refusal of the value at `at`. The message says what was expected, what was found where, and what to do. */
+export function refuse(format: Format, at: number, misfit: Misfit, describe?: (at: number) => string): Refusal {
+  const [expected, cure] = TERMS[format]
+  const item = describe === undefined ? `item ${at}` : describe(at)
+  const dot = /^$|^\[/.test(misfit.path) ? '' : '.'
+  const place = misfit.path === '' ? '' : ` at result${dot}${misfit.path}`
+  const message = `Cannot record the result of ${item}: expected ${expected}, got ${misfit.got}${place}. ${cure}`
+  const options = misfit.cause === undefined ? {} : { cause: misfit.cause }
+  return { at, error: new SerializationError(message, misfit.path, options) }
+}

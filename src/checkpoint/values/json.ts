@@ -1,0 +1,106 @@
+import { isAscii, isUtf8 } from 'node:buffer'
+import { CheckpointCorruptError } from '../../errors.ts'
+import { type Codec, type Encoded, type Misfit, type Refusal, refuse } from './contract.ts'
+import { findMisfit } from './misfit.ts'
+
+/**
+ * The bytes are the UTF-8 of one JSON array, `[v1,v2,…]`, without a newline. It differs from `JSON.stringify` in three
+ * ways: a value that JSON cannot hold is refused, never turned into null or left out; `-0` is written `-0`; and `toJSON`
+ * is not called: an object is its own enumerable properties, as structured clone has it.
+ */
+export const jsonCodec: Codec = { format: 'json', encode, decode }
+
+/** Deeper values take the slow road, which knows cycles. */
+const MAX_DEPTH = 100
+
+function encode(values: ArrayLike<unknown>, describe?: (at: number) => string): Encoded {
+  const texts: string[] = []
+  const refused: Refusal[] = []
+  let plain: unknown[] = []
+  for (let at = 0; at < values.length; at++) {
+    const value = values[at]
+    if (isPlain(value, 0)) {
+      plain.push(value)
+      continue
+    }
+    if (plain.length > 0) texts.push(JSON.stringify(plain).slice(1, -1))
+    plain = []
+    const written = writeSlowly(value)
+    if (typeof written === 'string') texts.push(written)
+    else refused.push(refuse('json', at, written, describe))
+  }
+  if (plain.length > 0) texts.push(JSON.stringify(plain).slice(1, -1))
+  return { bytes: toBytes(`[${texts.join(',')}]`), refused }
+}
+
+/** The JSON of `value`, or what in it has none. */
+function writeSlowly(value: unknown): string | Misfit {
+  const misfit = findMisfit(value, 'json')
+  if (misfit !== undefined) return misfit
+  try {
+    return write(structuredClone(value))
+  } catch (cause) {
+    return { path: '', got: `a value that cannot be read to its end (${String(cause)})`, cause }
+  }
+}
+
+function toBytes(text: string): Uint8Array<ArrayBuffer> {
+  const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text))
+  bytes.write(text)
+  return bytes
+}
+
+/** True when JSON.stringify writes `value` as it is: nothing that it would change, leave out or call. May be false for others. */
+function isPlain(value: unknown, depth: number): boolean {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return true
+    case 'number':
+      return value - value === 0 && (value !== 0 || 1 / value > 0)
+    case 'object':
+      return (
+        value === null || (depth < MAX_DEPTH && (Array.isArray(value) ? isPlainArray(value, depth) : isPlainRecord(value, depth)))
+      )
+    default:
+      return false
+  }
+}
+
+function isPlainArray(array: unknown[], depth: number): boolean {
+  for (let at = 0; at < array.length; at++) {
+    if (!isPlain(array[at], depth + 1)) return false
+  }
+  return Object.keys(array).length === array.length && Object.getPrototypeOf(array) === Array.prototype
+}
+
+function isPlainRecord(record: object, depth: number): boolean {
+  if (Object.getPrototypeOf(record) !== Object.prototype) return false
+  for (const key in record) {
+    if (!isPlain(record[key as keyof object], depth + 1)) return false
+  }
+  return true
+}
+
+/** Writes what structured clone made of a value without misfits. Numbers are why: JSON.stringify writes -0 as 0. */
+function write(value: unknown): string {
+  if (typeof value === 'number') return Object.is(value, -0) ? '-0' : String(value)
+  if (Array.isArray(value)) return `[${value.map(write).join(',')}]`
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  const members = Object.entries(value).map(([key, part]) => `${JSON.stringify(key)}:${write(part)}`)
+  return `{${members.join(',')}}`
+}
+
+function decode(bytes: Uint8Array): unknown[] {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (!isUtf8(buffer)) throw new CheckpointCorruptError('Cannot read recorded values: expected UTF-8, got other bytes')
+  let values: unknown
+  try {
+    values = JSON.parse(isAscii(buffer) ? buffer.latin1Slice() : buffer.utf8Slice())
+  } catch (cause) {
+    throw new CheckpointCorruptError('Cannot read recorded values: expected JSON, got text that is not', { cause })
+  }
+  if (!Array.isArray(values))
+    throw new CheckpointCorruptError('Cannot read recorded values: expected a JSON array, got another value')
+  return values
+}

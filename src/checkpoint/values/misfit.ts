@@ -1,0 +1,181 @@
+import { types } from 'node:util'
+import type { Misfit } from './contract.ts'
+
+/** What is allowed: `json` what JSON can hold, `clone` what structured clone carries and a file can keep. */
+export type Rules = 'json' | 'clone'
+
+/** The prototypes structured clone gives its objects, with their names. An object with another one belongs to the platform. */
+const CARRIED = new Map<unknown, string>(
+  [
+    ...['Object', 'Array', 'Map', 'Set', 'Date', 'RegExp', 'Boolean', 'Number', 'String', 'BigInt', 'ArrayBuffer', 'DataView'],
+    ...['Error', 'EvalError', 'RangeError', 'ReferenceError', 'SyntaxError', 'TypeError', 'URIError', 'AggregateError'],
+    ...['Int8Array', 'Uint8Array', 'Uint8ClampedArray', 'Int16Array', 'Uint16Array', 'Int32Array', 'Uint32Array'],
+    ...['BigInt64Array', 'BigUint64Array', 'Float16Array', 'Float32Array', 'Float64Array'],
+  ].flatMap((name) => {
+    const constructor: unknown = Reflect.get(globalThis, name)
+    return typeof constructor === 'function' ? [[constructor.prototype, name]] : []
+  }),
+)
+
+/** True when structured clone could have made `value` itself, its parts aside. */
+export function isCarried(value: object): boolean {
+  return CARRIED.has(Object.getPrototypeOf(value))
+}
+
+interface Walk {
+  readonly rules: Rules
+  /** The objects from the root to here: to meet one again is a cycle. */
+  readonly open: Set<object>
+  /** Objects that were found fit. */
+  readonly fit: Set<object>
+}
+
+/**
+ * The first part of `value`, depth first, that `rules` do not allow; undefined when there is none. A getter that throws
+ * is a misfit itself. Slow: for values that are not plain.
+ */
+export function findMisfit(value: unknown, rules: Rules): Misfit | undefined {
+  try {
+    const misfit = visit(value, '', { rules, open: new Set(), fit: new Set() })
+    return misfit && { ...misfit, path: misfit.path.replace(/^\./, '') }
+  } catch (cause) {
+    // What is left to throw is the stack, and hooks of proxies.
+    return { path: '', got: `a value that cannot be read to its end (${String(cause)})`, cause }
+  }
+}
+
+function visit(value: unknown, path: string, walk: Walk): Misfit | undefined {
+  if (typeof value !== 'object' || value === null) {
+    const got = nameUnfitPrimitive(value, walk.rules)
+    return got === undefined ? undefined : { path, got }
+  }
+  if (walk.fit.has(value)) return undefined
+  if (walk.open.has(value)) return walk.rules === 'json' ? { path, got: 'a reference back to what holds it' } : undefined
+  walk.open.add(value)
+  const misfit = visitParts(value, path, walk)
+  walk.open.delete(value)
+  walk.fit.add(value)
+  return misfit
+}
+
+function nameUnfitPrimitive(value: unknown, rules: Rules): string | undefined {
+  if (typeof value === 'function') return value.name === '' ? 'a function' : `the function '${value.name}'`
+  if (typeof value === 'symbol') return 'a symbol'
+  if (rules === 'clone') return undefined
+  if (typeof value === 'number') return Number.isFinite(value) ? undefined : String(value)
+  if (typeof value === 'bigint') return 'a BigInt'
+  return value === undefined ? 'undefined' : undefined
+}
+
+function visitParts(value: object, path: string, walk: Walk): Misfit | undefined {
+  if (walk.rules === 'json') {
+    const got = hasBrand(value) ? withArticle(nameOf(value)) : Array.isArray(value) ? nameOddArray(value) : undefined
+    if (got !== undefined) return { path, got }
+  }
+  if (types.isSharedArrayBuffer(value)) return { path, got: 'a SharedArrayBuffer' }
+  if (ArrayBuffer.isView(value))
+    return types.isSharedArrayBuffer(value.buffer) ? { path, got: 'a view of a SharedArrayBuffer' } : undefined
+  if (types.isMap(value)) return visitMap(value, path, walk)
+  if (types.isSet(value)) return visitEach([...value], (at) => `${path}.values[${at}]`, walk)
+  if (types.isNativeError(value)) return visitProperty(value, 'cause', `${path}.cause`, walk)
+  return visitProperties(value, path, walk) ?? (isPlain(value) ? undefined : findUncloneable(value, path))
+}
+
+function visitProperties(value: object, path: string, walk: Walk): Misfit | undefined {
+  const isArray = Array.isArray(value)
+  for (const key of Object.keys(value)) {
+    const misfit = visitProperty(value, key, path + step(key, isArray), walk)
+    if (misfit !== undefined) return misfit
+  }
+  return undefined
+}
+
+function visitProperty(holder: object, key: string, path: string, walk: Walk): Misfit | undefined {
+  let value: unknown
+  try {
+    value = Reflect.get(holder, key)
+  } catch (cause) {
+    return { path, got: `a property that throws when it is read (${String(cause)})`, cause }
+  }
+  return visit(value, path, walk)
+}
+
+function visitMap(map: Map<unknown, unknown>, path: string, walk: Walk): Misfit | undefined {
+  const steps = [...map.keys()].map((key, at) =>
+    typeof key === 'string'
+      ? `${path}.get(${JSON.stringify(key)})`
+      : typeof key === 'number'
+        ? `${path}.get(${key})`
+        : `${path}.entries[${at}]`,
+  )
+  return (
+    visitEach([...map.keys()], (at) => `${path}.keys[${at}]`, walk) ??
+    visitEach([...map.values()], (at) => steps[at] ?? path, walk)
+  )
+}
+
+function visitEach(values: readonly unknown[], pathOf: (at: number) => string, walk: Walk): Misfit | undefined {
+  for (const [at, value] of values.entries()) {
+    const misfit = visit(value, pathOf(at), walk)
+    if (misfit !== undefined) return misfit
+  }
+  return undefined
+}
+
+function findUncloneable(value: object, path: string): Misfit | undefined {
+  try {
+    const copy: object = structuredClone(value)
+    return isCarried(copy) ? undefined : { path, got: withArticle(nameOf(value)) }
+  } catch (cause) {
+    return { path, got: withArticle(nameOf(value)), cause }
+  }
+}
+
+/** Says how an array is more or less than its elements; undefined when it is not. */
+function nameOddArray(array: readonly unknown[]): string | undefined {
+  const named = Object.keys(array).find((key) => !isIndex(key))
+  if (named !== undefined) return `an array with a property '${named}'`
+  const hole = array.findIndex((_, at) => !(at in array))
+  return hole === -1 ? undefined : `an array without an element ${hole}`
+}
+
+/** True for what JSON has no form for though structured clone carries it. */
+function hasBrand(value: object): boolean {
+  return (
+    types.isMap(value) ||
+    types.isSet(value) ||
+    types.isDate(value) ||
+    types.isRegExp(value) ||
+    types.isNativeError(value) ||
+    types.isBoxedPrimitive(value) ||
+    types.isAnyArrayBuffer(value) ||
+    ArrayBuffer.isView(value)
+  )
+}
+
+/** True when structured clone reads own properties of `value` and nothing else. */
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return (prototype === Object.prototype || prototype === null || prototype === Array.prototype) && !types.isProxy(value)
+}
+
+function nameOf(value: object): string {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  const constructor: unknown =
+    typeof prototype === 'object' && prototype !== null ? Reflect.get(prototype, 'constructor') : undefined
+  if (types.isProxy(value)) return 'Proxy'
+  return typeof constructor === 'function' && constructor.name !== '' ? constructor.name : 'object'
+}
+
+function withArticle(name: string): string {
+  return `${/^[AEIOU]/i.test(name) ? 'an' : 'a'} ${name}`
+}
+
+function step(key: string, isElement: boolean): string {
+  if (isElement && isIndex(key)) return `[${key}]`
+  return /^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`
+}
+
+function isIndex(key: string): boolean {
+  return /^(0|[1-9]\d*)$/.test(key) && Number(key) < 2 ** 32 - 1
+}
