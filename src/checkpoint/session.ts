@@ -1,0 +1,105 @@
+import type { Clock } from '../clock.ts'
+import type { Store } from '../store/store.ts'
+import type { Chunk, Emit, FailureKind, FulfilledBatch, History, Json, Outcomes } from '../types.ts'
+import type { Identity, Manifest } from './manifest.ts'
+import type { Format } from './values/codec.ts'
+
+/** What a session needs to know. Durations in milliseconds. */
+export interface SessionOptions {
+  readonly store: Store
+  readonly runId: string
+  /** True when `runId` was derived and not given: a run of the same task under another id is then worth a warning. */
+  readonly isDerived?: boolean
+  readonly identity: Identity
+  readonly taskDigest: string | null
+  readonly command?: Json
+  readonly format: Format
+  readonly compress: 'none' | 'gzip'
+  readonly every: number
+  readonly interval: number
+  readonly durability: 'fsync' | 'none'
+  readonly keep: number
+  readonly onError: 'fail' | 'warn'
+  readonly resume: true | 'fresh' | 'require'
+  /** `K/N`: sessions of other shards of the same N may be at work at once. */
+  readonly shard?: string
+  readonly clock: Clock
+  readonly emit: Emit
+  /** Ends the run with a CheckpointWriteError. Called at most once. */
+  fail(error: Error): void
+}
+
+/** One process life of a run, as the store sees it: what earlier sessions left, and where this one's outcomes go. */
+export interface Session {
+  /** Names this session in the store. */
+  readonly writer: string
+  readonly manifest: Manifest
+  readonly restored: Restored
+  readonly stats: { readonly checkpoints: number; readonly bytesWritten: number }
+  /**
+   * undefined: go on. A promise: more is waiting to be written than memory should hold, or the store is failing; wait for
+   * it before dispatching more. Never rejects.
+   */
+  readonly backlog: Promise<void> | undefined
+  /** Notes items that are about to run. On its way to the operating system when the call returns, unless another write is. */
+  begin(chunk: Pick<Chunk, 'indices' | 'keys'>): void
+  /** Takes final outcomes. The flush happens behind it. */
+  record(outcomes: Outcomes): void
+  /**
+   * The digest of items [1000 * block, 1000 * block + count) of an iterable.
+   *
+   * @throws CheckpointMismatchError when an earlier session saw other items there.
+   */
+  recordSource(block: number, count: number, digest: string): void
+  /** The source ended after `count` items. */
+  recordEnd(count: number): void
+  /** Everything recorded so far is durable when it resolves. Rejects with CheckpointWriteError. */
+  flush(): Promise<void>
+  /** Flushes, notes a clean end, compacts when due, gives the lease back. Leaves no timer and no handle. */
+  close(): Promise<void>
+}
+
+/** What earlier sessions of a run left behind. In keyed runs an item is found by its key, else by its index. */
+export interface Restored {
+  readonly fulfilled: number
+  readonly rejected: number
+  /** Items known to be recorded, but damaged, and not settled by another record. */
+  readonly damaged: number
+  /** Items with two different successes on record. */
+  readonly conflicts: number
+  /** How many items the source gave; undefined unless it ended. */
+  readonly total: number | undefined
+  statusOf(index: number, key?: string): 'fulfilled' | 'rejected' | undefined
+  /** The past of a rejected item, or of one that was in flight alone when its process died. */
+  historyOf(index: number, key?: string): History | undefined
+  /** True when the item was in flight as an earlier process died, and has not settled since. */
+  isSuspect(index: number, key?: string): boolean
+  /** The digest of block `block` of the source, as an earlier session saw it. */
+  sourceDigest(block: number): string | undefined
+  /** All that settled, each item once. Batches come in file order; values are decoded when `values` is true. */
+  read(options?: { readonly values?: boolean }): AsyncIterable<RecordedOutcomes>
+}
+
+/** Outcomes as recorded. `values` is absent unless asked for. */
+export interface RecordedOutcomes {
+  readonly fulfilled: readonly FulfilledBatch[]
+  readonly rejected: readonly RecordedRejection[]
+}
+
+/** A failure as recorded. */
+export interface RecordedRejection {
+  readonly index: number
+  readonly key?: string
+  readonly kind: FailureKind
+  /** Absent unless values were asked for. */
+  readonly reason?: Error
+  /** The input, when values were asked for and it could be recorded. */
+  readonly item?: unknown
+  readonly attempts: number
+  readonly crashes: number
+  /** Milliseconds since 1970. */
+  readonly firstFailedAt: number
+  readonly lastFailedAt: number
+  /** The writer that recorded it. */
+  readonly session: string
+}
