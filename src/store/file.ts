@@ -1,0 +1,199 @@
+import { randomUUID } from 'node:crypto'
+import { constants } from 'node:fs'
+import { type FileHandle, link, lstat, open, rename, unlink } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import { StoreConflictError } from '../errors.ts'
+import { checkKey, checkSize, cutRange } from './check.ts'
+import { codeOf, ifAbsent, systemError } from './errno.ts'
+import { ageOf, foldersOf, inFolder, linkAbove, removeEmpty, removeLeftovers, syncFolders, TEMPORARY, walk } from './folder.ts'
+import { logTo } from './log.ts'
+import { type ByteRange, KEY, MAX_OBJECT_BYTES, type Store, type StoredObject } from './store.ts'
+
+/** Age in ms from which a claim (see `createByClaim`) counts as left by a crash. It is held for two system calls. */
+const STALE_CLAIM_MS = 60_000
+
+/** What link() says where the file system has no hard links: FAT, exFAT, some network and container mounts. */
+const NO_HARD_LINKS = new Set(['EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EXDEV'])
+
+/**
+ * Keeps each object in the file of its key below `directory`, which is made (0700, files 0600) when something is first
+ * put there, and resolved against the working directory now. Folders that `delete` leaves empty go with the object.
+ *
+ * Only regular files are objects. A symbolic link below `directory`, planted as file or as folder, is never followed:
+ * to `get`, `list` and `delete` there is nothing; `put` and `append` reject with code ELOOP at a folder and with
+ * `StoreConflictError` at a file. (One planted between this check and the call it guards is beyond what Node can
+ * refuse; folders are 0700 so that only the same user could.)
+ *
+ * A key cannot be at once an object and the folder of others. Errors of the system (ENOSPC, EMFILE, EIO…) come as Node
+ * gives them. Reserved names of Windows (`con`, `nul`) are not looked for.
+ */
+export function fileStore(directory: string): Store {
+  const root = resolve(directory)
+  const tidied = new Set<string>()
+
+  function pathOf(key: string): string {
+    checkKey(key)
+    return join(root, key)
+  }
+
+  async function tidy(folder: string): Promise<void> {
+    if (tidied.has(folder)) return
+    tidied.add(folder)
+    await removeLeftovers(folder)
+  }
+
+  return {
+    get: async (key, range) => {
+      const path = pathOf(key)
+      return (await linkAbove(root, path)) ? undefined : readRange(path, range)
+    },
+
+    put: async (key, bytes, { durable = true, replace = false } = {}) => {
+      const path = pathOf(key)
+      checkSize(bytes.byteLength)
+      await inFolder(root, path, async (folder, top) => {
+        await tidy(folder)
+        const aside = join(folder, TEMPORARY + randomUUID())
+        try {
+          await writeAside(aside, bytes, durable)
+          if (replace) await rename(aside, path)
+          else await create(aside, path, key)
+        } finally {
+          await unlink(aside).catch(() => {})
+        }
+        if (durable) await (replace ? syncFolders(folder, top) : syncCreated(path, top))
+      })
+    },
+
+    append: async (key) => {
+      const path = pathOf(key)
+      return inFolder(root, path, async (_, top) => {
+        const file = await open(path, 'wx', 0o600).catch(ifTaken(key))
+        try {
+          await syncCreated(path, top)
+        } catch (error) {
+          await file.close()
+          throw error
+        }
+        return logTo({
+          writeAt: (bytes, position) => writeAt(file, bytes, position),
+          sync: () => file.datasync(),
+          close: () => file.close(),
+        })
+      })
+    },
+
+    list: async (prefix) => {
+      const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1)
+      if (folder && !KEY.test(folder.slice(0, -1))) return []
+      if (await linkAbove(root, join(root, folder, 'object'))) return []
+      const found: StoredObject[] = []
+      await walk(root, folder, prefix, found)
+      return found.sort((a, b) => (a.key < b.key ? -1 : 1))
+    },
+
+    delete: async (key) => {
+      const path = pathOf(key)
+      if (await linkAbove(root, path)) return
+      const found = await lstat(path).catch(ifAbsent)
+      if (!found?.isFile()) return
+      await tidy(dirname(path))
+      await unlink(path).catch(ifAbsent)
+      await removeEmpty(foldersOf(root, path))
+    },
+  }
+}
+
+async function writeAside(aside: string, bytes: Uint8Array, durable: boolean): Promise<void> {
+  const file = await open(aside, 'wx', 0o600)
+  try {
+    await writeAt(file, bytes, 0)
+    if (durable) await file.datasync()
+  } finally {
+    await file.close()
+  }
+}
+
+/** Rejects when not all was taken at once: what a file holds after a short write is not to be trusted (nor synced). */
+async function writeAt(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  const { bytesWritten } = await file.write(bytes, 0, bytes.byteLength, position)
+  if (bytesWritten === bytes.byteLength) return
+  // Asked for the rest, the system says what is wrong (ENOSPC, EDQUOT, EFBIG), which is the better error.
+  await file.write(bytes, bytesWritten, bytes.byteLength - bytesWritten, position + bytesWritten)
+  throw systemError(
+    'EIO',
+    `Cannot write to a file of the store: expected ${bytes.byteLength} bytes to be taken, got ${bytesWritten}`,
+  )
+}
+
+/** Gives the file `aside` the name `path`: link() is the one call that is atomic and refuses a taken name; rename() replaces it. */
+async function create(aside: string, path: string, key: string): Promise<void> {
+  try {
+    await link(aside, path)
+  } catch (error) {
+    if (NO_HARD_LINKS.has(codeOf(error))) return createByClaim(aside, path, key)
+    if (codeOf(error) !== 'EEXIST') throw error
+    // NFS asks again when an answer got lost, and then finds the name taken, by this very file.
+    if ((await lstat(aside)).nlink < 2) throw new StoreConflictError(key)
+  }
+}
+
+/**
+ * The same without hard links. Opening `path` exclusively would show readers an empty object, so the exclusive file is
+ * another one, the claim; its holder alone may look whether `path` is free and rename to it.
+ */
+async function createByClaim(aside: string, path: string, key: string): Promise<void> {
+  const claim = join(dirname(path), `${TEMPORARY}claim-${basename(path)}`)
+  try {
+    await (await open(claim, 'wx', 0o600)).close()
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error
+    if ((await ageOf(claim)) < STALE_CLAIM_MS) throw new StoreConflictError(key)
+  }
+  try {
+    if (await lstat(path).catch(ifAbsent)) throw new StoreConflictError(key)
+    await rename(aside, path)
+  } finally {
+    await unlink(claim).catch(() => {})
+  }
+}
+
+/** Makes the name of a new object durable. Without that it is removed, so that the same key can be tried again. */
+async function syncCreated(path: string, top: string): Promise<void> {
+  try {
+    await syncFolders(dirname(path), top)
+  } catch (error) {
+    await unlink(path).catch(() => {})
+    throw error
+  }
+}
+
+async function readRange(path: string, range: ByteRange | undefined): Promise<Uint8Array | undefined> {
+  // O_NONBLOCK: opening a planted FIFO would wait for its writer.
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(ifAbsent)
+  if (!file) return undefined
+  try {
+    const stat = await file.stat()
+    if (!stat.isFile()) return undefined
+    const { start, length } = cutRange(stat.size, range)
+    if (length > MAX_OBJECT_BYTES) {
+      throw systemError('EFBIG', `Cannot read '${path}': expected at most ${MAX_OBJECT_BYTES} bytes, got ${length}`)
+    }
+    // Not from Buffer's pool: the caller may transfer it.
+    const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
+    for (let filled = 0; filled < length; ) {
+      const { bytesRead } = await file.read(bytes, filled, length - filled, start + filled)
+      if (bytesRead === 0) return bytes.subarray(0, filled)
+      filled += bytesRead
+    }
+    return bytes
+  } finally {
+    await file.close()
+  }
+}
+
+function ifTaken(key: string): (error: unknown) => never {
+  return (error) => {
+    throw codeOf(error) === 'EEXIST' ? new StoreConflictError(key) : error
+  }
+}

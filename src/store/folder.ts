@@ -1,0 +1,114 @@
+import { lstat, mkdir, open, readdir, rmdir, unlink } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { codeOf, ifAbsent, systemError } from './errno.ts'
+import { KEY, type StoredObject } from './store.ts'
+
+/** Begins the names of files that are no objects (yet). KEY allows no leading dot, so they are never listed or read. */
+export const TEMPORARY = '.tmp-'
+
+/** Age in ms from which a temporary file counts as left by a crash. Its writer, if it lives after all, writes it again. */
+const LEFTOVER_MS = 3_600_000
+
+/** How often a folder that another process found empty and removed is made again before the error is shown. */
+const MAX_TRIES = 5
+
+/** What a system or file system says that cannot sync this directory, or us of all users: nothing more can be done. */
+const CANNOT_SYNC = new Set(['EACCES', 'EPERM', 'EISDIR', 'EINVAL', 'ENOTSUP'])
+
+/** The folders between `root` and the object at `path`, deepest first, without `root` itself. */
+export function foldersOf(root: string, path: string): string[] {
+  const folders: string[] = []
+  for (let folder = dirname(path); folder !== root; folder = dirname(folder)) folders.push(folder)
+  return folders
+}
+
+/** A symbolic link among the folders that lead from `root` to `path`, if there is one. */
+export async function linkAbove(root: string, path: string): Promise<string | undefined> {
+  const folders = foldersOf(root, path)
+  const stats = await Promise.all(folders.map((folder) => lstat(folder).catch(ifAbsent)))
+  return folders.find((_, i) => stats[i]?.isSymbolicLink())
+}
+
+/**
+ * Makes the folder of `path` and calls `fill` with it, and with the topmost directory that may have a new entry. Both
+ * again when the folder is gone meanwhile: `delete` in another process removes folders that it finds empty.
+ */
+export async function inFolder<V>(root: string, path: string, fill: (folder: string, top: string) => Promise<V>): Promise<V> {
+  for (let tries = 1; ; tries++) {
+    await refuseLinks(root, path)
+    try {
+      const folder = dirname(path)
+      const made = await mkdir(folder, { recursive: true, mode: 0o700 })
+      // Another writer may have made `root` and not have synced its name yet, so the directory above is always the least.
+      return await fill(folder, dirname(made !== undefined && made.length < root.length ? made : root))
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT' || tries === MAX_TRIES) throw error
+    }
+  }
+}
+
+async function refuseLinks(root: string, path: string): Promise<void> {
+  const planted = await linkAbove(root, path)
+  if (planted === undefined) return
+  throw systemError('ELOOP', `Cannot write below '${planted}': expected a directory, got a symbolic link. Remove it`)
+}
+
+/**
+ * Makes the names in `folder`, and its own name, and so on up to the names in `top`, survive a power cut. That the
+ * folders were there before does not mean that whoever made them has got this far.
+ */
+export async function syncFolders(folder: string, top: string): Promise<void> {
+  const folders = [top]
+  for (let next = folder; next !== top; next = dirname(next)) folders.push(next)
+  await Promise.all(folders.map(syncFolder))
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  try {
+    const handle = await open(folder, 'r')
+    try {
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+  } catch (error) {
+    if (!CANNOT_SYNC.has(codeOf(error))) throw error
+  }
+}
+
+/** Adds to `found` every object under `folder` (`''` or ending in a slash) whose key starts with `prefix`. */
+export async function walk(root: string, folder: string, prefix: string, found: StoredObject[]): Promise<void> {
+  const names = (await readdir(join(root, folder)).catch(ifAbsent)) ?? []
+  const keys = names.map((name) => folder + name).filter((key) => key.startsWith(prefix) && KEY.test(key))
+  const folders: string[] = []
+  await Promise.all(
+    keys.map(async (key) => {
+      const stat = await lstat(join(root, key)).catch(ifAbsent)
+      if (stat?.isFile()) found.push({ key, size: stat.size })
+      else if (stat?.isDirectory()) folders.push(`${key}/`)
+    }),
+  )
+  for (const each of folders) await walk(root, each, prefix, found)
+}
+
+/** Removes what crashed writers left in `folder`. Nobody depends on it, so it never fails. */
+export async function removeLeftovers(folder: string): Promise<void> {
+  const names = await readdir(folder).catch(() => [])
+  for (const path of names.filter((name) => name.startsWith(TEMPORARY)).map((name) => join(folder, name))) {
+    if ((await ageOf(path).catch(() => 0)) > LEFTOVER_MS) await unlink(path).catch(() => {})
+  }
+}
+
+/** Removes `folders` one after the other, up to the first that is not empty. */
+export async function removeEmpty(folders: readonly string[]): Promise<void> {
+  try {
+    for (const folder of folders) await rmdir(folder)
+  } catch {
+    // Not empty, or gone: either way there is nothing more to remove.
+  }
+}
+
+/** Milliseconds since the file at `path` was written. */
+export async function ageOf(path: string): Promise<number> {
+  return Date.now() - (await lstat(path)).mtimeMs
+}
