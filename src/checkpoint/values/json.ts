@@ -96,7 +96,7 @@ function decode(bytes: Uint8Array): unknown[] {
   if (!isUtf8(buffer)) throw new CheckpointCorruptError('Cannot read recorded values: expected UTF-8, got other bytes')
   let values: unknown
   try {
-    values = JSON.parse(isAscii(buffer) ? buffer.latin1Slice() : buffer.utf8Slice())
+    values = JSON.parse(buffer.toString(isAscii(buffer) ? 'latin1' : 'utf8'))
   } catch (cause) {
     throw new CheckpointCorruptError('Cannot read recorded values: expected JSON, got text that is not', { cause })
   }

@@ -1,10 +1,153 @@
-import { Packr, Unpackr } from 'msgpackr'
-import type { Codec } from './contract.ts'
-export const msgpackCodec: Codec = {
-  format: 'msgpack',
-  encode: (values) => ({
-    bytes: new Uint8Array(new Packr({ moreTypes: true, structuredClone: true }).pack([...Array.from(values)])),
-    refused: [],
-  }),
-  decode: (bytes) => new Unpackr({ structuredClone: true }).unpack(bytes),
+import { crc32 } from 'node:zlib'
+import { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE, Unpackr } from 'msgpackr'
+import { CheckpointCorruptError } from '../../errors.ts'
+import { carry, deserialize, serialize } from './carry.ts'
+import { NUMBERS, readNumbers, readStrings, STRINGS, writeNumbers, writeStrings } from './columns.ts'
+import { type Codec, type Encoded, type Refusal, refuse } from './contract.ts'
+import { plainCheck } from './plain.ts'
+
+/**
+ * Column of values, version 1. The first byte is its kind, the rest depends on it; integers are little-endian.
+ *
+ *   'n' numbers, 's' strings    see columns.ts
+ *   'm' plain                   one msgpack array of the values, with msgpackr's records (extension 'r') inside
+ *   'x' mixed                   u32 length of p · p · crc32 of q · q
+ *                               p: msgpack array of the plain values, q: the others, each as
+ *                               u32 place in the column · u32 length · v8.Serializer bytes; places ascend
+ *
+ * Plain is what msgpackr gives back exactly (plain.ts). A reader refuses whatever does not come out even. Records become
+ * objects through a reader that msgpackr compiles from their keys, which it quotes; where compiling is forbidden it
+ * reads them key by key. The checksum keeps damaged bytes from the deserializer of V8, which is not made for them.
+ */
+export const msgpackCodec: Codec = { format: 'msgpack', encode, decode }
+
+const PLAIN = 0x6d
+const MIXED = 0x78
+
+/** Of the buffer msgpackr keeps between calls, in bytes: a larger one is given back after use. */
+const MAX_KEPT_BUFFER = 2 ** 22
+
+const packr = new Packr({ moreTypes: true })
+const unpackr = new Unpackr({ mapsAsObjects: true, moreTypes: true, structuredClone: false, copyBuffers: true })
+
+interface Odd {
+  readonly place: number
+  readonly bytes: Uint8Array
+}
+
+function encode(values: ArrayLike<unknown>, describe?: (at: number) => string): Encoded {
+  const bytes = writeNumbers(values) ?? writeStrings(values)
+  if (bytes !== undefined) return { bytes, refused: [] }
+  try {
+    return encodeMixed(values, describe, false)
+  } catch {
+    // A getter gave one thing to the check and another to msgpackr: copy first, then nothing can change.
+    return encodeMixed(values, describe, true)
+  }
+}
+
+function encodeMixed(values: ArrayLike<unknown>, describe: ((at: number) => string) | undefined, isCopied: boolean): Encoded {
+  const check = plainCheck()
+  const plain: unknown[] = []
+  const odd: Odd[] = []
+  const refused: Refusal[] = []
+  for (let at = 0; at < values.length; at++) {
+    const value = values[at]
+    if (!isCopied && check.isPlain(value)) {
+      plain.push(value)
+      continue
+    }
+    const carried = carry(value)
+    if ('misfit' in carried) refused.push(refuse('msgpack', at, carried.misfit, describe))
+    else if (check.isPlain(carried.copy)) plain.push(carried.copy)
+    else odd.push({ place: plain.length + odd.length, bytes: serialize(carried.copy) })
+  }
+  return { bytes: odd.length === 0 ? assemblePlain(plain) : assembleMixed(plain, odd), refused }
+}
+
+/** The msgpack of `values`, valid until the next call. */
+function pack(values: readonly unknown[]): Uint8Array {
+  // Typed as one number, but the modes of msgpackr are flags.
+  const target: Buffer & { start: number; end: number } = packr.pack(values, REUSE_BUFFER_MODE | RESET_BUFFER_MODE) as never
+  if (target.length > MAX_KEPT_BUFFER) packr.useBuffer(Buffer.allocUnsafeSlow(8192))
+  return target.subarray(target.start, target.end)
+}
+
+function assemblePlain(plain: readonly unknown[]): Uint8Array<ArrayBuffer> {
+  const packed = pack(plain)
+  const bytes = Buffer.allocUnsafeSlow(1 + packed.length)
+  bytes[0] = PLAIN
+  bytes.set(packed, 1)
+  return bytes
+}
+
+function assembleMixed(plain: readonly unknown[], odd: readonly Odd[]): Uint8Array<ArrayBuffer> {
+  const packed = pack(plain)
+  const start = 1 + 4 + packed.length + 4
+  const bytes = Buffer.allocUnsafeSlow(odd.reduce((end, it) => end + 8 + it.bytes.length, start))
+  bytes[0] = MIXED
+  bytes.writeUInt32LE(packed.length, 1)
+  bytes.set(packed, 5)
+  let end = start
+  for (const { place, bytes: serialized } of odd) {
+    bytes.writeUInt32LE(place, end)
+    bytes.writeUInt32LE(serialized.length, end + 4)
+    bytes.set(serialized, end + 8)
+    end += 8 + serialized.length
+  }
+  bytes.writeUInt32LE(crc32(bytes.subarray(start)), start - 4)
+  return bytes
+}
+
+function decode(bytes: Uint8Array): unknown[] {
+  try {
+    return read(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+  } catch (cause) {
+    if (cause instanceof CheckpointCorruptError) throw cause
+    throw new CheckpointCorruptError('Cannot read recorded values: expected what the msgpack codec writes, got other bytes', {
+      cause,
+    })
+  }
+}
+
+function read(bytes: Buffer): unknown[] {
+  switch (bytes[0]) {
+    case NUMBERS:
+      return readNumbers(bytes)
+    case STRINGS:
+      return readStrings(bytes)
+    case PLAIN:
+      return unpack(bytes.subarray(1))
+    case MIXED:
+      return readMixed(bytes)
+    default:
+      throw new RangeError(`No column begins with the byte ${bytes[0]}`)
+  }
+}
+
+function unpack(bytes: Buffer): unknown[] {
+  // As a Uint8Array, so that what is cut from it is one too. msgpackr leaves a property on its source.
+  const values: unknown = unpackr.unpack(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+  if (!Array.isArray(values)) throw new TypeError('The msgpack is not an array')
+  return values
+}
+
+function readMixed(bytes: Buffer): unknown[] {
+  const start = 1 + 4 + bytes.readUInt32LE(1) + 4
+  const sum = bytes.readUInt32LE(start - 4)
+  if (crc32(bytes.subarray(start)) !== sum) throw new RangeError('The checksum of the serialized values is another')
+  const plain = unpack(bytes.subarray(5, start - 4))
+  const values: unknown[] = []
+  let taken = 0
+  for (let at = start; at < bytes.length; ) {
+    const place = bytes.readUInt32LE(at)
+    const end = at + 8 + bytes.readUInt32LE(at + 4)
+    if (place < values.length || place - values.length > plain.length - taken || end > bytes.length)
+      throw new RangeError('A length is wrong')
+    while (values.length < place) values.push(plain[taken++])
+    values.push(deserialize(bytes.subarray(at + 8, end)))
+    at = end
+  }
+  while (taken < plain.length) values.push(plain[taken++])
+  return values
 }

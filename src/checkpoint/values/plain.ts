@@ -1,0 +1,121 @@
+/// <reference lib="es2024.string" />
+/// <reference lib="es2024.arraybuffer" />
+/**
+ * Tells which values msgpackr gives back exactly. It alters -0, lone surrogates, a leading byte order mark, holes, named
+ * properties of arrays, shared references, a few keys, and most of what is not an object literal; those are not plain.
+ */
+export interface PlainCheck {
+  /** True when msgpackr gives `value` back exactly. May be false for a value it could carry. Throws what a getter throws. */
+  isPlain(value: unknown): boolean
+}
+
+/** Deeper values are not plain, so neither the check nor msgpackr ever runs out of stack. Cycles end here too. */
+const MAX_DEPTH = 100
+
+/** Records with more keys are rather dictionaries, for which msgpackr would build and compile a reader each. */
+const MAX_KEYS = 200
+
+/** Keys msgpackr stumbles over: the last is how it marks its own tree of shapes, the others it calls or believes. */
+const ODD_KEYS = new Set(['__proto__', 'constructor', 'hasOwnProperty', 'toJSON', '__keys__'])
+
+/** Keys that were looked at and are plain, so that they are looked at once and not once per record. */
+const plainKeys = new Set<string>()
+
+/** 64 Ki keys cost some megabytes; when there are more they are dictionary keys, and remembering them is no use. */
+const MAX_REMEMBERED = 2 ** 16
+
+/** The views msgpackr writes with their type. */
+const VIEWS = new Set<unknown>([
+  ...[Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array, Uint32Array],
+  ...[Float32Array, Float64Array, BigInt64Array, BigUint64Array, Buffer],
+])
+
+/** A check for the values of one column. Not re-entrant: a getter must not call it. */
+export function plainCheck(): PlainCheck {
+  /** The objects of the value at hand. One that is there twice must stay one, which msgpackr does not see to. */
+  const parts: object[] = []
+  let count = 0
+
+  function isPlain(value: unknown, depth: number): boolean {
+    switch (typeof value) {
+      case 'string':
+        return isPlainString(value)
+      case 'number':
+        return value !== 0 || 1 / value > 0
+      case 'boolean':
+      case 'undefined':
+        return true
+      case 'object':
+        return value === null || (depth < MAX_DEPTH && isPlainObject(value, depth))
+      case 'bigint':
+        return BigInt.asIntN(64, value) === value
+      default:
+        return false
+    }
+  }
+
+  function isPlainObject(value: object, depth: number): boolean {
+    parts[count++] = value
+    const prototype: unknown = Object.getPrototypeOf(value)
+    if (prototype === Object.prototype) return isPlainRecord(value as Record<string, unknown>, depth)
+    if (prototype === Array.prototype) return isPlainArray(value as unknown[], depth)
+    if (prototype === Date.prototype) return true
+    return ArrayBuffer.isView(value) && isPlainView(value)
+  }
+
+  function isPlainRecord(record: Record<string, unknown>, depth: number): boolean {
+    let keys = 0
+    for (const key in record) {
+      if (!(plainKeys.has(key) || isPlainKey(key)) || !isPlain(record[key], depth + 1)) return false
+      keys++
+    }
+    return keys <= MAX_KEYS
+  }
+
+  function isPlainArray(array: unknown[], depth: number): boolean {
+    for (let at = 0; at < array.length; at++) {
+      const value = array[at]
+      if (value === undefined ? !(at in array) : !isPlain(value, depth + 1)) return false
+    }
+    // No holes, so anything named would make the keys more than the elements.
+    return Object.keys(array).length === array.length
+  }
+
+  function isPlainView(view: ArrayBufferView): boolean {
+    if (!VIEWS.has(view.constructor) || Object.getPrototypeOf(view) !== view.constructor.prototype) return false
+    const { buffer } = view
+    if (Object.getPrototypeOf(buffer) !== ArrayBuffer.prototype || (buffer as ArrayBuffer).resizable) return false
+    // Two views of one buffer must still share it, unless all they share is the slab Node cut them from.
+    if (!(Buffer.isBuffer(view) && buffer.byteLength === Buffer.poolSize)) parts[count++] = buffer
+    return true
+  }
+
+  return {
+    isPlain: (value) => {
+      if (typeof value !== 'object') return isPlain(value, 0)
+      count = 0
+      return isPlain(value, 0) && !hasRepeats(parts, count)
+    },
+  }
+}
+
+function isPlainString(value: string): boolean {
+  return value.isWellFormed() && value.charCodeAt(0) !== 0xfeff
+}
+
+function isPlainKey(key: string): boolean {
+  if (ODD_KEYS.has(key) || !isPlainString(key)) return false
+  if (plainKeys.size >= MAX_REMEMBERED) plainKeys.clear()
+  plainKeys.add(key)
+  return true
+}
+
+function hasRepeats(parts: readonly object[], count: number): boolean {
+  if (count > 16) return new Set(count === parts.length ? parts : parts.slice(0, count)).size < count
+  for (let at = 1; at < count; at++) {
+    for (let before = 0; before < at; before++) {
+      if (parts[before] === parts[at]) return true
+    }
+  }
+  return false
+}
