@@ -1,0 +1,62 @@
+import { PawlError } from '../errors.ts'
+
+/**
+ * EXIT CODES
+ *
+ *     0          every item settled, tolerated failures included
+ *     1          more failures than tolerated; `verify` found damage; a fault of pawl itself, with its stack
+ *     2          usage, bad input, mismatch, unknown run, task not loadable, checkpoint unreadable
+ *     75         interrupted, circuit open, run locked, checkpoint not writable: run it again
+ *     130, 143   second SIGINT, second SIGTERM
+ */
+export const OK = 0
+export const FAILED = 1
+export const USAGE = 2
+export const AGAIN = 75
+
+/** Something the user gave cannot be used; the message is the whole sentence. Exit code 2. */
+export class UsageError extends PawlError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_PAWL_INVALID_OPTION', message, options)
+  }
+}
+
+const CODES: Record<string, number> = {
+  ERR_PAWL_RUN_FAILED: FAILED,
+  ERR_PAWL_ABORTED: AGAIN,
+  ERR_PAWL_CIRCUIT_OPEN: AGAIN,
+  ERR_PAWL_RUN_LOCKED: AGAIN,
+  ERR_PAWL_CHECKPOINT_WRITE: AGAIN,
+  ERR_PAWL_STORE_CONFLICT: AGAIN,
+}
+
+/** Errors of the operating system that go away by themselves or by making room, so that running again may help. */
+const PASSING = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EMFILE', 'ENFILE', 'EAGAIN', 'EBUSY'])
+
+/** What an error means to the shell, and whether its stack says more than its message. */
+export function explain(error: unknown): { exitCode: number; code: string; message: string; isBug: boolean } {
+  const known = findKnown(error)
+  if (known) return { exitCode: CODES[known.code] ?? USAGE, code: known.code, message: known.message, isBug: false }
+  if (isSystemError(error)) {
+    const exitCode = PASSING.has(error.code) ? AGAIN : USAGE
+    return { exitCode, code: error.code, message: `Cannot go on: ${error.message}`, isBug: false }
+  }
+  const { message, stack } = error instanceof Error ? error : new Error(String(error))
+  return { exitCode: FAILED, code: 'ERR_PAWL_BUG', message: stack ?? message, isBug: true }
+}
+
+/** The error itself, or a usage error that it was caused by (a bad line met while the run was under way). */
+function findKnown(error: unknown): PawlError | undefined {
+  for (let it = error, depth = 0; it instanceof Error && depth < 10; it = it.cause, depth++) {
+    if (it instanceof UsageError) return it
+  }
+  return isPawlError(error) ? error : undefined
+}
+
+function isPawlError(error: unknown): error is PawlError {
+  return error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PAWL_')
+}
+
+function isSystemError(error: unknown): error is Error & { code: string } {
+  return error instanceof Error && 'syscall' in error && 'code' in error && typeof error.code === 'string'
+}

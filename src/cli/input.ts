@@ -1,0 +1,122 @@
+import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { extname } from 'node:path'
+import type { Json } from '../types.ts'
+import { UsageError } from './failure.ts'
+import { readLines } from './lines.ts'
+
+/** The items of a run, read from what `--input` names. */
+export interface Input {
+  readonly kind: 'jsonl' | 'csv' | 'text' | 'glob' | 'stdin'
+  /** All of them; of stdin as they come. */
+  readonly items: readonly Json[] | AsyncIterable<Json>
+  /** Where item `index` stands in the input, for people: `line 3`. */
+  placeOf(index: number): string
+}
+
+/** The kinds of input files, by extension. */
+const KINDS: Record<string, 'jsonl' | 'csv' | 'text'> = { '.jsonl': 'jsonl', '.ndjson': 'jsonl', '.csv': 'csv', '.txt': 'text' }
+
+/** What `--input` accepts, for help and messages. */
+export const INPUT_HELP =
+  'FILE.jsonl or .ndjson (one JSON value per line; only trailing lines may be blank), FILE.csv (one object of strings per row, named by the first row), ' +
+  "FILE.txt (one string per line), a glob in quotes (one path per file, sorted), or '-' (JSONL from stdin)"
+
+/**
+ * Reads the items that `input` names: `-` is stdin; a path that exists is that file, of the kind its extension says,
+ * also when it has glob characters; anything else with glob characters is a glob.
+ *
+ * @throws UsageError when there is no such file, it is of no known kind, or a line of it is bad.
+ */
+export async function readInput(input: string): Promise<Input> {
+  if (input === '-') return { kind: 'stdin', items: readStdin(), placeOf: (index) => `line ${index + 1}` }
+  const found = await stat(input).catch(() => undefined)
+  if (found?.isDirectory()) {
+    throw new UsageError(
+      `Cannot use input '${input}': expected a file or a glob such as '${input.replace(/\/$/, '')}/*', got a directory`,
+    )
+  }
+  if (!found) return readGlob(input)
+  const kind = KINDS[extname(input).toLowerCase()]
+  if (!kind) {
+    const known = Object.keys(KINDS).join(', ')
+    throw new UsageError(
+      `Cannot use input '${input}': expected a file that ends in one of ${known}, or '-' to read JSONL from stdin`,
+    )
+  }
+  const items = await readFileOf(kind, input)
+  return { kind, items, placeOf: (index) => (kind === 'csv' ? `row ${index + 1}` : `line ${index + 1}`) }
+}
+
+async function readFileOf(kind: 'jsonl' | 'csv' | 'text', path: string): Promise<readonly Json[]> {
+  const bytes = createReadStream(path)
+  if (kind === 'csv') {
+    const { readCsv } = await import('./csv.ts')
+    return readCsv(bytes, path)
+  }
+  const items: Json[] = []
+  for await (const block of kind === 'text' ? readLines(bytes, path) : readJsonLines(bytes, path)) {
+    for (const item of block) items.push(item)
+  }
+  return items
+}
+
+async function* readStdin(): AsyncGenerator<Json> {
+  for await (const block of readJsonLines(process.stdin, 'stdin')) yield* block
+}
+
+/** One JSON value per line, in blocks. Blank lines are left out at the end and refused elsewhere, so that a line is an item. */
+async function* readJsonLines(bytes: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<Json[]> {
+  let lineCount = 0
+  let blank = 0
+  for await (const lines of readLines(bytes, name)) {
+    const values: Json[] = []
+    for (const line of lines) {
+      lineCount++
+      if (line.trim() === '') blank ||= lineCount
+      else if (blank) throw new UsageError(`Cannot read ${name}, line ${blank}: expected a JSON value, got a blank line`)
+      else values.push(parseLine(line, name, lineCount))
+    }
+    yield values
+  }
+}
+
+function parseLine(line: string, name: string, number: number): Json {
+  try {
+    return JSON.parse(line) as Json
+  } catch (error) {
+    const shown = line.length > 60 ? `${line.slice(0, 60)}…` : line
+    throw new UsageError(`Cannot read ${name}, line ${number}: expected a JSON value, got ${shown} (${(error as Error).message})`)
+  }
+}
+
+async function readGlob(pattern: string): Promise<Input> {
+  const { glob, isDynamicPattern } = await import('tinyglobby')
+  if (!isDynamicPattern(pattern))
+    throw new UsageError(`Cannot read input '${pattern}': expected a file or a glob, got nothing of that name`)
+  const paths = await glob(pattern, { expandDirectories: false, followSymbolicLinks: false })
+  if (paths.length === 0) throw new UsageError(`Cannot use input '${pattern}': expected at least one file that matches, got none`)
+  // By code units, so that the order is the same on every machine.
+  return { kind: 'glob', items: paths.sort(), placeOf: (index) => `path ${index + 1}` }
+}
+
+/**
+ * What `--key FIELD` means: the identity of an item is the text of that field, `.` the item itself.
+ *
+ * @throws UsageError, when called, for an item without the field or with something in it that is no text, number or boolean.
+ */
+export function keyFrom(field: string, placeOf: (index: number) => string): (item: unknown, index: number) => string {
+  return (item, index) => {
+    const value = field === '.' ? item : isRecord(item) && Object.hasOwn(item, field) ? item[field] : undefined
+    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return String(value)
+    const got = value === undefined ? (isRecord(item) ? 'no such field' : 'an item that has no fields') : JSON.stringify(value)
+    const wanted = field === '.' ? 'a string or a number as the item' : `a string or a number in field '${field}'`
+    throw new UsageError(
+      `Cannot use '--key ${field}' for item ${index} (${placeOf(index)}): expected ${wanted}, got ${got.slice(0, 80)}`,
+    )
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,119 @@
+import { randomBytes } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
+import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { jsonCodec } from '../checkpoint/values/json.ts'
+import { UsageError } from './failure.ts'
+import { escapeJson, stdout } from './terminal.ts'
+
+/** Characters gathered before they are written at once. */
+const BLOCK = 64 * 1024
+
+/**
+ * Where results go. `undefined` is stdout. A file is replaced whole or not at all: the new one is written aside, synced
+ * and renamed. A pipe or device is written to as it is.
+ */
+export type Target = string | undefined
+
+/**
+ * Makes sure, before any work is done, that `path` can be written.
+ *
+ * @throws UsageError when its directory is missing or closed to us, or it is a directory.
+ */
+export async function checkTarget(path: Target): Promise<void> {
+  if (path === undefined) return
+  const found = await stat(path).catch(() => undefined)
+  if (found?.isDirectory()) throw new UsageError(`Cannot write output '${path}': expected a file, got a directory`)
+  if (found && !found.isFile()) return
+  const aside = asideOf(await realPathOf(path))
+  try {
+    await (await open(aside, 'wx')).close()
+  } catch (error) {
+    throw new UsageError(
+      `Cannot write output '${path}': expected a directory that files can be made in (${(error as Error).message})`,
+    )
+  }
+  await rm(aside, { force: true })
+}
+
+/** Writes `lines`, each with a newline. Nobody reading stdout any more is a quiet end. */
+export async function writeLines(target: Target, lines: AsyncIterable<string> | Iterable<string>): Promise<void> {
+  if (target === undefined) return writeStdout(lines)
+  const found = await stat(target).catch(() => undefined)
+  if (found && !found.isFile()) return pipeline(Readable.from(inBlocks(lines)), createWriteStream(target))
+  const path = await realPathOf(target)
+  const aside = asideOf(path)
+  try {
+    const file = await open(aside, 'wx', found?.mode ?? 0o666)
+    try {
+      for await (const block of inBlocks(lines)) await file.writeFile(block)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(aside, path)
+    await syncDirectory(dirname(path))
+  } finally {
+    await rm(aside, { force: true })
+  }
+}
+
+/**
+ * The line of a fulfilled item: JSON, without `value` when it is undefined.
+ *
+ * @throws SerializationError for a value JSON cannot hold.
+ */
+export function resultLine(index: number, value: unknown): string {
+  if (value === undefined) return `{"index":${index}}`
+  const { bytes, refused } = jsonCodec.encode([value], () => `item ${index}`)
+  if (refused[0]) throw refused[0].error
+  // A column of one value: what stands between its brackets is the value.
+  return `{"index":${index},"value":${Buffer.from(bytes.buffer, bytes.byteOffset + 1, bytes.byteLength - 2).toString()}}`
+}
+
+async function writeStdout(lines: AsyncIterable<string> | Iterable<string>): Promise<void> {
+  const out = stdout()
+  const blocks = inBlocks(out.isTTY ? escaped(lines) : lines)
+  await pipeline(Readable.from(blocks), out, { end: false }).catch((error) => {
+    if (!['EPIPE', 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED'].includes(error.code)) throw error
+  })
+}
+
+async function* escaped(lines: AsyncIterable<string> | Iterable<string>): AsyncGenerator<string> {
+  for await (const line of lines) yield escapeJson(line)
+}
+
+async function* inBlocks(lines: AsyncIterable<string> | Iterable<string>): AsyncGenerator<string> {
+  let block = ''
+  for await (const line of lines) {
+    block += `${line}\n`
+    if (block.length < BLOCK) continue
+    yield block
+    block = ''
+  }
+  if (block !== '') yield block
+}
+
+/** A name in the same directory, so that the rename stays within one file system. */
+function asideOf(path: string): string {
+  return join(dirname(path), `.${basename(path)}.${process.pid}-${randomBytes(3).toString('hex')}.tmp`)
+}
+
+/** Where a symbolic link points, so that the link stays and its file is replaced. */
+async function realPathOf(path: string): Promise<string> {
+  return realpath(path).catch(() => path)
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  let directory: FileHandle | undefined
+  try {
+    directory = await open(path, 'r')
+    await directory.sync()
+  } catch {
+    // Not every system syncs directories; the file itself is synced and in place.
+  } finally {
+    await directory?.close()
+  }
+}

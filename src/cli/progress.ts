@@ -1,0 +1,70 @@
+import type { SingleBar } from 'cli-progress'
+import type { Events } from '../types.ts'
+import { formatDuration } from './duration.ts'
+import { printable, say } from './terminal.ts'
+
+/** Milliseconds between two lines where there is no terminal: often enough to see that it lives, seldom enough for a log. */
+const LINE_INTERVAL = 3000
+
+/** Shows how a run goes, on stderr. */
+export interface Progress {
+  update(event: Events['progress']): void
+  /** A sentence for people, in between. */
+  note(sentence: string): void
+  stop(): void
+}
+
+/** A bar on a terminal, a line every few seconds elsewhere, nothing but notes when `quiet`. */
+export async function showProgress(quiet: boolean): Promise<Progress> {
+  if (quiet) return { update: () => {}, note: say, stop: () => {} }
+  const isTerminal = process.stderr.isTTY && process.env.TERM !== 'dumb'
+  return isTerminal ? drawBar() : writeLines()
+}
+
+function writeLines(): Progress {
+  let last = performance.now()
+  return {
+    update: (event) => {
+      if (performance.now() - last < LINE_INTERVAL) return
+      last = performance.now()
+      say(describe(event))
+    },
+    note: say,
+    stop: () => {},
+  }
+}
+
+async function drawBar(): Promise<Progress> {
+  const { default: cliProgress } = await import('cli-progress')
+  let bar: SingleBar | undefined
+  const start = ({ total }: Events['progress']) => {
+    const format = total === undefined ? '{line}' : '[{bar}] {percentage}% | {line}'
+    const options = { format, barsize: 24, fps: 10, stream: process.stderr, forceRedraw: true, hideCursor: null }
+    const created = new cliProgress.SingleBar(options, cliProgress.Presets.legacy)
+    created.start(total ?? 1, 0, { line: '' })
+    return created
+  }
+  return {
+    update: (event) => {
+      bar ??= start(event)
+      bar.update(event.total === undefined ? 0 : event.done, { line: describe(event) })
+    },
+    // The bar is drawn anew below at its next turn.
+    note: (sentence) => process.stderr.write(`${bar ? '\r\x1b[K' : ''}pawl: ${printable(sentence)}\n`),
+    stop: () => {
+      bar?.stop()
+      bar = undefined
+    },
+  }
+}
+
+/** `120/500 done, 3 failed, 40 restored, 25/s, 15.2s left`. */
+export function describe({ done, total, failed, restored, itemsPerSecond, eta }: Events['progress']): string {
+  return [
+    `${total === undefined ? done : `${done}/${total}`} done`,
+    `${failed} failed`,
+    `${restored} restored`,
+    `${itemsPerSecond < 10 ? itemsPerSecond.toFixed(1) : Math.round(itemsPerSecond)}/s`,
+    ...(eta === undefined ? [] : [`${formatDuration(eta)} left`]),
+  ].join(', ')
+}

@@ -1,0 +1,52 @@
+import { formatDuration } from './duration.ts'
+
+/** Why a run was asked to stop; its message goes into the summary. */
+export class Interruption extends Error {}
+
+const SECOND = { SIGINT: 130, SIGTERM: 143 } as const
+
+/** What may stop a run from outside. */
+export interface Interrupts extends Disposable {
+  /** Aborts at the first signal, or when the time is up. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * Listens for SIGINT and SIGTERM: the first one aborts `signal`, so that the run drains; the second ends the process at
+ * once, with 130 or 143. `stopAt`: milliseconds since the process began at which to abort in any case.
+ */
+export function watchInterrupts(options: { stopAt?: number | undefined; timeLimit?: number | undefined } = {}): Interrupts {
+  const controller = new AbortController()
+  const listeners = (['SIGINT', 'SIGTERM'] as const).map((name) => {
+    const listener = () => {
+      if (controller.signal.aborted) process.exit(SECOND[name])
+      controller.abort(new Interruption(`${name} received`))
+    }
+    process.on(name, listener)
+    return { name, listener }
+  })
+  const { stopAt, timeLimit = 0 } = options
+  const timer =
+    stopAt === undefined
+      ? undefined
+      : setTimeout(
+          () => controller.abort(new Interruption(`the time limit of ${formatDuration(timeLimit)} is near`)),
+          Math.max(0, stopAt - performance.now()),
+        ).unref()
+  return {
+    signal: controller.signal,
+    [Symbol.dispose]: () => {
+      clearTimeout(timer)
+      for (const { name, listener } of listeners) process.off(name, listener)
+    },
+  }
+}
+
+/**
+ * When to begin a drain so that it ends within `timeLimit`, and how long it may take, in milliseconds. A drain timeout
+ * that was not asked for is at most a quarter of the limit; a twentieth, at most a second, is left for the last flush.
+ */
+export function planDrain(timeLimit: number, drainTimeout: number | undefined): { stopAt: number; drainTimeout: number } {
+  const drain = drainTimeout ?? Math.min(10_000, timeLimit / 4)
+  return { stopAt: Math.max(0, timeLimit - drain - Math.min(1000, timeLimit / 20)), drainTimeout: drain }
+}

@@ -1,0 +1,47 @@
+import { createHash } from 'node:crypto'
+import { existsSync, realpathSync } from 'node:fs'
+import { basename, isAbsolute, relative, resolve, sep } from 'node:path'
+
+/** TASK of the command line: a module and, after `#`, the name of its export. */
+export interface TaskPath {
+  /** Relative to the working directory with `/` when it lies within it, else absolute. */
+  readonly module: string
+  readonly export?: string
+}
+
+/** `file.js` or `file.js#name`; a file that has the `#` in its name is itself. */
+export function parseTask(text: string): TaskPath {
+  const at = text.lastIndexOf('#')
+  if (at <= 0 || existsSync(text)) return { module: toProjectPath(text) }
+  return { module: toProjectPath(text.slice(0, at)), export: text.slice(at + 1) }
+}
+
+export function formatTask(task: TaskPath): string {
+  return task.export === undefined ? task.module : `${task.module}#${task.export}`
+}
+
+/** `path` relative to the working directory, with `/`, when it lies within it; else absolute. */
+export function toProjectPath(path: string): string {
+  const short = relative(process.cwd(), resolve(path))
+  return isOutside(short) ? resolve(path) : short.split(sep).join('/')
+}
+
+/** True when `path`, symbolic links followed, lies within the working directory. */
+export function isInProject(path: string): boolean {
+  const realPath = (it: string) => (existsSync(it) ? realpathSync(it) : resolve(it))
+  return !isOutside(relative(realPath(process.cwd()), realPath(path)))
+}
+
+/** The run id of task and input: stable from day to day, and readable, `census-1f0c…`. */
+export function deriveRunName(task: TaskPath, input: string): string {
+  const name = task.export && task.export !== 'default' ? task.export : basename(task.module).replace(/\.[^.]+$/, '')
+  const readable = name.replace(/[^\w-]+/g, '-').slice(0, 40)
+  const hash = createHash('sha256')
+    .update(JSON.stringify([task.module, task.export ?? 'default', input]))
+    .digest('hex')
+  return `${readable || 'run'}-${hash.slice(0, 10)}`
+}
+
+function isOutside(path: string): boolean {
+  return path === '..' || path.startsWith(`..${sep}`) || isAbsolute(path)
+}

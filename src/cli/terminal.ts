@@ -1,0 +1,83 @@
+import type { WriteStream } from 'node:tty'
+
+/** What reaches the terminal: sentences on stderr, tables and JSON on stdout, nothing that could steer the terminal. */
+
+let claimed: WriteStream | undefined
+
+/**
+ * Keeps stdout for results alone: from now on whatever the process prints there (console.log, and what worker threads
+ * print, which Node pipes to `process.stdout`) goes to stderr, and only `stdout()` still reaches the real one.
+ */
+export function claimStdout(): void {
+  claimed = process.stdout
+  Object.defineProperty(process, 'stdout', { configurable: true, enumerable: true, get: () => process.stderr })
+  // A reader that went away (`pawl export … | head`) is an end, not an error; writers see it in their own callbacks.
+  for (const stream of [claimed, process.stderr]) stream.on('error', () => {})
+}
+
+/** The real stdout. */
+export function stdout(): WriteStream {
+  return claimed ?? process.stdout
+}
+
+/** One sentence on stderr. Control characters are escaped. */
+export function say(sentence: string): void {
+  process.stderr.write(`pawl: ${printable(sentence)}\n`)
+}
+
+/** Text on stdout. It has to be printable already. */
+export async function print(text: string): Promise<void> {
+  await new Promise<void>((resolve) => stdout().write(text, () => resolve()))
+}
+
+/** One JSON value on stdout, in one line. Errors keep name, message, code and cause. */
+export async function printJson(value: unknown): Promise<void> {
+  await print(`${escapeJson(JSON.stringify(value, (_, it) => toPlain(it)))}\n`)
+}
+
+/** Rows as a table with plain borders, without colours. */
+export async function table(head: readonly string[], rows: readonly (readonly string[])[]): Promise<string> {
+  const { default: Table } = await import('cli-table3')
+  const chars = { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' }
+  const drawn = new Table({ head: [...head], chars, style: { head: [], border: [] } })
+  for (const row of rows) drawn.push(row.map(printable))
+  return `${drawn.toString()}\n`
+}
+
+/** C0, DEL and C1 (escape sequences), line separators, and marks that turn the direction of writing. */
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
+
+/** The text with every character escaped that would steer a terminal: `\x1b`, `\n`, `\u202e`. */
+export function printable(text: string): string {
+  return text.replace(UNPRINTABLE, (it) => {
+    if (it === '\n') return '\\n'
+    const code = it.charCodeAt(0)
+    return code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16)}`
+  })
+}
+
+/** JSON text with the same characters escaped; still the same JSON. */
+export function escapeJson(json: string): string {
+  return json.replace(UNPRINTABLE, (it) => `\\u${it.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+/** Bytes for people: `312 B`, `4.5 kB`, `1.2 MB`. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
+  const power = bytes < 1000 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3))
+  return `${power === 0 ? bytes : (bytes / 1000 ** power).toFixed(1)} ${units[power]}`
+}
+
+/** `1 item`, `2 items`. */
+export function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
+}
+
+function toPlain(value: unknown): unknown {
+  if (typeof value === 'bigint') return String(value)
+  if (value instanceof Map) return Object.fromEntries(value)
+  if (value instanceof Set) return [...value]
+  if (!(value instanceof Error)) return value
+  const { name, message, cause } = value
+  return { name, message, ...('code' in value ? { code: value.code } : {}), ...(cause === undefined ? {} : { cause }) }
+}
