@@ -1,0 +1,209 @@
+import { types } from 'node:util'
+
+/** Deeper objects all count the same, so that no value can run out of stack. */
+const MAX_DEPTH = 500
+
+/** Bytes collected before they are hashed. One call of the hash costs as much as hashing some 500 bytes. */
+const CAPACITY = 2 ** 16
+
+// One byte before each value says what follows. The forms are self-delimiting, so no two sequences share their bytes.
+const [NULL, UNDEFINED, TRUE, FALSE, INT32, FLOAT64, BIGINT, ASCII, UTF16, HOLE, FUNCTION, SYMBOL] = [
+  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
+]
+const [OBJECT, ARRAY, NAMED, END, DATE, REGEXP, MAP, SET, VIEW, ARRAY_BUFFER, BOXED, ERROR, ADDRESS] = [
+  16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28,
+]
+const [ANCESTOR, DEEP, UNREADABLE] = [32, 33, 34]
+
+export interface CanonicalWriter {
+  /** Writes a value; what it throws when read is written as a mark. */
+  write(value: unknown): void
+  /** Hands over all that was written and not yet handed over. */
+  flush(): void
+}
+
+/** Writes values in a form that depends on their contents only. `consume` must be done with the bytes when it returns. */
+export function canonicalWriter(consume: (bytes: Uint8Array) => void): CanonicalWriter {
+  const buffer = Buffer.allocUnsafeSlow(CAPACITY)
+  const view = new DataView(buffer.buffer)
+  const ancestors: object[] = []
+  let end = 0
+
+  function flush(): void {
+    if (end > 0) consume(buffer.subarray(0, end))
+    end = 0
+  }
+
+  function writeTag(tag: number): void {
+    if (end + 16 > CAPACITY) flush()
+    buffer[end++] = tag
+  }
+
+  function writeCount(count: number): void {
+    if (end + 16 > CAPACITY) flush()
+    view.setFloat64(end, count, true)
+    end += 8
+  }
+
+  function writeValue(value: unknown): void {
+    switch (typeof value) {
+      case 'string':
+        return writeString(value)
+      case 'number':
+        return writeNumber(value)
+      case 'object':
+        return value === null ? writeTag(NULL) : writeObject(value)
+      case 'boolean':
+        return writeTag(value ? TRUE : FALSE)
+      case 'undefined':
+        return writeTag(UNDEFINED)
+      case 'bigint':
+        writeTag(BIGINT)
+        return writeString(value.toString(16))
+      default:
+        return writeTag(typeof value === 'symbol' ? SYMBOL : FUNCTION)
+    }
+  }
+
+  function writeNumber(value: number): void {
+    if ((value | 0) === value && (value !== 0 || 1 / value > 0)) {
+      writeTag(INT32)
+      view.setInt32(end, value, true)
+      end += 4
+    } else {
+      writeTag(FLOAT64)
+      // A NaN may carry any of 2^52 payloads; the literal has one.
+      view.setFloat64(end, Number.isNaN(value) ? Number.NaN : value, true)
+      end += 8
+    }
+  }
+
+  function writeString(value: string): void {
+    const { length } = value
+    const room = 16 + length * 3
+    if (end + room > CAPACITY) flush()
+    if (room > CAPACITY) return writeLongString(value)
+    const start = end + 5
+    let at = 0
+    if (length < 48) {
+      for (let code = 0; at < length && (code = value.charCodeAt(at)) < 0x80; at++) buffer[start + at] = code
+    } else {
+      // As many bytes as characters means ASCII, lone surrogates included: they take three.
+      at = buffer.write(value, start) === length ? length : 0
+    }
+    buffer[end] = at === length ? ASCII : UTF16
+    view.setUint32(end + 1, length, true)
+    end = start + (at === length ? length : buffer.write(value, start, 'utf16le'))
+  }
+
+  function writeLongString(value: string): void {
+    const isAscii = Buffer.byteLength(value) === value.length
+    writeTag(isAscii ? ASCII : UTF16)
+    view.setUint32(end, value.length, true)
+    end += 4
+    flush()
+    consume(Buffer.from(value, isAscii ? 'latin1' : 'utf16le'))
+  }
+
+  function writeObject(value: object): void {
+    const depth = ancestors.length
+    for (let up = depth - 1; up >= 0; up--) {
+      if (ancestors[up] === value) {
+        writeTag(ANCESTOR)
+        return writeCount(depth - up)
+      }
+    }
+    if (depth >= MAX_DEPTH) return writeTag(DEEP)
+    ancestors.push(value)
+    if (Object.getPrototypeOf(value) === Object.prototype) writeProperties(OBJECT, value)
+    else if (Array.isArray(value)) writeArray(value)
+    else writeSpecial(value)
+    ancestors.pop()
+  }
+
+  function writeProperties(tag: number, value: object, keys: readonly string[] = Object.keys(value)): void {
+    writeTag(tag)
+    for (const key of keys) {
+      writeString(key)
+      writeProperty(value, key)
+    }
+    writeTag(END)
+  }
+
+  function writeProperty(holder: object, key: string | number): void {
+    let value: unknown
+    try {
+      value = holder[key as keyof object]
+    } catch {
+      return writeTag(UNREADABLE)
+    }
+    writeValue(value)
+  }
+  function writeArray(array: readonly unknown[]): void {
+    let elements = 0
+    writeTag(ARRAY)
+    writeCount(array.length)
+    for (let at = 0; at < array.length; at++) {
+      if (array[at] === undefined && !(at in array)) writeTag(HOLE)
+      else {
+        writeProperty(array, at)
+        elements++
+      }
+    }
+    const keys = Object.keys(array)
+    if (keys.length > elements) writeProperties(NAMED, array, keys.slice(elements))
+  }
+
+  function writeSpecial(value: object): void {
+    if (types.isDate(value)) writeParts(DATE, [Date.prototype.getTime.call(value)])
+    else if (types.isRegExp(value)) writeParts(REGEXP, [value.source, value.flags])
+    else if (types.isMap(value)) writeParts(MAP, [value.size, ...[...value].flat()])
+    else if (types.isSet(value)) writeParts(SET, [value.size, ...value])
+    else if (ArrayBuffer.isView(value)) writeBytes(value)
+    else if (types.isAnyArrayBuffer(value)) writeBytes(new DataView(value), ARRAY_BUFFER)
+    else if (types.isBoxedPrimitive(value)) writeParts(BOXED, [value.valueOf()])
+    else if (value instanceof URL) writeParts(ADDRESS, [value.href])
+    else if (types.isNativeError(value)) {
+      writeParts(ERROR, [value.name, value.message, value.cause])
+      writeProperties(NAMED, value)
+    } else writeProperties(OBJECT, value)
+  }
+
+  function writeParts(tag: number, parts: readonly unknown[]): void {
+    writeTag(tag)
+    for (const part of parts) writeValue(part)
+  }
+
+  function writeBytes(view: ArrayBufferView, tag = VIEW): void {
+    writeTag(tag)
+    writeString(Object.prototype.toString.call(view))
+    writeCount(view.byteLength)
+    const settled = withOneNaN(view)
+    const bytes = new Uint8Array(settled.buffer, settled.byteOffset, settled.byteLength)
+    for (let at = 0; at < bytes.length; ) {
+      if (end === CAPACITY) flush()
+      const part = bytes.subarray(at, at + CAPACITY - end)
+      buffer.set(part, end)
+      end += part.length
+      at += part.length
+    }
+  }
+
+  function write(value: unknown): void {
+    try {
+      writeValue(value)
+    } catch {
+      // A proxy, or a built-in that someone changed.
+      ancestors.length = 0
+      writeTag(UNREADABLE)
+    }
+  }
+
+  return { write, flush }
+}
+
+/** The view, or a copy in which every NaN has the same bits. */
+function withOneNaN(view: ArrayBufferView): ArrayBufferView {
+  const isFloat = view instanceof Float64Array || view instanceof Float32Array
+  return isFloat && view.some(Number.isNaN) ? view.map((value: number) => (Number.isNaN(value) ? Number.NaN : value)) : view
+}

@@ -1,0 +1,30 @@
+import { createHash } from 'node:crypto'
+import { canonicalWriter } from './canonical.ts'
+
+/** A running digest of a sequence of values. */
+export interface Digest {
+  /** Adds values to the end of the sequence. How a sequence is cut into calls makes no difference. */
+  update(values: ArrayLike<unknown>): void
+  /** 32 hexadecimal digits for all values so far. More may follow. */
+  digest(): string
+}
+
+/**
+ * A digest of contents: values that are deepStrictEqual have the same, on every version of Node and however V8 holds
+ * them. The order counts, also of properties and of entries. Left out are prototypes, non-enumerable and symbol
+ * properties and stacks. All functions are alike, and so are all symbols, all properties that throw when read, and all
+ * objects more than 500 deep. Never throws.
+ */
+export function createDigest(): Digest {
+  const hash = createHash('sha256')
+  const writer = canonicalWriter((bytes) => hash.update(bytes))
+  return {
+    update: (values) => {
+      for (let at = 0; at < values.length; at++) writer.write(values[at])
+    },
+    digest: () => {
+      writer.flush()
+      return hash.copy().digest('hex').slice(0, 32)
+    },
+  }
+}
