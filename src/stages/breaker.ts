@@ -31,14 +31,18 @@ export interface Breaker<T, R> {
  * `CircuitOpenError`. opossum is loaded by the first chunk.
  */
 export function breaker<T, R>(options: BreakerSettings): Breaker<T, R> {
-  let gate: Promise<Gate<T, R>> | undefined
+  let opening: Promise<Gate<T, R>> | undefined
+  let gate: Gate<T, R> | undefined
   let isClosed = false
+  const open = async (context: RunContext<T, R>) => {
+    gate = new Gate(options, context, await openCircuit(options, context.clock.now))
+    return gate
+  }
   return {
     stage: (next) => async (chunk, context) => {
-      if (isClosed) return NOTHING
-      gate ??= openCircuit(options, context.clock.now).then((circuit) => new Gate(options, context, circuit))
-      const opened = await gate
-      const epoch = await opened.admit(chunk)
+      opening ??= open(context)
+      const opened = gate ?? (await opening)
+      const epoch = isClosed ? undefined : await opened.admit(chunk)
       if (epoch === undefined) return NOTHING
       let outcomes: Outcomes<T, R> | undefined
       try {
@@ -50,10 +54,7 @@ export function breaker<T, R>(options: BreakerSettings): Breaker<T, R> {
     },
     close: () => {
       isClosed = true
-      gate?.then(
-        (it) => it.close(),
-        () => {}, // It did not open: the dispatch that waited for it rejected.
-      )
+      gate?.close()
     },
   }
 }
