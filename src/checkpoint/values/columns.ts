@@ -1,5 +1,5 @@
 /// <reference lib="es2024.string" />
-import { isAscii } from 'node:buffer'
+import { isAscii, isUtf8 } from 'node:buffer'
 import { endianness } from 'node:os'
 
 /**
@@ -127,7 +127,7 @@ function widthOf(type: number | undefined): number {
 
 function readText(bytes: Buffer, encoding: number | undefined): string {
   if (encoding === ASCII && isAscii(bytes)) return bytes.toString('latin1')
-  if (encoding === UTF8) return bytes.toString('utf8')
+  if (encoding === UTF8 && isUtf8(bytes)) return bytes.toString('utf8')
   if (encoding === UTF16 && bytes.length % 2 === 0) return bytes.toString('utf16le')
   throw new RangeError('The text is in no known encoding')
 }

@@ -14,18 +14,27 @@ export const jsonCodec: Codec = { format: 'json', encode, decode }
 const MAX_DEPTH = 100
 
 function encode(values: ArrayLike<unknown>, describe?: (at: number) => string): Encoded {
+  try {
+    return encodeAll(values, describe, false)
+  } catch {
+    // A getter threw, or gave one thing to the check and another to JSON: copy first, then nothing can change.
+    return encodeAll(values, describe, true)
+  }
+}
+
+function encodeAll(values: ArrayLike<unknown>, describe: ((at: number) => string) | undefined, isCopied: boolean): Encoded {
   const texts: string[] = []
   const refused: Refusal[] = []
   let plain: unknown[] = []
   for (let at = 0; at < values.length; at++) {
     const value = values[at]
-    if (isPlain(value, 0)) {
+    if (!isCopied && isPlain(value, 0)) {
       plain.push(value)
       continue
     }
     if (plain.length > 0) texts.push(JSON.stringify(plain).slice(1, -1))
     plain = []
-    const written = writeSlowly(value)
+    const written = writeCopy(value)
     if (typeof written === 'string') texts.push(written)
     else refused.push(refuse('json', at, written, describe))
   }
@@ -33,14 +42,13 @@ function encode(values: ArrayLike<unknown>, describe?: (at: number) => string): 
   return { bytes: toBytes(`[${texts.join(',')}]`), refused }
 }
 
-/** The JSON of `value`, or what in it has none. */
-function writeSlowly(value: unknown): string | Misfit {
-  const misfit = findMisfit(value, 'json')
-  if (misfit !== undefined) return misfit
+/** The JSON of a copy of `value`, or what in it has none. */
+function writeCopy(value: unknown): string | Misfit {
   try {
-    return write(structuredClone(value))
+    const copy: unknown = structuredClone(value)
+    return findMisfit(copy, 'json') ?? write(copy)
   } catch (cause) {
-    return { path: '', got: `a value that cannot be read to its end (${String(cause)})`, cause }
+    return findMisfit(value, 'json') ?? { path: '', got: `one that cannot be read to its end (${String(cause)})`, cause }
   }
 }
 

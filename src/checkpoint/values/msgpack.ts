@@ -5,6 +5,7 @@ import { carry, deserialize, serialize } from './carry.ts'
 import { NUMBERS, readNumbers, readStrings, STRINGS, writeNumbers, writeStrings } from './columns.ts'
 import { type Codec, type Encoded, type Refusal, refuse } from './contract.ts'
 import { plainCheck } from './plain.ts'
+import { scan } from './scan.ts'
 
 /**
  * Column of values, version 1. The first byte is its kind, the rest depends on it; integers are little-endian.
@@ -15,7 +16,7 @@ import { plainCheck } from './plain.ts'
  *                               p: msgpack array of the plain values, q: the others, each as
  *                               u32 place in the column · u32 length · v8.Serializer bytes; places ascend
  *
- * Plain is what msgpackr gives back exactly (plain.ts). A reader refuses whatever does not come out even. Records become
+ * Plain is what msgpackr gives back exactly (plain.ts). A reader refuses whatever encode does not write. Records become
  * objects through a reader that msgpackr compiles from their keys, which it quotes; where compiling is forbidden it
  * reads them key by key. The checksum keeps damaged bytes from the deserializer of V8, which is not made for them.
  */
@@ -126,6 +127,7 @@ function read(bytes: Buffer): unknown[] {
 }
 
 function unpack(bytes: Buffer): unknown[] {
+  scan(bytes)
   // As a Uint8Array, so that what is cut from it is one too. msgpackr leaves a property on its source.
   const values: unknown = unpackr.unpack(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength))
   if (!Array.isArray(values)) throw new TypeError('The msgpack is not an array')

@@ -10,13 +10,13 @@ export interface PlainCheck {
 }
 
 /** Deeper values are not plain, so neither the check nor msgpackr ever runs out of stack. Cycles end here too. */
-const MAX_DEPTH = 100
+export const MAX_DEPTH = 100
 
 /** Records with more keys are rather dictionaries, for which msgpackr would build and compile a reader each. */
-const MAX_KEYS = 200
+export const MAX_KEYS = 200
 
 /** Keys msgpackr stumbles over: the last is how it marks its own tree of shapes, the others it calls or believes. */
-const ODD_KEYS = new Set(['__proto__', 'constructor', 'hasOwnProperty', 'toJSON', '__keys__'])
+export const ODD_KEYS = new Set(['__proto__', 'constructor', 'hasOwnProperty', 'toJSON', '__keys__'])
 
 /** Keys that were looked at and are plain, so that they are looked at once and not once per record. */
 const plainKeys = new Set<string>()
@@ -56,6 +56,8 @@ export function plainCheck(): PlainCheck {
 
   function isPlainObject(value: object, depth: number): boolean {
     parts[count++] = value
+    // Seen now and then, a repeat cannot make the walk endless: nested pairs of one part double with every level.
+    if (count >= 1024 && (count & (count - 1)) === 0 && hasRepeats(parts, count)) return false
     const prototype: unknown = Object.getPrototypeOf(value)
     if (prototype === Object.prototype) return isPlainRecord(value as Record<string, unknown>, depth)
     if (prototype === Array.prototype) return isPlainArray(value as unknown[], depth)
