@@ -51,16 +51,23 @@ export function readNumbers(bytes: Buffer): number[] {
   const buffer = aligned(bytes, 2, bytes.length)
   switch (bytes[1]) {
     case BYTE:
-      return [...new Int8Array(buffer)]
+      return toArray(new Int8Array(buffer))
     case HALF:
-      return [...toLittleEndian(new Int16Array(buffer))]
+      return toArray(toLittleEndian(new Int16Array(buffer)))
     case INT:
-      return [...toLittleEndian(new Int32Array(buffer))]
+      return toArray(toLittleEndian(new Int32Array(buffer)))
     case DOUBLE:
-      return [...toLittleEndian(new Float64Array(buffer))]
+      return toArray(toLittleEndian(new Float64Array(buffer)))
     default:
       throw new RangeError(`No numbers have the type ${bytes[1]}`)
   }
+}
+
+/** What Array.from gives, in a tenth of the time. */
+function toArray(numbers: ArrayLike<number>): number[] {
+  const array = new Array<number>(numbers.length)
+  for (let at = 0; at < array.length; at++) array[at] = numbers[at] as number
+  return array
 }
 
 /** The column of `values`; undefined unless all of them are strings, of a length that can be joined. */

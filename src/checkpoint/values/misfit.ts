@@ -168,7 +168,7 @@ function nameOf(value: object): string {
 }
 
 function withArticle(name: string): string {
-  return `${/^[AEIOU]/i.test(name) ? 'an' : 'a'} ${name}`
+  return `${/^([AEIO]|U(?!int))/i.test(name) ? 'an' : 'a'} ${name}`
 }
 
 function step(key: string, isElement: boolean): string {

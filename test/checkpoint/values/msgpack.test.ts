@@ -1,0 +1,275 @@
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { loadCodec } from '../../../src/checkpoint/values/codec.ts'
+import { assertSame, identities } from './same.ts'
+import { carriedKinds, nest, pairs } from './samples.ts'
+
+const codec = await loadCodec('msgpack')
+
+function roundTrip(values: ArrayLike<unknown>): unknown[] {
+  const { bytes, refused } = codec.encode(values)
+  expect(refused).toEqual([])
+  const copy = new Uint8Array(bytes)
+  const decoded = codec.decode(copy)
+  copy.fill(0xff)
+  return decoded
+}
+
+/** Values of every kind that fast-check knows and structured clone carries. */
+const anything = fc.anything({
+  withBigInt: true,
+  withBoxedValues: true,
+  withDate: true,
+  withMap: true,
+  withSet: true,
+  withTypedArray: true,
+  withSparseArray: true,
+  withNullPrototype: true,
+  withUnicodeString: true,
+})
+
+/** Records as results mostly are: the same few keys, plain contents. */
+const record = fc.record({
+  id: fc.integer(),
+  name: fc.string({ unit: 'binary' }),
+  score: fc.double(),
+  tags: fc.array(fc.oneof(fc.string(), fc.boolean(), fc.constant(null))),
+})
+
+describe('msgpackCodec', () => {
+  test.each(carriedKinds())('gives back what structured clone gives: %s', (_, value) => {
+    assertSame(roundTrip([value]), [structuredClone(value)])
+  })
+
+  test('gives back a column that mixes all kinds, in order', () => {
+    const values = carriedKinds().map(([, value]) => value)
+    const decoded = roundTrip(values)
+    expect(decoded).toHaveLength(values.length)
+    for (const [at, value] of values.entries()) assertSame(decoded[at], structuredClone(value))
+  })
+
+  test('gives back any column of anything', () => {
+    fc.assert(
+      fc.property(fc.array(fc.oneof(anything, record)), (values) => {
+        assertSame(
+          roundTrip(values),
+          values.map((value) => structuredClone(value)),
+        )
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  test.each([
+    ['integers', fc.integer()],
+    ['small integers', fc.integer({ min: -200, max: 200 })],
+    ['numbers', fc.oneof(fc.double(), fc.constant(-0), fc.integer())],
+    ['strings', fc.string({ unit: 'binary' })],
+    ['halves of surrogate pairs', fc.constantFrom('\ud83d', '\ude00', 'a', '', 'é')],
+    ['dates', fc.date()],
+    ['BigInts', fc.bigInt()],
+    ['records', record],
+  ])('gives back any column of %s', (_, values: fc.Arbitrary<unknown>) => {
+    fc.assert(
+      fc.property(fc.array(values, { maxLength: 300 }), (column) => {
+        assertSame(roundTrip(column), structuredClone(column))
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
+  test('gives back any record whatever its keys', () => {
+    const odd = fc.constantFrom(
+      '__proto__',
+      'constructor',
+      'toJSON',
+      'hasOwnProperty',
+      '__keys__',
+      '"',
+      "'",
+      '\u2028',
+      '\ud800',
+      '0',
+      '',
+    )
+    const key = fc.oneof(fc.string({ unit: 'binary' }), odd)
+    fc.assert(
+      fc.property(fc.array(fc.array(fc.tuple(key, fc.jsonValue()), { maxLength: 8 })), (lists) => {
+        const column = lists.map((entries) => Object.fromEntries(entries))
+        // More than twice, so that msgpackr compiles its readers.
+        assertSame(
+          roundTrip([...column, ...column, ...column]),
+          [...column, ...column, ...column].map((it) => structuredClone(it)),
+        )
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
+  test('takes any array-like column', () => {
+    expect(roundTrip(Float64Array.of(1, 0.5))).toEqual([1, 0.5])
+    expect(roundTrip({ length: 2, 0: 'a', 1: {} })).toEqual(['a', {}])
+    expect(roundTrip([])).toEqual([])
+  })
+
+  test('keeps the stack and the name of an error', () => {
+    const error = new RangeError('far')
+    const [decoded] = roundTrip([error]) as [Error]
+    expect(decoded).toBeInstanceOf(RangeError)
+    expect(decoded.stack).toBe(error.stack)
+  })
+
+  test('keeps shared parts shared however many ways lead to them', () => {
+    const value = pairs(40)
+    expect(identities(roundTrip([value])[0])).toEqual(identities(value))
+  })
+
+  test('leaves prototypes alone', () => {
+    const [decoded] = roundTrip([JSON.parse('{"__proto__":{"polluted":1}}')]) as [object]
+    expect(Object.getPrototypeOf(decoded)).toBe(Object.prototype)
+    expect(Object.keys(decoded)).toEqual(['__proto__'])
+    expect('polluted' in {}).toBe(false)
+  })
+
+  test('brings along of a Buffer only its own bytes', () => {
+    const { bytes } = codec.encode([new Map([['digest', Buffer.from('ab')]]), { digest: Buffer.from('ab') }])
+    expect(bytes.length).toBeLessThan(120)
+  })
+
+  test('gives bytes that are all of their ArrayBuffer', () => {
+    for (const column of [[1], ['a'], [{}], [new Map()]]) {
+      const { bytes } = codec.encode(column)
+      expect(bytes.buffer.byteLength).toBe(bytes.length)
+    }
+  })
+
+  test('is clearly smaller than JSON for records', () => {
+    const records = Array.from({ length: 10_000 }, (_, id) => ({ id, name: `item ${id}`, score: id * 1.37, ok: id % 2 === 0 }))
+    expect(codec.encode(records).bytes.length).toBeLessThan(JSON.stringify(records).length / 2)
+  })
+
+  test('gives the same values while other msgpackr codecs are at work in a getter', async () => {
+    const { pack } = await import('msgpackr')
+    const value = {
+      get nested() {
+        return pack({ a: 1 }).length
+      },
+    }
+    expect(roundTrip([value, value])).toEqual([{ nested: pack({ a: 1 }).length }, { nested: pack({ a: 1 }).length }])
+  })
+
+  test('decodes where compiling from strings is forbidden', () => {
+    const records = Array.from({ length: 20 }, (_, id) => ({ id, 'odd "key"': 'x' }))
+    const bytes = Buffer.from(codec.encode(records).bytes).toString('hex')
+    const program = `
+      import { loadCodec } from ${JSON.stringify(new URL('../../../dist/checkpoint/values/codec.js', import.meta.url))}
+      const codec = await loadCodec('msgpack')
+      const values = codec.decode(Buffer.from('${bytes}', 'hex'))
+      const isForbidden = (() => { try { new Function('') } catch { return true } })()
+      process.stdout.write(JSON.stringify({ isForbidden, values }))`
+    const flags = ['--disallow-code-generation-from-strings', '--input-type=module', '-e', program]
+    const output: unknown = JSON.parse(execFileSync(process.execPath, flags, { encoding: 'utf8' }))
+    expect(output).toEqual({ isForbidden: true, values: records })
+  })
+})
+
+describe('msgpackCodec refuses', () => {
+  class Weird {
+    run = () => 1
+  }
+  const throwing = {
+    a: {
+      get b(): never {
+        throw new Error('boom')
+      },
+    },
+  }
+  const refusals: [string, unknown, string, RegExp][] = [
+    ['a function', () => 1, '', /got a function\. Return/],
+    [
+      'a named function',
+      { tags: [1, { run: function go() {} }] },
+      'tags[1].run',
+      /got the function 'go' at result\.tags\[1\]\.run\./,
+    ],
+    ['a symbol', { 'odd key': Symbol('s') }, '["odd key"]', /got a symbol at result\["odd key"\]/],
+    ['a symbol in an array', [Symbol('s')], '[0]', /at result\[0\]/],
+    ['a SharedArrayBuffer', [new SharedArrayBuffer(1)], '[0]', /got a SharedArrayBuffer/],
+    ['a view of one', { a: new Uint8Array(new SharedArrayBuffer(1)) }, 'a', /got a view of a SharedArrayBuffer/],
+    ['a WeakMap', { a: new WeakMap() }, 'a', /got a WeakMap/],
+    ['a Promise', { a: Promise.resolve() }, 'a', /got a Promise/],
+    ['a MessagePort', { a: new MessageChannel().port1 }, 'a', /got a MessagePort/],
+    ['a Blob', [new Blob(['x'])], '[0]', /got a Blob/],
+    ['a Proxy of what is not plain', { a: new Proxy(new Map(), {}) }, 'a', /got a Proxy/],
+    ['a generator', { a: (function* () {})() }, 'a', /got an? /],
+    ['a function in a Map', { m: new Map([['k', () => 1]]) }, 'm.get("k")', /a function/],
+    ['a function as key of a Map', new Map([[() => 1, 1]]), 'keys[0]', /a function/],
+    ['a function in a Set', new Set([1, () => 1]), 'values[1]', /a function/],
+    ['a function as cause', new Error('x', { cause: () => 1 }), 'cause', /the function 'cause' at result\.cause\./],
+    ['a function in a class instance', { w: new Weird() }, 'w.run', /the function 'run'/],
+    ['a getter that throws', throwing, 'a.b', /a property that throws when it is read \(Error: boom\) at result\.a\.b/],
+    ['a boxed symbol', [Object(Symbol('s'))], '[0]', /got a Symbol/],
+    ['a value too deep for the stack', nest(100_000), '', /expected a value that structured clone carries/],
+  ]
+
+  test.each(refusals)('%s, and says where', (_, value, path, message) => {
+    const { bytes, refused } = codec.encode([1, value, 'two', value], (at) => `item ${at + 10} (key 'k')`)
+    expect(codec.decode(bytes)).toEqual([1, 'two'])
+    expect(refused.map(({ at }) => at)).toEqual([1, 3])
+    const [refusal] = refused
+    expect(refusal?.error).toMatchObject({ code: 'ERR_PAWL_SERIALIZATION', path })
+    expect(refusal?.error.message).toMatch(message)
+    expect(refusal?.error.message).toMatch(
+      /^Cannot record the result of item 11 \(key 'k'\): expected a value that structured clone carries, got /,
+    )
+  })
+
+  test('nothing else of the column when a getter changes its mind', () => {
+    let reads = 0
+    const fickle = {
+      get value() {
+        return reads++ % 2 === 0 ? 1 : () => 1
+      },
+    }
+    const { bytes, refused } = codec.encode(['a', fickle, { b: 1 }])
+    const decoded = codec.decode(bytes)
+    expect(decoded.length + refused.length).toBe(3)
+    expect(decoded.at(0)).toBe('a')
+    expect(decoded.at(-1)).toEqual({ b: 1 })
+  })
+})
+
+describe('the bytes of version 1', () => {
+  const golden = JSON.parse(readFileSync(new URL('../../fixtures/values-v1.json', import.meta.url), 'utf8')) as Record<
+    string,
+    string
+  >
+  const columns: Record<string, unknown[]> = {
+    bytes: [1, -2, 3],
+    halves: [1000, -2],
+    ints: [100_000, 0],
+    doubles: [0.5, -0, Number.NaN],
+    ascii: ['abc', '', 'd'],
+    utf8: ['größe', '✓ abcdefgh'],
+    utf16: ['\ud800', 'x'],
+    records: [1, 2, 3, 4].map((id) => ({
+      id,
+      name: `n${id}`,
+      when: new Date(id * 1500),
+      data: Uint8Array.of(id),
+      none: undefined,
+      big: 5n,
+    })),
+    mixed: ['a', new Map([['k', new Set([1])]]), { a: [-0] }, 2],
+  }
+
+  test.each(Object.entries(columns))('are read for ever: %s', (name, column) => {
+    assertSame(codec.decode(Buffer.from(golden[name] ?? '', 'hex')), column)
+  })
+
+  test.each(Object.entries(columns).filter(([name]) => name !== 'mixed'))('are written still: %s', (name, column) => {
+    expect(Buffer.from(codec.encode(column).bytes).toString('hex')).toBe(golden[name])
+  })
+})
