@@ -1,0 +1,167 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { items, lines, project } from './pawl.ts'
+
+const SLOW = `
+import { setTimeout as sleep } from 'node:timers/promises'
+export default async ({ n }) => {
+  await sleep(10)
+  console.log('ran', n)
+  return n * 2
+}`
+const PROJECT = { 'slow.js': SLOW, 'in.jsonl': items(200) }
+const doubled = Array.from({ length: 200 }, (_, index) => ({ index, value: index * 2 }))
+const RUN = [
+  'run',
+  'slow.js',
+  '--input',
+  'in.jsonl',
+  '--run-id',
+  'slow',
+  '--output',
+  'out.jsonl',
+  '--chunk-size',
+  '5',
+  '--checkpoint-interval',
+  '50ms',
+]
+
+/** Items that the tasks said they ran. */
+const ran = (text: string) => (text.match(/^ran \d+$/gm) ?? []).length
+
+describe('pawl resume', () => {
+  test.each(['SIGINT', 'SIGTERM'] as const)(
+    '%s drains, saves, names the command that goes on, and that one ends the run',
+    async (signal) => {
+      const { start, pawl, directory } = project(PROJECT)
+      const first = start(RUN)
+      await first.saying(/ran 30$/m)
+      first.child.kill(signal)
+      const { code, stderr } = await first.ended
+      expect(code).toBe(75)
+      expect(stderr).toContain(`interrupted: ${signal} received`)
+      expect(stderr).toContain('go on with: pawl resume slow\n')
+      expect(existsSync(join(directory, 'out.jsonl'))).toBe(false)
+
+      const second = await pawl('resume', 'slow', '--json')
+      expect(second.code).toBe(0)
+      expect(second.stderr).toContain('pawl: run slow: task slow.js, input in.jsonl')
+      const { stats } = JSON.parse(second.stdout)
+      expect(stats.restored).toBe(ran(stderr))
+      expect(stats.dispatched).toBe(200 - stats.restored)
+      expect(lines(readFileSync(join(directory, 'out.jsonl'), 'utf8'))).toEqual(doubled)
+    },
+  )
+
+  test('SIGKILL loses no more than the last interval', async () => {
+    const { start, pawl, directory } = project(PROJECT)
+    const first = start(RUN)
+    await first.saying(/ran 60$/m)
+    const before = JSON.parse((await pawl('list', '--json')).stdout).runs[0]
+    first.child.kill('SIGKILL')
+    expect(await first.ended).toMatchObject({ signal: 'SIGKILL' })
+    expect(before.done).toBeGreaterThan(0)
+
+    const { stats } = JSON.parse((await pawl('resume', 'slow', '--json')).stdout)
+    expect(stats.restored).toBeGreaterThanOrEqual(before.done)
+    expect(stats.restored + stats.dispatched).toBe(200)
+    expect(lines(readFileSync(join(directory, 'out.jsonl'), 'utf8'))).toEqual(doubled)
+  })
+
+  test.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('a second %s ends it at once with %d', async (signal, expected) => {
+    const { start } = project({ 'hang.js': 'export default () => { console.log("hangs"); for (;;); }', 'in.jsonl': items(4) })
+    const run = start(['run', 'hang.js', '--input', 'in.jsonl', '--drain-timeout', '60s'])
+    await run.saying(/recorded in/)
+    run.child.kill(signal)
+    await run.saying(/stopping/)
+    run.child.kill(signal)
+    expect((await run.ended).code).toBe(expected)
+  })
+
+  test('--time-limit drains in time and exits 75', async () => {
+    const { start } = project(PROJECT)
+    const begin = performance.now()
+    const { code, stderr } = await start([...RUN, '--workers', '1', '--time-limit', '1500ms']).ended
+    expect(code).toBe(75)
+    expect(performance.now() - begin).toBeLessThan(3000)
+    expect(stderr).toContain('interrupted: the time limit of 1.5s is near')
+  })
+
+  test('a run that a live process is at work on is exit code 75', async () => {
+    const { start, pawl } = project(PROJECT)
+    const first = start(RUN)
+    await first.saying(/ran 1$/m)
+    expect(await pawl(...RUN)).toMatchObject({ code: 75, stderr: expect.stringContaining(`process ${first.child.pid}`) })
+    expect(JSON.parse((await pawl('list', '--json')).stdout).runs[0]).toMatchObject({
+      runId: 'slow',
+      live: true,
+      status: 'partial',
+    })
+  })
+
+  test('--failed-only tries the failures again, --skip-failed leaves them', async () => {
+    const odd =
+      'import { existsSync } from "node:fs"\nexport default ({ n }) => { if (n % 2 && !existsSync("fixed")) throw new Error(`odd ${n}`); return n }'
+    const { pawl, put } = project({ 'odd.js': odd, 'in.jsonl': items(10) })
+    const first = await pawl(
+      'run',
+      'odd.js',
+      '--input',
+      'in.jsonl',
+      '--run-id',
+      'odd',
+      '--max-failures',
+      '5',
+      '--output',
+      'out.jsonl',
+      '--json',
+    )
+    expect(JSON.parse(first.stdout)).toMatchObject({ status: 'complete', stats: { failed: 5 } })
+    put('fixed', '')
+    expect(JSON.parse((await pawl('resume', 'odd', '--skip-failed', '--json')).stdout).stats).toMatchObject({
+      dispatched: 0,
+      restored: 10,
+    })
+    const last = JSON.parse((await pawl('resume', 'odd', '--failed-only', '--json')).stdout)
+    expect(last).toMatchObject({ status: 'complete', failures: [], stats: { dispatched: 5, restored: 5 } })
+    expect(lines((await pawl('export', 'odd')).stdout)).toHaveLength(10)
+  })
+
+  test('runs no task outside the current directory unless it is passed by hand', async () => {
+    const { pawl, directory, put } = project({ ...PROJECT, 'elsewhere/t.js': 'export default ({ n }) => n' })
+    const inner = join(directory, 'inner')
+    mkdirSync(inner)
+    renameSync(join(directory, 'in.jsonl'), join(inner, 'in.jsonl'))
+    put('inner/package.json', {})
+    const bin = join(import.meta.dirname, '../../dist/cli/main.js')
+    const run = (...args: string[]) => spawnSync(process.execPath, [bin, ...args], { cwd: inner, encoding: 'utf8' })
+    const task = join(directory, 'elsewhere/t.js')
+    expect(run('run', task, '--input', 'in.jsonl', '--run-id', 'out').status).toBe(0)
+    const refused = run('resume', 'out')
+    expect(refused.status).toBe(2)
+    expect(refused.stderr).toContain(`--task ${task}`)
+    expect(run('resume', 'out', '--task', task).status).toBe(0)
+    expect((await pawl('list')).code).toBe(0)
+  })
+
+  test('names the runs most like one it does not find', async () => {
+    const { pawl } = project({ ...PROJECT, 'in.jsonl': items(1) })
+    await pawl(...RUN)
+    expect(await pawl('resume', 'slov')).toMatchObject({ code: 2, stderr: expect.stringContaining("Did you mean 'slow'?") })
+  })
+
+  const hasScript = spawnSync('script', ['--version']).status === 0
+  test.skipIf(!hasScript)('draws a bar on a terminal (skipped where there is no script(1))', () => {
+    const { directory } = project(PROJECT)
+    const bin = join(import.meta.dirname, '../../dist/cli/main.js')
+    const command = `${process.execPath} ${bin} ${RUN.join(' ')}`
+    const { stdout } = spawnSync('script', ['-qec', command, '/dev/null'], { cwd: directory, encoding: 'utf8' })
+    expect(stdout).toMatch(/\[[=-]{24}\] \d+% \| \d+\/200 done, 0 failed, 0 restored, \d+\/s/)
+    expect(stdout).toContain('complete: run slow')
+  })
+})

@@ -1,0 +1,193 @@
+import { execFile } from 'node:child_process'
+import { chmodSync, existsSync, lstatSync, readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { describe, expect, test } from 'vitest'
+import { items, lines, project } from './pawl.ts'
+
+const DOUBLE = {
+  'double.js': 'export default (item) => item.n * 2\nexport const half = (item) => item.n / 2',
+  'in.jsonl': items(20),
+}
+const doubled = Array.from({ length: 20 }, (_, index) => ({ index, value: index * 2 }))
+
+describe('pawl run', () => {
+  test('writes the results to stdout in input order and says on stderr what it did', async () => {
+    const { pawl } = project(DOUBLE)
+    const { code, stdout, stderr } = await pawl('run', 'double.js', '--input', 'in.jsonl')
+    expect(code).toBe(0)
+    expect(lines(stdout)).toEqual(doubled)
+    expect(stderr).toMatch(/^pawl: run double-[0-9a-f]{10} of 20 items, recorded in \.pawl$/m)
+    expect(stderr).toMatch(/^pawl: complete: run double-[0-9a-f]{10}: 20 items, 0 restored, 0 failed/m)
+  })
+
+  test('takes file.js#name, and --quiet says nothing', async () => {
+    const { pawl } = project(DOUBLE)
+    const { code, stdout, stderr } = await pawl('run', './double.js#half', '--input', './in.jsonl', '--quiet')
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(lines(stdout)[3]).toEqual({ index: 3, value: 1.5 })
+  })
+
+  test('a second time answers from the record and dispatches nothing; --overwrite runs again', async () => {
+    const { pawl } = project(DOUBLE)
+    const run = ['run', 'double.js', '--input', 'in.jsonl', '--json']
+    expect(JSON.parse((await pawl(...run)).stdout)).toMatchObject({ status: 'complete', stats: { dispatched: 20, restored: 0 } })
+    const again = await pawl(...run, '--output', 'out.jsonl')
+    const report = JSON.parse(again.stdout)
+    expect(report).toMatchObject({
+      status: 'complete',
+      failures: [],
+      output: 'out.jsonl',
+      stats: { dispatched: 0, restored: 20 },
+    })
+    expect(report).not.toHaveProperty('results')
+    expect(JSON.parse((await pawl(...run, '--resume')).stdout).stats.dispatched).toBe(0)
+    expect(JSON.parse((await pawl(...run, '--overwrite')).stdout).stats.dispatched).toBe(20)
+  })
+
+  test('--resume without an earlier run is exit code 2', async () => {
+    const { pawl } = project(DOUBLE)
+    expect(await pawl('run', 'double.js', '--input', 'in.jsonl', '--resume')).toMatchObject({ code: 2, stdout: '' })
+  })
+
+  test('a changed input is a mismatch that is told', async () => {
+    const { pawl, put } = project(DOUBLE)
+    await pawl('run', 'double.js', '--input', 'in.jsonl')
+    put('in.jsonl', items(21))
+    const { code, stderr } = await pawl('run', 'double.js', '--input', 'in.jsonl')
+    expect(code).toBe(2)
+    expect(stderr).toMatch(/20[^]*21/)
+  })
+
+  test('--output is replaced whole, its mode and its symbolic link kept, and nothing is left beside it', async () => {
+    const { pawl, put, directory } = project(DOUBLE)
+    put('real.jsonl', 'old')
+    chmodSync(join(directory, 'real.jsonl'), 0o640)
+    symlinkSync('real.jsonl', join(directory, 'out.jsonl'))
+    const { code, stdout } = await pawl('run', 'double.js', '--input', 'in.jsonl', '--output', 'out.jsonl')
+    expect({ code, stdout }).toEqual({ code: 0, stdout: '' })
+    expect(lines(readFileSync(join(directory, 'real.jsonl'), 'utf8'))).toEqual(doubled)
+    expect(statSync(join(directory, 'real.jsonl')).mode & 0o777).toBe(0o640)
+    expect(lstatSync(join(directory, 'out.jsonl')).isSymbolicLink()).toBe(true)
+    expect(readdirSync(directory).filter((name) => name.endsWith('.tmp'))).toEqual([])
+  })
+
+  test('--output is left alone when more items fail than tolerated; exit code 1', async () => {
+    const { pawl, put, directory } = project({
+      ...DOUBLE,
+      'odd.js': 'export default ({ n }) => { if (n % 2) throw new TypeError(`odd ${n}`); return n }',
+    })
+    put('out.jsonl', 'old')
+    const { code, stderr, stdout } = await pawl('run', 'odd.js', '--input', 'in.jsonl', '--output', 'out.jsonl', '--json')
+    expect(code).toBe(1)
+    expect(readFileSync(join(directory, 'out.jsonl'), 'utf8')).toBe('old')
+    expect(stderr).toMatch(/pawl failures odd-[0-9a-f]{10}/)
+    const report = JSON.parse(stdout)
+    expect(report).toMatchObject({ error: { code: 'ERR_PAWL_RUN_FAILED' }, status: 'partial' })
+    expect(report.failures[0]).toMatchObject({
+      kind: 'error',
+      reason: { name: 'TypeError', message: expect.stringMatching(/^odd \d+$/) },
+    })
+  })
+
+  test('tolerated failures have no line; exit code 0', async () => {
+    const { pawl } = project({ ...DOUBLE, 'odd.js': 'export default ({ n }) => { if (n % 2) throw new Error("odd"); return n }' })
+    const { code, stdout } = await pawl('run', 'odd.js', '--input', 'in.jsonl', '--max-failures', '50%')
+    expect(code).toBe(0)
+    expect(lines(stdout)).toEqual(Array.from({ length: 10 }, (_, at) => ({ index: at * 2, value: at * 2 })))
+  })
+
+  test('undefined is a line without value, what JSON cannot hold a failure of kind serialization', async () => {
+    const task = 'export default ({ n }) => n === 1 ? undefined : n === 2 ? 1n : n === 3 ? [-0, "\\u2028"] : n'
+    const { pawl } = project({ 'odd.js': task, 'in.jsonl': items(4) })
+    const { code, stdout } = await pawl('run', 'odd.js', '--input', 'in.jsonl', '--max-failures', '1', '--no-checkpoint')
+    expect(code).toBe(0)
+    expect(stdout.split('\n')).toEqual(['{"index":0,"value":0}', '{"index":1}', '{"index":3,"value":[-0,"\u2028"]}', ''])
+    const failed = await pawl('run', 'odd.js', '--input', 'in.jsonl', '--max-failures', '1', '--json')
+    expect(JSON.parse(failed.stdout).failures).toMatchObject([{ index: 2, kind: 'serialization', item: { n: 2 } }])
+  })
+
+  test('what tasks print goes to stderr', async () => {
+    const task = 'export default ({ n }) => { console.log("log", n); process.stdout.write("raw\\n"); return n }'
+    const { pawl } = project({ 'noisy.js': task, 'in.jsonl': items(3) })
+    for (const more of [['--no-checkpoint'], []]) {
+      const { code, stdout, stderr } = await pawl('run', 'noisy.js', '--input', 'in.jsonl', ...more)
+      expect(code).toBe(0)
+      expect(lines(stdout)).toHaveLength(3)
+      expect(stderr).toContain('log 2')
+      expect(stderr).toContain('raw')
+    }
+  })
+
+  test.each([
+    [
+      'rows.csv',
+      'a,b\n1,x\n2,y\n',
+      [
+        { a: '1', b: 'x' },
+        { a: '2', b: 'y' },
+      ],
+    ],
+    ['lines.txt', 'one\ntwo\n', ['one', 'two']],
+    ['files/*.md', '', ['files/1.md', 'files/2.md']],
+  ])('reads %s', async (input, content, expected) => {
+    const { pawl, put } = project({ 'same.js': 'export default (item) => item', 'files/2.md': '', 'files/1.md': '' })
+    if (content) put(input, content)
+    const { code, stdout } = await pawl('run', 'same.js', '--input', input)
+    expect(code).toBe(0)
+    expect(lines(stdout)).toEqual(expected.map((value, index) => ({ index, value })))
+  })
+
+  test('stdin is not recorded and says so; with --run-id it is', async () => {
+    const { start, directory } = project(DOUBLE)
+    const plain = await start(['run', 'double.js', '--input', '-'], items(20)).ended
+    expect(plain.code).toBe(0)
+    expect(lines(plain.stdout)).toEqual(doubled)
+    expect(plain.stderr).toContain('not recorded; --run-id ID records them')
+    expect(existsSync(join(directory, '.pawl'))).toBe(false)
+    for (const [dispatched, restored] of [
+      [20, 0],
+      [0, 20],
+    ]) {
+      const named = await start(['run', 'double.js', '--input', '-', '--run-id', 'mine', '--json'], items(20)).ended
+      expect(JSON.parse(named.stdout)).toMatchObject({ runId: 'mine', stats: { dispatched, restored } })
+    }
+  })
+
+  test('a bad line on stdin is exit code 2, with its number', async () => {
+    const { start } = project(DOUBLE)
+    const { code, stderr } = await start(['run', 'double.js', '--input', '-'], '{"n":1}\nnope\n').ended
+    expect(code).toBe(2)
+    expect(stderr).toContain('Cannot read stdin, line 2')
+  })
+
+  test('--shard runs its part, and export gives the parts together', async () => {
+    const { pawl } = project(DOUBLE)
+    const run = ['run', 'double.js', '--input', 'in.jsonl', '--run-id', 'parts']
+    const parts = [await pawl(...run, '--shard', '1/2'), await pawl(...run, '--shard', '2/2')]
+    expect(parts.map(({ code }) => code)).toEqual([0, 0])
+    const seen = parts.flatMap(({ stdout }) => lines(stdout) as { index: number; value: number }[])
+    expect(seen.toSorted((a, b) => a.index - b.index)).toEqual(doubled)
+    expect(lines((await pawl('export', 'parts')).stdout)).toEqual(doubled)
+  })
+
+  test('--key lets items be added, removed and moved', async () => {
+    const { pawl, put } = project(DOUBLE)
+    const run = ['run', 'double.js', '--input', 'in.jsonl', '--key', 'n', '--json', '--output', 'out.jsonl']
+    await pawl(...run)
+    put('in.jsonl', '{"n":30}\n{"n":7}\n{"n":0}\n')
+    expect(JSON.parse((await pawl(...run)).stdout)).toMatchObject({
+      status: 'complete',
+      stats: { items: 3, dispatched: 1, restored: 2 },
+    })
+  })
+
+  test('a reader that goes away is a quiet end', async () => {
+    const { directory, put } = project(DOUBLE)
+    put('in.jsonl', items(50_000))
+    const bin = join(import.meta.dirname, '../../dist/cli/main.js')
+    const command = `${process.execPath} ${bin} run double.js --input in.jsonl --no-checkpoint --quiet | head -n 1`
+    const { stdout, stderr } = await promisify(execFile)('sh', ['-c', command], { cwd: directory })
+    expect({ stdout, stderr }).toEqual({ stdout: '{"index":0,"value":0}\n', stderr: '' })
+  })
+})

@@ -1,0 +1,164 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { items, lines, project } from './pawl.ts'
+
+const FILES = {
+  'odd.js':
+    'export default ({ n }) => { if (n === 3) throw new RangeError("three \\u001b[2J"); return { n, text: "x".repeat(n) } }',
+  'in.jsonl': items(10),
+}
+
+/** A project with the complete run `odd`, one of whose ten items failed. */
+async function withRun(...flags: string[]) {
+  const it = project(FILES)
+  const { code, stderr } = await it.pawl(
+    'run',
+    'odd.js',
+    '--input',
+    'in.jsonl',
+    '--run-id',
+    'odd',
+    '--max-failures',
+    '1',
+    '--quiet',
+    ...flags,
+  )
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  return it
+}
+
+/** The files of the store, relative to it. */
+function filesOf(directory: string): string[] {
+  const all = readdirSync(join(directory, '.pawl'), { recursive: true, withFileTypes: true })
+  return all.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
+}
+
+describe('pawl list', () => {
+  test('is a table of the runs, as JSON an object', async () => {
+    const { pawl } = await withRun()
+    const { code, stdout } = await pawl('list')
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/run +│ status +│ done\/total +│ failures +│ size +│ last write +│ live/)
+    expect(stdout).toMatch(/odd +│ complete │ 10\/10 +│ 1 +│ [\d.]+ k?B/)
+    const [run] = JSON.parse((await pawl('list', '--json')).stdout).runs
+    expect(run).toMatchObject({ runId: 'odd', status: 'complete', done: 10, total: 10, failures: 1, live: false })
+  })
+
+  test('says that there is no run, makes no directory, and does so with another --checkpoint too', async () => {
+    const { pawl, directory } = project()
+    expect(await pawl('list', '--checkpoint', 'elsewhere')).toMatchObject({ code: 0, stdout: 'no runs in elsewhere\n' })
+    expect(readdirSync(directory)).toEqual(['package.json'])
+  })
+})
+
+describe('pawl inspect', () => {
+  test('tells task, items, files and sessions', async () => {
+    const { pawl } = await withRun()
+    const { code, stdout } = await pawl('inspect', 'odd')
+    expect(code).toBe(0)
+    for (const part of ['odd.js', 'complete', '10/10', 'seg/']) expect(stdout).toContain(part)
+    expect(JSON.parse((await pawl('inspect', 'odd', '--json')).stdout)).toMatchObject({ runId: 'odd', status: 'complete' })
+  })
+})
+
+describe('pawl failures', () => {
+  test('gives each failure with its input and reason, without control characters', async () => {
+    const { pawl } = await withRun()
+    const { code, stdout } = await pawl('failures', 'odd')
+    expect(code).toBe(0)
+    expect(stdout).toContain('item 3')
+    expect(stdout).toContain('{"n":3}')
+    expect(stdout).toContain('RangeError: three \\x1b[2J')
+    expect(stdout).not.toContain('\x1b')
+    const json = JSON.parse((await pawl('failures', 'odd', '--json')).stdout)
+    expect(json.failures).toMatchObject([
+      { index: 3, kind: 'error', attempts: 1, item: { n: 3 }, reason: { name: 'RangeError' } },
+    ])
+  })
+})
+
+describe('pawl export', () => {
+  test.each([[], ['--format', 'json'], ['--compress']])('gives JSONL in input order (run %s)', async (...flags) => {
+    const { pawl, directory } = await withRun(...flags)
+    const { code, stdout } = await pawl('export', 'odd')
+    expect(code).toBe(0)
+    const expected = [0, 1, 2, 4, 5, 6, 7, 8, 9].map((n) => ({ index: n, value: { n, text: 'x'.repeat(n) } }))
+    expect(lines(stdout)).toEqual(expected)
+    expect(await pawl('export', 'odd', '--output', 'e.jsonl')).toMatchObject({ code: 0, stdout: '' })
+    expect(lines(readFileSync(join(directory, 'e.jsonl'), 'utf8'))).toEqual(expected)
+  })
+})
+
+describe('pawl verify', () => {
+  test('exits 0 when all is whole, 1 when a byte is not, and says which file', async () => {
+    const { pawl, directory } = await withRun()
+    expect((await pawl('verify', 'odd')).code).toBe(0)
+    const path = filesOf(directory).find((it) => /[\\/](seg|snap)[\\/]/.test(it)) as string
+    const bytes = readFileSync(path)
+    const middle = Math.floor(bytes.length / 2)
+    bytes.writeUInt8(bytes.readUInt8(middle) ^ 0xff, middle)
+    writeFileSync(path, bytes)
+    const { code, stdout, stderr } = await pawl('verify', 'odd')
+    expect({ code, stderr }).toEqual({ code: 1, stderr: '' })
+    expect(stdout).toMatch(/seg|snap/)
+    expect(JSON.parse((await pawl('verify', 'odd', '--json')).stdout)).toMatchObject({ runId: 'odd', ok: false })
+  })
+})
+
+describe('pawl prune', () => {
+  test('deletes what is complete and old, and with --dry-run only says so', async () => {
+    const { pawl, put, directory } = await withRun()
+    put('two.js', 'export default ({ n }) => { if (n > 1) throw new Error("no"); return n }')
+    await pawl('run', 'two.js', '--input', 'in.jsonl', '--run-id', 'unfinished')
+    expect((await pawl('prune')).stdout).toContain('deleted 0 runs')
+    const before = filesOf(directory)
+    expect((await pawl('prune', '--older-than', '0', '--dry-run')).stdout).toMatch(/odd.*\nwould delete 1 run, /)
+    expect(filesOf(directory)).toEqual(before)
+    const removed = JSON.parse((await pawl('prune', '--older-than', '0', '--json')).stdout)
+    expect(removed).toMatchObject({ dryRun: false, removed: [{ runId: 'odd' }] })
+    expect(JSON.parse((await pawl('list', '--json')).stdout).runs.map((run: { runId: string }) => run.runId)).toEqual([
+      'unfinished',
+    ])
+  })
+})
+
+describe('pawl plan', () => {
+  test('explains without recording', async () => {
+    const { pawl, directory } = project({ ...FILES, 'in.jsonl': items(3) })
+    const { code, stdout } = await pawl('plan', 'odd.js', '--input', 'in.jsonl')
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^mode +(threads|inline)$/m)
+    expect(JSON.parse((await pawl('plan', 'odd.js', '--input', 'in.jsonl', '--json')).stdout)).toMatchObject({
+      reason: expect.any(String),
+      warnings: expect.any(Array),
+    })
+    expect(readdirSync(directory)).not.toContain('.pawl')
+  })
+})
+
+describe('pawl bench formats', () => {
+  test('measures the four formats on the values of a result file', async () => {
+    const results = Array.from({ length: 500 }, (_, index) =>
+      JSON.stringify({ index, value: { name: `n${index}`, size: index } }),
+    )
+    const { pawl } = project({ 'results.jsonl': `${results.join('\n')}\n` })
+    const { code, stdout } = await pawl('bench', 'formats', '--input', 'results.jsonl')
+    expect(code).toBe(0)
+    for (const row of ['json ', 'msgpack ', 'json + gzip', 'msgpack + gzip']) expect(stdout).toContain(`│ ${row}`)
+    const { values, formats } = JSON.parse((await pawl('bench', 'formats', '--input', 'results.jsonl', '--json')).stdout)
+    expect(values).toBe(500)
+    expect(formats.map((it: { format: string; compress: string }) => `${it.format} ${it.compress}`)).toEqual([
+      'json none',
+      'msgpack none',
+      'json gzip',
+      'msgpack gzip',
+    ])
+    for (const { save, load, bytes } of formats) expect(Math.min(save, load, bytes)).toBeGreaterThan(0)
+    const bytesOf = Object.fromEntries(
+      formats.map((it: { format: string; compress: string; bytes: number }) => [it.format + it.compress, it.bytes]),
+    )
+    expect(bytesOf.jsonnone).toBe(JSON.stringify(results.map((line) => JSON.parse(line).value)).length)
+    expect(bytesOf.msgpacknone).toBeLessThan(bytesOf.jsonnone)
+  })
+})

@@ -1,0 +1,66 @@
+import { describe, expect, test } from 'vitest'
+import { project } from './pawl.ts'
+
+describe('pawl', () => {
+  test('--version and --help print on stdout and exit 0', async () => {
+    const { pawl } = project()
+    expect(await pawl('--version')).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/), stderr: '' })
+    const help = await pawl('--help')
+    expect(help.code).toBe(0)
+    for (const command of ['run', 'resume', 'list', 'inspect', 'failures', 'export', 'verify', 'prune', 'plan', 'bench']) {
+      expect(help.stdout).toMatch(new RegExp(`^  ${command} `, 'm'))
+    }
+  })
+
+  test('without a command shows the help on stderr and exits 2', async () => {
+    expect(await project().pawl()).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('Usage: pawl') })
+  })
+
+  test.each([
+    ['rum', "unknown command 'rum' (Did you mean run?)"],
+    ['run t.js', "required option '--input <file>' not specified"],
+    ['run --input a.jsonl', "missing required argument 'task'"],
+    ['list --wat', "unknown option '--wat'"],
+    ['list extra', 'too many arguments'],
+    ['run t.js --input a.jsonl --worker 2', "unknown option '--worker' (Did you mean --workers?)"],
+    ['run t.js --input a.jsonl --workers 0', "Cannot use option '--workers': expected an integer from 1 to 1024, got '0'"],
+    ['run t.js --input a.jsonl --timeout soon', "Cannot use option '--timeout': expected a duration"],
+    ['run t.js --input a.jsonl --run-id ../x', "Cannot use option '--run-id'"],
+    ['run t.js --input a.jsonl --resume --overwrite', "Cannot use '--resume' together with '--overwrite'"],
+    ['run t.js --input a.jsonl --resume --no-checkpoint', "Cannot use '--resume' together with '--no-checkpoint'"],
+    ['run t.js --input - --resume', "Cannot use '--resume' for stdin without '--run-id'"],
+    ['run t.js --input nothing.jsonl', "Cannot read input 'nothing.jsonl'"],
+    ['run t.js --input package.json', "Cannot use input 'package.json': expected a file that ends in one of"],
+    ['run t.js --input a.jsonl --output nowhere/out.jsonl', "Cannot write output 'nowhere/out.jsonl'"],
+    ['run nothing.js --input a.jsonl', "Cannot load task 'nothing.js'"],
+    ['run t.js#nothing --input a.jsonl', 'Cannot load task'],
+    ['run throws.js --input a.jsonl', 'Cannot load task'],
+    ['run t.js --input bad.jsonl', 'Cannot read bad.jsonl, line 2: expected a JSON value'],
+    ['run t.js --input a.jsonl --key id', "Cannot use '--key id' for item 0 (line 1)"],
+    ['resume nothing', "Cannot find run 'nothing'"],
+    ['inspect nothing', "Cannot find run 'nothing'"],
+    ['failures nothing', "Cannot find run 'nothing'"],
+    ['export nothing', "Cannot find run 'nothing'"],
+    ['verify nothing', "Cannot find run 'nothing'"],
+    ['resume nothing --failed-only --skip-failed', "Cannot use '--failed-only' together with '--skip-failed'"],
+    ['prune --older-than soon', "Cannot use option '--older-than': expected a duration"],
+    ['bench formats --input nothing.jsonl', "Cannot read input 'nothing.jsonl'"],
+  ])('%s is one sentence and exit code 2', async (args, sentence) => {
+    const { pawl } = project({
+      't.js': 'export default (item) => item.n * 2',
+      'throws.js': 'throw new Error("at import")',
+      'a.jsonl': '{"n":1}\n{"n":2}\n',
+      'bad.jsonl': '{"n":1}\n{bad\n',
+    })
+    const ended = await pawl(...args.split(' '))
+    expect(ended).toMatchObject({ code: 2, stdout: '' })
+    expect(ended.stderr).toContain(sentence)
+    expect(ended.stderr).not.toMatch(/^\s+at /m)
+    const json = await pawl(...args.split(' '), '--json')
+    expect(json.code).toBe(2)
+    expect(JSON.parse(json.stdout).error).toMatchObject({
+      code: expect.stringMatching(/^ERR_PAWL_/),
+      message: expect.stringContaining(sentence),
+    })
+  })
+})
