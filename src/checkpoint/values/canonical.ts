@@ -15,6 +15,9 @@ const [OBJECT, ARRAY, NAMED, END, DATE, REGEXP, MAP, SET, VIEW, ARRAY_BUFFER, BO
 ]
 const [ANCESTOR, DEEP, UNREADABLE] = [32, 33, 34]
 
+/** The names of errors that structured clone keeps; others come back as Error. */
+const NAMES = new Set(['EvalError', 'RangeError', 'ReferenceError', 'SyntaxError', 'TypeError', 'URIError'])
+
 export interface CanonicalWriter {
   /** Writes a value; what it throws when read is written as a mark. */
   write(value: unknown): void
@@ -163,10 +166,9 @@ export function canonicalWriter(consume: (bytes: Uint8Array) => void): Canonical
     else if (types.isAnyArrayBuffer(value)) writeBytes(new DataView(value), ARRAY_BUFFER)
     else if (types.isBoxedPrimitive(value)) writeParts(BOXED, [value.valueOf()])
     else if (value instanceof URL) writeParts(ADDRESS, [value.href])
-    else if (types.isNativeError(value)) {
-      writeParts(ERROR, [value.name, value.message, value.cause])
-      writeProperties(NAMED, value)
-    } else writeProperties(OBJECT, value)
+    else if (types.isNativeError(value))
+      writeParts(ERROR, [NAMES.has(value.name) ? value.name : 'Error', value.message, value.cause])
+    else writeProperties(OBJECT, value)
   }
 
   function writeParts(tag: number, parts: readonly unknown[]): void {

@@ -11,9 +11,10 @@ export interface Digest {
 
 /**
  * A digest of contents: values that are deepStrictEqual have the same, on every version of Node and however V8 holds
- * them. The order counts, also of properties and of entries. Left out are prototypes, non-enumerable and symbol
- * properties and stacks. All functions are alike, and so are all symbols, all properties that throw when read, and all
- * objects more than 500 deep. Never throws.
+ * them, and so have a value and its structured clone. The order counts, also of properties and of entries. Left out is
+ * what structured clone drops (prototypes, non-enumerable and symbol properties, fields of errors), and stacks. All
+ * functions are alike, and so are all symbols, all properties that throw when read, and all objects more than 500 deep.
+ * Never throws.
  */
 export function createDigest(): Digest {
   const hash = createHash('sha256')
