@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE, Unpackr } from 'msgpackr'
+import { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE, Unpackr } from 'msgpackr/pack'
 import { CheckpointCorruptError } from '../../errors.ts'
 import { carry, deserialize, serialize } from './carry.ts'
 import { NUMBERS, readNumbers, readStrings, STRINGS, writeNumbers, writeStrings } from './columns.ts'
@@ -42,13 +42,14 @@ function encode(values: ArrayLike<unknown>, describe?: (at: number) => string): 
   try {
     return encodeMixed(values, describe, false)
   } catch {
-    // A getter gave one thing to the check and another to msgpackr: copy first, then nothing can change.
+    // A getter threw, or gave one thing to the check and another to msgpackr: copy first, then nothing can change. Or the
+    // program redefined an extension: then leave extensions to V8.
     return encodeMixed(values, describe, true)
   }
 }
 
 function encodeMixed(values: ArrayLike<unknown>, describe: ((at: number) => string) | undefined, isCopied: boolean): Encoded {
-  const check = plainCheck()
+  const check = plainCheck(!isCopied)
   const plain: unknown[] = []
   const odd: Odd[] = []
   const refused: Refusal[] = []
@@ -63,27 +64,27 @@ function encodeMixed(values: ArrayLike<unknown>, describe: ((at: number) => stri
     else if (check.isPlain(carried.copy)) plain.push(carried.copy)
     else odd.push({ place: plain.length + odd.length, bytes: serialize(carried.copy) })
   }
-  return { bytes: odd.length === 0 ? assemblePlain(plain) : assembleMixed(plain, odd), refused }
+  const packed = pack(plain)
+  if (check.metExtension()) scan(packed)
+  return { bytes: odd.length === 0 ? assemblePlain(packed) : assembleMixed(packed, odd), refused }
 }
 
 /** The msgpack of `values`, valid until the next call. */
-function pack(values: readonly unknown[]): Uint8Array {
+function pack(values: readonly unknown[]): Buffer {
   // Typed as one number, but the modes of msgpackr are flags.
   const target: Buffer & { start: number; end: number } = packr.pack(values, REUSE_BUFFER_MODE | RESET_BUFFER_MODE) as never
   if (target.length > MAX_KEPT_BUFFER) packr.useBuffer(Buffer.allocUnsafeSlow(8192))
   return target.subarray(target.start, target.end)
 }
 
-function assemblePlain(plain: readonly unknown[]): Uint8Array<ArrayBuffer> {
-  const packed = pack(plain)
+function assemblePlain(packed: Buffer): Uint8Array<ArrayBuffer> {
   const bytes = Buffer.allocUnsafeSlow(1 + packed.length)
   bytes[0] = PLAIN
   bytes.set(packed, 1)
   return bytes
 }
 
-function assembleMixed(plain: readonly unknown[], odd: readonly Odd[]): Uint8Array<ArrayBuffer> {
-  const packed = pack(plain)
+function assembleMixed(packed: Buffer, odd: readonly Odd[]): Uint8Array<ArrayBuffer> {
   const start = 1 + 4 + packed.length + 4
   const bytes = Buffer.allocUnsafeSlow(odd.reduce((end, it) => end + 8 + it.bytes.length, start))
   bytes[0] = MIXED
