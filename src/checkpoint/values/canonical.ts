@@ -1,4 +1,5 @@
 import { types } from 'node:util'
+import { isIndex } from './misfit.ts'
 
 /** Deeper objects all count the same, so that no value can run out of stack. */
 const MAX_DEPTH = 500
@@ -7,11 +8,11 @@ const MAX_DEPTH = 500
 const CAPACITY = 2 ** 16
 
 // One byte before each value says what follows. The forms are self-delimiting, so no two sequences share their bytes.
-const [NULL, UNDEFINED, TRUE, FALSE, INT32, FLOAT64, BIGINT, ASCII, UTF16, HOLE, FUNCTION, SYMBOL] = [
+const [NULL, UNDEFINED, TRUE, FALSE, INT32, FLOAT64, BIGINT, ASCII, UTF16, SPARSE, FUNCTION, SYMBOL] = [
   0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
 ]
-const [OBJECT, ARRAY, NAMED, END, DATE, REGEXP, MAP, SET, VIEW, ARRAY_BUFFER, BOXED, ERROR, ADDRESS] = [
-  16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28,
+const [OBJECT, ARRAY, NAMED, END, DATE, REGEXP, MAP, SET, VIEW, ARRAY_BUFFER, BOXED, ERROR, ADDRESS, INDEXED] = [
+  16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29,
 ]
 const [ANCESTOR, DEEP, UNREADABLE] = [32, 33, 34]
 
@@ -143,17 +144,14 @@ export function canonicalWriter(consume: (bytes: Uint8Array) => void): Canonical
     writeValue(value)
   }
   function writeArray(array: readonly unknown[]): void {
-    let elements = 0
-    writeTag(ARRAY)
-    writeCount(array.length)
-    for (let at = 0; at < array.length; at++) {
-      if (array[at] === undefined && !(at in array)) writeTag(HOLE)
-      else {
-        writeProperty(array, at)
-        elements++
-      }
-    }
     const keys = Object.keys(array)
+    // Indices come first, so what is named is at the end.
+    let elements = keys.length
+    while (elements > 0 && !isIndex(keys[elements - 1] as string)) elements--
+    writeTag(elements === array.length ? ARRAY : SPARSE)
+    writeCount(array.length)
+    if (elements === array.length) for (let at = 0; at < elements; at++) writeProperty(array, at)
+    else writeProperties(INDEXED, array, keys.slice(0, elements))
     if (keys.length > elements) writeProperties(NAMED, array, keys.slice(elements))
   }
 

@@ -176,6 +176,7 @@ function step(key: string, isElement: boolean): string {
   return /^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`
 }
 
-function isIndex(key: string): boolean {
+/** True for the keys that an array counts as elements. */
+export function isIndex(key: string): boolean {
   return /^(0|[1-9]\d*)$/.test(key) && Number(key) < 2 ** 32 - 1
 }

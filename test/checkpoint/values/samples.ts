@@ -75,6 +75,7 @@ export function carriedKinds(): [name: string, value: unknown][] {
     ['cycle', cycle],
     ['cycle through arrays and maps', ring],
     ['sparse array', [, 1, , 2, ,]],
+    ['sparsest array', Object.assign([], { 4_294_967_294: 1, 4_294_967_295: 'named' })],
     ['very sparse array', Object.assign([], { 100_000: 1 })],
     ['array with a hole and a name', Object.assign([, 1], { x: 1 })],
     ['undefined elements', [undefined, null, undefined]],
