@@ -53,6 +53,8 @@ export interface Chunk<T = unknown> {
   readonly keys?: readonly string[]
   /** What is known of the past of the items, by index. Absent for items that were never tried. */
   readonly histories?: ReadonlyMap<number, History>
+  /** A suspect: it may take down its worker, or the process, so nothing else should be at risk with it. */
+  readonly alone?: boolean
 }
 
 /** The past of an item that did not succeed at once. */

@@ -1,5 +1,12 @@
 import { createHash } from 'node:crypto'
+import { inspect } from 'node:util'
+import { crc32 } from 'node:zlib'
+import { CheckpointMismatchError, CheckpointVersionError } from '../errors.ts'
 import type { Json } from '../types.ts'
+import { createDigest } from './values/digest.ts'
+
+/** The only version so far. */
+const MANIFEST_VERSION = 1
 
 /** What a run is. Everything in it must agree for a session to go on. */
 export interface Identity {
@@ -65,4 +72,130 @@ export function canonicalJson(value: unknown): string {
 
 function hash(value: unknown): string {
   return createHash('sha256').update(canonicalJson(value)).digest('hex').slice(0, 16)
+}
+
+/** The bytes of a manifest: JSON for people, with a checksum of the rest as its last member. */
+export function writeManifest(manifest: Manifest): Buffer {
+  const plain = JSON.parse(JSON.stringify(manifest))
+  return Buffer.from(`${JSON.stringify({ ...plain, crc: checksum(plain) }, null, 2)}\n`)
+}
+
+/**
+ * The manifest in `bytes`; undefined when it is damaged.
+ *
+ * @throws CheckpointVersionError when a newer pawl wrote it.
+ */
+export function parseManifest(bytes: Uint8Array, key: string): Manifest | undefined {
+  try {
+    const { crc, ...manifest } = JSON.parse(Buffer.from(bytes).toString())
+    // Before the checksum, which a newer version may compute in another way: to rebuild a manifest that is only newer would harm it.
+    if (Number.isInteger(manifest.version) && manifest.version > MANIFEST_VERSION) throw newerVersion(key, manifest.version)
+    if (crc !== checksum(manifest)) return undefined
+    return isManifest(manifest) ? manifest : undefined
+  } catch (error) {
+    if (error instanceof CheckpointVersionError) throw error
+    return undefined
+  }
+}
+
+function newerVersion(key: string, version: number): CheckpointVersionError {
+  return new CheckpointVersionError(
+    `Cannot read ${key}: expected version ${MANIFEST_VERSION}, got ${version}. A newer pawl wrote it, and reads it`,
+  )
+}
+
+function checksum(manifest: unknown): string {
+  return crc32(JSON.stringify(manifest)).toString(16).padStart(8, '0')
+}
+
+function isManifest(value: Manifest): boolean {
+  const { identity } = value
+  return (
+    value.version === MANIFEST_VERSION &&
+    areTexts(value.runId, value.fingerprint, value.pawl, identity.task.module, identity.task.export, identity.key) &&
+    Number.isFinite(value.createdAt) &&
+    Number.isFinite(identity.seed) &&
+    ['array', 'iterable', 'keyed', 'path'].includes(identity.items.kind) &&
+    (identity.items.count === undefined || Number.isSafeInteger(identity.items.count)) &&
+    (value.taskDigest === null || typeof value.taskDigest === 'string') &&
+    fingerprintOf(identity) === value.fingerprint
+  )
+}
+
+const areTexts = (...values: unknown[]) => values.every((value) => typeof value === 'string')
+
+/** What to call each part in a message, and how to see that it differs. */
+const PARTS: readonly (readonly [part: string, words: string, of: (identity: Identity) => unknown])[] = [
+  ['task', 'task', ({ task }) => (task.module === 'inline' ? 'another inline function' : `${task.module}#${task.export}`)],
+  ['items', 'kind of items', ({ items }) => items.kind],
+  ['items', 'number of items', ({ items }) => items.count],
+  ['items', 'contents of the items (their digest)', ({ items }) => items.digest],
+  ['config', "'config'", ({ config }) => config],
+  ['key', "'key'", ({ key }) => key],
+  ['seed', "'seed'", ({ seed }) => seed],
+  ['shared', "'shared' (its digest)", ({ shared }) => shared],
+]
+
+/** Why a session of `given` cannot go on with what is recorded, and what to do. */
+export function explainMismatch(runId: string, recorded: Identity, given: Identity): CheckpointMismatchError {
+  const differs = PARTS.find(([, , of]) => canonicalJson(of(recorded) ?? null) !== canonicalJson(of(given) ?? null))
+  const [part, words, of] = differs ?? ['task', 'inline function (its source)', ({ task }: Identity) => task.export]
+  const show = (value: unknown) => inspect(value, { depth: 2, breakLength: Number.POSITIVE_INFINITY, maxStringLength: 200 })
+  return new CheckpointMismatchError(
+    part,
+    of(recorded),
+    of(given),
+    `Cannot resume run '${runId}': expected the same ${words} as recorded, ${show(of(recorded))}, got ${show(of(given))}. ` +
+      `To keep both, give this run another 'runId' (--run-id); to discard what is recorded, use resume: 'fresh' (--overwrite)`,
+  )
+}
+
+/** Names what differs between two runs of a task, for a warning. */
+export function describeDifference(recorded: Identity, given: Identity): string {
+  const words = PARTS.filter(([, , of]) => canonicalJson(of(recorded) ?? null) !== canonicalJson(of(given) ?? null))
+  return words.map(([, word]) => word).join(', ') || 'nothing that is recorded'
+}
+
+/** Items that a digest covers in full; of more, as many, evenly spread. A million numbers take about 70 ms so. */
+const MAX_DIGESTED_ITEMS = 131_072
+
+/** Bytes, roughly, that a digest covers; SHA-256 takes 1 to 2.5 ms for a MiB. */
+const MAX_DIGESTED_BYTES = 2 ** 26
+
+/** Items looked at to guess how large they are. */
+const WEIGHED_ITEMS = 256
+
+/**
+ * A digest of items, the same for equal items in the same order. Beyond MAX_DIGESTED_ITEMS or MAX_DIGESTED_BYTES it covers
+ * `sampled` of them, evenly spread, the first and the last included.
+ */
+export function digestItems(items: readonly unknown[]): { digest: string; sampled?: number } {
+  const weighed = pick(items, WEIGHED_ITEMS)
+  const mean = weighed.reduce<number>((sum, item) => sum + weigh(item), 0) / Math.max(weighed.length, 1)
+  const affordable = Math.min(MAX_DIGESTED_ITEMS, Math.max(2, Math.floor(MAX_DIGESTED_BYTES / Math.max(mean, 1))))
+  const digest = createDigest()
+  const isSampled = items.length > affordable
+  digest.update(isSampled ? pick(items, affordable) : items)
+  return { digest: digest.digest(), ...(isSampled ? { sampled: affordable } : {}) }
+}
+
+function pick(items: readonly unknown[], count: number): readonly unknown[] {
+  if (items.length <= count) return items
+  return Array.from({ length: count }, (_, at) => items[Math.floor((at * (items.length - 1)) / (count - 1))])
+}
+
+/** About how many bytes a value has. */
+function weigh(value: unknown, depth = 0): number {
+  if (typeof value === 'string') return value.length + 8
+  if (typeof value !== 'object' || value === null) return 8
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return value.byteLength + 8
+  if (depth > 3) return 64
+  let bytes = 16
+  try {
+    const parts = value instanceof Map ? [...value].flat() : value instanceof Set ? [...value] : Object.values(value)
+    for (const part of pick(parts, WEIGHED_ITEMS)) bytes += weigh(part, depth + 1) * Math.max(1, parts.length / WEIGHED_ITEMS)
+  } catch {
+    return bytes // A getter threw; so will it when the item is sent to a worker, where it is told.
+  }
+  return bytes
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { existsSync, realpathSync } from 'node:fs'
-import { basename, isAbsolute, relative, resolve, sep } from 'node:path'
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 
 /** TASK of the command line: a module and, after `#`, the name of its export. */
 export interface TaskPath {
@@ -28,8 +28,14 @@ export function toProjectPath(path: string): string {
 
 /** True when `path`, symbolic links followed, lies within the working directory. */
 export function isInProject(path: string): boolean {
-  const realPath = (it: string) => (existsSync(it) ? realpathSync(it) : resolve(it))
-  return !isOutside(relative(realPath(process.cwd()), realPath(path)))
+  return !isOutside(relative(realPathOf(process.cwd()), realPathOf(resolve(path))))
+}
+
+/** The real path of what is there, with what is not there yet behind it. */
+function realPathOf(path: string): string {
+  if (existsSync(path)) return realpathSync(path)
+  const parent = dirname(path)
+  return parent === path ? path : join(realPathOf(parent), basename(path))
 }
 
 /** The run id of task and input: stable from day to day, and readable, `census-1f0c…`. */

@@ -38,8 +38,7 @@ export async function printJson(value: unknown): Promise<void> {
 /** Rows as a table with plain borders, without colours. */
 export async function table(head: readonly string[], rows: readonly (readonly string[])[]): Promise<string> {
   const { default: Table } = await import('cli-table3')
-  const chars = { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' }
-  const drawn = new Table({ head: [...head], chars, style: { head: [], border: [] } })
+  const drawn = new Table({ head: [...head], style: { head: [], border: [], compact: true } })
   for (const row of rows) drawn.push(row.map(printable))
   return `${drawn.toString()}\n`
 }

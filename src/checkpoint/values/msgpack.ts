@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE, Unpackr } from 'msgpackr/pack'
+import { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE, Unpackr } from 'msgpackr'
 import { CheckpointCorruptError } from '../../errors.ts'
 import { carry, deserialize, serialize } from './carry.ts'
 import { NUMBERS, readNumbers, readStrings, STRINGS, writeNumbers, writeStrings } from './columns.ts'

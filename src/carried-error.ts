@@ -1,0 +1,112 @@
+import { inspect } from 'node:util'
+
+/**
+ * An error on its way across a thread or through a checkpoint: only data, so that structured clone, msgpack and JSON
+ * all carry it. `fields` are the error's own fields that `structuredClone` takes; what it refuses is left out.
+ */
+export interface CarriedError {
+  readonly name: string
+  readonly message: string
+  readonly stack: string | undefined
+  /** Another error, or any value that can be cloned. Absent: the error has no cause. */
+  readonly cause?: { readonly error: CarriedError } | { readonly value: unknown }
+  /** Of an AggregateError. */
+  readonly errors?: readonly CarriedError[]
+  readonly fields?: Readonly<Record<string, unknown>>
+}
+
+/** Causes nested deeper than this are cut off, so that a chain that leads back to itself ends. */
+const MAX_DEPTH = 16
+
+const OWN = new Set(['name', 'message', 'stack', 'cause', 'errors'])
+
+/** Turns whatever a task threw into data. A non-error becomes the cause of an Error that describes it. */
+export function packError(thrown: unknown, depth = 0): CarriedError {
+  if (!isError(thrown)) {
+    const cause = cloneOr(thrown, undefined)
+    return {
+      name: 'Error',
+      message: `The task threw ${describe(thrown)}, which is not an Error`,
+      stack: undefined,
+      cause: { value: cause },
+    }
+  }
+  const fields: Record<string, unknown> = {}
+  for (const name of Object.keys(thrown)) {
+    if (OWN.has(name)) continue
+    const value = cloneOr(readField(thrown, name), ABSENT)
+    if (value !== ABSENT) Object.defineProperty(fields, name, { value, enumerable: true, writable: true, configurable: true })
+  }
+  const code = readField(thrown, 'code')
+  if (code !== undefined && !Object.hasOwn(fields, 'code') && typeof code !== 'function')
+    fields.code = cloneOr(code, String(code))
+  return {
+    name: text(readField(thrown, 'name'), 'Error'),
+    message: text(readField(thrown, 'message'), ''),
+    stack: typeof readField(thrown, 'stack') === 'string' ? (readField(thrown, 'stack') as string) : undefined,
+    ...(Object.hasOwn(thrown, 'cause') && depth < MAX_DEPTH ? { cause: packCause(readField(thrown, 'cause'), depth + 1) } : {}),
+    ...(Array.isArray(readField(thrown, 'errors')) && depth < MAX_DEPTH
+      ? { errors: (readField(thrown, 'errors') as unknown[]).slice(0, 100).map((it) => packError(it, depth + 1)) }
+      : {}),
+    ...(Object.keys(fields).length > 0 ? { fields } : {}),
+  }
+}
+
+/** The error again: of the built-in class its name says, else an Error of that name. */
+export function unpackError(carried: CarriedError): Error {
+  const options = carried.cause
+    ? { cause: 'error' in carried.cause ? unpackError(carried.cause.error) : carried.cause.value }
+    : undefined
+  const error = carried.errors
+    ? new AggregateError(carried.errors.map(unpackError), carried.message, options)
+    : new (BUILT_IN.get(carried.name) ?? Error)(carried.message, options)
+  if (error.name !== carried.name) hide(error, 'name', carried.name)
+  hide(error, 'stack', carried.stack ?? `${carried.name}: ${carried.message}`)
+  for (const [name, value] of Object.entries(carried.fields ?? {})) {
+    Object.defineProperty(error, name, { value, enumerable: true, writable: true, configurable: true })
+  }
+  return error
+}
+
+const BUILT_IN = new Map<string, ErrorConstructor>(
+  [EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError].map((it) => [it.name, it as ErrorConstructor]),
+)
+
+const ABSENT = Symbol('absent')
+
+function packCause(cause: unknown, depth: number): NonNullable<CarriedError['cause']> {
+  return isError(cause) ? { error: packError(cause, depth) } : { value: cloneOr(cause, describe(cause)) }
+}
+
+/** Also true of errors from another realm, and of DOMExceptions. */
+function isError(value: unknown): value is Error {
+  return value instanceof Error || Object.prototype.toString.call(value) === '[object Error]' || value instanceof DOMException
+}
+
+function readField(value: object, name: string): unknown {
+  try {
+    return Reflect.get(value, name)
+  } catch {
+    return undefined // A getter that throws is no reason to lose the rest of the error.
+  }
+}
+
+function cloneOr<F>(value: unknown, otherwise: F): unknown | F {
+  try {
+    return structuredClone(value)
+  } catch {
+    return otherwise
+  }
+}
+
+function text(value: unknown, otherwise: string): string {
+  return typeof value === 'string' ? value : otherwise
+}
+
+function hide(error: Error, name: string, value: string): void {
+  Object.defineProperty(error, name, { value, enumerable: false, writable: true, configurable: true })
+}
+
+function describe(value: unknown): string {
+  return inspect(value, { depth: 1, breakLength: Number.POSITIVE_INFINITY }).slice(0, 200)
+}

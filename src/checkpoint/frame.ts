@@ -1,0 +1,131 @@
+import { crc32 } from 'node:zlib'
+import type { FailureKind } from '../types.ts'
+
+/**
+ * What a frame says. Its body, if any, is apart: the values of `outcomes`, column by column; of a `failure` the column
+ * `[error]` or `[error, item]`.
+ */
+export type Head =
+  | OutcomesHead
+  | FailureHead
+  | RunningHead
+  | { readonly kind: 'source'; readonly block: number; readonly count: number; readonly digest: string }
+  | { readonly kind: 'total'; readonly count: number }
+  /** The session ended on its own: nobody in flight is a suspect. Also the last frame of a snapshot. */
+  | { readonly kind: 'close' }
+  /** In a snapshot: the files it stands for. */
+  | { readonly kind: 'covers'; readonly files: readonly { readonly name: string; readonly size: number }[] }
+  /** In a snapshot: the frames up to the next one of this kind were written to the segment `stem`, and are bound to it. */
+  | { readonly kind: 'origin'; readonly stem: string }
+
+export interface OutcomesHead {
+  readonly kind: 'outcomes'
+  /** Indices as `from, count, from, count, …`, in the order of the values. */
+  readonly runs: readonly number[]
+  readonly keys?: readonly string[]
+  /** Absent: one each. */
+  readonly attempts?: readonly number[]
+  /** The columns of the body as `count, bytes, count, bytes, …`. */
+  readonly columns: readonly number[]
+}
+
+export interface FailureHead {
+  readonly kind: 'failure'
+  readonly index: number
+  readonly key?: string
+  readonly failure: FailureKind
+  readonly attempts: number
+  readonly crashes: number
+  readonly firstFailedAt: number
+  readonly lastFailedAt: number
+}
+
+export interface RunningHead {
+  readonly kind: 'running'
+  readonly runs: readonly number[]
+  /** In keyed runs: `hashKey` of each key. */
+  readonly hashes?: readonly number[]
+}
+
+/** A frame that was found valid, and where it is in the plain bytes it was read from. */
+export interface FoundFrame {
+  readonly head: Head
+  readonly start: number
+  readonly end: number
+  readonly bodyStart: number
+  readonly bodyEnd: number
+  /** False: the head holds, the body does not. True also when the body was not to be checked. */
+  readonly isWhole: boolean
+}
+
+/** What the first bytes of a file say. */
+export interface FileHeader {
+  readonly version: number
+  readonly kind: 'segment' | 'snapshot'
+  readonly fingerprint: string
+  /** Milliseconds since 1970. */
+  readonly createdAt: number
+}
+
+/** Most bytes the body of a frame may have: with its head it fits into any object. */
+export const MAX_BODY_BYTES = 2 ** 29
+
+/** Most bytes a head may have. */
+export const MAX_HEAD_BYTES = 2 ** 28
+
+/** The only version so far. */
+export const FORMAT_VERSION = 1
+
+/**
+ * Where the checksums of a file's frames start: bound to its name, which is new for every file, and to the run's
+ * fingerprint, so that a frame of another file, another run, or an earlier life of the disk's blocks does not pass.
+ */
+export function seedOf(stem: string, fingerprint: string): number {
+  return crc32(`${stem} ${fingerprint}`)
+}
+
+/** How many indices `runs` names. */
+export function countOf(runs: readonly number[]): number {
+  let count = 0
+  for (let at = 1; at < runs.length; at += 2) count += runs[at] as number
+  return count
+}
+
+/** Consecutive indices as `from, count, …`, in their order. */
+export function toRuns(indices: ArrayLike<number>): number[] {
+  const runs: number[] = []
+  for (let at = 0; at < indices.length; ) {
+    const from = indices[at] as number
+    let count = 1
+    while (at + count < indices.length && indices[at + count] === from + count) count++
+    runs.push(from, count)
+    at += count
+  }
+  return runs
+}
+
+/** The indices `runs` names, in their order. */
+export function fromRuns(runs: readonly number[]): Uint32Array {
+  const indices = new Uint32Array(countOf(runs))
+  let at = 0
+  for (let run = 0; run < runs.length; run += 2) {
+    const from = runs[run] as number
+    const end = from + (runs[run + 1] as number)
+    for (let index = from; index < end; index++) indices[at++] = index
+  }
+  return indices
+}
+
+/** 53 bits of hash, for recognizing a key without keeping it. */
+export function hashKey(key: string): number {
+  let high = 0xdeadbeef
+  let low = 0x41c6ce57
+  for (let at = 0; at < key.length; at++) {
+    const unit = key.charCodeAt(at)
+    high = Math.imul(high ^ unit, 2654435761)
+    low = Math.imul(low ^ unit, 1597334677)
+  }
+  high = Math.imul(high ^ (high >>> 16), 2246822507) ^ Math.imul(low ^ (low >>> 13), 3266489909)
+  low = Math.imul(low ^ (low >>> 16), 2246822507) ^ Math.imul(high ^ (high >>> 13), 3266489909)
+  return 4294967296 * (2097151 & low) + (high >>> 0)
+}

@@ -1,0 +1,78 @@
+import { countOf, type Head } from './frame.ts'
+import { MAX_INDEX } from './index-set.ts'
+
+/** Most items a `running` frame may name: what one chunk may hold. It has no body to hold it to. */
+const MAX_RUNNING = 1_000_000
+
+const FAILURES: readonly unknown[] = ['error', 'timeout', 'crash', 'memory', 'serialization']
+
+/**
+ * `head` if it is what a writer of ours may have written, else undefined: a valid checksum says that bytes are as they were
+ * written, not who wrote them. `bodyBytes` bounds how many items may be named: no codec writes less than a byte a value.
+ */
+export function checkHead(head: unknown, bodyBytes: number): Head | undefined {
+  const given = head as Head
+  return isHead(given, bodyBytes) ? given : undefined
+}
+
+function isHead(head: Head, bodyBytes: number): boolean {
+  switch (head.kind) {
+    case 'outcomes': {
+      if (!isRuns(head.runs) || !isCounts(head.columns) || head.columns.length % 2 === 1) return false
+      const count = countOf(head.runs)
+      let items = 0
+      let bytes = 0
+      for (let at = 0; at < head.columns.length; at += 2) {
+        items += head.columns[at] as number
+        bytes += head.columns[at + 1] as number
+      }
+      if (items !== count || bytes !== bodyBytes || count > bodyBytes) return false
+      return (head.attempts === undefined || isColumn(head.attempts, count)) && (head.keys === undefined || isTexts(head.keys, count))
+    }
+    case 'running':
+      return isRuns(head.runs) && countOf(head.runs) <= MAX_RUNNING && (!head.hashes || isColumn(head.hashes, countOf(head.runs)))
+    case 'failure':
+      return (
+        isIndex(head.index) &&
+        (head.key === undefined || typeof head.key === 'string') &&
+        FAILURES.includes(head.failure) &&
+        isCounts([head.attempts, head.crashes]) &&
+        Number.isFinite(head.firstFailedAt) &&
+        Number.isFinite(head.lastFailedAt)
+      )
+    case 'source':
+      return isCounts([head.block, head.count]) && typeof head.digest === 'string'
+    case 'total':
+      return isCounts([head.count])
+    case 'close':
+      return true
+    case 'covers':
+      return Array.isArray(head.files) && head.files.every((file) => typeof file?.name === 'string' && isCounts([file.size]))
+    case 'origin':
+      return typeof head.stem === 'string'
+    default:
+      return false
+  }
+}
+
+const isIndex = (value: unknown) => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MAX_INDEX
+
+function isRuns(runs: unknown): boolean {
+  if (!Array.isArray(runs) || runs.length % 2 === 1) return false
+  for (let at = 0; at < runs.length; at += 2) {
+    if (!isIndex(runs[at]) || !Number.isInteger(runs[at + 1]) || runs[at + 1] < 1 || !isIndex(runs[at] + runs[at + 1] - 1)) return false
+  }
+  return true
+}
+
+function isCounts(values: unknown): boolean {
+  return Array.isArray(values) && values.every((value) => Number.isSafeInteger(value) && value >= 0)
+}
+
+function isColumn(values: unknown, count: number): boolean {
+  return isCounts(values) && (values as number[]).length === count
+}
+
+function isTexts(values: unknown, count: number): boolean {
+  return Array.isArray(values) && values.length === count && values.every((value) => typeof value === 'string')
+}

@@ -1,0 +1,264 @@
+import type { Store } from '../store/store.ts'
+import type { FailureKind } from '../types.ts'
+import { type FailureHead, fromRuns, type RunningHead } from './frame.ts'
+import { IndexSet } from './index-set.ts'
+import { createItemSet, type ItemSet } from './item-set.ts'
+import { FileGoneError, type FileReport, type Located, newReport, readFrames, type RunFile, toRunFile, writerOf } from './read-file.ts'
+
+/** What a run came to so far, without values. */
+export interface RunIndex {
+  readonly isKeyed: boolean
+  /** The files it was read from; those that an intact snapshot stands for are left out. */
+  readonly files: readonly LoadedFile[]
+  /** Files that an intact snapshot stands for. */
+  readonly covered: readonly RunFile[]
+  readonly fulfilled: ItemSet
+  /** Failures of items that did not succeed elsewhere, by `idOf`. */
+  readonly failures: ReadonlyMap<number | string, FailureEntry>
+  /** Items recorded more than once as fulfilled. */
+  readonly duplicates: ItemSet
+  /** Items known to be recorded, but damaged, and not settled otherwise. */
+  readonly damaged: number
+  readonly sources: ReadonlyMap<number, { readonly count: number; readonly digest: string }>
+  readonly total: number | undefined
+  readonly sessions: readonly SessionTrace[]
+}
+
+export interface LoadedFile extends RunFile {
+  readonly report: FileReport
+  /** Items of frames whose head holds and whose body does not. */
+  readonly damagedItems: readonly DamagedFrame[]
+  /** In snapshots: what it stands for, if it does. */
+  covers: readonly { readonly name: string; readonly size: number }[]
+  /** Of a snapshot: nothing is missing, so that it stands for what it covers. */
+  isIntact: boolean
+}
+
+export interface DamagedFrame {
+  readonly start: number
+  readonly end: number
+  readonly indices: Uint32Array
+}
+
+export interface FailureEntry {
+  readonly index: number
+  readonly key: string | undefined
+  readonly kind: FailureKind
+  readonly attempts: number
+  readonly crashes: number
+  readonly firstFailedAt: number
+  readonly lastFailedAt: number
+  readonly session: string
+}
+
+/** What a session left of itself. `running` holds whatever it began: indices, or hashes of keys. */
+export interface SessionTrace {
+  readonly writer: string
+  isClosed: boolean
+  readonly running: { readonly indices: IndexSet; readonly hashes: Set<number> }
+}
+
+export interface LoadOptions {
+  readonly isKeyed: boolean
+  /** Check the bodies too. */
+  readonly isChecked: boolean
+  /** Items from this index on are none of the run's. */
+  readonly count?: number | undefined
+}
+
+/** Other processes compact now and then; a reader that meets them this often in a row meets something else. */
+const MAX_STARTS = 100
+
+/** How items are told apart: by key in keyed runs, else by index. */
+export function idOf(isKeyed: boolean, index: number, key: string | undefined): number | string | undefined {
+  return isKeyed ? key : index
+}
+
+/**
+ * Lists the files of a run: `seg/` first, then `snap/`. A compaction puts its snapshot before it deletes anything, so in
+ * this order nothing is missed; in the other a segment may vanish after its snapshot was not yet there to be listed.
+ */
+export async function listFiles(store: Store, runId: string): Promise<RunFile[]> {
+  const files: RunFile[] = []
+  for (const folder of ['seg', 'snap']) {
+    for (const { key, size } of await store.list(`${runId}/${folder}/`)) {
+      const file = toRunFile(key, size)
+      if (file !== undefined) files.push(file)
+    }
+  }
+  return files
+}
+
+/** Reads what is recorded of a run. Writes nothing. */
+export async function loadIndex(store: Store, runId: string, fingerprint: string, options: LoadOptions): Promise<RunIndex> {
+  return startOver(async () => {
+    const files = await listFiles(store, runId)
+    const index = createBuilder(options)
+    const covered = new Map<string, number>()
+    const loaded: LoadedFile[] = []
+    const skipped: RunFile[] = []
+    // Later snapshots first: they may stand for earlier ones.
+    for (const file of files.sort(bySnapshotThenStem)) {
+      if ((covered.get(file.name) ?? -1) >= file.size) {
+        skipped.push(file)
+        continue
+      }
+      const result = await loadFile(store, file, fingerprint, options, index.add)
+      loaded.push(result)
+      if (result.isIntact) for (const { name, size } of result.covers) covered.set(name, Math.max(size, covered.get(name) ?? 0))
+    }
+    return index.finish(loaded, skipped)
+  })
+}
+
+/** Calls `read` again when a file it had listed was gone. */
+export async function startOver<T>(read: () => Promise<T>): Promise<T> {
+  for (let starts = 1; ; starts++) {
+    try {
+      return await read()
+    } catch (error) {
+      if (!(error instanceof FileGoneError) || starts === MAX_STARTS) throw error
+    }
+  }
+}
+
+function bySnapshotThenStem(a: RunFile, b: RunFile): number {
+  if (a.kind !== b.kind) return a.kind === 'snapshot' ? -1 : 1
+  const order = a.stem < b.stem ? -1 : 1
+  return a.kind === 'snapshot' ? -order : order
+}
+
+async function loadFile(
+  store: Store,
+  file: RunFile,
+  fingerprint: string,
+  options: LoadOptions,
+  add: (frame: Located) => boolean,
+): Promise<LoadedFile> {
+  const report = newReport()
+  const damagedItems: DamagedFrame[] = []
+  let covers: LoadedFile['covers'] | undefined
+  let isClosed = false
+  for await (const frames of readFrames(store, file, fingerprint, options.isChecked, report)) {
+    for (const frame of frames) {
+      const { head, start, end } = frame
+      isClosed = frame.isOwn && head.kind === 'close'
+      if (head.kind === 'covers' && frame.isOwn) covers = head.files
+      const isAccepted = add(frame)
+      if (isAccepted && frame.isWhole) continue
+      const indices = head.kind === 'outcomes' ? fromRuns(head.runs) : Uint32Array.of(...(head.kind === 'failure' ? [head.index] : []))
+      damagedItems.push({ start, end, indices })
+    }
+  }
+  const isUndamaged = report.damage.length === 0 && report.torn === 0 && damagedItems.length === 0
+  const isIntact = file.kind === 'snapshot' && isClosed && covers !== undefined && isUndamaged
+  return { ...file, report, damagedItems, covers: covers ?? [], isIntact }
+}
+
+function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOptions) {
+  const fulfilled = createItemSet(isKeyed)
+  const duplicates = createItemSet(isKeyed)
+  const broken = createItemSet(isKeyed)
+  const failures = new Map<number | string, FailureEntry>()
+  const sources = new Map<number, { count: number; digest: string }>()
+  const sessions = new Map<string, SessionTrace>()
+  let total: number | undefined
+
+  const sessionOf = (stem: string) => {
+    const writer = writerOf(stem)
+    let session = sessions.get(writer)
+    if (session === undefined) {
+      session = { writer, isClosed: false, running: { indices: new IndexSet(), hashes: new Set() } }
+      sessions.set(writer, session)
+    }
+    return session
+  }
+
+  /** False when the frame names items the run has not. */
+  const add = ({ head, isWhole, stem }: Located): boolean => {
+    switch (head.kind) {
+      case 'outcomes':
+        if (isKeyed ? head.keys === undefined : isBeyond(head.runs, count)) return false
+        if (isWhole) fulfilled.addAll(head.runs, head.keys, duplicates.add)
+        else broken.addAll(head.runs, head.keys)
+        return true
+      case 'failure': {
+        const id = idOf(isKeyed, head.index, head.key)
+        if (id === undefined || (!isKeyed && head.index >= count)) return false
+        const entry = toEntry(head, writerOf(stem))
+        if (!isWhole) broken.add(head.index, head.key)
+        else if (isLater(entry, failures.get(id))) failures.set(id, entry)
+        return true
+      }
+      case 'running': {
+        const { running } = sessionOf(stem)
+        if (isKeyed) for (const hash of head.hashes ?? []) running.hashes.add(hash)
+        else forEachRun(head, (from, length) => running.indices.addRange(from, length))
+        return true
+      }
+      case 'source':
+        if (!sources.has(head.block)) sources.set(head.block, { count: head.count, digest: head.digest })
+        return true
+      case 'total':
+        total = head.count
+        return true
+      case 'close':
+        if (stem !== '') sessionOf(stem).isClosed = true
+        return true
+      default:
+        return true
+    }
+  }
+
+  const finish = (files: LoadedFile[], covered: RunFile[]): RunIndex => {
+    for (const file of files) if (file.kind === 'segment') sessionOf(file.stem)
+    for (const [id, { index, key }] of failures) if (fulfilled.has(index, key)) failures.delete(id)
+    return {
+      ...{ isKeyed, files, covered, fulfilled, failures, duplicates, sources, total },
+      damaged: countUnsettled(broken, fulfilled, failures),
+      sessions: [...sessions.values()].sort((a, b) => (a.writer < b.writer ? -1 : 1)),
+    }
+  }
+  return { add, finish }
+}
+
+function toEntry(head: FailureHead, session: string): FailureEntry {
+  const { index, key, failure: kind, attempts, crashes, firstFailedAt, lastFailedAt } = head
+  return { index, key, kind, attempts, crashes, firstFailedAt, lastFailedAt, session }
+}
+
+/** Of two failures of an item the later one counts, on every machine the same. */
+export function isLater(entry: FailureEntry, other: FailureEntry | undefined): boolean {
+  if (other === undefined || entry.lastFailedAt !== other.lastFailedAt) return other === undefined || entry.lastFailedAt > other.lastFailedAt
+  return entry.session !== other.session ? entry.session > other.session : entry.attempts >= other.attempts
+}
+
+function isBeyond(runs: readonly number[], count: number): boolean {
+  for (let at = 0; at < runs.length; at += 2) if ((runs[at] as number) + (runs[at + 1] as number) > count) return true
+  return false
+}
+
+function forEachRun({ runs }: RunningHead, visit: (from: number, count: number) => void): void {
+  for (let at = 0; at < runs.length; at += 2) visit(runs[at] as number, runs[at + 1] as number)
+}
+
+function countUnsettled(broken: ItemSet, fulfilled: ItemSet, failures: RunIndex['failures']): number {
+  let unsettled = 0
+  if (broken.keys) for (const key of broken.keys) if (!fulfilled.has(-1, key) && !failures.has(key)) unsettled++
+  broken.indices?.without(fulfilled.indices as IndexSet).forEachRange((from, count) => {
+    for (let index = from; index < from + count; index++) if (!failures.has(index)) unsettled++
+  })
+  return unsettled
+}
+
+/** How many frames have a damaged body, and how many bytes hold no frame though they should. */
+export function countDamaged(files: readonly LoadedFile[]): { frames: number; bytes: number } {
+  let frames = 0
+  let bytes = 0
+  for (const { damagedItems, report } of files) {
+    frames += damagedItems.length
+    for (const { start, end } of report.damage) bytes += end - start
+  }
+  return { frames, bytes }
+}
+

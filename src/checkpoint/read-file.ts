@@ -1,0 +1,213 @@
+import { CheckpointVersionError } from '../errors.ts'
+import type { Store } from '../store/store.ts'
+import { type BlockHeader, findNextBlock, isPacked, MIN_BLOCK_BYTES, readBlockHeader, unpackBlock } from './blocks.ts'
+import { binaryLayout } from './format.ts'
+import { jsonLayout } from './format-json.ts'
+import { type FileHeader, FORMAT_VERSION, type FoundFrame, seedOf } from './frame.ts'
+import { createScanner, type Layout, type Scanner } from './scan.ts'
+import type { Format } from './values/codec.ts'
+
+/** Bytes asked of the store at once: large against the cost of asking, small against memory. */
+const WINDOW_BYTES = 2 ** 22
+
+/** A segment or snapshot, as the store lists it. */
+export interface RunFile {
+  readonly key: string
+  /** Below the run: `seg/<stem>.json`. */
+  readonly name: string
+  readonly kind: 'segment' | 'snapshot'
+  readonly stem: string
+  readonly format: Format
+  readonly size: number
+}
+
+/** A frame in its file. */
+export interface Located extends FoundFrame {
+  /** The segment it was written to; '' for what a snapshot says of itself. */
+  readonly stem: string
+  /** False in snapshots for what was copied. */
+  readonly isOwn: boolean
+  readonly body: Buffer
+  /** Offset of the compressed block it is in, -1 when there is none; `start` and the like are offsets in that block, else in the file. */
+  readonly block: number
+}
+
+/** What reading a file came to; filled in while it is read. */
+export interface FileReport {
+  header: FileHeader | undefined
+  frames: number
+  /** Stretches of the file, in its own bytes, that could not be read, with frames behind them. */
+  readonly damage: { readonly start: number; readonly end: number }[]
+  /** Bytes at the end that could not be read. */
+  torn: number
+}
+
+/** Raised when a file that was listed is not there any more: somebody compacted. The reader lists again. */
+export class FileGoneError extends Error {}
+
+export function layoutOf(format: Format): Layout {
+  return format === 'json' ? jsonLayout : binaryLayout
+}
+
+/** The file of `key`, undefined if its name is none of ours. */
+export function toRunFile(key: string, size: number): RunFile | undefined {
+  const match = /\/((seg|snap)\/([\w-]+)\.(json|msgpack)(\.gz)?)$/.exec(key)
+  if (match === null) return undefined
+  const [, name, folder, stem, format] = match as unknown as [string, string, string, string, Format]
+  return { key, name, kind: folder === 'seg' ? 'segment' : 'snapshot', stem, format, size }
+}
+
+/** The writer of the segment `stem`. */
+export function writerOf(stem: string): string {
+  return stem.slice(0, stem.lastIndexOf('-'))
+}
+
+export function newReport(): FileReport {
+  return { header: undefined, frames: 0, damage: [], torn: 0 }
+}
+
+/**
+ * The frames of a file, window by window. With `isChecked` bodies are checked, and `body` holds them; without, bodies that
+ * do not happen to be in the window are not read.
+ *
+ * @throws FileGoneError, CheckpointVersionError, and whatever the store raises.
+ */
+export async function* readFrames(
+  store: Store,
+  file: RunFile,
+  fingerprint: string,
+  isChecked: boolean,
+  report: FileReport,
+): AsyncGenerator<Located[]> {
+  const seeds: { readonly own: number; origin: number | undefined } = { own: seedOf(file.stem, fingerprint), origin: undefined }
+  const layout = layoutOf(file.format)
+  let origin = file.kind === 'segment' ? file.stem : ''
+  let found: Located[] = []
+  let block = -1
+
+  const visitor = {
+    frame(frame: FoundFrame, bytes: Buffer, base: number, isOwn: boolean) {
+      if (frame.head.kind === 'origin' && isOwn && file.kind === 'snapshot') {
+        origin = frame.head.stem
+        seeds.origin = seedOf(origin, fingerprint)
+      }
+      const body = bytes.subarray(frame.bodyStart, frame.bodyEnd)
+      const { head, isWhole } = frame
+      const at = { start: base + frame.start, end: base + frame.end, bodyStart: base + frame.bodyStart, bodyEnd: base + frame.bodyEnd }
+      const stem = isOwn && file.kind === 'snapshot' ? '' : origin
+      found.push({ head, isWhole, ...at, stem, isOwn, body, block })
+      report.frames++
+    },
+    damage: (start: number, end: number) => void (block < 0 && report.damage.push({ start, end })),
+    torn: (start: number, end: number) => void (block < 0 && (report.torn = end - start)),
+  }
+  const scanPlain = (size: number) => createScanner(layout, seeds, size, isChecked, visitor)
+
+  const opening = await read(store, file, 0, WINDOW_BYTES)
+  const isCompressed = isPacked(opening) || (file.key.endsWith('.gz') && layout.readHeader(opening) === undefined)
+  if (!isCompressed) {
+    const start = acceptHeader(layout, opening, report, file)
+    yield* scanWindows(store, file, start, opening, scanPlain(file.size), () => take())
+    return
+  }
+  for await (const raw of readBlocks(store, file, opening, seeds.own, report)) {
+    block = raw.at
+    if (raw.bytes === undefined) continue
+    const start = raw.at === 0 ? acceptHeader(layout, raw.bytes, report, file) : 0
+    const before = report.frames
+    scanPlain(raw.bytes.length).push(raw.bytes.subarray(start), start, true)
+    if (report.frames === before && raw.bytes.length > start) report.damage.push({ start: raw.at, end: raw.end })
+    yield take()
+  }
+
+  function take(): Located[] {
+    const taken = found
+    found = []
+    return taken
+  }
+}
+
+async function* scanWindows(
+  store: Store,
+  file: RunFile,
+  start: number,
+  opening: Buffer,
+  scanner: Scanner,
+  take: () => Located[],
+): AsyncGenerator<Located[]> {
+  let base = start
+  let bytes = opening.subarray(start)
+  for (;;) {
+    const isLast = base + bytes.length >= file.size || bytes.length === 0
+    const { next, need } = scanner.push(bytes, base, isLast)
+    yield take()
+    if (isLast || next >= file.size) return
+    // A line of JSON does not say how long it is: to double the window bounds the bytes read twice by the file's size.
+    const length = next === base ? Math.max(bytes.length * 2, need) : Math.max(WINDOW_BYTES, need)
+    bytes = await read(store, file, next, length)
+    base = next
+  }
+}
+
+interface RawBlock {
+  readonly at: number
+  readonly end: number
+  /** undefined: damaged. */
+  readonly bytes: Buffer | undefined
+}
+
+async function* readBlocks(
+  store: Store,
+  file: RunFile,
+  opening: Buffer,
+  seed: number,
+  report: FileReport,
+): AsyncGenerator<RawBlock> {
+  let base = 0
+  let bytes = opening
+  let badFrom = -1
+  for (let at = 0; at < file.size; ) {
+    if (at - base + MIN_BLOCK_BYTES > bytes.length && base + bytes.length < file.size) {
+      bytes = await read(store, file, at, WINDOW_BYTES)
+      base = at
+      if (bytes.length === 0) break
+    }
+    const header: BlockHeader | undefined = readBlockHeader(bytes, at - base, seed)
+    if (header !== undefined && at + header.bytes <= file.size) {
+      if (at - base + header.bytes > bytes.length) {
+        bytes = await read(store, file, at, Math.max(WINDOW_BYTES, header.bytes))
+        base = at
+      }
+      const raw = await unpackBlock(bytes.subarray(at - base, at - base + header.bytes), header)
+      if (badFrom >= 0) report.damage.push({ start: badFrom, end: at })
+      badFrom = -1
+      if (raw !== undefined) {
+        yield { at, end: at + header.bytes, bytes: raw }
+        at += header.bytes
+        continue
+      }
+    }
+    if (badFrom < 0) badFrom = at
+    const next = findNextBlock(bytes, at - base + 1)
+    at = next >= 0 ? base + next : Math.max(at + 1, base + bytes.length - MIN_BLOCK_BYTES + 1)
+  }
+  if (badFrom >= 0) report.torn = file.size - badFrom
+}
+
+function acceptHeader(layout: Layout, bytes: Buffer, report: FileReport, file: RunFile): number {
+  const found = layout.readHeader(bytes)
+  if (found === undefined) return 0
+  if (found.header.version > FORMAT_VERSION) {
+    throw new CheckpointVersionError(
+      `Cannot read ${file.key}: expected format version ${FORMAT_VERSION}, got ${found.header.version}. A newer pawl wrote it, and reads it`,
+    )
+  }
+  report.header = found.header
+  return found.end
+}
+
+async function read(store: Store, file: RunFile, start: number, length: number): Promise<Buffer> {
+  const bytes = await store.get(file.key, { start, length: Math.min(length, file.size - start) })
+  if (bytes === undefined) throw new FileGoneError(file.key)
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}

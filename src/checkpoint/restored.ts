@@ -1,0 +1,252 @@
+import { CheckpointCorruptError } from '../errors.ts'
+import type { Store } from '../store/store.ts'
+import type { FailureKind, FulfilledBatch, History } from '../types.ts'
+import { reviveError } from './error-record.ts'
+import { fromRuns, type OutcomesHead } from './frame.ts'
+import { createItemSet, type ItemSet } from './item-set.ts'
+import { type FailureEntry, idOf, listFiles, type RunIndex, startOver } from './load.ts'
+import { FileGoneError, type Located, newReport, readFrames, type RunFile, writerOf } from './read-file.ts'
+import { findSuspects } from './suspects.ts'
+import { type Codec, type Format, loadCodec } from './values/codec.ts'
+import { createDigest } from './values/digest.ts'
+
+/** What earlier sessions of a run left behind. In keyed runs an item is found by its key, else by its index. */
+export interface Restored {
+  readonly fulfilled: number
+  readonly rejected: number
+  /** Items known to be recorded, but damaged, and not settled by another record. */
+  readonly damaged: number
+  /** Items with two different successes on record. */
+  readonly conflicts: number
+  /** How many items the source gave; undefined unless it ended. */
+  readonly total: number | undefined
+  statusOf(index: number, key?: string): 'fulfilled' | 'rejected' | undefined
+  /** The past of a rejected item, or of one that was in flight alone when its process died. */
+  historyOf(index: number, key?: string): History | undefined
+  /** True when the item was in flight as an earlier process died, and has not settled since. */
+  isSuspect(index: number, key?: string): boolean
+  /** The digest of block `block` of the source, as an earlier session saw it. */
+  sourceDigest(block: number): string | undefined
+  /** All that settled, each item once. Batches come in file order; values are decoded when `values` is true. */
+  read(options?: { readonly values?: boolean }): AsyncIterable<RecordedOutcomes>
+}
+
+/** Outcomes as recorded. `values` is absent unless asked for. */
+export interface RecordedOutcomes {
+  readonly fulfilled: readonly FulfilledBatch[]
+  readonly rejected: readonly RecordedRejection[]
+}
+
+/** A failure as recorded. */
+export interface RecordedRejection {
+  readonly index: number
+  readonly key?: string
+  readonly kind: FailureKind
+  /** Absent unless values were asked for. */
+  readonly reason?: Error
+  /** The input, when values were asked for and it could be recorded. */
+  readonly item?: unknown
+  readonly attempts: number
+  readonly crashes: number
+  /** Milliseconds since 1970. */
+  readonly firstFailedAt: number
+  readonly lastFailedAt: number
+  /** The writer that recorded it. */
+  readonly session: string
+}
+
+/** Two different successes of one item: which of them counts. */
+interface Winner {
+  readonly stem: string
+  readonly digest: string
+}
+
+/** @param live writers of other sessions at work. */
+export async function restore(
+  store: Store,
+  runId: string,
+  fingerprint: string,
+  index: RunIndex,
+  live: ReadonlySet<string>,
+): Promise<Restored> {
+  const { isKeyed, fulfilled, failures } = index
+  const suspects = findSuspects(index, live)
+  const winners = index.duplicates.size === 0 ? new Map() : await findWinners(store, runId, fingerprint, index)
+  const statusOf = (at: number, key?: string) => {
+    if (fulfilled.has(at, key)) return 'fulfilled'
+    const id = idOf(isKeyed, at, key)
+    return id !== undefined && failures.has(id) ? 'rejected' : undefined
+  }
+  return {
+    fulfilled: fulfilled.size,
+    rejected: failures.size,
+    damaged: index.damaged,
+    conflicts: winners.size,
+    total: index.total,
+    statusOf,
+    historyOf: (at, key) => suspects.historyOf(at, key),
+    isSuspect: (at, key) => !fulfilled.has(at, key) && suspects.has(at, key),
+    sourceDigest: (block) => index.sources.get(block)?.digest,
+    read: ({ values = false } = {}) => readOutcomes(store, runId, fingerprint, index, winners, values),
+  }
+}
+
+/**
+ * All that `index` says is settled, each item once, file by file. Files that another process replaces meanwhile are found
+ * again in what replaced them.
+ */
+async function* readOutcomes(
+  store: Store,
+  runId: string,
+  fingerprint: string,
+  index: RunIndex,
+  winners: ReadonlyMap<number | string, Winner>,
+  isValued: boolean,
+): AsyncGenerator<RecordedOutcomes> {
+  const seen = createItemSet(index.isKeyed)
+  let files: readonly RunFile[] = index.files
+  for (let starts = 1; ; starts++) {
+    try {
+      for (const file of files) {
+        const codec = await loadCodec(file.format)
+        for await (const frames of readFrames(store, file, fingerprint, isValued, newReport())) {
+          const outcomes = selectOutcomes(frames, index, winners, seen, isValued ? codec : undefined)
+          if (outcomes.fulfilled.length > 0 || outcomes.rejected.length > 0) yield outcomes
+        }
+      }
+      break
+    } catch (error) {
+      if (!(error instanceof FileGoneError) || starts === MAX_STARTS) throw error
+      files = await listFiles(store, runId)
+    }
+  }
+  if (seen.size < index.fulfilled.size + index.failures.size) {
+    throw new CheckpointCorruptError(
+      `Cannot read run '${runId}': expected ${index.fulfilled.size + index.failures.size} outcomes as before, got ${seen.size}. Run it again: what is damaged runs again`,
+    )
+  }
+}
+
+/** Other processes compact now and then; a reader that meets them this often meets something else. */
+const MAX_STARTS = 100
+
+function selectOutcomes(
+  frames: readonly Located[],
+  index: RunIndex,
+  winners: ReadonlyMap<number | string, Winner>,
+  seen: ItemSet,
+  codec: Codec | undefined,
+): RecordedOutcomes {
+  const fulfilled: FulfilledBatch[] = []
+  const rejected: RecordedRejection[] = []
+  for (const frame of frames) {
+    const { head, stem, isWhole, body } = frame
+    if (!isWhole) continue
+    if (head.kind === 'outcomes') {
+      const batch = selectBatch(head, stem, body, index, winners, seen, codec)
+      if (batch !== undefined) fulfilled.push(batch)
+    }
+    if (head.kind !== 'failure') continue
+    const id = idOf(index.isKeyed, head.index, head.key)
+    const entry = id === undefined ? undefined : index.failures.get(id)
+    if (entry === undefined || entry.session !== writerOf(stem) || entry.lastFailedAt !== head.lastFailedAt) continue
+    if (seen.add(head.index, head.key)) rejected.push(toRejection(entry, codec?.decode(body)))
+  }
+  return { fulfilled, rejected }
+}
+
+function selectBatch(
+  head: OutcomesHead,
+  stem: string,
+  body: Buffer,
+  index: RunIndex,
+  winners: ReadonlyMap<number | string, Winner>,
+  seen: ItemSet,
+  codec: Codec | undefined,
+): FulfilledBatch | undefined {
+  const indices = fromRuns(head.runs)
+  const { keys } = head
+  if (index.isKeyed && keys === undefined) return undefined
+  const values = codec && decodeColumns(codec, head, body)
+  const isChosen = (at: number) => {
+    const place = indices[at] as number
+    if (!index.fulfilled.has(place, keys?.[at])) return false
+    const winner = winners.get(idOf(index.isKeyed, place, keys?.[at]) as number | string)
+    return winner === undefined || (winner.stem === stem && (values === undefined || digestOf(values[at]) === winner.digest))
+  }
+  const chosen: number[] = []
+  for (let at = 0; at < indices.length; at++) {
+    if (isChosen(at) && seen.add(indices[at] as number, keys?.[at])) chosen.push(at)
+  }
+  if (chosen.length === 0) return undefined
+  const isAll = chosen.length === indices.length
+  return {
+    indices: isAll ? indices : Uint32Array.from(chosen, (at) => indices[at] as number),
+    ...(keys ? { keys: isAll ? keys : chosen.map((at) => keys[at] as string) } : {}),
+    ...(head.attempts ? { attempts: Uint32Array.from(chosen, (at) => head.attempts?.[at] as number) } : {}),
+    ...(values ? { values: isAll ? values : chosen.map((at) => values[at]) } : {}),
+  }
+}
+
+function toRejection({ kind, key, ...entry }: FailureEntry, column: readonly unknown[] | undefined): RecordedRejection {
+  return {
+    ...entry,
+    kind,
+    ...(key === undefined ? {} : { key }),
+    ...(column === undefined ? {} : { reason: reviveError(column[0]) }),
+    ...(column !== undefined && column.length > 1 ? { item: column[1] } : {}),
+  }
+}
+
+/** The values of a frame, in the order of its indices. Raises CheckpointCorruptError when they are not as many as it says. */
+export function decodeColumns(codec: Codec, head: OutcomesHead, body: Buffer): unknown[] {
+  const columns: unknown[][] = []
+  let start = 0
+  for (let at = 0; at < head.columns.length; at += 2) {
+    const end = start + (head.columns[at + 1] as number)
+    const column = codec.decode(body.subarray(start, end))
+    if (column.length !== head.columns[at]) {
+      throw new CheckpointCorruptError(`Cannot read recorded values: expected ${head.columns[at]}, got ${column.length}`)
+    }
+    columns.push(column)
+    start = end
+  }
+  return columns.length === 1 ? (columns[0] as unknown[]) : columns.flat()
+}
+
+/** Of items recorded as fulfilled more than once, with different values: the value that counts. */
+async function findWinners(store: Store, runId: string, fingerprint: string, index: RunIndex): Promise<Map<number | string, Winner>> {
+  return startOver(async () => {
+    const found = new Map<number | string, Winner & { readonly isConflict: boolean }>()
+    const codecs: Record<Format, Codec> = { json: await loadCodec('json'), msgpack: await loadCodec('msgpack') }
+    for (const file of await listFiles(store, runId)) {
+      for await (const frames of readFrames(store, file, fingerprint, true, newReport())) {
+        for (const { head, stem, isWhole, body } of frames) {
+          if (head.kind !== 'outcomes' || !isWhole) continue
+          const indices = fromRuns(head.runs)
+          const isDuplicate = (place: number, at: number) => index.duplicates.has(place, head.keys?.[at])
+          if (!indices.some(isDuplicate)) continue
+          const values = decodeColumns(codecs[file.format], head, body)
+          indices.forEach((place, at) => {
+            if (!isDuplicate(place, at)) return
+            const id = idOf(index.isKeyed, place, head.keys?.[at]) as number | string
+            const digest = digestOf(values[at])
+            const other = found.get(id)
+            const isConflict = other !== undefined && (other.isConflict || other.digest !== digest)
+            if (other === undefined || stem < other.stem) found.set(id, { stem, digest, isConflict })
+            else if (isConflict) found.set(id, { ...other, isConflict })
+          })
+        }
+      }
+    }
+    for (const [id, { isConflict }] of found) if (!isConflict) found.delete(id)
+    return found
+  })
+}
+
+function digestOf(value: unknown): string {
+  const digest = createDigest()
+  digest.update([value])
+  return digest.digest()
+}
+

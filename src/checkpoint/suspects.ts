@@ -1,0 +1,66 @@
+import type { History } from '../types.ts'
+import { hashKey } from './frame.ts'
+import type { IndexSet } from './index-set.ts'
+import { idOf, type RunIndex } from './load.ts'
+
+/** The items that were in flight as their process died, and what is known of those that were so alone. */
+export interface Suspects {
+  has(index: number, key: string | undefined): boolean
+  /** The past of an item: its failure on record, and the deaths in which it alone was in flight. */
+  historyOf(index: number, key: string | undefined): History | undefined
+}
+
+/**
+ * Whoever was begun by a session that died, and has no outcome from that session or a later one. When there is only one,
+ * the death counts as a crash of it; when there are several, nobody can tell, and they are only to be run alone.
+ *
+ * @param live writers of sessions that are at work.
+ */
+export function findSuspects(index: RunIndex, live: ReadonlySet<string>): Suspects {
+  const { isKeyed, failures, fulfilled } = index
+  const suspects = new Set<number>()
+  const deaths = new Map<number, string[]>()
+  const dead = index.sessions.filter((session) => !session.isClosed && !live.has(session.writer))
+  const settledKeys = isKeyed && dead.some(({ running }) => running.hashes.size > 0) ? hashAll(index) : new Map<number, string>()
+  for (const { writer, running } of dead) {
+    const inFlight: number[] = []
+    if (isKeyed) for (const hash of running.hashes) if ((settledKeys.get(hash) ?? '') < writer) inFlight.push(hash)
+    if (!isKeyed) {
+      running.indices.without(fulfilled.indices as IndexSet).forEachRange((from, count) => {
+        for (let at = from; at < from + count; at++) if ((failures.get(at)?.session ?? '') < writer) inFlight.push(at)
+      })
+    }
+    for (const id of inFlight) suspects.add(id)
+    const [alone] = inFlight
+    if (inFlight.length === 1 && alone !== undefined) deaths.set(alone, [...(deaths.get(alone) ?? []), writer])
+  }
+  const idFor = (at: number, key: string | undefined) => (isKeyed ? hashKey(key ?? '') : at)
+  return {
+    has: (at, key) => suspects.has(idFor(at, key)),
+    historyOf(at, key) {
+      const id = idOf(isKeyed, at, key)
+      const failure = id === undefined ? undefined : failures.get(id)
+      const crashes = (deaths.get(idFor(at, key)) ?? []).filter((writer) => failure === undefined || writer > failure.session)
+      if (failure === undefined && crashes.length === 0) return undefined
+      return {
+        attempts: (failure?.attempts ?? 0) + crashes.length,
+        crashes: (failure?.crashes ?? 0) + crashes.length,
+        firstFailedAt: failure?.firstFailedAt ?? timeOf(crashes[0] as string),
+      }
+    },
+  }
+}
+
+/** By hash of its key, the last session that settled an item; for successes, after all sessions. */
+function hashAll({ fulfilled, failures }: RunIndex): Map<number, string> {
+  const hashes = new Map<number, string>()
+  for (const { key, session } of failures.values()) hashes.set(hashKey(key ?? ''), session)
+  for (const key of fulfilled.keys ?? []) hashes.set(hashKey(key), '\uffff')
+  return hashes
+}
+
+/** A writer's name begins with when it began. */
+export function timeOf(writer: string): number {
+  const time = Number.parseInt(writer.slice(0, 9), 36)
+  return Number.isFinite(time) ? time : 0
+}

@@ -1,0 +1,47 @@
+import type { Chunk, History } from './types.ts'
+
+/** Pieces of chunks. Columns are shared with the whole where that costs nothing. */
+
+/** Places [from, to) of `chunk`. */
+export function cut<T>(chunk: Chunk<T>, from: number, to: number): Chunk<T> {
+  if (from === 0 && to === chunk.items.length) return chunk
+  return {
+    items: cutColumn(chunk.items, from, to),
+    indices: chunk.indices.subarray(from, to),
+    ...(chunk.keys ? { keys: chunk.keys.slice(from, to) } : {}),
+    ...(chunk.histories ? { histories: chunk.histories } : {}),
+  }
+}
+
+/** The places named, ascending. */
+export function pick<T>(chunk: Chunk<T>, places: readonly number[]): Chunk<T> {
+  return {
+    items: places.map((place) => chunk.items[place] as T),
+    indices: Uint32Array.from(places, (place) => chunk.indices[place] as number),
+    ...(chunk.keys ? { keys: places.map((place) => chunk.keys?.[place] as string) } : {}),
+    ...(chunk.histories ? { histories: chunk.histories } : {}),
+  }
+}
+
+/** The past of the item at `place`; undefined when it was never tried. */
+export function historyAt(chunk: Chunk, place: number): History | undefined {
+  return chunk.histories?.get(chunk.indices[place] as number)
+}
+
+/** The past of the chunk's items with `changes` put over it, by index. */
+export function withHistories<T>(chunk: Chunk<T>, changes: Iterable<readonly [number, History]>): Chunk<T> {
+  return { ...chunk, histories: new Map([...(chunk.histories ?? []), ...changes]) }
+}
+
+/** Attempts each place had before, or undefined when none had any. */
+export function attemptsBefore(chunk: Chunk): Uint32Array | undefined {
+  const { histories } = chunk
+  if (!histories || histories.size === 0) return undefined
+  return Uint32Array.from(chunk.indices, (index) => histories.get(index)?.attempts ?? 0)
+}
+
+function cutColumn<T>(column: ArrayLike<T>, from: number, to: number): ArrayLike<T> {
+  return Array.isArray(column) || ArrayBuffer.isView(column)
+    ? (column as T[]).slice(from, to)
+    : Array.from({ length: to - from }, (_, i) => column[from + i] as T)
+}

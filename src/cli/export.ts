@@ -1,0 +1,35 @@
+import { inspectRun, readResults } from '../checkpoint/runs.ts'
+import { fileStore } from '../store/file.ts'
+import type { Store } from '../store/store.ts'
+import { OK } from './failure.ts'
+import { readKnown } from './known-run.ts'
+import { checkTarget, resultLine, writeLines } from './output.ts'
+import type { CommonFlags } from './program.ts'
+import { plural, printJson, say } from './terminal.ts'
+
+/** `pawl export RUN [--output FILE]`: `{"index","value"}` of every item that succeeded, in input order. */
+export async function exportResults(runId: string, flags: CommonFlags & { readonly output?: string }): Promise<number> {
+  const { checkpoint, json, output } = flags
+  const store = fileStore(checkpoint)
+  await checkTarget(output)
+  await readKnown(store, runId, () => inspectRun(store, runId))
+  const count = { exported: 0, failed: 0 }
+  const lines = readLines(store, runId, count)
+  if (json && output === undefined) for await (const _ of lines);
+  else await writeLines(output, lines)
+  if (json) await printJson({ runId, ...count, ...(output === undefined ? {} : { output }) })
+  else if (output !== undefined)
+    say(`${plural(count.exported, 'result')} in ${output}; ${plural(count.failed, 'failure')} left out`)
+  return OK
+}
+
+async function* readLines(store: Store, runId: string, count: { exported: number; failed: number }): AsyncGenerator<string> {
+  for await (const outcome of readResults(store, runId)) {
+    if (outcome.status === 'rejected') {
+      count.failed++
+      continue
+    }
+    count.exported++
+    yield resultLine(outcome.index, outcome.value)
+  }
+}

@@ -1,0 +1,198 @@
+import type { ExecuteOptions } from '../options.ts'
+import type { Report } from '../types.ts'
+import { formatDuration } from './duration.ts'
+import { AGAIN, explain, OK } from './failure.ts'
+import { type FlagValues, toCheckpoint, toOptions } from './flags.ts'
+import { type Input, keyFrom, readInput } from './input.ts'
+import { checkTarget, resultLine, type Target, writeLines } from './output.ts'
+import { type Progress, showProgress } from './progress.ts'
+import { Interruption, planDrain, watchInterrupts } from './signals.ts'
+import { formatTask, type TaskPath, toProjectPath } from './task-path.ts'
+import { plural, printJson, say } from './terminal.ts'
+
+/** One session of a run, as the command line was told. */
+export interface Assignment {
+  readonly task: TaskPath
+  readonly input: string
+  readonly output: Target
+  /** Where it is recorded; undefined: nowhere. */
+  readonly directory: string | undefined
+  /** undefined for stdin that is not recorded. */
+  readonly runId: string | undefined
+  /** True when the run id was derived from task and input. */
+  readonly isDerived: boolean
+  readonly resume: true | 'fresh' | 'require'
+  readonly retryFailed: boolean | 'only'
+  readonly flags: FlagValues
+  readonly quiet: boolean
+  readonly json: boolean
+}
+
+/** What `pawl resume` finds in the manifest. Flags that only matter to one session are left out. */
+export interface RecordedCommand {
+  readonly task: string
+  readonly input: string
+  readonly output?: string
+  readonly flags: FlagValues
+}
+
+/**
+ * Runs the session, tells how it goes on stderr, writes the results when every item has settled, and resolves with the
+ * exit code.
+ */
+export async function perform(assignment: Assignment): Promise<number> {
+  await checkTarget(assignment.output)
+  const input = await readInput(assignment.input)
+  checkKeys(input, assignment.flags.key)
+  const progress = await showProgress(assignment.quiet)
+  announce(assignment, input)
+  const { timeLimit } = assignment.flags
+  using interrupts = watchInterrupts(
+    typeof timeLimit === 'number' ? { timeLimit, stopAt: planDrain(timeLimit, drainOf(assignment)).stopAt } : {},
+  )
+  const { executeFrom } = await import('../execute.ts')
+  const origin = {
+    derived: assignment.isDerived,
+    jsonResults: true,
+    ...(assignment.flags.key === undefined ? {} : { keyLabel: assignment.flags.key as string }),
+    ...(assignment.directory === undefined ? {} : { command: commandOf(assignment) }),
+  }
+  try {
+    const options = toExecuteOptions(assignment, input, interrupts.signal, progress)
+    const report = await executeFrom(assignment.task, input.items, options, origin)
+    progress.stop()
+    return await finish(assignment, report)
+  } catch (error) {
+    progress.stop()
+    return await finishFailed(assignment, error)
+  } finally {
+    // Its handle would keep the process waiting for items that nobody takes.
+    if (input.kind === 'stdin') process.stdin.destroy()
+  }
+}
+
+function drainOf({ flags }: Assignment): number | undefined {
+  return flags.drainTimeout as number | undefined
+}
+
+/** Keys of a file are checked before anything runs; those of stdin as they come. */
+function checkKeys(input: Input, field: FlagValues['key']): void {
+  if (typeof field !== 'string' || !Array.isArray(input.items)) return
+  const keyOf = keyFrom(field, input.placeOf)
+  input.items.forEach(keyOf)
+}
+
+function announce({ input, runId, directory, quiet }: Assignment, { items }: Input): void {
+  if (input === '-' && runId === undefined) say('items from stdin are not recorded; --run-id ID records them')
+  else if (!quiet) {
+    const count = Array.isArray(items) ? ` of ${plural(items.length, 'item')}` : ''
+    say(directory === undefined ? `run${count}, not recorded` : `run ${runId}${count}, recorded in ${directory}`)
+  }
+}
+
+function commandOf({ task, input, output, flags }: Assignment): RecordedCommand & { readonly [name: string]: never } {
+  const { shard, ...lasting } = flags
+  const command = {
+    task: formatTask(task),
+    input,
+    ...(output === undefined ? {} : { output: toProjectPath(output) }),
+    flags: lasting,
+  }
+  return command as RecordedCommand & { readonly [name: string]: never }
+}
+
+function toExecuteOptions(
+  assignment: Assignment,
+  input: Input,
+  signal: AbortSignal,
+  progress: Progress,
+): ExecuteOptions<unknown> {
+  const { flags, directory, runId, resume, retryFailed } = assignment
+  const { timeLimit, key } = flags
+  return {
+    ...toOptions(flags),
+    ...(typeof timeLimit === 'number' ? { drainTimeout: planDrain(timeLimit, drainOf(assignment)).drainTimeout } : {}),
+    ...(typeof key === 'string' ? { key: keyFrom(key, input.placeOf) } : {}),
+    ...(directory === undefined ? {} : { checkpoint: toCheckpoint(directory, flags), resume, retryFailed }),
+    runId,
+    signal,
+    on: {
+      progress: progress.update,
+      warning: ({ message }) => progress.note(`warning: ${message}`),
+      drain: ({ reason }) => progress.note(`stopping (${sentenceOf(reason)}): running items may end, the rest waits`),
+    },
+  }
+}
+
+/** Every item this session may settle has settled. */
+async function finish(assignment: Assignment, report: Report): Promise<number> {
+  if (report.status === 'partial') {
+    say(`${summarize(report)}; ${goOn(assignment, 'the others are still to be run')}`)
+    if (assignment.json) await printJson(withoutResults(report))
+    return AGAIN
+  }
+  const { output, json, quiet } = assignment
+  if (output !== undefined || !json) await writeLines(output, resultLines(report))
+  if (!quiet) say(`complete: ${summarize(report)}${output === undefined ? '' : `; results in ${output}`}`)
+  if (json) await printJson({ ...withoutResults(report), output })
+  return OK
+}
+
+/** The run ended early. What has settled is recorded; the output is left as it was. */
+async function finishFailed(assignment: Assignment, error: unknown): Promise<number> {
+  const report = reportOf(error)
+  if (!report) throw error
+  const { exitCode, code, message } = explain(error)
+  say(isInterruption(error) ? `interrupted: ${sentenceOf((error as Error).cause)}` : message)
+  const isAgain = exitCode === AGAIN
+  say(`${summarize(report)}; ${goOn(assignment, isAgain ? 'go on with' : 'to go on')}`)
+  if (exitCode === 1 && assignment.directory !== undefined) {
+    say(`the failures: pawl failures ${assignment.runId}${directoryFlag(assignment)}; --max-failures tolerates them`)
+  }
+  if (assignment.json) await printJson({ error: { code, message }, ...withoutResults(report) })
+  return exitCode
+}
+
+function isInterruption(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_PAWL_ABORTED'
+}
+
+function sentenceOf(reason: unknown): string {
+  return reason instanceof Interruption || reason instanceof Error ? reason.message : String(reason)
+}
+
+/** `500 items, 200 restored, 3 failed, 12.3s`. */
+function summarize({ stats, runId }: Report): string {
+  const settled = stats.succeeded + stats.failed
+  const count = settled >= stats.items ? plural(stats.items, 'item') : `${settled} of ${plural(stats.items, 'item')} settled`
+  return `run ${runId}: ${count}, ${stats.restored} restored, ${stats.failed} failed, ${formatDuration(stats.wallTime)}`
+}
+
+/** The command that goes on with the run. */
+function goOn({ directory, runId, input, flags, task }: Assignment, words: string): string {
+  if (directory === undefined || runId === undefined) return 'nothing was recorded'
+  const shard = typeof flags.shard === 'string' ? ` --shard ${flags.shard}` : ''
+  const source = input === '-' ? ', with the same stdin' : ''
+  const outside = task.module.startsWith('/') ? ` --task ${formatTask(task)}` : ''
+  return `${words}: pawl resume ${runId}${directoryFlag({ directory })}${outside}${shard}${source}`
+}
+
+function directoryFlag({ directory }: Pick<Assignment, 'directory'>): string {
+  return directory === '.pawl' || directory === undefined ? '' : ` --checkpoint ${directory}`
+}
+
+function reportOf(error: unknown): Report | undefined {
+  const report = error instanceof Error && 'report' in error ? error.report : undefined
+  return typeof report === 'object' && report !== null && 'stats' in report ? (report as Report) : undefined
+}
+
+/** Failed items and those of other shards are holes in `results`. */
+function* resultLines({ results }: Report): Generator<string> {
+  for (let index = 0; index < results.length; index++) {
+    if (index in results) yield resultLine(index, results[index])
+  }
+}
+
+function withoutResults({ results, ...rest }: Report): object {
+  return rest
+}

@@ -1,0 +1,175 @@
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError, Option } from 'commander'
+import { InvalidOptionError } from '../errors.ts'
+import { RUN_ID } from '../options.ts'
+import { DURATION_FORM, parseDuration } from './duration.ts'
+import { explain, OK, USAGE } from './failure.ts'
+import { FLAGS, type FlagName, RESULT_FLAGS, WORK_FLAGS } from './flags.ts'
+import { INPUT_HELP } from './input.ts'
+import { print, printJson, say, stdout } from './terminal.ts'
+
+/** Flags every command takes. */
+export interface CommonFlags {
+  readonly checkpoint: string
+  readonly json?: true
+}
+
+/** Runs the command line `argv` (without node and script) and resolves with the exit code; never rejects. */
+export async function main(argv: readonly string[]): Promise<number> {
+  let exitCode = OK
+  const program = describeProgram((code) => {
+    exitCode = code
+  })
+  try {
+    await program.parseAsync(argv, { from: 'user' })
+    return exitCode
+  } catch (error) {
+    return tellError(error, argv.includes('--json'))
+  }
+}
+
+/** One sentence on stderr, with `--json` the same as an object on stdout. Gives the exit code. */
+async function tellError(error: unknown, json: boolean): Promise<number> {
+  if (error instanceof CommanderError && error.exitCode === 0) return OK
+  const { exitCode, code, message, isBug } = error instanceof CommanderError ? explainUsage(error) : explain(error)
+  if (isBug) process.stderr.write(`pawl: a fault of pawl itself:\n${message}\n`)
+  else if (message !== '') say(message)
+  if (json) await printJson({ error: { code, message } })
+  return exitCode
+}
+
+function explainUsage(error: CommanderError): ReturnType<typeof explain> {
+  // Without a command commander has printed the help already.
+  const message = error.code === 'commander.help' ? '' : error.message.replace(/^error: /, '').replaceAll('\n', ' ')
+  return { exitCode: USAGE, code: 'ERR_PAWL_INVALID_OPTION', message, isBug: false }
+}
+
+function describeProgram(exitWith: (code: number) => void): Command {
+  const program = new Command('pawl')
+    .description('A parallel map that never loses finished work.')
+    .version(versionOf(), '-V, --version', 'print the version')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void print(text),
+      writeErr: (text) => void (/^error: /.test(text) || process.stderr.write(text)),
+      getOutHelpWidth: () => stdout().columns ?? 100,
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    })
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 all settled, 1 too many failures or damage found, 2 usage or bad input, 75 run it again, 130/143 second SIGINT/SIGTERM',
+    )
+
+  /** A command whose code is loaded when it is called. */
+  const define = (parent: Command, usage: string, help: string, load: () => Promise<(...args: never[]) => Promise<number>>) =>
+    parent
+      .command(usage)
+      .description(help)
+      .option('--checkpoint <dir>', 'where runs are recorded', '.pawl')
+      .option('--json', 'print one JSON object on stdout')
+      .action(async (...args: unknown[]) => {
+        const call = (await load()) as unknown as (...given: unknown[]) => Promise<number>
+        exitWith(await call(...args.slice(0, -1)))
+      })
+
+  const run = define(
+    program,
+    'run <task>',
+    'run TASK (file.js or file.js#name) once for every item of the input',
+    async () => (await import('./run.ts')).run,
+  )
+    .requiredOption('--input <file>', INPUT_HELP)
+    .option(
+      '--output <file>',
+      'JSONL file for the results ({"index","value"} in input order; a failed item has no line), replaced whole when every item has settled, otherwise left alone; by default stdout, with --json nowhere',
+    )
+    .option('--no-checkpoint', 'record nothing')
+    .addOption(
+      new Option(
+        '--run-id <id>',
+        'name of the run (default: task and a hash of task and input path); stdin is recorded only with it',
+      ).argParser(parseRunId),
+    )
+    .option('--resume', 'there has to be an earlier run to go on with')
+    .option('--overwrite', 'discard the earlier run of this name')
+  addFlags(run, [...WORK_FLAGS, ...RESULT_FLAGS]).option('--quiet', 'no progress')
+
+  const resume = define(
+    program,
+    'resume <run>',
+    'go on with a run; task, input and everything else are taken from its record',
+    async () => (await import('./resume.ts')).resume,
+  )
+    .option('--task <file>', 'the task, when it lies outside the current directory')
+    .option('--failed-only', 'try the failed items again and nothing else')
+    .option('--skip-failed', 'leave the failed items as they are')
+    .option('--output <file>', 'JSONL file for the results, instead of the one the run was begun with')
+  addFlags(resume, WORK_FLAGS).option('--quiet', 'no progress')
+
+  define(program, 'list', 'table of all runs', async () => (await import('./list.ts')).list)
+  define(program, 'inspect <run>', 'all that is known of a run', async () => (await import('./inspect.ts')).inspect)
+  define(
+    program,
+    'failures <run>',
+    'the failed items of a run, each with its input and reason',
+    async () => (await import('./failures.ts')).failures,
+  )
+  define(
+    program,
+    'export <run>',
+    'the results of a run as JSONL, in input order',
+    async () => (await import('./export.ts')).exportResults,
+  ).option('--output <file>', 'file to write, replaced whole; by default stdout, with --json nowhere')
+  define(
+    program,
+    'verify <run>',
+    'check every byte of a run and say what is damaged (exit code 1)',
+    async () => (await import('./verify.ts')).verify,
+  )
+  define(program, 'prune', 'delete runs that are complete, not live, and old', async () => (await import('./prune.ts')).prune)
+    .addOption(
+      new Option('--older-than <time>', 'last written longer ago than this').argParser(parseAge).default(30 * 86_400_000, '30d'),
+    )
+    .option('--dry-run', 'only say what would be deleted')
+  addFlags(
+    define(
+      program,
+      'plan <task>',
+      'run a few items and explain how the work would be done',
+      async () => (await import('./plan.ts')).planRun,
+    ).requiredOption('--input <file>', INPUT_HELP),
+    ['workers', 'chunkSize', 'timeout', 'seed', 'config'],
+  )
+  const bench = program.command('bench').description('measurements on your own data')
+  define(
+    bench,
+    'formats',
+    'save, load and size of your values as JSON and msgpack, each also with gzip',
+    async () => (await import('./bench.ts')).benchFormats,
+  ).requiredOption('--input <file>', INPUT_HELP)
+  return program
+}
+
+function addFlags(command: Command, names: readonly FlagName[]): Command {
+  for (const name of names) {
+    const { notation, help, parse } = FLAGS[name]
+    command.addOption(new Option(notation, help).argParser(parse))
+  }
+  return command
+}
+
+function parseRunId(text: string): string {
+  if (RUN_ID.test(text)) return text
+  throw new InvalidOptionError('--run-id', `a name that matches ${RUN_ID}`, text)
+}
+
+function parseAge(text: string): number {
+  const age = parseDuration(text)
+  if (age === undefined) throw new InvalidOptionError('--older-than', DURATION_FORM, text)
+  return age
+}
+
+function versionOf(): string {
+  return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
+}

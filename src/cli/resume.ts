@@ -1,0 +1,99 @@
+import { extname } from 'node:path'
+import { inspectRun } from '../checkpoint/runs.ts'
+import { fileStore } from '../store/file.ts'
+import type { Json } from '../types.ts'
+import { UsageError } from './failure.ts'
+import { FLAGS, type FlagName, type FlagValues, RESULT_FLAGS, WORK_FLAGS } from './flags.ts'
+import { readKnown } from './known-run.ts'
+import { perform, type RecordedCommand } from './perform.ts'
+import type { CommonFlags } from './program.ts'
+import { pick } from './run.ts'
+import { formatTask, isInProject, parseTask, type TaskPath } from './task-path.ts'
+import { say } from './terminal.ts'
+
+/** What commander makes of the flags of `resume`. */
+export interface ResumeFlags extends FlagValues, CommonFlags {
+  readonly task?: string
+  readonly output?: string
+  readonly failedOnly?: true
+  readonly skipFailed?: true
+  readonly quiet?: true
+}
+
+/** `pawl resume RUN`: goes on with a run as its manifest says it was begun. Resolves with the exit code. */
+export async function resume(runId: string, flags: ResumeFlags): Promise<number> {
+  const { checkpoint, failedOnly, skipFailed } = flags
+  if (failedOnly && skipFailed) {
+    throw new UsageError("Cannot use '--failed-only' together with '--skip-failed': expected one of them")
+  }
+  const store = fileStore(checkpoint)
+  const details = await readKnown(store, runId, () => inspectRun(store, runId))
+  const recorded = readCommand(runId, details.command)
+  const task = flags.task === undefined ? trustTask(recorded.task) : parseTask(flags.task)
+  say(`run ${runId}: task ${formatTask(task)}, input ${recorded.input}`)
+  return perform({
+    task,
+    input: recorded.input,
+    output: flags.output ?? trustOutput(recorded.output),
+    directory: checkpoint,
+    runId,
+    isDerived: false,
+    resume: 'require',
+    retryFailed: failedOnly ? 'only' : !skipFailed,
+    flags: { ...recorded.flags, ...pick(flags, WORK_FLAGS) },
+    quiet: flags.quiet ?? false,
+    json: flags.json ?? false,
+  })
+}
+
+/** The recorded command, checked like one that was typed: a manifest is a file that anybody may have written. */
+function readCommand(runId: string, command: Json | undefined): RecordedCommand {
+  if (command === undefined) {
+    throw new UsageError(
+      `Cannot resume run '${runId}' from the command line: expected one that 'pawl run' began, got one that a program began. Run that program again; it goes on where it stopped`,
+    )
+  }
+  const { task, input, output, flags } = isRecord(command) ? command : {}
+  if (
+    typeof task !== 'string' ||
+    typeof input !== 'string' ||
+    !isRecord(flags) ||
+    !['string', 'undefined'].includes(typeof output)
+  ) {
+    throw new UsageError(
+      `Cannot resume run '${runId}': expected its record to say how it was begun, got something else. Begin it again with 'pawl run … --run-id ${runId}'; what is finished stays finished`,
+    )
+  }
+  for (const name of Object.keys(flags)) {
+    if (!isFlag(name))
+      throw new UsageError(`Cannot resume run '${runId}': expected flags that pawl knows in its record, got '${name}'`)
+    FLAGS[name].check(flags[name])
+  }
+  return { task, input, flags, ...(typeof output === 'string' ? { output } : {}) }
+}
+
+/** A task that a manifest names is run only when it belongs to the project at hand. */
+function trustTask(recorded: string): TaskPath {
+  const task = parseTask(recorded)
+  if (isInProject(task.module)) return task
+  throw new UsageError(
+    `Cannot resume with task '${recorded}': expected a file within the current directory, got one outside. If you trust it, pass it by hand: --task ${recorded}`,
+  )
+}
+
+/** A file that a manifest names is replaced only within the project, or when it is called what results are called. */
+function trustOutput(recorded: string | undefined): string | undefined {
+  if (recorded === undefined || isInProject(recorded) || ['.jsonl', '.ndjson', '.json'].includes(extname(recorded)))
+    return recorded
+  throw new UsageError(
+    `Cannot write output '${recorded}': expected a file within the current directory or one that ends in .jsonl, since the run's record names it. If you trust it, pass it by hand: --output ${recorded}`,
+  )
+}
+
+function isFlag(name: string): name is FlagName {
+  return [...WORK_FLAGS, ...RESULT_FLAGS].includes(name as FlagName)
+}
+
+function isRecord(value: unknown): value is Record<string, Json | undefined> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,203 @@
+import type { Session } from './checkpoint/session.ts'
+import type { Codec } from './checkpoint/values/codec.ts'
+import type { Clock } from './clock.ts'
+import { nameItem, RunFailedError } from './errors.ts'
+import type { Emitter } from './events.ts'
+import type { ResolvedOptions } from './options.ts'
+import type { Failure, FulfilledBatch, Outcome, Outcomes, Rejection } from './types.ts'
+
+/** Failures of an iterable count against a share only when so many items have settled: of three items one is no third. */
+const SHARE_FLOOR = 100
+
+/** Time between two `progress` events, in ms. */
+const PROGRESS_MS = 100
+
+export interface CollectorOptions<R> {
+  readonly options: Pick<ResolvedOptions, 'collect' | 'maxFailures'>
+  readonly emitter: Emitter
+  readonly clock: Clock
+  readonly session: Session | undefined
+  /** Reads what the workers packed, when there is a checkpoint. */
+  readonly codec: Codec | undefined
+  /** Takes each outcome, for `stream`. */
+  readonly onOutcomes: ((outcomes: Outcome<R>[]) => void) | undefined
+  /** Items of this run, of this shard. */
+  total(): number | undefined
+  /** More failed than is tolerated. */
+  onTooManyFailures(): void
+  /** Some values, once, so that their size can be estimated. */
+  onSample(values: readonly unknown[]): void
+}
+
+/** Puts outcomes in their place, counts them, records them and tells whoever listens. Each item settles here exactly once. */
+export interface Collector<T, R> {
+  readonly results: R[]
+  readonly failures: Failure<T>[]
+  readonly counts: { succeeded: number; failed: number; restored: number; dispatched: number }
+  /** Outcomes computed by this session. */
+  settle(outcomes: Outcomes<T, R>): void
+  /** Outcomes an earlier session recorded. `session` wrote the failures. */
+  restore(fulfilled: FulfilledBatch<R>, failures: readonly Failure<T>[]): void
+  /** An item that was restored as a failure before it was seen. */
+  attachItem(index: number, item: T): void
+  /** The last progress event; `length` is how many results there are when all is well. */
+  finish(length: number | undefined): void
+  /** Set when more items failed than is tolerated. */
+  excess(): RunFailedError | undefined
+}
+
+export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R> {
+  const { options, emitter, clock, session } = env
+  const results: R[] = []
+  const failures: Failure<T>[] = []
+  const counts = { succeeded: 0, failed: 0, restored: 0, dispatched: 0 }
+  const began = clock.now()
+  let toldAt = Number.NEGATIVE_INFINITY
+  let isSampled = false
+  const wantsOutcomes = () => env.onOutcomes !== undefined || emitter.wants('outcome')
+  const needsValues = () => options.collect || wantsOutcomes()
+
+  const progress = (isLast: boolean) => {
+    const now = clock.now()
+    if ((!isLast && now - toldAt < PROGRESS_MS) || !emitter.wants('progress')) return
+    toldAt = now
+    const done = counts.succeeded + counts.failed
+    const total = env.total()
+    const seconds = (now - began) / 1000
+    const itemsPerSecond = seconds > 0 ? (done - counts.restored) / seconds : 0
+    const eta = total !== undefined && itemsPerSecond > 0 ? ((total - done) / itemsPerSecond) * 1000 : undefined
+    emitter.emit('progress', {
+      done,
+      total,
+      failed: counts.failed,
+      restored: counts.restored,
+      itemsPerSecond,
+      eta: done === total ? 0 : eta,
+    })
+  }
+
+  const excess = (): RunFailedError | undefined => {
+    const { maxFailures } = options
+    const settled = counts.succeeded + counts.failed
+    const known = env.total()
+    if ('share' in maxFailures && known === undefined && settled < SHARE_FLOOR) return undefined
+    const tolerated = 'share' in maxFailures ? maxFailures.share * (known ?? settled) : maxFailures.count
+    if (counts.failed <= tolerated) return undefined
+    return tooMany(failures, 'share' in maxFailures ? `${maxFailures.share * 100}%` : tolerated)
+  }
+
+  const place = (batch: FulfilledBatch<R>, restored: boolean) => {
+    const values = batch.values ?? (batch.record && needsValues() ? (env.codec?.decode(batch.record) as R[]) : undefined)
+    const { indices } = batch
+    if (values && !isSampled) {
+      isSampled = true
+      env.onSample(Array.from({ length: Math.min(10, values.length) }, (_, i) => values[i]))
+    }
+    if (values && options.collect) put(results, indices, values)
+    counts.succeeded += indices.length
+    if (!values || !wantsOutcomes()) return
+    tell(Array.from(indices, (index, i) => fulfilledOutcome(batch, values, index, i, restored)))
+  }
+
+  const tell = (outcomes: Outcome<R>[]) => {
+    if (emitter.wants('outcome')) for (const outcome of outcomes) emitter.emit('outcome', outcome)
+    env.onOutcomes?.(outcomes)
+  }
+
+  const add = (added: readonly Failure<T>[]) => {
+    if (added.length === 0) return
+    failures.push(...added)
+    counts.failed += added.length
+    if (wantsOutcomes()) tell(added.map(toOutcome))
+    if (excess()) env.onTooManyFailures()
+  }
+
+  return {
+    results,
+    failures,
+    counts,
+    settle: (outcomes) => {
+      if (outcomes.fulfilled.length === 0 && outcomes.rejected.length === 0) return
+      session?.record(outcomes)
+      for (const batch of outcomes.fulfilled) {
+        counts.dispatched += batch.indices.length
+        place(batch, false)
+      }
+      counts.dispatched += outcomes.rejected.length
+      add(outcomes.rejected.map((it) => toFailure(it, session?.writer)))
+      progress(false)
+    },
+    restore: (fulfilled, failed) => {
+      counts.restored += fulfilled.indices.length + failed.length
+      if (fulfilled.indices.length > 0) place(fulfilled, true)
+      add(failed)
+      progress(false)
+    },
+    attachItem: (index, item) => {
+      const at = failures.findIndex((it) => it.index === index)
+      if (at >= 0) failures[at] = { ...(failures[at] as Failure<T>), item }
+    },
+    finish: (length) => {
+      failures.sort((a, b) => a.index - b.index)
+      if (options.collect && length !== undefined) results.length = length
+      progress(true)
+    },
+    excess,
+  }
+}
+
+/** Each value in its place. The length is set first: an array that is written far past its end turns into a slow dictionary. */
+function put<R>(results: R[], indices: Uint32Array, values: ArrayLike<R>): void {
+  const end = (indices[indices.length - 1] as number) + 1
+  if (end > results.length) results.length = end
+  for (let i = 0; i < indices.length; i++) results[indices[i] as number] = values[i] as R
+}
+
+function fulfilledOutcome<R>(
+  batch: FulfilledBatch<R>,
+  values: ArrayLike<R>,
+  index: number,
+  i: number,
+  restored: boolean,
+): Outcome<R> {
+  return {
+    index,
+    key: batch.keys?.[i] ?? String(index),
+    attempts: batch.attempts?.[i] ?? 1,
+    restored,
+    status: 'fulfilled',
+    value: values[i] as R,
+  }
+}
+
+function toOutcome({ index, key, attempts, restored, status, reason, kind }: Failure): Outcome<never> {
+  return { index, key, attempts, restored, status, reason, kind }
+}
+
+function toFailure<T>(rejection: Rejection<T>, session: string | undefined): Failure<T> {
+  const { index, key, item, kind, reason, attempts, crashes, firstFailedAt, lastFailedAt } = rejection
+  return {
+    index,
+    key: key ?? String(index),
+    attempts,
+    restored: false,
+    status: 'rejected',
+    reason,
+    kind,
+    item,
+    crashes,
+    firstFailedAt,
+    lastFailedAt,
+    session,
+  }
+}
+
+function tooMany(failures: readonly Failure[], tolerated: number | string): RunFailedError {
+  const first = failures[0] as Failure
+  const count = `${failures.length} ${failures.length === 1 ? 'item' : 'items'}`
+  return new RunFailedError(
+    `Cannot finish the run: expected at most ${tolerated} failures (maxFailures), got ${count} that failed, first item ` +
+      `${nameItem(first.index, first.key)}: ${first.reason.message}. All that finished is in the error's report`,
+    { cause: first.reason },
+  )
+}

@@ -1,0 +1,57 @@
+import { setMaxListeners } from 'node:events'
+import { PawlError, RunAbortedError } from './errors.ts'
+import type { Emit } from './types.ts'
+
+/** How a run ends before its time: once, for the first reason given. */
+export interface Drain {
+  /** Aborts when the drain starts. */
+  readonly signal: AbortSignal
+  /** Stop: `reason` becomes the cause of a RunAbortedError. */
+  begin(reason: unknown): void
+  /** The run cannot go on: `error` is what it rejects with. */
+  fail(error: Error): void
+  /** What the run is to be rejected with, if it was drained before every item had settled. */
+  error(): Error | undefined
+  /** True when it was `fail` that started or followed the drain. */
+  readonly isFatal: boolean
+}
+
+export function createDrain(emit: Emit): Drain {
+  const controller = new AbortController()
+  setMaxListeners(0, controller.signal) // Every chunk that waits for something listens; Node would warn of the eleventh.
+  let fatal: Error | undefined
+  let reason: unknown
+
+  const begin = (why: unknown) => {
+    if (controller.signal.aborted) return
+    reason = why
+    controller.abort(why)
+    emit('drain', { reason: why })
+  }
+
+  return {
+    signal: controller.signal,
+    begin,
+    fail: (error) => {
+      fatal ??= error
+      begin(error)
+    },
+    error: () => {
+      if (fatal) return fatal
+      return controller.signal.aborted ? aborted(reason) : undefined
+    },
+    get isFatal() {
+      return fatal !== undefined
+    },
+  }
+}
+
+function aborted(reason: unknown): Error {
+  if (reason instanceof PawlError) return reason
+  const why = reason instanceof Error ? reason.message : String(reason)
+  return new RunAbortedError(
+    `Cannot finish the run: expected every item to settle, got a request to stop (${why}). All that finished is in the error's report; ` +
+      'with a checkpoint, run it again to go on',
+    { cause: reason },
+  )
+}

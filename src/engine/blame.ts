@@ -1,0 +1,86 @@
+import { historyAt } from '../chunk.ts'
+import { nameItem, TaskTimeoutError, WorkerCrashError } from '../errors.ts'
+import type { FailureKind } from '../types.ts'
+import { cursorOf, limitOf, slotOf } from './flight-recorder.ts'
+import { cutPiece, nextHistory, type Piece, rejectPlace, suspectOf } from './job.ts'
+import type { Seat } from './seat.ts'
+
+/** A worker that is gone. */
+interface LostWorker {
+  readonly seat: Pick<Seat, 'cells' | 'threadId'>
+  readonly pieces: readonly Piece[]
+  readonly doom: { readonly piece: Piece; readonly place: number } | 'drain' | undefined
+}
+
+export interface Verdict {
+  /** What is to be run again, suspects first. */
+  readonly again: readonly Piece[]
+  /** Some item had begun. */
+  readonly started: boolean
+  readonly suspectIndex: number | undefined
+  readonly reason: Error
+}
+
+/**
+ * Finds the item a worker died in, by its flight recorder, and settles it or sends it back to be tried alone. The
+ * items around it are innocent: those behind it did not start, those before it ended, and only their results are lost.
+ *
+ * An exception that surfaces after its item settled (a forgotten timer) hits whichever item runs by then: that one is
+ * only a suspect, and alone in a fresh worker it clears itself.
+ */
+export function blame(worker: LostWorker, error: Error | undefined, exitCode: number, today: number): Verdict {
+  const reason = error ?? new Error(`the worker thread ended with exit code ${exitCode}`)
+  const suspects: Piece[] = []
+  const innocents: Piece[] = []
+  let started = false
+  let suspectIndex: number | undefined
+  for (const piece of worker.pieces) {
+    const slot = slotOf(worker.seat.cells, piece.slot)
+    const cursor = cursorOf(slot)
+    if (cursor >= 0) started = true
+    const isRunning = cursor >= piece.settled && cursor < Math.min(piece.end, limitOf(slot))
+    if (!isRunning || suspectIndex !== undefined) {
+      if (piece.settled < piece.end) innocents.push(cutPiece(piece, piece.settled, piece.end))
+      continue
+    }
+    if (piece.settled < cursor) innocents.push(cutPiece(piece, piece.settled, cursor))
+    if (cursor + 1 < piece.end) innocents.push(cutPiece(piece, cursor + 1, piece.end))
+    const isInnocent = worker.doom !== undefined && !isDoomed(worker.doom, piece, cursor)
+    if (isInnocent) innocents.push(cutPiece(piece, cursor, cursor + 1))
+    else {
+      suspectIndex = piece.chunk.indices[cursor] as number
+      const again = charge(piece, cursor, worker.doom !== undefined ? undefined : reason, today)
+      if (again) suspects.push(again)
+    }
+  }
+  return { again: [...suspects, ...innocents], started, suspectIndex, reason }
+}
+
+/** The main thread ended the worker because of this very item, which did not end in the meantime. */
+function isDoomed(doom: NonNullable<LostWorker['doom']>, piece: Piece, place: number): boolean {
+  return doom !== 'drain' && doom.piece === piece && doom.place === place
+}
+
+/** Counts the attempt that ended the worker. Gives the item as a suspect, or nothing when it has settled. `crash` is missing for a timeout. */
+function charge(piece: Piece, place: number, crash: Error | undefined, today: number): Piece | undefined {
+  const { chunk, job } = piece
+  const { run } = job
+  run.tally.attempts++
+  const key = chunk.keys?.[place]
+  const index = chunk.indices[place] as number
+  if (!crash) {
+    run.tally.timeouts++
+    const reason = new TaskTimeoutError(index, key ?? String(index), run.timeout as number)
+    job.settle(undefined, [rejectPlace(chunk, place, 'timeout', reason, today)])
+    return undefined
+  }
+  run.tally.crashes++
+  const history = nextHistory(historyAt(chunk, place), 1, today)
+  if (history.crashes < run.maxCrashes) return suspectOf(piece, place, history)
+  const kind: FailureKind = (crash as { code?: unknown }).code === 'ERR_WORKER_OUT_OF_MEMORY' ? 'memory' : 'crash'
+  const message =
+    `Cannot finish item ${nameItem(index, key)}: expected its worker to survive it, got ${crash.message} ` +
+    `(${history.crashes} ${history.crashes === 1 ? 'time' : 'times'}, and maxCrashes is ${run.maxCrashes})`
+  job.settle(undefined, [rejectPlace(chunk, place, kind, new WorkerCrashError(message, { cause: crash }), today, 1)])
+  return undefined
+}

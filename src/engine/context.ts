@@ -1,0 +1,102 @@
+import { RunAbortedError } from '../errors.ts'
+import type { TaskContext } from '../types.ts'
+
+/** What all items of a run have in common. */
+export interface RunFacts {
+  readonly runId: string
+  readonly shared: unknown
+  readonly seed: number
+}
+
+/** What a task is given besides its item. One per attempt, so that a task may keep it; costly parts are made when asked for. */
+export class ItemContext implements TaskContext {
+  readonly index: number
+  readonly attempt: number
+  readonly #run: RunFacts
+  readonly #key: string | undefined
+  readonly #signal: () => AbortSignal
+  #next: (() => number) | undefined
+
+  constructor(run: RunFacts, index: number, key: string | undefined, attempt: number, signal: () => AbortSignal) {
+    this.index = index
+    this.attempt = attempt
+    this.#run = run
+    this.#key = key
+    this.#signal = signal
+  }
+
+  get key(): string {
+    return this.#key ?? String(this.index)
+  }
+
+  get runId(): string {
+    return this.#run.runId
+  }
+
+  get shared(): unknown {
+    return this.#run.shared
+  }
+
+  get signal(): AbortSignal {
+    return this.#signal()
+  }
+
+  random(): number {
+    this.#next ??= createRandom(`${this.#run.seed}/${this.key}`)
+    return this.#next()
+  }
+}
+
+/**
+ * An AbortSignal that asks `isStopped` whenever its `aborted` is read, so that a loop that never awaits sees a drain
+ * too. `stopped` resolves when the drain starts and makes the signal fire for whoever listens.
+ */
+export function createDrainSignal(isStopped: () => boolean, stopped: Promise<unknown> | undefined): AbortSignal {
+  const controller = new AbortController()
+  const { signal } = controller
+  const isAborted = (Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted')?.get as () => boolean).bind(signal)
+  const check = () => {
+    if (!isAborted() && isStopped()) {
+      controller.abort(new RunAbortedError('Cannot go on with this item: the run is being drained. It will be tried again'))
+    }
+    return isAborted()
+  }
+  Object.defineProperty(signal, 'aborted', { get: check, configurable: true })
+  Object.defineProperty(signal, 'throwIfAborted', {
+    value: () => {
+      if (check()) throw signal.reason
+    },
+    configurable: true,
+  })
+  stopped?.then(check)
+  check()
+  return signal
+}
+
+/**
+ * Numbers in [0, 1) that depend on `seed` alone: sfc32, with its 128 bits filled from the text by FNV-1a and
+ * murmur3's finalizer.
+ *
+ * @see https://pracrand.sourceforge.net, `sfc` by Chris Doty-Humphrey
+ */
+export function createRandom(seed: string): () => number {
+  let hash = 0x811c9dc5
+  for (let i = 0; i < seed.length; i++) hash = Math.imul(hash ^ seed.charCodeAt(i), 0x01000193)
+  const fill = () => {
+    hash = (hash + 0x9e3779b9) | 0
+    let mixed = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+    mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35)
+    return mixed ^ (mixed >>> 16)
+  }
+  let [a, b, c, counter] = [fill(), fill(), fill(), fill()]
+  const next = () => {
+    const sum = (((a + b) | 0) + counter) | 0
+    counter = (counter + 1) | 0
+    a = b ^ (b >>> 9)
+    b = (c + (c << 3)) | 0
+    c = (((c << 21) | (c >>> 11)) + sum) | 0
+    return (sum >>> 0) / 2 ** 32
+  }
+  for (let i = 0; i < 12; i++) next()
+  return next
+}

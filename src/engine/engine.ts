@@ -1,0 +1,64 @@
+import type { Dispatch } from '../stages/stage.ts'
+import type { TaskFunction } from '../types.ts'
+import type { Places } from './places.ts'
+import type { RunSetup } from './protocol.ts'
+
+/** What runs items: a pool of worker threads, or the main thread. One engine may serve several runs. */
+export interface Engine {
+  readonly places: Places
+  /** Worker threads that are up or starting. */
+  readonly workers: number
+  /** Starts threads until there are `count`. */
+  grow(count: number): void
+  /** Makes the engine ready for the items of a run. */
+  start<T, R>(run: EngineRunOptions): EngineRun<T, R>
+  /** Ends all threads. What still runs is cut off. */
+  close(): Promise<void>
+}
+
+/** One run's part of an engine. */
+export interface EngineRun<T = unknown, R = unknown> {
+  /**
+   * The innermost dispatch. Tries again, alone and in a fresh worker, what took a worker down, up to `maxCrashes`.
+   * Rejects when the task cannot be loaded.
+   */
+  readonly dispatch: Dispatch<T, R>
+  /** No chunk of this run follows. */
+  end(): void
+}
+
+export interface EngineRunOptions {
+  /** The engine numbers its runs by itself. */
+  readonly setup: Omit<RunSetup, 'run'>
+  /** Loads the task on this thread; only the inline engine asks. */
+  load(): Promise<TaskFunction<unknown, unknown>>
+  /** Milliseconds for one attempt at one item. */
+  readonly timeout: number | undefined
+  readonly maxCrashes: number
+  /** Milliseconds a drain waits for running items. */
+  readonly drainTimeout: number
+  /** Called with each measurement. */
+  observe(measured: Measurement): void
+  readonly tally: Tally
+  /** Called when a worker that knew this run is gone; `index`: the item it died in. */
+  workerExit(threadId: number, index: number | undefined, reason: Error): void
+  /** Time of one item as the planner knows it, in ms; 0 when unknown. */
+  itemTime(): number
+}
+
+/** What it cost to run some items of one chunk. Times in ms. */
+export interface Measurement {
+  readonly items: number
+  readonly taskTime: number
+  /** Time the main thread took to send all of these items in one message; undefined when they were sent otherwise. */
+  readonly sendTime: number | undefined
+}
+
+/** What the engine counts for `report.stats`. */
+export interface Tally {
+  attempts: number
+  crashes: number
+  timeouts: number
+  chunks: number
+  taskTime: number
+}

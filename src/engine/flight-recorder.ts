@@ -1,0 +1,105 @@
+/**
+ * The flight recorder: a few shared integers per chunk in which a worker says where it is and the main thread says
+ * how far it may go. No message is needed for either, so it tells which item a thread died in, and how long that item
+ * has been running, even when the thread can answer no more.
+ *
+ *     slot := cursor   place of the item that runs, -1 before the first, the chunk's length after the last
+ *             limit    the worker starts no place >= limit; the main thread only ever lowers it
+ *             started  when the item at `cursor` began, in ms of `sharedNow`, modulo 2^32
+ *             flags    bit 0: a drain has started
+ *
+ * The worker stores `started`, then `cursor`, then loads `limit`; the main thread stores `limit`, then loads
+ * `cursor`. All are sequentially consistent, so when `takeTail` finds the cursor below the limit it set, the worker
+ * will see that limit before it starts the place there: the tail is the main thread's. Otherwise the worker may or
+ * may not have passed, and its answer says how far it went.
+ */
+
+const CURSOR = 0
+const LIMIT = 1
+const STARTED = 2
+const FLAGS = 3
+const FIELDS = 4
+const DRAINING = 1
+
+/** A slot of one worker's recorder. */
+export interface Slot {
+  readonly cells: Int32Array
+  readonly at: number
+}
+
+/** Cells for `slots` slots, to be given to one worker. */
+export function createRecorder(slots: number): Int32Array<SharedArrayBuffer> {
+  return new Int32Array(new SharedArrayBuffer(slots * FIELDS * Int32Array.BYTES_PER_ELEMENT))
+}
+
+export function slotOf(cells: Int32Array, slot: number): Slot {
+  return { cells, at: slot * FIELDS }
+}
+
+/** Main thread: makes the slot ready for a chunk of `length` items. */
+export function prepare({ cells, at }: Slot, length: number): void {
+  Atomics.store(cells, at + FLAGS, 0)
+  Atomics.store(cells, at + CURSOR, -1)
+  Atomics.store(cells, at + LIMIT, length)
+}
+
+/** Worker: about to start `place`. False when it may not. `now` is left out when nobody measures items. */
+export function enter({ cells, at }: Slot, place: number, now: number | undefined): boolean {
+  if (now !== undefined) Atomics.store(cells, at + STARTED, now | 0)
+  Atomics.store(cells, at + CURSOR, place)
+  return place < Atomics.load(cells, at + LIMIT)
+}
+
+/** Worker: past the last item it was allowed. */
+export function leave({ cells, at }: Slot, length: number): void {
+  Atomics.store(cells, at + CURSOR, length)
+}
+
+/** The place that runs: -1 before the first. A place >= the limit is not running. */
+export function cursorOf({ cells, at }: Slot): number {
+  return Atomics.load(cells, at + CURSOR)
+}
+
+export function limitOf({ cells, at }: Slot): number {
+  return Atomics.load(cells, at + LIMIT)
+}
+
+/** How long the place at the cursor has been running, in ms. Only meaningful while `cursorOf` stays the same. */
+export function runningFor({ cells, at }: Slot, now: number): number {
+  return (now - Atomics.load(cells, at + STARTED)) | 0
+}
+
+/** Main thread: takes the places from `limit` on away from the worker. False when the worker may have started one of them. */
+export function takeTail({ cells, at }: Slot, limit: number): boolean {
+  if (limit >= Atomics.load(cells, at + LIMIT)) return false
+  Atomics.store(cells, at + LIMIT, limit)
+  return Atomics.load(cells, at + CURSOR) < limit
+}
+
+/** Main thread: the worker starts nothing more of this chunk and its `context.signal` is aborted. */
+export function stop({ cells, at }: Slot): void {
+  Atomics.store(cells, at + FLAGS, DRAINING)
+  Atomics.store(cells, at + LIMIT, 0)
+}
+
+export function isStopped({ cells, at }: Slot): boolean {
+  return (Atomics.load(cells, at + FLAGS) & DRAINING) !== 0
+}
+
+/** Worker: resolves when the slot is stopped. Undefined when it is already, or when this Node cannot wait. */
+export function whenStopped({ cells, at }: Slot): Promise<unknown> | undefined {
+  const waited = Atomics.waitAsync(cells, at + FLAGS, 0)
+  return waited.async ? waited.value : undefined
+}
+
+/** Main thread: wakes what `whenStopped` waits for. */
+export function announceStop({ cells, at }: Slot): void {
+  Atomics.notify(cells, at + FLAGS)
+}
+
+/** Milliseconds of a clock that all threads of a process share: `performance.now()` alone counts from each thread's own start. */
+export function sharedNow(): number {
+  return Math.trunc(performance.now() + offset)
+}
+
+const offset = Number(process.hrtime.bigint() / 1000n) / 1000 - performance.now()

@@ -1,0 +1,76 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { loadCodec } from '../checkpoint/values/codec.ts'
+import { attemptsBefore } from '../chunk.ts'
+import type { Clock } from '../clock.ts'
+import type { Engine, EngineRun, EngineRunOptions } from './engine.ts'
+import { createRecorder, prepare, slotOf, stop } from './flight-recorder.ts'
+import { createJob, createPiece, type JobRun, settlePart } from './job.ts'
+import { createPlaces } from './places.ts'
+import type { PartMessage } from './protocol.ts'
+import { type LoadedRun, runItems } from './run-items.ts'
+
+/** Longest time the main thread is kept from the event loop by items that are shorter, in ms. Promise 5 of docs/architecture.md. */
+const SLICE_MS = 4
+
+/**
+ * Runs chunks on the main thread, in slices between which the event loop turns. Items and results are cloned as if
+ * they crossed threads, so that nothing depends on where a run took place.
+ */
+export function createInline(clock: Clock): Engine {
+  let numbered = 0
+  const start = (options: EngineRunOptions): EngineRun => {
+    const run: JobRun = { ...options, number: ++numbered }
+    let loaded: Promise<LoadedRun> | undefined
+    const prepareRun = async (): Promise<LoadedRun> => ({
+      setup: run.setup,
+      run: await run.load(),
+      codec: run.setup.record ? await loadCodec(run.setup.record) : undefined,
+      json: run.setup.jsonResults && run.setup.record !== 'json' ? await loadCodec('json') : undefined,
+    })
+    return {
+      dispatch: async (chunk, context) => {
+        loaded ??= prepareRun()
+        const atHand = await loaded
+        const { job, done } = createJob(chunk, run, context)
+        const piece = createPiece(job, chunk)
+        const slot = slotOf(createRecorder(1), 0)
+        prepare(slot, chunk.items.length)
+        const onDrain = () => stop(slot)
+        if (context.draining.aborted) onDrain()
+        context.draining.addEventListener('abort', onDrain, { once: true })
+        run.tally.chunks++
+        const post = (part: PartMessage) => {
+          settlePart(piece, part, clock.today())
+          run.observe({ items: part.to - part.from, taskTime: part.taskTime, sendTime: undefined })
+        }
+        await runItems({ ...chunk, id: piece.id, keys: chunk.keys, attempts: attemptsBefore(chunk) }, atHand, slot, {
+          post: (part, transfer) => post(part.values ? { ...part, values: cloneColumn(part.values, transfer) } : part),
+          partMs: SLICE_MS,
+          turn: () => turn(),
+          clone: cloneItem,
+        })
+        context.draining.removeEventListener('abort', onDrain)
+        job.interrupt(chunk.items.length - piece.settled)
+        return done
+      },
+      end: () => {},
+    }
+  }
+  return {
+    places: createPlaces(1),
+    workers: 1,
+    grow: () => {},
+    start: start as Engine['start'],
+    close: async () => {},
+  }
+}
+
+function cloneItem(item: unknown): unknown {
+  return (typeof item === 'object' && item !== null) || typeof item === 'function' || typeof item === 'symbol'
+    ? structuredClone(item)
+    : item
+}
+
+function cloneColumn(values: ArrayLike<unknown>, transfer: ArrayBuffer[]): ArrayLike<unknown> {
+  return values instanceof Float64Array ? values : structuredClone(values, { transfer })
+}

@@ -1,0 +1,169 @@
+import { unpackError } from '../carried-error.ts'
+import { attemptsBefore, cut, historyAt, withHistories } from '../chunk.ts'
+import { SerializationError } from '../errors.ts'
+import type { RunContext } from '../stages/stage.ts'
+import type { Chunk, FailureKind, FulfilledBatch, History, Outcomes, Rejection } from '../types.ts'
+import type { EngineRunOptions, Tally } from './engine.ts'
+import type { PartMessage, RejectedPlace } from './protocol.ts'
+
+/** A run inside an engine. */
+export interface JobRun extends EngineRunOptions {
+  readonly number: number
+}
+
+/** A dispatched chunk on its way through the engine, until each of its items has settled or was interrupted. */
+export interface Job {
+  readonly run: JobRun
+  readonly context: RunContext
+  /** Takes outcomes of places of `chunk`, which is the job's chunk or a piece of it. */
+  settle(batch: FulfilledBatch | undefined, rejected: readonly Rejection[]): void
+  /** `count` items will not settle in this session: a drain was in the way. */
+  interrupt(count: number): void
+  /** The run cannot go on. */
+  fail(error: Error): void
+  readonly isOver: boolean
+}
+
+export function createJob(chunk: Chunk, run: JobRun, context: RunContext): { job: Job; done: Promise<Outcomes> } {
+  const fulfilled: FulfilledBatch[] = []
+  const rejected: Rejection[] = []
+  let left = chunk.items.length
+  const { promise: done, resolve, reject } = promiseWithResolvers<Outcomes>()
+  const leave = (count: number) => {
+    left -= count
+    if (left <= 0) resolve({ fulfilled, rejected })
+  }
+  const job: Job = {
+    run,
+    context,
+    settle: (batch, rejections) => {
+      if (batch) fulfilled.push(batch)
+      rejected.push(...rejections)
+      leave((batch?.indices.length ?? 0) + rejections.length)
+    },
+    interrupt: leave,
+    fail: (error) => {
+      left = 0
+      reject(error)
+    },
+    get isOver() {
+      return left <= 0
+    },
+  }
+  return { job, done }
+}
+
+/** Part of a job's chunk that goes to one worker, in one message. */
+export interface Piece {
+  readonly id: number
+  readonly job: Job
+  readonly chunk: Chunk
+  /** A suspect, to be run with nothing else on its worker. */
+  readonly isAlone: boolean
+  /** Places before this one have settled. */
+  settled: number
+  /** Places from this one on belong to other pieces. */
+  end: number
+  slot: number
+  /** Time the main thread took to send it, in ms; undefined when its message held more than its items. */
+  sendTime: number | undefined
+}
+
+let pieces = 0
+
+export function createPiece(job: Job, chunk: Chunk, isAlone = false): Piece {
+  return { id: ++pieces, job, chunk, isAlone, settled: 0, end: chunk.items.length, slot: -1, sendTime: undefined }
+}
+
+/** The places [from, to) of a piece as a piece of its own. */
+export function cutPiece(piece: Piece, from: number, to: number): Piece {
+  return createPiece(piece.job, cut(piece.chunk, from, to))
+}
+
+/** Settles what a part says and counts it. */
+export function settlePart(piece: Piece, part: PartMessage, today: number): void {
+  const { job, chunk } = piece
+  const items = part.to - part.from
+  piece.settled = part.to
+  count(job.run.tally, items, part.taskTime)
+  if (items === 0) return
+  const rejections = part.rejected.map((it) => toRejection(chunk, it, today))
+  job.settle(items > rejections.length ? toBatch(chunk, part) : undefined, rejections)
+}
+
+function count(tally: Tally, attempts: number, taskTime: number): void {
+  tally.attempts += attempts
+  tally.taskTime += taskTime
+}
+
+function toBatch(chunk: Chunk, part: PartMessage): FulfilledBatch {
+  const isRejected = part.rejected.length > 0 ? new Set(part.rejected.map((it) => it.place)) : undefined
+  const whole = cut(chunk, part.from, part.to)
+  const stays = (_: unknown, at: number) => !isRejected?.has(part.from + at)
+  const attempts = attemptsBefore(whole)?.map((it) => it + 1)
+  return {
+    indices: isRejected ? whole.indices.filter(stays) : whole.indices,
+    ...(whole.keys ? { keys: isRejected ? whole.keys.filter(stays) : whole.keys } : {}),
+    ...(attempts ? { attempts: isRejected ? attempts.filter(stays) : attempts } : {}),
+    ...(part.values ? { values: part.values } : {}),
+    ...(part.record ? { record: part.record } : {}),
+  }
+}
+
+function toRejection(chunk: Chunk, { place, kind, error }: RejectedPlace, today: number): Rejection {
+  const reason =
+    kind === 'serialization'
+      ? new SerializationError(error.message, String(error.fields?.path ?? ''), {
+          cause: error.cause && unpackError(error).cause,
+        })
+      : unpackError(error)
+  return rejectPlace(chunk, place, kind, reason, today)
+}
+
+/** The attempt at `place` failed. `crashed`: it took the worker down. */
+export function rejectPlace(
+  chunk: Chunk,
+  place: number,
+  kind: FailureKind,
+  reason: Error,
+  today: number,
+  crashed = 0,
+): Rejection {
+  const past = nextHistory(historyAt(chunk, place), crashed, today)
+  const key = chunk.keys?.[place]
+  return {
+    index: chunk.indices[place] as number,
+    ...(key !== undefined ? { key } : {}),
+    item: chunk.items[place],
+    kind,
+    reason,
+    ...past,
+    lastFailedAt: today,
+  }
+}
+
+/** The past of an item after one more attempt that ended badly. */
+export function nextHistory(past: History | undefined, crashed: number, today: number): History {
+  return {
+    attempts: (past?.attempts ?? 0) + 1,
+    crashes: (past?.crashes ?? 0) + crashed,
+    firstFailedAt: past?.firstFailedAt ?? today,
+  }
+}
+
+/** The item at `place` once more, alone, remembering that it took a worker down. */
+export function suspectOf(piece: Piece, place: number, history: History): Piece {
+  const chunk = cut(piece.chunk, place, place + 1)
+  return createPiece(piece.job, withHistories(chunk, [[chunk.indices[0] as number, history]]), true)
+}
+
+/** Promise.withResolvers, which Node 20 does not have. */
+function promiseWithResolvers<V>(): { promise: Promise<V>; resolve(value: V): void; reject(error: Error): void } {
+  let resolve!: (value: V) => void
+  let reject!: (error: Error) => void
+  const promise = new Promise<V>((onResolve, onReject) => {
+    resolve = onResolve
+    reject = onReject
+  })
+  return { promise, resolve, reject }
+}

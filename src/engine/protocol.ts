@@ -1,0 +1,61 @@
+import type { CarriedError } from '../carried-error.ts'
+import type { TaskSpec } from '../task.ts'
+import type { FailureKind } from '../types.ts'
+
+/** What main thread and worker say to one another. Plain data that structured clone carries. */
+
+/** What a worker must know of a run; sent once to each. */
+export interface RunSetup {
+  readonly run: number
+  readonly runId: string
+  readonly task: TaskSpec
+  readonly shared: unknown
+  readonly seed: number
+  /** Pack the values with this codec, to be recorded. */
+  readonly record: 'msgpack' | 'json' | undefined
+  /** Refuse values that JSON cannot hold. */
+  readonly jsonResults: boolean
+  /** Store the start time of each item, for `timeout`. */
+  readonly timed: boolean
+}
+
+/** A chunk on its way to a worker. Columns as in Chunk; numbers travel as a Float64Array. */
+export interface ChunkMessage {
+  readonly id: number
+  readonly run: number
+  readonly setup: RunSetup | undefined
+  /** Runs that are over: forget their setup. */
+  readonly ended: readonly number[]
+  /** The slot of the worker's flight recorder to keep. */
+  readonly slot: number
+  readonly items: ArrayLike<unknown>
+  readonly indices: Uint32Array
+  readonly keys: readonly string[] | undefined
+  /** Attempts each item had before. Absent: none. */
+  readonly attempts: Uint32Array | undefined
+}
+
+/**
+ * What a worker answers: places [from, to) of the chunk have settled. Long chunks answer in parts, so that a crash
+ * loses little; the last part has `end`. Places from `to` on were not started.
+ */
+export interface PartMessage {
+  readonly id: number
+  readonly from: number
+  readonly to: number
+  readonly end: boolean
+  /** The values of the fulfilled places, in order; absent when `record` holds them. */
+  readonly values: ArrayLike<unknown> | undefined
+  readonly record: Uint8Array | undefined
+  readonly rejected: readonly RejectedPlace[]
+  /** Time spent in the task since the last part, in ms. */
+  readonly taskTime: number
+  /** The task could not be loaded: nothing ran. */
+  readonly loadError: CarriedError | undefined
+}
+
+export interface RejectedPlace {
+  readonly place: number
+  readonly kind: FailureKind
+  readonly error: CarriedError
+}

@@ -1,0 +1,60 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { packError } from '../carried-error.ts'
+import { loadCodec } from '../checkpoint/values/codec.ts'
+import { slotOf } from './flight-recorder.ts'
+import { loadTaskInWorker } from './program.ts'
+import type { ChunkMessage, PartMessage, RunSetup } from './protocol.ts'
+import { type LoadedRun, type Port, runItems } from './run-items.ts'
+
+/**
+ * The worker's side. Answers go through `parentPort` and not through Piscina's return value, because only so a value
+ * that cannot be cloned is known here, item by item, and a long chunk can answer in parts.
+ */
+const port: Port = {
+  post: (part, transfer) => parentPort?.postMessage(part, transfer),
+  // A crash loses no more than this of its neighbours' work. Lower costs messages, higher costs work done again.
+  // Set by bench/parts.bench.mjs.
+  partMs: 50,
+}
+
+const runs = new Map<number, Promise<LoadedRun> | LoadedRun>()
+let last: Promise<void> = Promise.resolve()
+
+/** Piscina's handler. Chunks queue up here, one runs at a time, also while its items await. */
+export default function runChunk(message: ChunkMessage): Promise<void> {
+  last = last.then(() => answer(message))
+  return last
+}
+
+async function answer(message: ChunkMessage): Promise<void> {
+  for (const ended of message.ended) runs.delete(ended)
+  if (message.setup) runs.set(message.run, load(message.setup))
+  let run = runs.get(message.run) as Promise<LoadedRun> | LoadedRun
+  if (run instanceof Promise) {
+    try {
+      run = await run
+    } catch (error) {
+      postLoadError(message.id, error)
+      return
+    }
+    runs.set(message.run, run)
+  }
+  await runItems(message, run, slotOf(workerData.cells, message.slot), port)
+}
+
+async function load(setup: RunSetup): Promise<LoadedRun> {
+  const [run, codec, json] = await Promise.all([
+    loadTaskInWorker(setup.task, (error) => postLoadError(NO_CHUNK, error)),
+    setup.record ? loadCodec(setup.record) : undefined,
+    setup.jsonResults && setup.record !== 'json' ? loadCodec('json') : undefined,
+  ])
+  return { setup, run, codec, json }
+}
+
+/** Tells the main thread that the task cannot be loaded, outside any chunk. */
+const NO_CHUNK = -1
+
+function postLoadError(id: number, error: unknown): void {
+  const nothing = { from: 0, to: 0, end: true, values: undefined, record: undefined, rejected: [], taskTime: 0 }
+  port.post({ id, ...nothing, loadError: packError(error) } satisfies PartMessage, [])
+}

@@ -1,0 +1,30 @@
+import { systemClock } from './clock.ts'
+import type { Engine } from './engine/engine.ts'
+import { createInline } from './engine/inline.ts'
+import { createPool } from './engine/pool.ts'
+import { countWorkers } from './machine.ts'
+import type { ResolvedOptions } from './options.ts'
+
+/** The engines a run, or the runs of an executor, may use. */
+export interface Engines {
+  /** Worker threads. Piscina is loaded and a first thread started when it is asked for. */
+  pool(): Promise<Engine>
+  readonly inline: Engine
+  /** Most worker threads. */
+  readonly maxWorkers: number
+  close(): Promise<void>
+}
+
+export function openEngines({ workers, resourceLimits }: Pick<ResolvedOptions, 'workers' | 'resourceLimits'>): Engines {
+  let opening: Promise<Engine> | undefined
+  const open = async () => {
+    const { Piscina } = await import('piscina')
+    return createPool(Piscina, resourceLimits, systemClock)
+  }
+  return {
+    pool: () => (opening ??= open()),
+    inline: createInline(systemClock),
+    maxWorkers: workers ?? countWorkers(resourceLimits?.maxOldGenerationSizeMb),
+    close: async () => (await opening)?.close(),
+  }
+}

@@ -1,0 +1,113 @@
+import { callsAgain, isInsideWorker } from './engine/program.ts'
+import { type Engines, openEngines } from './engines.ts'
+import { type ExecuteOptions, type ResolvedOptions, resolveOptions } from './options.ts'
+import { performRun, type RunOrigin } from './perform.ts'
+import { performPlan } from './perform-plan.ts'
+import { createStream, type OutcomeStream } from './stream.ts'
+import type { TaskRef } from './task.ts'
+import type { Plan, Report } from './types.ts'
+
+export type { RunOrigin } from './perform.ts'
+
+/** Options under which some results may be missing. */
+type Partial = { maxFailures: number | string } | { shard: string } | { collect: false }
+
+/**
+ * Runs `task` once for every item and resolves with a report whose `results[i]` belongs to item `i`.
+ *
+ * Follow an item: a source (items.ts) cuts it into a chunk, the loop (run.ts) sends the chunk down the stages when
+ * there is a place for it, the engine runs it on a worker, and its outcome comes back up the same stages to be recorded
+ * and put in place by the collector (collector.ts). perform.ts is where these are put together.
+ *
+ * @throws RunFailedError when more items fail than `maxFailures`; RunAbortedError when the run is drained;
+ * CircuitOpenError, TaskLoadError, CheckpointWriteError, CheckpointMismatchError and the other errors of the
+ * checkpoint. Each carries what had finished as `report`. InvalidOptionError before anything starts.
+ */
+export function execute<T, R, const O extends ExecuteOptions<T>>(
+  task: TaskRef<T, R>,
+  items: Iterable<T> | AsyncIterable<T>,
+  options: O & Partial,
+): Promise<Report<R | undefined, T>>
+export function execute<T, R>(
+  task: TaskRef<T, R>,
+  items: Iterable<T> | AsyncIterable<T>,
+  options?: ExecuteOptions<T>,
+): Promise<Report<R, T>>
+export function execute<T, R>(
+  task: TaskRef<T, R>,
+  items: Iterable<T> | AsyncIterable<T>,
+  options?: ExecuteOptions<T>,
+): Promise<Report<R, T>> {
+  return executeFrom(task, items, options, {})
+}
+
+/** `execute`, for callers that know more of the run than its options say. */
+export async function executeFrom<T, R>(
+  task: TaskRef<T, R>,
+  items: Iterable<T> | AsyncIterable<T>,
+  options: ExecuteOptions<T> | undefined,
+  origin: RunOrigin<R>,
+): Promise<Report<R, T>> {
+  return withEngines(options, (engines) => executeOn(task, items, options, engines, origin))
+}
+
+/**
+ * Runs `task` once for every item and yields each outcome as it settles: those of the checkpoint first, then in the
+ * order they come. An outcome may be yielded before it is durable. Leaving the loop drains the run; the error that ends
+ * a run is thrown by the loop and rejects `report`.
+ */
+export function stream<T, R>(
+  task: TaskRef<T, R>,
+  items: Iterable<T> | AsyncIterable<T>,
+  options?: ExecuteOptions<T>,
+): OutcomeStream<R, T> {
+  return createStream((origin) => withEngines(options, (engines) => executeOn(task, items, options, engines, origin)))
+}
+
+/** Runs a few of the items in a worker and says how the planner would run them all, and why. Nothing is recorded. */
+export async function plan<T, R>(
+  task: TaskRef<T, R>,
+  items: Iterable<T> | AsyncIterable<T>,
+  options?: ExecuteOptions<T>,
+): Promise<Plan> {
+  return withEngines(options, (engines) => planOn(task, items, options, engines))
+}
+
+/** `execute` on engines that stay open. */
+export async function executeOn<T, R>(
+  task: TaskRef<T, R>,
+  items: Iterable<T> | AsyncIterable<T>,
+  given: ExecuteOptions<T> | undefined,
+  engines: Engines,
+  origin: RunOrigin<R> = {},
+): Promise<Report<R, T>> {
+  if (callsAgain()) return new Promise<never>(() => {}) // The worker that got here has reported it, and is about to be ended.
+  return performRun(task, items, resolveHere(given), engines, origin)
+}
+
+/** `plan` on engines that stay open. */
+export async function planOn<T, R>(
+  task: TaskRef<T, R>,
+  items: Iterable<T> | AsyncIterable<T>,
+  given: ExecuteOptions<T> | undefined,
+  engines: Engines,
+): Promise<Plan> {
+  if (callsAgain()) return new Promise<never>(() => {})
+  return performPlan(task, items, resolveHere(given), engines)
+}
+
+/** Inside a task the cores are taken already, so a run there is inline unless it says how many workers it wants. */
+function resolveHere<T>(given: ExecuteOptions<T> | undefined): ResolvedOptions<T> {
+  const options = resolveOptions(given)
+  if (!isInsideWorker() || options.mode !== 'auto' || options.workers !== undefined) return options
+  return resolveOptions({ ...given, mode: 'inline' })
+}
+
+async function withEngines<T, V>(options: ExecuteOptions<T> | undefined, use: (engines: Engines) => Promise<V>): Promise<V> {
+  const engines = openEngines(resolveOptions(options))
+  try {
+    return await use(engines)
+  } finally {
+    await engines.close()
+  }
+}

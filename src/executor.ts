@@ -1,0 +1,66 @@
+import { type Engines, openEngines } from './engines.ts'
+import { InvalidOptionError } from './errors.ts'
+import { executeOn, planOn } from './execute.ts'
+import { type ExecuteOptions, resolveOptions } from './options.ts'
+import { createStream, type OutcomeStream } from './stream.ts'
+import type { TaskRef } from './task.ts'
+import type { Plan, Report } from './types.ts'
+
+/** Options that belong to the pool, and so cannot be given per run. */
+const OF_THE_POOL = ['workers', 'resourceLimits', 'mode'] as const
+
+/** Options of one run of an executor. */
+export type RunOptions<T = unknown> = Omit<ExecuteOptions<T>, (typeof OF_THE_POOL)[number]>
+
+/** One warm pool for many runs. Concurrent runs take turns by chunk. */
+export interface Executor extends AsyncDisposable {
+  execute<T, R>(task: TaskRef<T, R>, items: Iterable<T> | AsyncIterable<T>, options?: RunOptions<T>): Promise<Report<R, T>>
+  stream<T, R>(task: TaskRef<T, R>, items: Iterable<T> | AsyncIterable<T>, options?: RunOptions<T>): OutcomeStream<R, T>
+  plan<T, R>(task: TaskRef<T, R>, items: Iterable<T> | AsyncIterable<T>, options?: RunOptions<T>): Promise<Plan>
+  /** Waits for the runs under way, then ends the threads. Further runs are refused. */
+  close(): Promise<void>
+}
+
+/**
+ * Makes an executor. `defaults` are the options of each of its runs, unless a run has its own.
+ *
+ * @throws InvalidOptionError for an unknown option or a value out of bounds; a run also for an option of the pool, and
+ * when the executor was closed.
+ */
+export function createExecutor(defaults: ExecuteOptions = {}): Executor {
+  const resolved = resolveOptions(defaults)
+  const engines: Engines = openEngines(resolved)
+  const runs = new Set<Promise<unknown>>()
+  let closing: Promise<void> | undefined
+
+  const optionsOf = <T>(options: RunOptions<T> = {}): ExecuteOptions<T> => {
+    if (closing) throw new InvalidOptionError('executor', 'one that is open', 'one that was closed')
+    for (const option of OF_THE_POOL) {
+      const value = (options as ExecuteOptions<T>)[option]
+      if (value !== undefined) throw new InvalidOptionError(option, 'to be given to createExecutor(), not to a run of it', value)
+    }
+    const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+    return { ...(defaults as ExecuteOptions<T>), ...given }
+  }
+  const track = <V>(run: Promise<V>): Promise<V> => {
+    runs.add(run)
+    const forget = () => runs.delete(run)
+    run.then(forget, forget)
+    return run
+  }
+  const close = async () => {
+    await Promise.allSettled(runs)
+    await engines.close()
+  }
+
+  return {
+    execute: async (task, items, options) => track(executeOn(task, items, optionsOf(options), engines)),
+    stream: (task, items, options) => {
+      const merged = optionsOf(options)
+      return createStream((origin) => track(executeOn(task, items, merged, engines, origin)))
+    },
+    plan: async (task, items, options) => track(planOn(task, items, optionsOf(options), engines)),
+    close: () => (closing ??= close()),
+    [Symbol.asyncDispose]: () => (closing ??= close()),
+  }
+}

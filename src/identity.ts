@@ -1,0 +1,92 @@
+import { deriveRunId, type Identity } from './checkpoint/manifest.ts'
+import type { Session } from './checkpoint/session.ts'
+import { createDigest } from './checkpoint/values/digest.ts'
+import { systemClock } from './clock.ts'
+import { InvalidOptionError } from './errors.ts'
+import type { ResolvedOptions } from './options.ts'
+import type { ResolvedTask } from './resolve-task.ts'
+import type { Emit, Json } from './types.ts'
+
+/** What the checkpoint knows a run by. Digests are only made when there is one: without, a count will do. */
+export async function identify<T>(
+  task: Pick<ResolvedTask, 'identity'>,
+  array: readonly T[] | undefined,
+  options: ResolvedOptions<T>,
+  keyLabel: string | undefined,
+  emit: Emit,
+): Promise<Identity> {
+  const isKeyed = options.key !== undefined
+  const base = {
+    task: task.identity,
+    config: options.config ?? null,
+    key: keyLabel ?? (isKeyed ? 'function' : 'index'),
+    seed: options.seed,
+    shared: options.checkpoint && options.shared !== undefined ? digestOf(options.shared) : null,
+  }
+  if (isKeyed) return { ...base, items: { kind: 'keyed' } }
+  if (!array) return { ...base, items: { kind: 'iterable' } }
+  if (!options.checkpoint) return { ...base, items: { kind: 'array', count: array.length } }
+  const { digestItems } = await import('./checkpoint/digest-items.ts')
+  const digested = digestItems(array)
+  if (digested.sampled !== undefined) {
+    const message =
+      `Of the ${array.length} items, ${digested.sampled} at even distances were read to recognise them when the run is resumed: ` +
+      "a change of others goes unnoticed. Give 'key' if items may change"
+    emit('warning', { code: 'ITEMS_SAMPLED', message })
+  }
+  return { ...base, items: { kind: 'array', count: array.length, ...digested } }
+}
+
+function digestOf(value: unknown): string {
+  const digest = createDigest()
+  digest.update([value])
+  return digest.digest()
+}
+
+export interface OpenCheckpoint<T> {
+  readonly task: Pick<ResolvedTask, 'digest'>
+  readonly identity: Identity
+  readonly options: ResolvedOptions<T>
+  readonly isArray: boolean
+  readonly command: Json | undefined
+  /** The caller derived `options.runId`. */
+  readonly isDerived: boolean
+  readonly emit: Emit
+  fail(error: Error): void
+}
+
+/**
+ * Opens a session of the run in its store, when the options ask for a checkpoint.
+ *
+ * @throws InvalidOptionError when the run has no name and none can be derived, and the errors of `openSession`.
+ */
+export async function openCheckpoint<T>(open: OpenCheckpoint<T>): Promise<Session | undefined> {
+  const { options, identity } = open
+  const { checkpoint } = options
+  if (!checkpoint) return undefined
+  if (options.runId === undefined && !open.isArray) {
+    throw new InvalidOptionError('runId', 'a name for the run, since items that are not an array have no other', undefined)
+  }
+  const { openSession } = await import('./checkpoint/open.ts')
+  const { store, format, compress, every, interval, durability, keep, onError } = checkpoint
+  return openSession({
+    store,
+    runId: options.runId ?? deriveRunId(identity),
+    isDerived: options.runId === undefined || open.isDerived,
+    identity,
+    taskDigest: open.task.digest,
+    ...(open.command !== undefined ? { command: open.command } : {}),
+    format,
+    compress,
+    every,
+    interval,
+    durability,
+    keep,
+    onError,
+    resume: options.resume,
+    ...(options.shard !== undefined ? { shard: options.shard } : {}),
+    clock: systemClock,
+    emit: open.emit,
+    fail: open.fail,
+  })
+}

@@ -1,0 +1,50 @@
+export {
+  CheckpointCorruptError,
+  CheckpointMismatchError,
+  CheckpointVersionError,
+  CheckpointWriteError,
+  CircuitOpenError,
+  type ErrorCode,
+  InvalidOptionError,
+  NonRetryableError,
+  PawlError,
+  RunAbortedError,
+  RunFailedError,
+  RunLockedError,
+  RunNotFoundError,
+  SerializationError,
+  StoreConflictError,
+  TaskLoadError,
+  TaskTimeoutError,
+  WorkerCrashError,
+} from './errors.ts'
+export { execute } from './execute.ts'
+export { move } from './move.ts'
+export type {
+  BreakerOptions,
+  CheckpointOptions,
+  ExecuteOptions,
+  Listeners,
+  PreemptOptions,
+  RetryContext,
+  RetryOptions,
+  WorkerLimits,
+} from './options.ts'
+export { fileStore } from './store/file.ts'
+export { memoryStore } from './store/memory.ts'
+export type { ByteRange, Log, PutOptions, Store, StoredObject } from './store/store.ts'
+export { defineTask, type Task, type TaskRef } from './task.ts'
+export type {
+  Events,
+  Failure,
+  FailureKind,
+  Fulfilled,
+  Json,
+  Outcome,
+  Plan,
+  Rejected,
+  Report,
+  Stats,
+  TaskContext,
+  TaskFunction,
+} from './types.ts'

@@ -1,0 +1,225 @@
+import { InvalidOptionError } from './errors.ts'
+import type { Chunk, History } from './types.ts'
+
+/** What an item is to this session, decided by the checkpoint and the shard. */
+export interface Selection<T> {
+  /** False for an item that has settled before, or belongs to another shard. */
+  isPending(index: number, key: string | undefined, item: T): boolean
+  historyOf(index: number, key: string | undefined): History | undefined
+  /** True for an item that may have killed an earlier process. */
+  isSuspect(index: number, key: string | undefined): boolean
+  /** Called with all items of an iterable as they are pulled, in order, 1000 at a time. */
+  onBlock?(block: number, items: readonly T[]): void
+}
+
+/** The items still to be dispatched, cut into chunks as they are asked for. */
+export interface Source<T> {
+  /** Items there are, in this shard and others; undefined as long as nobody knows. */
+  readonly total: number | undefined
+  /** Pending items not taken yet, at most; undefined when nobody knows. */
+  readonly left: number | undefined
+  /** At most `size` pending items; undefined when there are no more. */
+  next(size: number): Promise<Chunk<T> | undefined>
+  /** Lets go of an iterable that was not read to its end. */
+  close(): Promise<void>
+}
+
+/** Items per digest of an iterable. Part of the checkpoint's meaning: a resumed run compares block by block. */
+export const BLOCK_ITEMS = 1000
+
+/** A typed array counts as an array: its length and its items are at hand. */
+export function isArrayLike<T>(items: unknown): items is readonly T[] {
+  return Array.isArray(items) || (ArrayBuffer.isView(items) && !(items instanceof DataView))
+}
+
+/** @throws InvalidOptionError for what can neither be indexed nor iterated. */
+export function checkItems(items: unknown): void {
+  if (isArrayLike(items)) return
+  const isObject = (typeof items === 'object' && items !== null) || typeof items === 'function'
+  if (isObject && (Symbol.iterator in items || Symbol.asyncIterator in items)) return
+  throw new InvalidOptionError('items', 'an array, an iterable or an async iterable', items)
+}
+
+/** Keys by `key`, each item's checked: a string that no other item has. */
+export function createKeys<T>(key: (item: T, index: number) => string): (item: T, index: number) => string {
+  const seen = new Map<string, number>()
+  return (item, index) => {
+    const name = key(item, index)
+    if (typeof name !== 'string')
+      throw new InvalidOptionError('key', `a function that gives a string, also for item ${index}`, name)
+    const first = seen.get(name)
+    if (first !== undefined)
+      throw new InvalidOptionError(
+        'key',
+        `a key of its own for each item, not one for both item ${first} and item ${index}`,
+        name,
+      )
+    seen.set(name, index)
+    return name
+  }
+}
+
+/** Items at hand. `keys` were made of all of them before anything ran; `skipped` says how many are not pending. */
+export function arraySource<T>(
+  items: readonly T[],
+  keys: readonly string[] | undefined,
+  selection: Selection<T> | undefined,
+  pending: number,
+): Source<T> {
+  let at = 0
+  let left = pending
+  const suspects = selection ? findSuspects(items.length, keys, selection) : []
+  const isSuspect = new Set(suspects)
+
+  const build = (indices: Uint32Array, alone: boolean): Chunk<T> => {
+    const first = indices[0] as number
+    const isRange = indices[indices.length - 1] === first + indices.length - 1
+    const chosen = isRange ? items.slice(first, first + indices.length) : Array.from(indices, (index) => items[index] as T)
+    const histories = selection ? historiesOf(indices, keys, selection) : undefined
+    left -= indices.length
+    return {
+      items: chosen,
+      indices,
+      ...(keys ? { keys: Array.from(indices, (index) => keys[index] as string) } : {}),
+      ...(histories ? { histories } : {}),
+      ...(alone ? { alone } : {}),
+    }
+  }
+
+  return {
+    total: items.length,
+    get left() {
+      return left
+    },
+    next: async (size) => {
+      const suspect = suspects.shift()
+      if (suspect !== undefined) return build(Uint32Array.of(suspect), true)
+      const end = Math.min(items.length, at + size)
+      if (!selection) {
+        if (at >= end) return undefined
+        const first = at
+        at = end
+        return build(
+          Uint32Array.from({ length: end - first }, (_, i) => first + i),
+          false,
+        )
+      }
+      const indices: number[] = []
+      for (; at < items.length && indices.length < size; at++) {
+        if (!isSuspect.has(at) && selection.isPending(at, keys?.[at], items[at] as T)) indices.push(at)
+      }
+      return indices.length > 0 ? build(Uint32Array.from(indices), false) : undefined
+    },
+    close: async () => {},
+  }
+}
+
+function findSuspects<T>(length: number, keys: readonly string[] | undefined, selection: Selection<T>): number[] {
+  const suspects: number[] = []
+  for (let index = 0; index < length; index++) if (selection.isSuspect(index, keys?.[index])) suspects.push(index)
+  return suspects
+}
+
+function historiesOf<T>(
+  indices: Uint32Array,
+  keys: readonly string[] | undefined,
+  selection: Selection<T>,
+): Map<number, History> | undefined {
+  let histories: Map<number, History> | undefined
+  for (const index of indices) {
+    const history = selection.historyOf(index, keys?.[index])
+    if (history) (histories ??= new Map()).set(index, history)
+  }
+  return histories
+}
+
+/**
+ * Items of an iterable, pulled when a chunk is asked for and not before. A chunk is not held back for an item that
+ * takes its time: it goes with what is there.
+ */
+export function iterableSource<T>(
+  items: Iterable<T> | AsyncIterable<T>,
+  keyOf: ((item: T, index: number) => string) | undefined,
+  selection: Selection<T> | undefined,
+): Source<T> {
+  const isAsync = Symbol.asyncIterator in items
+  const iterator = isAsync ? items[Symbol.asyncIterator]() : items[Symbol.iterator]()
+  let pulled = 0
+  let total: number | undefined
+  let waiting: Promise<IteratorResult<T>> | undefined
+  let block: T[] = []
+  let suspect: Chunk<T> | undefined
+
+  const pull = async (isFirst: boolean, turn: () => Promise<undefined>): Promise<IteratorResult<T> | undefined> => {
+    if (!isAsync) return (iterator as Iterator<T>).next()
+    waiting ??= (iterator as AsyncIterator<T>).next()
+    const result = await (isFirst ? waiting : Promise.race([waiting, turn()]))
+    if (result) waiting = undefined
+    return result
+  }
+
+  const endBlock = () => {
+    if (selection?.onBlock && block.length > 0) selection.onBlock(Math.floor((pulled - 1) / BLOCK_ITEMS), block)
+    block = []
+  }
+
+  const next = async (size: number): Promise<Chunk<T> | undefined> => {
+    if (suspect) {
+      const chunk = suspect
+      suspect = undefined
+      return chunk
+    }
+    const taken: T[] = []
+    const indices: number[] = []
+    const keys: string[] = []
+    let turned: Promise<undefined> | undefined
+    const turn = () => (turned ??= new Promise((resolve) => setImmediate(() => resolve(undefined))))
+    while (total === undefined && taken.length < size) {
+      const result = await pull(taken.length === 0, turn)
+      if (!result) break
+      if (result.done) {
+        total = pulled
+        endBlock()
+        break
+      }
+      const index = pulled++
+      const item = result.value
+      const key = keyOf?.(item, index)
+      if (selection?.onBlock && block.push(item) === BLOCK_ITEMS) endBlock()
+      if (selection && !selection.isPending(index, key, item)) continue
+      if (selection?.isSuspect(index, key)) {
+        suspect = { ...build([item], [index], keyOf ? [key as string] : undefined, selection), alone: true }
+        break
+      }
+      taken.push(item)
+      indices.push(index)
+      if (keyOf) keys.push(key as string)
+    }
+    if (taken.length > 0) return build(taken, indices, keyOf ? keys : undefined, selection)
+    return suspect ? next(size) : undefined
+  }
+
+  return {
+    get total() {
+      return total
+    },
+    get left() {
+      return total === undefined ? undefined : 0
+    },
+    next,
+    close: async () => {
+      // An iterator that is waiting for its own next item answers return() only after that; nobody should wait for it.
+      if (total === undefined) Promise.resolve(iterator.return?.()).catch(() => {})
+    },
+  }
+}
+
+function build<T>(items: T[], indices: number[], keys: string[] | undefined, selection: Selection<T> | undefined): Chunk<T> {
+  const column = Uint32Array.from(indices)
+  const histories = new Map<number, History>()
+  indices.forEach((index, place) => {
+    const history = selection?.historyOf(index, keys?.[place])
+    if (history) histories.set(index, history)
+  })
+  return { items, indices: column, ...(keys ? { keys } : {}), ...(histories.size > 0 ? { histories } : {}) }
+}

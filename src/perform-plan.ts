@@ -1,0 +1,90 @@
+import { cut } from './chunk.ts'
+import { systemClock } from './clock.ts'
+import type { Engines } from './engines.ts'
+import { arraySource, checkItems, isArrayLike, iterableSource } from './items.ts'
+import type { ResolvedOptions } from './options.ts'
+import { createPlanner } from './plan.ts'
+import { loadHere, resolveTask } from './resolve-task.ts'
+import { warnOfSize } from './result-size.ts'
+import type { RunContext } from './stages/stage.ts'
+import type { TaskRef } from './task.ts'
+import type { Plan, TaskFunction } from './types.ts'
+
+/** How long a plan measures at most, in ms, unless a single item takes longer; and how many items. */
+const PROBE_MS = 200
+const PROBE_ITEMS = 1000
+
+/** Runs the first items in one worker, in chunks that grow, until what is measured will do. Failures count as time only. */
+export async function performPlan<T, R>(
+  ref: TaskRef<T, R>,
+  items: Iterable<T> | AsyncIterable<T>,
+  options: ResolvedOptions<T>,
+  engines: Engines,
+): Promise<Plan> {
+  checkItems(items)
+  const task = await resolveTask(ref)
+  const source = isArrayLike<T>(items)
+    ? arraySource(items, undefined, undefined, items.length)
+    : iterableSource(items, undefined, undefined)
+  const planner = createPlanner({
+    task: `${task.identity.module}#${task.identity.export}`,
+    mode: options.mode,
+    needsThreads: options.timeout !== undefined || options.resourceLimits !== undefined || options.checkpoint !== undefined,
+    maxWorkers: engines.maxWorkers,
+    chunkSize: options.chunkSize,
+  })
+  const engine = options.mode === 'inline' ? engines.inline : await engines.pool()
+  engine.grow(1)
+  let failure: Error | undefined
+  const over = new AbortController()
+  const run = engine.start<T, R>({
+    setup: {
+      runId: 'plan',
+      task: task.spec,
+      shared: options.shared,
+      seed: options.seed,
+      record: undefined,
+      jsonResults: false,
+      timed: options.timeout !== undefined,
+    },
+    load: () => loadHere(task) as Promise<TaskFunction<unknown, unknown>>,
+    timeout: options.timeout,
+    maxCrashes: 1,
+    drainTimeout: options.drainTimeout,
+    observe: planner.observe,
+    tally: { attempts: 0, crashes: 0, timeouts: 0, chunks: 0, taskTime: 0 },
+    workerExit: () => {},
+    itemTime: () => planner.itemTime,
+  })
+  const context: RunContext<T, R> = {
+    draining: over.signal,
+    clock: systemClock,
+    emit: () => {},
+    settle: () => {},
+    rest: (_, wait) => wait(),
+    fail: (error) => {
+      failure ??= error
+      over.abort(error)
+    },
+  }
+  const alive = setInterval(() => {}, 2 ** 30)
+  const began = systemClock.now()
+  const total = source.total
+  let tried = 0
+  try {
+    while (tried < PROBE_ITEMS && (tried === 0 || systemClock.now() - began < PROBE_MS)) {
+      const chunk = await source.next(Math.max(1, tried))
+      if (!chunk) break
+      tried += chunk.items.length
+      const { fulfilled } = await run.dispatch(cut(chunk, 0, chunk.items.length), context)
+      if (failure) throw failure
+      const values = fulfilled[0]?.values
+      if (values) warnOfSize(Array.from(values).slice(0, 10), total, planner.warn)
+    }
+  } finally {
+    clearInterval(alive)
+    run.end()
+    await source.close()
+  }
+  return planner.describe(total)
+}

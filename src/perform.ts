@@ -1,0 +1,318 @@
+import { deriveRunId } from './checkpoint/manifest.ts'
+import type { Session } from './checkpoint/session.ts'
+import { loadCodec } from './checkpoint/values/codec.ts'
+import { systemClock } from './clock.ts'
+import { type Collector, createCollector } from './collector.ts'
+import { createDrain, type Drain } from './drain.ts'
+import type { Engine, EngineRun, EngineRunOptions, Tally } from './engine/engine.ts'
+import type { Engines } from './engines.ts'
+import { createEmitter, type Emitter } from './events.ts'
+import { identify, openCheckpoint } from './identity.ts'
+import { arraySource, checkItems, createKeys, isArrayLike, iterableSource, type Source } from './items.ts'
+import type { ResolvedOptions } from './options.ts'
+import { createPlanner, type Planner } from './plan.ts'
+import { watchPreemption } from './preempt/preempt.ts'
+import { loadHere, type ResolvedTask, resolveTask } from './resolve-task.ts'
+import { createSelection, restoreOutcomes, type Selected } from './restore.ts'
+import { warnOfSize } from './result-size.ts'
+import { createRoom, runLoop } from './run.ts'
+import { readShard } from './shard.ts'
+import { breaker } from './stages/breaker.ts'
+import { checkpoint } from './stages/checkpoint.ts'
+import { retry } from './stages/retry.ts'
+import { compose, type Dispatch, type RunContext, type Stage } from './stages/stage.ts'
+import type { TaskRef } from './task.ts'
+import type { Json, Outcome, Report, Stats, TaskFunction } from './types.ts'
+
+/** What a caller knows of a run that the options do not say. */
+export interface RunOrigin<R = unknown> {
+  /** Kept in the manifest, for `pawl resume`. */
+  readonly command?: Json
+  /** `runId` was derived by the caller. */
+  readonly derived?: boolean
+  /** The field `key` reads, as part of the fingerprint. */
+  readonly keyLabel?: string
+  /** A result that JSON cannot hold is a failure of its item. */
+  readonly jsonResults?: boolean
+  /** Takes each outcome as it settles; restored ones first. */
+  readonly onOutcomes?: (outcomes: Outcome<R>[]) => void
+  /** A promise while whoever takes the outcomes cannot take more. */
+  readonly backlog?: () => Promise<void> | undefined
+  /** Aborts when nobody wants the outcomes any more. */
+  readonly abandoned?: AbortSignal
+}
+
+/** One run from its options to its report: what `execute` and `stream` have in common. */
+export async function performRun<T, R>(
+  ref: TaskRef<T, R>,
+  items: Iterable<T> | AsyncIterable<T>,
+  options: ResolvedOptions<T>,
+  engines: Engines,
+  origin: RunOrigin<R>,
+): Promise<Report<R, T>> {
+  checkItems(items)
+  const began = systemClock.now()
+  const task = await resolveTask(ref)
+  const emitter = createEmitter(options.on)
+  const drain = createDrain(emitter.emit)
+  const stopWatching = watchReasons(options, origin, drain)
+  const alive = setInterval(() => {}, KEEP_ALIVE_MS)
+  try {
+    const run: Run<T, R> = { task, options, engines, origin, emitter, drain, began }
+    return await carryOut(run, items)
+  } finally {
+    clearInterval(alive)
+    stopWatching()
+  }
+}
+
+/** A run that only waits has nothing else that keeps the process alive. Any long time will do, in ms. */
+const KEEP_ALIVE_MS = 2 ** 30
+
+/** Drains when the signal aborts, when the machine is about to go, or when nobody takes the outcomes any more. */
+function watchReasons(options: ResolvedOptions<never>, origin: RunOrigin<never>, drain: Drain): () => void {
+  const { signal, preempt } = options
+  const { abandoned } = origin
+  const onAbort = () => drain.begin(signal?.reason)
+  const onAbandon = () => drain.begin(abandoned?.reason)
+  const watch = preempt ? watchPreemption(preempt, (reason) => drain.begin(reason)) : undefined
+  signal?.addEventListener('abort', onAbort, { once: true })
+  abandoned?.addEventListener('abort', onAbandon, { once: true })
+  if (signal?.aborted) onAbort()
+  return () => {
+    signal?.removeEventListener('abort', onAbort)
+    abandoned?.removeEventListener('abort', onAbandon)
+    watch?.close()
+  }
+}
+
+/** What every part of a run needs. */
+interface Run<T, R> {
+  readonly task: ResolvedTask<T, R>
+  readonly options: ResolvedOptions<T>
+  readonly engines: Engines
+  readonly origin: RunOrigin<R>
+  readonly emitter: Emitter
+  readonly drain: Drain
+  /** When it began, on the system clock's monotonic time, in ms. */
+  readonly began: number
+}
+
+/** Counts kept by the engines and the retry stage. */
+type Counts = Tally & { retries: number }
+
+async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable<T>): Promise<Report<R, T>> {
+  const { task, options, origin, emitter, drain } = run
+  const array = isArrayLike<T>(items) ? items : undefined
+  const keys = array && options.key ? Array.from(array, createKeys(options.key)) : undefined
+  const identity = await identify(task, array, options, origin.keyLabel, emitter.emit)
+  const session = await openCheckpoint({
+    task,
+    identity,
+    options,
+    isArray: array !== undefined,
+    command: origin.command,
+    isDerived: origin.derived ?? false,
+    emit: emitter.emit,
+    fail: drain.fail,
+  })
+  let isClosed = false
+  try {
+    const selected = createSelection(array, keys, session, readShard(options.shard, process.env), options)
+    const source = array
+      ? arraySource(array, keys, selected.selection, selected.pending)
+      : iterableSource(items, options.key && createKeys(options.key), selected.selection)
+    const journey = await prepare(run, options.runId ?? deriveRunId(identity), session, source, selected)
+    if (session) {
+      const kept = { keepFailures: options.retryFailed !== true, isKeyedIterable: !array && options.key !== undefined }
+      await restoreOutcomes(session.restored, journey.collector, selected, kept)
+    }
+    await dispatchAll(run, journey)
+    if (session && source.total !== undefined && !array) session.recordEnd(source.total)
+    isClosed = true
+    await session?.close().catch(drain.fail)
+    return finish(run, journey, selected.total(source))
+  } finally {
+    if (!isClosed) await session?.close().catch(() => {}) // The error that led here is the one to be told.
+  }
+}
+
+/** A run on its way. */
+interface Journey<T, R> {
+  readonly runId: string
+  readonly session: Session | undefined
+  readonly source: Source<T>
+  readonly planner: Planner
+  readonly collector: Collector<T, R>
+  readonly counts: Counts
+  /** Items that were to be dispatched when it set out; undefined when nobody knew. */
+  readonly pending: number | undefined
+}
+
+async function prepare<T, R>(
+  { task, options, engines, origin, emitter, drain }: Run<T, R>,
+  runId: string,
+  session: Session | undefined,
+  source: Source<T>,
+  selected: Selected<T>,
+): Promise<Journey<T, R>> {
+  const planner = createPlanner({
+    task: `${task.identity.module}#${task.identity.export}`,
+    mode: options.mode,
+    needsThreads: options.timeout !== undefined || options.resourceLimits !== undefined || session !== undefined,
+    maxWorkers: engines.maxWorkers,
+    chunkSize: options.chunkSize,
+  })
+  const collector = createCollector<T, R>({
+    options,
+    emitter,
+    clock: systemClock,
+    session,
+    codec: options.checkpoint && (await loadCodec(options.checkpoint.format)),
+    onOutcomes: origin.onOutcomes,
+    total: () => selected.total(source),
+    onTooManyFailures: () => drain.begin(new Error('more items failed than maxFailures tolerates')),
+    onSample: (values) => {
+      if (options.collect) warnOfSize(values, source.total, planner.warn)
+    },
+  })
+  const counts: Counts = { attempts: 0, crashes: 0, timeouts: 0, chunks: 0, taskTime: 0, retries: 0 }
+  return { runId, session, source, planner, collector, counts, pending: source.left }
+}
+
+/** Time a first chunk may take before more threads are started without knowing what items cost, in ms: a thread comes up in about 20. */
+const FIRST_CHUNK_MS = 30
+
+/** Sends all pending items down the stages. */
+async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>): Promise<void> {
+  const { options, engines, drain, emitter, origin } = run
+  const { source, planner, collector, session, counts } = journey
+  if (source.left === 0 && source.total !== undefined) return
+  const opened = new Map<Engine, EngineRun<T, R>>()
+  const circuit = options.breaker && breaker<T, R>(options.breaker)
+  const stages: Stage<T, R>[] = [
+    retry<T, R>(options.retry, counts),
+    ...(circuit ? [circuit.stage] : []),
+    ...(session ? [checkpoint<T, R>(session, options.maxCrashes)] : []),
+  ]
+  const dispatches = new Map<Engine, Dispatch<T, R>>()
+  const dispatchOf = (engine: Engine): Dispatch<T, R> => {
+    const known = dispatches.get(engine)
+    if (known) return known
+    const engineRun = engine.start<T, R>(describeRun(run, journey, onMeasured))
+    const dispatch = compose(stages, engineRun.dispatch)
+    opened.set(engine, engineRun)
+    dispatches.set(engine, dispatch)
+    return dispatch
+  }
+
+  const pool = planner.mode(source.left) === 'inline' ? undefined : await engines.pool()
+  let hasGrown = false
+  const growAll = () => {
+    hasGrown = true
+    pool?.grow(planner.workers(journey.pending))
+    emitter.emit('plan', planner.describe(source.left))
+  }
+  const onMeasured = () => {
+    if (!hasGrown) growAll()
+  }
+  pool?.grow(1)
+  const patience = setTimeout(growAll, FIRST_CHUNK_MS)
+
+  const context: Omit<RunContext<T, R>, 'rest'> = {
+    draining: drain.signal,
+    clock: systemClock,
+    emit: emitter.emit,
+    settle: collector.settle,
+    fail: drain.fail,
+  }
+  try {
+    await runLoop<T, R>({
+      source,
+      context,
+      room: createRoom(drain.signal),
+      route: () => {
+        const engine = pool && planner.mode(source.left) === 'threads' ? pool : engines.inline
+        return { places: engine.places, dispatch: dispatchOf(engine) }
+      },
+      chunkSize: () => planner.chunkSize(source.left),
+      backlog: () => session?.backlog ?? origin.backlog?.(),
+    })
+  } finally {
+    clearTimeout(patience)
+    circuit?.close()
+    for (const engineRun of opened.values()) engineRun.end()
+    await source.close()
+  }
+}
+
+/** What an engine is told of the run. */
+function describeRun<T, R>(run: Run<T, R>, { runId, planner, counts }: Journey<T, R>, onMeasured: () => void): EngineRunOptions {
+  const { task, options, origin, emitter } = run
+  return {
+    setup: {
+      runId,
+      task: task.spec,
+      shared: options.shared,
+      seed: options.seed,
+      record: options.checkpoint?.format,
+      jsonResults: origin.jsonResults ?? false,
+      timed: options.timeout !== undefined,
+    },
+    load: () => loadHere(task) as Promise<TaskFunction<unknown, unknown>>,
+    timeout: options.timeout,
+    maxCrashes: options.maxCrashes,
+    drainTimeout: options.drainTimeout,
+    observe: (measured) => {
+      planner.observe(measured)
+      onMeasured()
+    },
+    tally: counts,
+    workerExit: (threadId, index, reason) => emitter.emit('workerExit', { threadId, index, reason }),
+    itemTime: () => planner.itemTime,
+  }
+}
+
+/** The report, or the error that carries it. */
+function finish<T, R>(run: Run<T, R>, journey: Journey<T, R>, total: number | undefined): Report<R, T> {
+  const { collector, planner, runId } = journey
+  const { counts: settled } = collector
+  collector.finish(total)
+  const isComplete = total !== undefined && settled.succeeded + settled.failed === total
+  const plan = planner.describe(journey.pending)
+  const report: Report<R, T> = {
+    runId,
+    status: isComplete ? 'complete' : 'partial',
+    results: collector.results,
+    failures: collector.failures,
+    plan,
+    stats: countUp(journey, total ?? settled.succeeded + settled.failed, systemClock.now() - run.began, plan.workers),
+  }
+  const error = (run.drain.isFatal && run.drain.error()) || collector.excess() || (isComplete ? undefined : run.drain.error())
+  if (!error) return report
+  throw Object.assign(error, { report })
+}
+
+function countUp(journey: Journey<unknown, unknown>, items: number, wallTime: number, workers: number): Stats {
+  const { collector, session, counts } = journey
+  const { succeeded, failed, restored, dispatched } = collector.counts
+  return {
+    items,
+    dispatched,
+    restored,
+    succeeded,
+    failed,
+    attempts: counts.attempts,
+    retries: counts.retries,
+    crashes: counts.crashes,
+    timeouts: counts.timeouts,
+    chunks: counts.chunks,
+    checkpoints: session?.stats.checkpoints ?? 0,
+    bytesWritten: session?.stats.bytesWritten ?? 0,
+    damaged: session?.restored.damaged ?? 0,
+    conflicts: session?.restored.conflicts ?? 0,
+    wallTime,
+    taskTime: counts.taskTime,
+    utilization: wallTime > 0 ? Math.min(1, counts.taskTime / (workers * wallTime)) : 0,
+  }
+}

@@ -1,0 +1,216 @@
+import type { Plan } from './types.ts'
+
+/**
+ * Time one chunk should take, in milliseconds.
+ *
+ * Much lower, and the cost of sending a chunk to a worker and back shows; much higher, and workers idle while the last
+ * chunks of a run finish, and a lost worker costs more repeated work. Set by bench/chunk-size.bench.mjs.
+ */
+export const TARGET_CHUNK_MS = 10
+
+/** Least time worth a chunk of its own near the end of a run, in ms: about ten times what sending one costs. Set by bench/chunk-size.bench.mjs. */
+const MIN_CHUNK_MS = 1
+
+/** Most items in a chunk the planner chooses: bounds the memory of a message when items take next to no time. */
+export const MAX_AUTO_ITEMS = 10_000
+
+/** Weight of the newest measurement when items got faster, in (0, 1]. When they got slower it counts in full. */
+const SMOOTHING = 0.3
+
+/** Most that a chunk may grow from one to the next, as a factor. Shrinking has no bound. */
+const MAX_GROWTH = 2
+
+/** Work that is not worth a thread, in ms: about the time one takes to come up. Set by bench/start-up.bench.mjs. */
+const SMALL_RUN_MS = 5
+
+/** A chunk this long tells what carrying one item costs; shorter ones are mostly the cost of a message. */
+const LONG_ENOUGH = 64
+
+/** What the planner has seen of a task. Times in ms per item. */
+interface Knowledge {
+  /** As of late: quick to rise, slow to fall. */
+  itemTime: number
+  /** Cost of one message there and back, whatever is in it. */
+  message: number
+  /** Cost of carrying one item there and its result back, in a long chunk. */
+  carry: number
+  /** Items measured so far, and the time they took together. */
+  measured: number
+  taskTime: number
+}
+
+/** What a message costs there is measured; back it costs about the same. */
+const THERE_AND_BACK = 2
+
+/** What earlier runs of this process learned, by task. Bounded, since inline functions may be many. */
+const memory = new Map<string, Knowledge>()
+const MAX_REMEMBERED = 100
+
+export interface PlannerOptions {
+  /** Names the task, so that a later run in this process starts with what this one learned. */
+  readonly task: string
+  readonly mode: 'auto' | 'threads' | 'inline'
+  /** Inline is off the table: `timeout`, `resourceLimits` or `checkpoint` are given. */
+  readonly needsThreads: boolean
+  readonly maxWorkers: number
+  /** A pinned chunk size. */
+  readonly chunkSize: number | undefined
+}
+
+/** Decides where the items run and how they are cut, from what the workers measured. */
+export interface Planner {
+  /** Items of the next chunk, when `left` are still to be dispatched (undefined: nobody knows). */
+  chunkSize(left: number | undefined): number
+  /** Where the next chunk goes. */
+  mode(left: number | undefined): 'threads' | 'inline'
+  /** Threads worth having for what is left. */
+  workers(left: number | undefined): number
+  /** `items` took `taskTime`; to hand them to a worker took the main thread `sendTime`, when it did. */
+  observe(measured: { readonly items: number; readonly taskTime: number; readonly sendTime: number | undefined }): void
+  readonly itemTime: number
+  warn(message: string): void
+  /** The plan as it stands. */
+  describe(left: number | undefined): Plan
+}
+
+export function createPlanner(options: PlannerOptions): Planner {
+  const known: Knowledge = { ...(memory.get(options.task) ?? { itemTime: 0, message: 0, carry: 0, measured: 0, taskTime: 0 }) }
+  const warnings: string[] = []
+  const mayInline = options.mode === 'auto' && !options.needsThreads
+  let largest = known.measured > 0 ? Math.max(1, Math.floor(wanted(known) / MAX_GROWTH)) : 0
+  let current: 'threads' | 'inline' = options.mode === 'inline' ? 'inline' : 'threads'
+
+  const mode = (left: number | undefined): 'threads' | 'inline' => {
+    if (options.mode !== 'auto') return options.mode
+    if (!mayInline || known.measured === 0) return 'threads'
+    const isCheap = known.carry > 0 && known.itemTime < known.carry
+    const isSmall = left !== undefined && left * known.itemTime < SMALL_RUN_MS
+    current = isCheap || isSmall ? 'inline' : 'threads'
+    return current
+  }
+
+  const workers = (left: number | undefined): number => {
+    if (current === 'inline') return 1
+    if (left === undefined) return options.maxWorkers
+    if (known.measured === 0) return Math.max(1, Math.min(options.maxWorkers, left))
+    return Math.max(1, Math.min(options.maxWorkers, left, Math.ceil((left * known.itemTime) / SMALL_RUN_MS)))
+  }
+
+  const chunkSize = (left: number | undefined): number => {
+    if (options.chunkSize !== undefined) return options.chunkSize
+    if (known.measured === 0) return 1
+    const grown = Math.min(wanted(known), Math.max(1, largest * MAX_GROWTH))
+    if (left === undefined || current === 'inline') return grown
+    // Towards the end every worker gets its share in ever smaller chunks, down to what a message is worth.
+    const share = Math.ceil(left / (options.maxWorkers * 3))
+    const least = Math.ceil(MIN_CHUNK_MS / Math.max(known.itemTime, Number.MIN_VALUE))
+    return Math.max(1, Math.min(grown, Math.max(share, Math.min(least, MAX_AUTO_ITEMS))))
+  }
+
+  return {
+    chunkSize,
+    mode,
+    workers,
+    observe: ({ items, taskTime, sendTime }) => {
+      if (items === 0) return
+      const now = taskTime / items
+      known.itemTime = known.measured === 0 || now > known.itemTime ? now : known.itemTime + (now - known.itemTime) * SMOOTHING
+      known.measured += items
+      known.taskTime += taskTime
+      largest = Math.max(Math.min(largest, wanted(known)), items)
+      if (sendTime !== undefined) learnCost(known, items, sendTime * THERE_AND_BACK)
+      memory.delete(options.task)
+      memory.set(options.task, known)
+      if (memory.size > MAX_REMEMBERED) memory.delete(memory.keys().next().value as string)
+    },
+    get itemTime() {
+      return known.itemTime
+    },
+    warn: (message) => {
+      if (!warnings.includes(message)) warnings.push(message)
+    },
+    describe: (left) => describe(options, known, mode(left), workers(left), chunkSize(left), left, warnings),
+  }
+}
+
+function mean(known: Knowledge): number {
+  return known.measured > 0 ? known.taskTime / known.measured : 0
+}
+
+/** Items that take TARGET_CHUNK_MS. */
+function wanted(known: Knowledge): number {
+  return Math.max(1, Math.min(MAX_AUTO_ITEMS, Math.floor(TARGET_CHUNK_MS / Math.max(known.itemTime, Number.MIN_VALUE))))
+}
+
+/** Short chunks tell the cost of a message, long ones the cost of an item. */
+function learnCost(known: Knowledge, items: number, overhead: number): void {
+  if (items < LONG_ENOUGH) {
+    known.message = known.message === 0 ? overhead : Math.min(known.message, overhead)
+    return
+  }
+  const carry = Math.max(overhead - known.message, 0) / items
+  known.carry = known.carry === 0 ? carry : known.carry + (carry - known.carry) * SMOOTHING
+}
+
+function describe(
+  options: PlannerOptions,
+  known: Knowledge,
+  mode: 'threads' | 'inline',
+  workers: number,
+  chunkSize: number,
+  left: number | undefined,
+  warnings: readonly string[],
+): Plan {
+  const overhead = known.carry + known.message / chunkSize
+  const speedup = mode === 'inline' || known.measured === 0 ? 1 : estimateSpeedup(mean(known), overhead, workers)
+  return {
+    mode,
+    workers: mode === 'inline' ? 1 : workers,
+    chunkSize,
+    itemTime: mean(known),
+    overhead,
+    speedup,
+    reason: explain(options, known, mode, workers, chunkSize, overhead, speedup, left),
+    warnings: [...warnings],
+  }
+}
+
+/** Serial time over the time `workers` need, when the main thread carries every item. */
+function estimateSpeedup(itemTime: number, overhead: number, workers: number): number {
+  const parallel = Math.max(overhead, (itemTime + overhead) / workers)
+  return parallel > 0 ? itemTime / parallel : 1
+}
+
+function explain(
+  options: PlannerOptions,
+  known: Knowledge,
+  mode: 'threads' | 'inline',
+  workers: number,
+  chunkSize: number,
+  overhead: number,
+  speedup: number,
+  left: number | undefined,
+): string {
+  const size = options.chunkSize === undefined ? `chunks of ${chunkSize} by now` : `chunks of ${chunkSize}, as asked for`
+  if (mode === 'inline') {
+    if (options.mode === 'inline') return 'Runs inline on the main thread, as asked for.'
+    return known.carry > 0 && known.itemTime < known.carry
+      ? `Runs inline: an item takes ${duration(mean(known))}, less than the ${duration(known.carry)} it costs to carry it to a worker and back.`
+      : `Runs inline: the ${left ?? 'few'} items left take about ${duration((left ?? 0) * known.itemTime)} in all, less than starting threads.`
+  }
+  if (known.measured === 0) return `Runs on ${count(workers, 'thread')}; nothing is measured yet.`
+  return (
+    `Runs on ${count(workers, 'thread')} in ${size}: an item takes ${duration(mean(known))}, carrying it costs ${duration(overhead)}, ` +
+    `so about ${speedup.toFixed(1)} times as fast as one after the other.`
+  )
+}
+
+function count(many: number, what: string): string {
+  return `${many} ${what}${many === 1 ? '' : 's'}`
+}
+
+/** `1.5 ms`, `12 µs`, `3.2 s`. */
+function duration(ms: number): string {
+  const [value, unit] = ms >= 1000 ? [ms / 1000, 's'] : ms >= 1 ? [ms, 'ms'] : ms >= 0.001 ? [ms * 1000, 'µs'] : [ms * 1e6, 'ns']
+  return `${Number(value.toPrecision(2))} ${unit}`
+}

@@ -1,0 +1,134 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { isAbsolute, relative, resolve, sep } from 'node:path'
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { InvalidOptionError, TaskLoadError } from './errors.ts'
+import { isProgram, isTask, loadTask, type Task, type TaskRef, type TaskSpec } from './task.ts'
+import type { TaskFunction } from './types.ts'
+
+/** A task found on the main thread. */
+export interface ResolvedTask<T = unknown, R = unknown> {
+  readonly spec: TaskSpec
+  /** The function, when this thread has it already. */
+  readonly run: TaskFunction<T, R> | undefined
+  /** Who the task is, for the fingerprint. `module` is relative to the working directory, with `/`. */
+  readonly identity: { readonly module: string; readonly export: string }
+  /** SHA-256 of the task's file, in hex; null for an inline function. */
+  readonly digest: string | null
+  /** For messages. */
+  readonly name: string
+}
+
+/**
+ * Finds out what `ref` stands for, without loading a module that is not loaded yet.
+ *
+ * @throws InvalidOptionError for anything that is no TaskRef, TaskLoadError for a file that is not there.
+ */
+export async function resolveTask<T, R>(ref: TaskRef<T, R>): Promise<ResolvedTask<T, R>> {
+  if (typeof ref === 'function') return resolveInline(ref)
+  if (isTask<T, R>(ref)) {
+    const name = await nameOfExport(ref)
+    return describeModule({ kind: 'module', url: ref.module, export: name, ordinal: ref.ordinal }, ref.run)
+  }
+  if (typeof ref === 'string' || ref instanceof URL) return describeModule(specOf(ref, undefined), undefined)
+  if (typeof ref === 'object' && ref !== null && 'module' in ref) return describeModule(specOf(ref.module, ref.export), undefined)
+  throw new InvalidOptionError('task', 'a task from defineTask(), a module (URL, path or { module, export }) or a function', ref)
+}
+
+function specOf(module: URL | string, name: string | undefined): TaskSpec & { kind: 'module' } {
+  if (name !== undefined && typeof name !== 'string') throw new InvalidOptionError('task.export', 'a string', name)
+  if (!(module instanceof URL) && (typeof module !== 'string' || module === '')) {
+    throw new InvalidOptionError('task.module', 'a URL or a path', module)
+  }
+  const text = String(module)
+  const isUrl = /^(file|data|node):/.test(text)
+  return { kind: 'module', url: isUrl ? text : pathToFileURL(resolve(text)).href, export: name ?? 'default', ordinal: undefined }
+}
+
+function describeModule<T, R>(spec: TaskSpec & { kind: 'module' }, run: TaskFunction<T, R> | undefined): ResolvedTask<T, R> {
+  const file = spec.url.startsWith('file:') ? fileURLToPath(spec.url) : undefined
+  const module = file === undefined ? spec.url : relativeToProject(file)
+  const name = spec.export ?? `task ${(spec.ordinal ?? 0) + 1}`
+  let digest: string | null = null
+  try {
+    if (file !== undefined) digest = createHash('sha256').update(readFileSync(file)).digest('hex')
+  } catch (error) {
+    throw new TaskLoadError(`Cannot load task '${module}': expected a file that can be read, got ${(error as Error).message}`, {
+      cause: error,
+    })
+  }
+  return { spec, run, identity: { module, export: name }, digest, name: name === 'default' ? module : `${module}#${name}` }
+}
+
+function relativeToProject(file: string): string {
+  const path = relative(process.cwd(), file)
+  return (isAbsolute(path) ? file : path).split(sep).join('/')
+}
+
+/**
+ * An inline function goes to the workers as source, so its identity is its source. It is an expression, or a method
+ * in shorthand, which becomes an expression inside an object.
+ */
+function resolveInline<T, R>(run: TaskFunction<T, R>): ResolvedTask<T, R> {
+  const source = Function.prototype.toString.call(run)
+  if (/\{\s*\[native code\]\s*\}\s*$/.test(source)) {
+    throw new TaskLoadError(
+      'Cannot send the inline function to a worker: expected a function with source, got a native or bound one. ' +
+        'Wrap it in an arrow function, or put it into a module with defineTask(import.meta.url, …)',
+    )
+  }
+  const digest = createHash('sha256').update(source).digest('hex').slice(0, 32)
+  return {
+    spec: { kind: 'inline', source },
+    run: undefined,
+    identity: { module: 'inline', export: digest },
+    digest: null,
+    name: run.name ? `inline function ${run.name}` : 'inline function',
+  }
+}
+
+/**
+ * The name under which a task's module exports it. Undefined when that cannot be known: the module is still being
+ * evaluated, as the program's own file is while it awaits `execute`, and to import it now would wait for itself.
+ */
+async function nameOfExport(task: Task<never, unknown, never>): Promise<string | undefined> {
+  if (!task.module.startsWith('file:') || isProgram(task.module)) return undefined
+  const loaded: Promise<Record<string, unknown> | undefined> = import(task.module)
+  const namespace = await withoutWaitingForItself(loaded)
+  return Object.keys(namespace ?? {}).find((name) => namespace?.[name] === task)
+}
+
+/** How long a module that is loaded may take to say so, in ms; one that waits for us never does. */
+const LOADED_MS = 1000
+
+async function withoutWaitingForItself<V>(loaded: Promise<V>): Promise<V | undefined> {
+  const over = new AbortController()
+  const deadline = async () => {
+    await sleep(LOADED_MS, undefined, { signal: over.signal })
+    await turn() // When the event loop was blocked for so long, the answer may be waiting behind this timer.
+    return undefined
+  }
+  try {
+    return await Promise.race([loaded, deadline().catch(() => undefined)])
+  } finally {
+    over.abort()
+  }
+}
+
+/**
+ * The function of a task on the main thread, for an inline run.
+ *
+ * @throws TaskLoadError, also for the program's own file while it waits for this very run.
+ */
+export async function loadHere<T, R>(task: ResolvedTask<T, R>): Promise<TaskFunction<T, R>> {
+  if (task.run) return task.run
+  const loading = loadTask(task.spec)
+  const isOwnFile = task.spec.kind === 'module' && isProgram(task.spec.url)
+  const run = isOwnFile ? await withoutWaitingForItself(loading) : await loading
+  if (run) return run as TaskFunction<T, R>
+  throw new TaskLoadError(
+    `Cannot load task '${task.name}': expected a module that is loaded, got the program's own file, which waits for this run. ` +
+      'Move the task into a module of its own, or give the task that defineTask() returned',
+  )
+}

@@ -1,0 +1,177 @@
+import type { RecordedRejection, Restored, Session } from './checkpoint/session.ts'
+import { createDigest } from './checkpoint/values/digest.ts'
+import type { Collector } from './collector.ts'
+import type { Selection, Source } from './items.ts'
+import type { ResolvedOptions } from './options.ts'
+import { type Shard, shardOf } from './shard.ts'
+import type { Failure, FulfilledBatch } from './types.ts'
+
+/** Which items this session dispatches, and which it answers from the checkpoint. */
+export interface Selected<T> {
+  /** undefined: all of them are dispatched. */
+  readonly selection: Selection<T> | undefined
+  /** Pending items of an array. */
+  readonly pending: number
+  /** Items of this shard; undefined as long as nobody knows. */
+  total(source: Source<T>): number | undefined
+  /** The index a recorded item has now; undefined when it is not among the items (yet) or not of this shard. */
+  placeOf(index: number, key: string | undefined): number | undefined
+  itemOf(index: number): T | undefined
+  /** Sets who is told of each item of an iterable that has settled before, as it is pulled. */
+  onSettled(listener: (index: number, key: string | undefined, item: T) => void): void
+}
+
+export function createSelection<T>(
+  array: readonly T[] | undefined,
+  keys: readonly string[] | undefined,
+  session: Session | undefined,
+  shard: Shard | undefined,
+  { retryFailed }: Pick<ResolvedOptions<T>, 'retryFailed'>,
+): Selected<T> {
+  const isMine = (index: number, key: string | undefined) => !shard || shardOf(index, key, shard.count) === shard.index
+  const restored = session?.restored
+  let seen = 0
+  let tell: (index: number, key: string | undefined, item: T) => void = () => {}
+
+  const isPendingStatus = (status: 'fulfilled' | 'rejected' | undefined) =>
+    status === undefined ? retryFailed !== 'only' : status === 'rejected' && retryFailed !== false
+
+  const selection: Selection<T> = {
+    isPending: (index, key, item) => {
+      if (!isMine(index, key)) return false
+      const status = restored?.statusOf(index, key)
+      if (array) return isPendingStatus(status)
+      seen++
+      if (status !== undefined && !isPendingStatus(status)) tell(index, key, item)
+      return isPendingStatus(status)
+    },
+    historyOf: (index, key) => restored?.historyOf(index, key),
+    isSuspect: (index, key) => isMine(index, key) && (restored?.isSuspect(index, key) ?? false),
+    ...(session && !array ? { onBlock: (block, items) => session.recordSource(block, items.length, digestOf(items)) } : {}),
+  }
+
+  const isSelective = session !== undefined || shard !== undefined
+  const { mine, pending } = array ? countItems(array, keys, isSelective ? selection : undefined, isMine) : { mine: 0, pending: 0 }
+  const places = keys ? new Map(keys.map((key, index) => [key, index])) : undefined
+  return {
+    selection: isSelective ? selection : undefined,
+    pending,
+    total: (source) => (array ? mine : source.total === undefined ? undefined : isSelective ? seen : source.total),
+    placeOf: (index, key) => {
+      const place = key === undefined ? index : places?.get(key)
+      const isThere = place !== undefined && (!array || place < array.length)
+      return isThere && isMine(place, key) ? place : undefined
+    },
+    itemOf: (index) => array?.[index],
+    onSettled: (listener) => {
+      tell = listener
+    },
+  }
+}
+
+function digestOf(items: readonly unknown[]): string {
+  const digest = createDigest()
+  digest.update(items)
+  return digest.digest()
+}
+
+function countItems<T>(
+  items: readonly T[],
+  keys: readonly string[] | undefined,
+  selection: Selection<T> | undefined,
+  isMine: (index: number, key: string | undefined) => boolean,
+): { mine: number; pending: number } {
+  if (!selection) return { mine: items.length, pending: items.length }
+  let mine = 0
+  let pending = 0
+  for (let index = 0; index < items.length; index++) {
+    if (isMine(index, keys?.[index])) mine++
+    if (selection.isPending(index, keys?.[index], items[index] as T)) pending++
+  }
+  return { mine, pending }
+}
+
+/**
+ * Answers from the checkpoint what has settled there, before anything is dispatched. Failures are left out when they
+ * are to be tried again. Items of a keyed iterable have no place before they are pulled: they are answered then.
+ */
+export async function restoreOutcomes<T, R>(
+  restored: Restored,
+  collector: Collector<T, R>,
+  selected: Selected<T>,
+  options: { readonly keepFailures: boolean; readonly isKeyedIterable: boolean },
+): Promise<void> {
+  const held = new Map<string, (index: number, item: T) => void>()
+  selected.onSettled((index, key, item) => {
+    if (options.isKeyedIterable) held.get(key as string)?.(index, item)
+    else collector.attachItem(index, item)
+  })
+  for await (const { fulfilled, rejected } of restored.read({ values: true })) {
+    for (const batch of fulfilled as readonly FulfilledBatch<R>[]) {
+      if (options.isKeyedIterable) hold(held, batch, collector)
+      else collector.restore(moveBatch(batch, selected), [])
+    }
+    for (const failure of options.keepFailures ? rejected : []) {
+      const restore = (index: number, item: T) => collector.restore(NOTHING, [toFailure(failure, index, item)])
+      const index = selected.placeOf(failure.index, failure.key)
+      if (options.isKeyedIterable) held.set(failure.key as string, restore)
+      else if (index !== undefined) restore(index, (selected.itemOf(index) ?? failure.item) as T)
+    }
+  }
+}
+
+/** Keeps each outcome of a batch until its item turns up. */
+function hold<T, R>(
+  held: Map<string, (index: number, item: T) => void>,
+  { keys, attempts, values }: FulfilledBatch<R>,
+  collector: Collector<T, R>,
+): void {
+  keys?.forEach((key, i) => {
+    const column = { keys: [key], attempts: Uint32Array.of(attempts?.[i] ?? 1), ...(values ? { values: [values[i] as R] } : {}) }
+    held.set(key, (index) => collector.restore({ indices: Uint32Array.of(index), ...column }, []))
+  })
+}
+
+const NOTHING: FulfilledBatch<never> = { indices: new Uint32Array(0), values: [] }
+
+function toFailure<T>(failure: RecordedRejection, index: number, item: T): Failure<T> {
+  const { kind, attempts, crashes, firstFailedAt, lastFailedAt, session } = failure
+  const reason = failure.reason ?? new Error('Cannot tell why the item failed: its reason was not recorded')
+  const key = failure.key ?? String(index)
+  return {
+    index,
+    key,
+    attempts,
+    restored: true,
+    status: 'rejected',
+    reason,
+    kind,
+    item,
+    crashes,
+    firstFailedAt,
+    lastFailedAt,
+    session,
+  }
+}
+
+/** The batch with the indices its items have now, less those that have none. */
+function moveBatch<R>(batch: FulfilledBatch<R>, { placeOf }: Pick<Selected<never>, 'placeOf'>): FulfilledBatch<R> {
+  const { indices, keys, attempts, values } = batch
+  let isMoved = false
+  const places: number[] = []
+  const moved: number[] = []
+  for (let i = 0; i < indices.length; i++) {
+    const place = placeOf(indices[i] as number, keys?.[i])
+    isMoved ||= place !== indices[i]
+    if (place === undefined) continue
+    places.push(place)
+    moved.push(i)
+  }
+  if (!isMoved) return batch
+  return {
+    indices: Uint32Array.from(places),
+    ...(keys ? { keys: moved.map((i) => keys[i] as string) } : {}),
+    ...(attempts ? { attempts: Uint32Array.from(moved, (i) => attempts[i] as number) } : {}),
+    ...(values ? { values: moved.map((i) => values[i] as R) } : {}),
+  }
+}

@@ -1,0 +1,29 @@
+import { serialize } from 'node:v8'
+import { memoryLimit } from './machine.ts'
+
+/** Share of the memory that results may fill before a run is warned of it. The other half is for the program and the workers. */
+const SHARE = 0.5
+
+/** Warns when results like `sample`, `count` of them, will not fit into memory. */
+export function warnOfSize(sample: readonly unknown[], count: number | undefined, warn: (message: string) => void): void {
+  if (count === undefined || sample.length === 0) return
+  const each = measure(sample) / sample.length
+  const limit = memoryLimit() * SHARE
+  if (each * count <= limit) return
+  warn(
+    `The results will weigh about ${toGigabytes(each * count)} GB, more than half of the memory (${toGigabytes(limit / SHARE)} GB): ` +
+      'use collect: false with a checkpoint and read them from the store, or stream()',
+  )
+}
+
+function measure(sample: readonly unknown[]): number {
+  try {
+    return serialize(sample).length
+  } catch {
+    return 0 // Holds something only structured clone carries; then nobody can say.
+  }
+}
+
+function toGigabytes(bytes: number): string {
+  return (bytes / 2 ** 30).toFixed(1)
+}

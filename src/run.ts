@@ -1,0 +1,123 @@
+import type { Places } from './engine/places.ts'
+import { PawlError, RunAbortedError } from './errors.ts'
+import type { Source } from './items.ts'
+import type { Dispatch, RunContext } from './stages/stage.ts'
+import type { Chunk } from './types.ts'
+
+/** Where chunks wait and how many may; see `runLoop`. */
+export interface Room {
+  /** See `RunContext.rest`. `places` is where the chunk has its place. */
+  rest<V>(places: Places, chunk: Chunk, wait: () => Promise<V>): Promise<V>
+  /** Resolves when another chunk may be taken from the source; undefined when it may be at once. */
+  ready(places: Places): Promise<void> | undefined
+}
+
+/** Chunks that may wait at once (for a backoff, for the breaker), per place; and the items they may hold if that is more. */
+const RESTING_CHUNKS_PER_PLACE = 2
+const RESTING_ITEMS = 10_000
+
+/** Bounds what waits outside the engine, so that a source is not read into memory while everything backs off. */
+export function createRoom(draining: AbortSignal): Room {
+  let chunks = 0
+  let items = 0
+  let wake: (() => void) | undefined
+  return {
+    rest: async (places, chunk, wait) => {
+      chunks++
+      items += chunk.items.length
+      places.give()
+      try {
+        return await wait()
+      } finally {
+        chunks--
+        items -= chunk.items.length
+        wake?.()
+        // Given a place or not: when a drain was first, the stage finds out by itself, and the place it gives back later is taken now.
+        if (!(await places.take(draining))) places.borrow()
+      }
+    },
+    ready: (places) => {
+      const isFull = chunks >= RESTING_CHUNKS_PER_PLACE * Math.max(2, places.count) && items >= RESTING_ITEMS
+      if (!isFull) return undefined
+      return new Promise((resolve) => {
+        const go = () => {
+          wake = undefined
+          draining.removeEventListener('abort', go)
+          resolve()
+        }
+        wake = go
+        draining.addEventListener('abort', go, { once: true })
+      })
+    },
+  }
+}
+
+/** What the loop asks of its surroundings. */
+export interface LoopOptions<T, R> {
+  readonly source: Source<T>
+  readonly context: Omit<RunContext<T, R>, 'rest'>
+  readonly room: Room
+  /** The places and the dispatch for the next chunk. */
+  route(): { readonly places: Places; readonly dispatch: Dispatch<T, R> }
+  chunkSize(): number
+  /** A promise: too much waits to be recorded; go on when it resolves. */
+  backlog(): Promise<void> | undefined
+}
+
+/**
+ * Dispatches chunks while there are places for them, and resolves when every one has come back. Takes a chunk from the
+ * source only when it has a place. A chunk that is alone has the run to itself.
+ */
+export async function runLoop<T, R>({ source, context, room, route, chunkSize, backlog }: LoopOptions<T, R>): Promise<void> {
+  const inFlight = new Set<Promise<void>>()
+  const { draining } = context
+  while (!draining.aborted) {
+    const { places, dispatch } = route()
+    const pause = room.ready(places) ?? backlog()
+    if (pause) {
+      await pause
+      continue
+    }
+    if (!(await places.take(draining))) break
+    const chunk = await nextOrDrained(source, chunkSize(), draining).catch((error) => context.fail(sourceError(error)))
+    if (!chunk) {
+      places.give()
+      break
+    }
+    const rest: RunContext<T, R>['rest'] = (resting, wait) => room.rest(places, resting, wait)
+    const settled = dispatch(chunk, { ...context, rest })
+      .then((outcomes) => context.settle(outcomes))
+      .catch((error) => context.fail(error))
+      .finally(() => {
+        places.give()
+        inFlight.delete(settled)
+      })
+    inFlight.add(settled)
+    if (chunk.alone) await settled
+  }
+  await Promise.all(inFlight)
+}
+
+/** What the items, or the `key` function, threw. Errors of ours say all there is to say. */
+function sourceError(error: unknown): Error {
+  if (error instanceof PawlError) return error
+  const message = error instanceof Error ? error.message : String(error)
+  return new RunAbortedError(`Cannot read the next item: expected the items to go on or end, got ${message}`, { cause: error })
+}
+
+/** The next chunk, without waiting longer than the run lasts: a source may never answer. */
+async function nextOrDrained<T>(source: Source<T>, size: number, draining: AbortSignal): Promise<Chunk<T> | undefined> {
+  const next = source.next(size)
+  if (source.total !== undefined) return next
+  let onAbort!: () => void
+  const drained = new Promise<undefined>((resolve) => {
+    onAbort = () => resolve(undefined)
+    draining.addEventListener('abort', onAbort, { once: true })
+  })
+  try {
+    return await Promise.race([next, drained])
+  } finally {
+    draining.removeEventListener('abort', onAbort)
+    next.catch(() => {}) // When the drain was first, nobody asks for its error any more.
+  }
+}

@@ -1,0 +1,89 @@
+import { callsAgain } from './engine/program.ts'
+import type { Outcome, Report } from './types.ts'
+
+/** What `stream` returns. */
+export type OutcomeStream<R, T> = AsyncIterable<Outcome<R>> & { readonly report: Promise<Report<R, T>> }
+
+/** Outcomes that may wait for the loop that takes them; then the run waits too. */
+const MAX_WAITING = 20_000
+
+/** What the run is given of the stream: where outcomes go, whether to hold on, and when nobody wants more. */
+export interface StreamOrigin<R> {
+  onOutcomes(outcomes: Outcome<R>[]): void
+  backlog(): Promise<void> | undefined
+  readonly abandoned: AbortSignal
+}
+
+/**
+ * A stream of the outcomes of a run. The run starts at once. It waits while the loop has many outcomes before it;
+ * asking for `report` before looping lifts that bound, since then there may never be a loop. Leaving the loop drains
+ * the run; a run that fails throws its error in the loop once all outcomes were taken, and rejects `report` with it.
+ */
+export function createStream<R, T>(start: (origin: StreamOrigin<R>) => Promise<Report<R, T>>): OutcomeStream<R, T> {
+  const abandoned = new AbortController()
+  let queues: Outcome<R>[][] = []
+  let waiting = 0
+  let isBounded = true
+  let isOver = false
+  let failure: unknown
+  let wakeReader: (() => void) | undefined
+  let wakeRun: (() => void) | undefined
+
+  const settled = () => {
+    isOver = true
+    wakeReader?.()
+  }
+  const report = callsAgain()
+    ? new Promise<never>(() => {})
+    : start({
+        onOutcomes: (outcomes) => {
+          queues.push(outcomes)
+          waiting += outcomes.length
+          wakeReader?.()
+        },
+        backlog: () => {
+          if (!isBounded || waiting < MAX_WAITING) return undefined
+          return new Promise((resolve) => {
+            wakeRun = resolve
+          })
+        },
+        abandoned: abandoned.signal,
+      })
+  report.then(settled, (error) => {
+    failure = error
+    settled()
+  })
+
+  async function* read(): AsyncGenerator<Outcome<R>> {
+    isBounded = true
+    try {
+      for (;;) {
+        const taken = queues
+        queues = []
+        waiting = 0
+        wakeRun?.()
+        for (const outcomes of taken) yield* outcomes
+        if (queues.length > 0) continue
+        if (isOver) break
+        await new Promise<void>((resolve) => {
+          wakeReader = resolve
+        })
+      }
+      if (failure !== undefined) throw failure
+    } finally {
+      isBounded = false // Nobody takes what is still to come.
+      wakeRun?.()
+      abandoned.abort(new Error('the loop over the stream was left'))
+      await report.catch(() => {})
+    }
+  }
+
+  return {
+    [Symbol.asyncIterator]: read,
+    get report() {
+      isBounded = false
+      wakeRun?.()
+      return report
+    },
+  }
+}
