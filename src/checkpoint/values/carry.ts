@@ -5,15 +5,27 @@ import { CheckpointCorruptError } from '../../errors.ts'
 import type { Misfit } from './contract.ts'
 import { findMisfit, isCarried } from './misfit.ts'
 
+/** A value as `serialize` takes it. */
+export interface Carried {
+  readonly copy: unknown
+  /** The errors of the copy that had a cause, each followed by it. */
+  readonly causes: readonly unknown[]
+}
+
 /**
  * A copy of `value` as structured clone makes it, or what in it cannot be carried. Objects of the platform (a Blob, a
  * KeyObject) are refused though Node clones them: they cannot be kept in a file. A view that is alone on its buffer is
- * cut to its own bytes, so that a Buffer of ten bytes does not bring along the 8 KiB slab it lies on.
+ * cut to its own bytes, so that a Buffer of ten bytes does not bring along the 8 KiB slab it lies on. The causes of errors
+ * are taken off: V8 moved them within its format between Node 20 and 24, and the newer one cannot read the older form.
  */
-export function carry(value: unknown): { readonly copy: unknown } | { readonly misfit: Misfit } {
+export function carry(value: unknown): Carried | { readonly misfit: Misfit } {
   try {
     const copy: unknown = structuredClone(value)
-    if (settle(copy)) return { copy }
+    const survey = explore(copy)
+    if (survey !== undefined) {
+      cutViews(survey)
+      return { copy, causes: survey.errors.flatMap(takeCause) }
+    }
   } catch (cause) {
     return { misfit: findMisfit(value, 'clone') ?? { path: '', got: `one that cannot be cloned (${String(cause)})`, cause } }
   }
@@ -21,10 +33,10 @@ export function carry(value: unknown): { readonly copy: unknown } | { readonly m
 }
 
 /** The bytes of a value that `carry` made. V8's own format, which newer versions of Node read and older ones may not. */
-export function serialize(copy: unknown): Uint8Array {
+export function serialize({ copy, causes }: Carried): Uint8Array {
   const serializer = new Serializer()
   serializer.writeHeader()
-  serializer.writeValue(copy)
+  serializer.writeValue([copy, ...causes])
   return serializer.releaseBuffer()
 }
 
@@ -33,7 +45,9 @@ export function deserialize(bytes: Buffer): unknown {
   try {
     const deserializer = new Deserializer(bytes)
     deserializer.readHeader()
-    return deserializer.readValue()
+    const [copy, ...causes]: unknown[] = deserializer.readValue()
+    for (let at = 0; at < causes.length; at += 2) giveCause(causes[at], causes[at + 1])
+    return copy
   } catch (cause) {
     const message = `Cannot read a recorded value: expected one that Node ${process.version} can deserialize, got one that a newer Node may have written. Resume with the Node that recorded it`
     throw new CheckpointCorruptError(message, { cause })
@@ -51,29 +65,30 @@ interface Survey {
   readonly seen: Set<object>
   readonly places: Place[]
   readonly users: Map<ArrayBufferLike, number>
+  readonly errors: Error[]
 }
 
-/** Cuts the views of a copy to size. False when a part of it cannot be kept. */
-function settle(copy: unknown): boolean {
-  const survey: Survey = { seen: new Set(), places: [], users: new Map() }
+/** Surveys a copy; undefined when a part of it cannot be kept. */
+function explore(copy: unknown): Survey | undefined {
+  const survey: Survey = { seen: new Set(), places: [], users: new Map(), errors: [] }
   const open: unknown[] = [copy]
   while (open.length > 0) {
     const value = open.pop()
     if (typeof value !== 'object' || value === null || survey.seen.has(value)) continue
     survey.seen.add(value)
-    if (!isCarried(value)) return false
+    if (!isCarried(value)) return undefined
     if (types.isAnyArrayBuffer(value)) use(survey, value)
     else if (ArrayBuffer.isView(value)) use(survey, value.buffer)
-    else explore(value, survey, open)
+    else exploreParts(value, survey, open)
   }
-  return [...survey.users.keys()].every((buffer) => !types.isSharedArrayBuffer(buffer)) && cutViews(survey)
+  return [...survey.users.keys()].some(types.isSharedArrayBuffer) ? undefined : survey
 }
 
 function use({ users }: Survey, buffer: ArrayBufferLike): void {
   users.set(buffer, (users.get(buffer) ?? 0) + 1)
 }
 
-function explore(holder: object, survey: Survey, open: unknown[]): void {
+function exploreParts(holder: object, survey: Survey, open: unknown[]): void {
   if (types.isSet(holder)) for (const value of holder) open.push(pinned(survey, value))
   else if (types.isMap(holder)) {
     for (const [key, value] of holder) {
@@ -81,7 +96,9 @@ function explore(holder: object, survey: Survey, open: unknown[]): void {
       if (ArrayBuffer.isView(value)) survey.places.push({ holder, key, view: value })
     }
   } else {
-    const keys = types.isNativeError(holder) ? ['cause'] : Object.keys(holder)
+    const isError = types.isNativeError(holder)
+    if (isError && Object.hasOwn(holder, 'cause')) survey.errors.push(holder)
+    const keys = isError ? ['cause'] : Object.keys(holder)
     for (const key of keys) {
       const value: unknown = Reflect.get(holder, key)
       open.push(value)
@@ -96,7 +113,7 @@ function pinned(survey: Survey, value: unknown): unknown {
   return value
 }
 
-function cutViews({ places, users }: Survey): true {
+function cutViews({ places, users }: Survey): void {
   const cut = new Map<ArrayBufferView, ArrayBufferView>()
   for (const { holder, key, view } of places) {
     if (users.get(view.buffer) !== 1 || view.byteLength === view.buffer.byteLength || (view.buffer as ArrayBuffer).resizable)
@@ -106,10 +123,20 @@ function cutViews({ places, users }: Survey): true {
     if (types.isMap(holder)) holder.set(key, replacement)
     else Reflect.defineProperty(holder, key as string, { value: replacement })
   }
-  return true
 }
 
 function cutToSize(view: ArrayBufferView): ArrayBufferView {
   const buffer = view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength)
   return view instanceof DataView ? new DataView(buffer) : Reflect.construct(view.constructor, [buffer])
+}
+
+function takeCause(error: Error): [Error, unknown] {
+  const { cause } = error
+  delete error.cause
+  return [error, cause]
+}
+
+function giveCause(error: unknown, cause: unknown): void {
+  if (!types.isNativeError(error)) throw new TypeError('Only errors have causes')
+  Object.defineProperty(error, 'cause', { value: cause, writable: true, enumerable: false, configurable: true })
 }

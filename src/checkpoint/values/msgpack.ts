@@ -14,7 +14,7 @@ import { scan } from './scan.ts'
  *   'm' plain                   one msgpack array of the values, with msgpackr's records (extension 'r') inside
  *   'x' mixed                   u32 length of p · p · crc32 of q · q
  *                               p: msgpack array of the plain values, q: the others, each as
- *                               u32 place in the column · u32 length · v8.Serializer bytes; places ascend
+ *                               u32 place in the column · u32 length · bytes of carry.ts; places ascend
  *
  * Plain is what msgpackr gives back exactly (plain.ts). A reader refuses whatever encode does not write. Records become
  * objects through a reader that msgpackr compiles from their keys, which it quotes; where compiling is forbidden it
@@ -62,7 +62,7 @@ function encodeMixed(values: ArrayLike<unknown>, describe: ((at: number) => stri
     const carried = carry(value)
     if ('misfit' in carried) refused.push(refuse('msgpack', at, carried.misfit, describe))
     else if (check.isPlain(carried.copy)) plain.push(carried.copy)
-    else odd.push({ place: plain.length + odd.length, bytes: serialize(carried.copy) })
+    else odd.push({ place: plain.length + odd.length, bytes: serialize(carried) })
   }
   const packed = pack(plain)
   if (check.metExtension()) scan(packed)
