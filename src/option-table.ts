@@ -1,0 +1,414 @@
+import type { ExecuteOptions } from './options.ts'
+import type { Store } from './store/store.ts'
+
+/** The rows behind every option: its check, its default for people, its help text and its flag. The README table is made from them. */
+
+/** What an option is: its check, default, help and flag. */
+export interface OptionSpec {
+  /** What the type may be, for people. */
+  readonly type: string
+  /** The default, for people. */
+  readonly default: string
+  readonly help: string
+  /** True when the value can be used. */
+  check(value: unknown): boolean
+  /** What `check` accepts, to complete "expected …". */
+  readonly expected: string
+  /** How the command line says it, in commander's notation. */
+  readonly flag?: string
+}
+
+const isInteger = (min: number, max = Number.MAX_SAFE_INTEGER) => ({
+  check: (value: unknown) => Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max,
+  expected: max === Number.MAX_SAFE_INTEGER ? `an integer >= ${min}` : `an integer from ${min} to ${max}`,
+})
+
+/** Longer than Node's timers can wait (2^31 - 1 ms, 24.8 days), a duration would end at once. */
+const MAX_DURATION = 2 ** 31 - 1
+
+const isDuration = (min: number) => ({
+  check: (value: unknown) => typeof value === 'number' && value >= min && value <= MAX_DURATION,
+  expected: `milliseconds from ${min} to ${MAX_DURATION}`,
+})
+
+const isOneOf = (...values: readonly unknown[]) => ({
+  check: (value: unknown) => values.includes(value),
+  expected: values.map((value) => (typeof value === 'string' ? `'${value}'` : String(value))).join(' or '),
+})
+
+const isBoolean = isOneOf(true, false)
+const isFunction = { check: (value: unknown) => typeof value === 'function', expected: 'a function' }
+
+/** Most items one chunk may hold: a worker answers a chunk at once, and its answer has to fit into memory twice. */
+export const MAX_CHUNK_ITEMS = 1_000_000
+
+/** What a run may be called: no separator, no leading dot, so that it is a folder name everywhere. */
+export const RUN_ID = /^[\w-][\w.-]{0,127}$/
+
+/** Options inside `retry`, `breaker`, `checkpoint`, `preempt` and `resourceLimits`, by their full name. */
+export const PARTS: Record<string, OptionSpec> = {
+  'retry.retries': { type: 'number', default: '0', help: 'retries per item', ...isInteger(0), flag: '--retries <n>' },
+  'retry.factor': {
+    type: 'number',
+    default: '2',
+    help: 'growth of the wait from one retry to the next',
+    check: (v) => typeof v === 'number' && v >= 1 && Number.isFinite(v),
+    expected: 'a number >= 1',
+  },
+  'retry.minTimeout': { type: 'ms', default: '1000', help: 'wait before the first retry', ...isDuration(0) },
+  'retry.maxTimeout': { type: 'ms', default: '60000', help: 'longest wait', ...isDuration(0) },
+  'retry.randomize': {
+    type: 'boolean',
+    default: 'false',
+    help: 'multiply each wait by a random factor from 1 to 2',
+    ...isBoolean,
+  },
+  'retry.shouldRetry': {
+    type: 'function',
+    default: 'none',
+    help: "runs on the main thread with p-retry's context plus `index` and `key`; `false` makes the failure final",
+    ...isFunction,
+  },
+  'retry.budget': {
+    type: 'number',
+    default: 'off',
+    help: 'a share of the items started (at least 10 retries) after which failures are final',
+    check: (v) => typeof v === 'number' && v > 0 && v <= 1,
+    expected: 'a share > 0 and <= 1',
+  },
+  'breaker.errorThresholdPercentage': {
+    type: 'number',
+    default: '50',
+    help: 'share of failed chunks that opens the breaker, and of failed items that makes a chunk count as failed',
+    check: (v) => typeof v === 'number' && v > 0 && v <= 100,
+    expected: 'a number > 0 and <= 100',
+  },
+  'breaker.volumeThreshold': { type: 'number', default: '10', help: 'chunks seen before it may open', ...isInteger(1) },
+  'breaker.resetTimeout': { type: 'ms', default: '30000', help: 'how long it stays open', ...isDuration(1) },
+  'breaker.rollingCountTimeout': { type: 'ms', default: '10000', help: 'the window chunks are counted in', ...isDuration(10) },
+  'breaker.maxOpens': { type: 'number', default: '5', help: 'the opening that ends the run', ...isInteger(1) },
+  'checkpoint.store': {
+    type: 'string | Store',
+    default: 'none',
+    help: 'a directory or a store',
+    check: isStoreLike,
+    expected: 'a directory or a Store',
+  },
+  'checkpoint.format': {
+    type: "'msgpack' | 'json'",
+    default: "'msgpack'",
+    help: "`'json'`: a person can read and grep it; limited to what JSON can hold",
+    ...isOneOf('msgpack', 'json'),
+    flag: '--format <format>',
+  },
+  'checkpoint.every': {
+    type: 'number',
+    default: '1000',
+    help: 'items after which a flush starts',
+    ...isInteger(1),
+    flag: '--checkpoint-every <n>',
+  },
+  'checkpoint.interval': {
+    type: 'ms',
+    default: '1000',
+    help: 'time after which a flush starts, whichever comes first',
+    ...isDuration(1),
+    flag: '--checkpoint-interval <time>',
+  },
+  'checkpoint.durability': {
+    type: "'fsync' | 'none'",
+    default: "'fsync'",
+    help: "`'none'` leaves it to the operating system",
+    ...isOneOf('fsync', 'none'),
+  },
+  'checkpoint.compress': {
+    type: "'none' | 'gzip'",
+    default: "'none'",
+    help: 'reading detects it',
+    ...isOneOf('none', 'gzip'),
+    flag: '--compress',
+  },
+  'checkpoint.keep': {
+    type: 'number',
+    default: '2',
+    help: 'superseded snapshots kept, to fall back on',
+    ...isInteger(0, 1000),
+    flag: '--keep <n>',
+  },
+  'checkpoint.onError': {
+    type: "'fail' | 'warn'",
+    default: "'fail'",
+    help: "after 30 s of retries; `'warn'`: go on without saving, and say so",
+    ...isOneOf('fail', 'warn'),
+  },
+  'preempt.signals': { type: 'boolean', default: 'false', help: 'SIGTERM and SIGINT start a drain', ...isBoolean },
+  'preempt.aws': {
+    type: 'boolean | { baseUrl }',
+    default: 'false',
+    help: 'ask the EC2 instance metadata service',
+    check: isCloud,
+    expected: 'a boolean or { baseUrl }',
+  },
+  'preempt.gcp': {
+    type: 'boolean | { baseUrl }',
+    default: 'false',
+    help: 'ask the Google Compute Engine metadata server',
+    check: isCloud,
+    expected: 'a boolean or { baseUrl }',
+  },
+  'preempt.azure': {
+    type: 'boolean | { baseUrl }',
+    default: 'false',
+    help: 'ask Azure Scheduled Events',
+    check: isCloud,
+    expected: 'a boolean or { baseUrl }',
+  },
+  'resourceLimits.maxOldGenerationSizeMb': {
+    type: 'number',
+    default: "Node's",
+    help: 'heap of a worker, in MB',
+    check: (v) => typeof v === 'number' && v >= 1,
+    expected: 'a number >= 1',
+  },
+  'resourceLimits.maxYoungGenerationSizeMb': {
+    type: 'number',
+    default: "Node's",
+    help: 'young part of that heap, in MB',
+    check: (v) => typeof v === 'number' && v >= 1,
+    expected: 'a number >= 1',
+  },
+  'resourceLimits.codeRangeSizeMb': {
+    type: 'number',
+    default: "Node's",
+    help: 'memory for generated code, in MB',
+    check: (v) => typeof v === 'number' && v >= 1,
+    expected: 'a number >= 1',
+  },
+  'resourceLimits.stackSizeMb': {
+    type: 'number',
+    default: "Node's",
+    help: 'stack of a worker, in MB; less than 0.5 would kill the process',
+    check: (v) => typeof v === 'number' && v >= 0.5,
+    expected: 'a number >= 0.5',
+  },
+}
+
+/** The options of `ExecuteOptions`, in the order of the README table. */
+export const OPTIONS: Record<keyof ExecuteOptions, OptionSpec> = {
+  workers: {
+    type: 'number',
+    default: 'available cores',
+    help: 'worker threads; by default the available cores (cgroup `cpu.max` respected), fewer if memory (`memory.max` respected) would not hold them',
+    ...isInteger(1, 1024),
+    flag: '--workers <n>',
+  },
+  mode: {
+    type: "'auto' | 'threads' | 'inline'",
+    default: "'auto'",
+    help: 'run on worker threads, on the main thread in slices, or let the planner decide',
+    ...isOneOf('auto', 'threads', 'inline'),
+  },
+  chunkSize: {
+    type: "'auto' | number",
+    default: "'auto'",
+    help: 'items per dispatch; a number pins it',
+    check: (v) => v === 'auto' || isInteger(1, MAX_CHUNK_ITEMS).check(v),
+    expected: `'auto' or an integer from 1 to ${MAX_CHUNK_ITEMS}`,
+    flag: '--chunk-size <n>',
+  },
+  retry: {
+    type: 'number | { retries, factor, … }',
+    default: '0',
+    help: "retries per item, or p-retry's names",
+    check: (v) => isInteger(0).check(v) || isRecord(v),
+    expected: 'an integer >= 0 or an object',
+    flag: '--retries <n>',
+  },
+  breaker: {
+    type: 'boolean | { … }',
+    default: 'false',
+    help: "a circuit breaker over the chunks; `true`, or opossum's names",
+    check: (v) => typeof v === 'boolean' || isRecord(v),
+    expected: 'a boolean or an object',
+  },
+  timeout: {
+    type: 'ms',
+    default: 'none',
+    help: 'for one attempt at one item; a hung item is killed, which is a failed attempt under `retry`, and its neighbours lose nothing',
+    ...isDuration(1),
+    flag: '--timeout <time>',
+  },
+  maxCrashes: {
+    type: 'number',
+    default: '2',
+    help: 'an item that takes its worker down this many times is given up as poison; a crash uses up no retry',
+    ...isInteger(1),
+    flag: '--max-crashes <n>',
+  },
+  maxFailures: {
+    type: "number | '5%'",
+    default: '0',
+    help: 'failures tolerated: a count, or a share of the known items (of iterables: of those settled, after 100); when exceeded the run drains and rejects',
+    check: (v) => isInteger(0).check(v) || isPercentage(v),
+    expected: "an integer >= 0 or a share such as '5%'",
+    flag: '--max-failures <n>',
+  },
+  checkpoint: {
+    type: 'string | Store | { … }',
+    default: 'none',
+    help: 'a directory, a `Store`, or `{ store, format, every, … }`: records what has finished',
+    check: (v) => isStoreLike(v) || isRecord(v),
+    expected: 'a directory, a Store, or an object with store',
+    flag: '--checkpoint <dir>',
+  },
+  resume: {
+    type: "true | 'fresh' | 'require'",
+    default: 'true',
+    help: "go on where an earlier run of this id stopped; `'fresh'` discards it, `'require'` fails if there is none",
+    ...isOneOf(true, 'fresh', 'require'),
+    flag: '--resume',
+  },
+  retryFailed: {
+    type: "boolean | 'only'",
+    default: 'true',
+    help: "a resumed run tries its failures again; `false` keeps them (they count as restored); `'only'` tries nothing else",
+    ...isOneOf(true, false, 'only'),
+  },
+  runId: {
+    type: 'string',
+    default: 'hash of task and items',
+    help: 'names the run in the store; must be given when a checkpoint is wanted for items that are not an array',
+    check: (v) => typeof v === 'string' && RUN_ID.test(v),
+    expected: `a string that matches ${RUN_ID}`,
+    flag: '--run-id <id>',
+  },
+  key: {
+    type: '(item, index) => string',
+    default: 'the index',
+    help: 'identity by content: items may then be added, removed or moved between sessions; two items with one key are refused',
+    ...isFunction,
+    flag: '--key <field>',
+  },
+  config: {
+    type: 'JSON',
+    default: 'none',
+    help: 'any JSON value that results depend on; a resumed run must have the same',
+    check: isJson,
+    expected: 'a JSON value',
+    flag: '--config <json>',
+  },
+  shard: {
+    type: "'K/N' | 'auto'",
+    default: 'none',
+    help: "the K-th of N parts of the items (1-based), or `'auto'` from Kubernetes, AWS Batch or SLURM variables",
+    check: isShard,
+    expected: "'K/N' with 1 <= K <= N, or 'auto'",
+    flag: '--shard <k/n>',
+  },
+  preempt: {
+    type: "'auto' | { signals, aws, gcp, azure }",
+    default: 'none',
+    help: 'what starts a drain',
+    check: (v) => v === 'auto' || isRecord(v),
+    expected: "'auto' or an object",
+    flag: '--preempt <auto>',
+  },
+  drainTimeout: {
+    type: 'ms',
+    default: '10000',
+    help: 'how long a drain waits for running items',
+    ...isDuration(0),
+    flag: '--drain-timeout <time>',
+  },
+  collect: {
+    type: 'boolean',
+    default: 'true',
+    help: '`false`: `execute` keeps no values in memory, `results` is empty; read them from the store',
+    ...isBoolean,
+  },
+  seed: {
+    type: 'number',
+    default: '0',
+    help: 'for `context.random()`',
+    check: (v) => typeof v === 'number' && Number.isFinite(v),
+    expected: 'a finite number',
+    flag: '--seed <n>',
+  },
+  shared: {
+    type: 'any',
+    default: 'none',
+    help: 'a value every task sees as `context.shared`; sent once per worker, not once per item',
+    check: () => true,
+    expected: 'any value that can be cloned',
+  },
+  resourceLimits: {
+    type: '{ … }',
+    default: 'none',
+    help: 'limits of each worker thread, as in `node:worker_threads`',
+    check: isRecord,
+    expected: 'an object',
+  },
+  signal: {
+    type: 'AbortSignal',
+    default: 'none',
+    help: 'aborting it drains the run',
+    check: (v) => v instanceof AbortSignal,
+    expected: 'an AbortSignal',
+  },
+  on: {
+    type: '{ event: listener }',
+    default: 'none',
+    help: 'listeners: plan, progress, outcome, retry, breaker, beforeCheckpoint, afterCheckpoint, workerExit, drain, warning',
+    check: isRecord,
+    expected: 'an object of functions',
+  },
+}
+
+/** Every option that has a row in the README: the top ones, each followed by its parts. */
+export function listOptions(): { name: string; spec: OptionSpec }[] {
+  return Object.entries(OPTIONS).flatMap(([name, spec]) => [
+    { name, spec },
+    ...Object.entries(PARTS)
+      .filter(([part]) => part.startsWith(`${name}.`))
+      .map(([part, partSpec]) => ({ name: part, spec: partSpec })),
+  ])
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** A directory, or an object with the methods of a Store. */
+export function isStoreLike(value: unknown): value is string | Store {
+  if (typeof value === 'string') return value !== ''
+  return isRecord(value) && ['get', 'put', 'list', 'delete'].every((method) => typeof value[method] === 'function')
+}
+
+function isPercentage(value: unknown): boolean {
+  return typeof value === 'string' && /^\d+(\.\d+)?%$/.test(value) && Number.parseFloat(value) <= 100
+}
+
+function isShard(value: unknown): boolean {
+  if (value === 'auto') return true
+  const match = typeof value === 'string' ? /^([1-9]\d{0,5})\/([1-9]\d{0,5})$/.exec(value) : null
+  return match !== null && Number(match[1]) <= Number(match[2])
+}
+
+function isCloud(value: unknown): boolean {
+  if (typeof value === 'boolean') return true
+  if (!isRecord(value)) return false
+  return (
+    Object.keys(value).every((name) => name === 'baseUrl') && (value.baseUrl === undefined || URL.canParse(String(value.baseUrl)))
+  )
+}
+
+/** True for what JSON.stringify writes without losing anything. */
+function isJson(value: unknown, depth = 0): boolean {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return true
+  if (typeof value === 'number') return Number.isFinite(value)
+  if (typeof value !== 'object' || depth > 200) return false
+  if (Array.isArray(value)) return value.every((it) => isJson(it, depth + 1))
+  const prototype = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== null) return false
+  return Object.values(value).every((it) => it === undefined || isJson(it, depth + 1))
+}
