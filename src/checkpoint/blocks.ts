@@ -65,7 +65,10 @@ export function storeBlock(raw: Uint8Array, seed: number): Buffer {
 function assemble(raw: Uint8Array, packed: readonly Uint8Array[], seed: number): Buffer {
   const header = Buffer.alloc(HEADER_BYTES)
   START.copy(header)
-  header.writeUInt32LE(packed.reduce((sum, piece) => sum + piece.byteLength, HEADER_BYTES + TRAILER_BYTES), 16)
+  header.writeUInt32LE(
+    packed.reduce((sum, piece) => sum + piece.byteLength, HEADER_BYTES + TRAILER_BYTES),
+    16,
+  )
   header.writeUInt32LE(raw.byteLength, 20)
   header.writeUInt32LE(crc32(header.subarray(0, 24), seed), 24)
   const trailer = Buffer.alloc(TRAILER_BYTES)

@@ -136,7 +136,8 @@ function appendRuns(runs: number[], more: readonly number[]): void {
     const from = more[at] as number
     const count = more[at + 1] as number
     const last = runs.length - 2
-    if (last >= 0 && (runs[last] as number) + (runs[last + 1] as number) === from) runs[last + 1] = (runs[last + 1] as number) + count
+    if (last >= 0 && (runs[last] as number) + (runs[last + 1] as number) === from)
+      runs[last + 1] = (runs[last + 1] as number) + count
     else runs.push(from, count)
   }
 }

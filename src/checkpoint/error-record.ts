@@ -31,7 +31,8 @@ export function recordError(error: unknown, codec: Codec, depth = 0): ErrorRecor
   for (const key of Object.keys(error as object)) {
     if (key === 'cause' || key === 'errors' || key === 'stack' || key === 'message' || key === 'name') continue
     const value = read(key)
-    if (codec.encode([value]).refused.length === 0) Object.defineProperty(own, key, { value, enumerable: true, configurable: true })
+    if (codec.encode([value]).refused.length === 0)
+      Object.defineProperty(own, key, { value, enumerable: true, configurable: true })
   }
   const stack = read('stack')
   const errors = read('errors')

@@ -37,7 +37,15 @@ const BRACE = 0x7d
 const QUOTE = 0x22
 
 /** The JSON form. */
-export const jsonLayout: Layout = { format: 'json', minBytes: START.length, writeHeader, readHeader, writeFrame, readFrame, findNext }
+export const jsonLayout: Layout = {
+  format: 'json',
+  minBytes: START.length,
+  writeHeader,
+  readHeader,
+  writeFrame,
+  readFrame,
+  findNext,
+}
 
 function writeHeader({ kind, fingerprint, createdAt }: FileHeader): Buffer {
   const rest = JSON.stringify({ pawl: FORMAT_VERSION, file: kind, fingerprint, createdAt }).slice(1, -1)
@@ -47,7 +55,8 @@ function writeHeader({ kind, fingerprint, createdAt }: FileHeader): Buffer {
 function readHeader(bytes: Buffer): { header: FileHeader; end: number } | undefined {
   const newline = bytes.indexOf(NEWLINE)
   const end = newline < 0 ? bytes.length : newline
-  if (!startsAt(bytes, 0) || bytes[end - 1] !== BRACE || crc32(bytes.subarray(16, end - 1)) !== readHex(bytes, 8)) return undefined
+  if (!startsAt(bytes, 0) || bytes[end - 1] !== BRACE || crc32(bytes.subarray(16, end - 1)) !== readHex(bytes, 8))
+    return undefined
   try {
     const { pawl, file, fingerprint, createdAt } = JSON.parse(bytes.toString('utf8', 0, end))
     if (!Number.isInteger(pawl) || typeof fingerprint !== 'string' || typeof createdAt !== 'number') return undefined
@@ -69,7 +78,13 @@ function writeFrame(head: Head, body: readonly Uint8Array[], seed: number): Uint
   return [Buffer.from(`${START}${toHex(crc32(rest, seed))}`), rest, VALUES, ...body, Buffer.from('}\n')]
 }
 
-function readFrame(bytes: Buffer, at: number, seed: number, isChecked: boolean, isLast: boolean): FoundFrame | number | undefined {
+function readFrame(
+  bytes: Buffer,
+  at: number,
+  seed: number,
+  isChecked: boolean,
+  isLast: boolean,
+): FoundFrame | number | undefined {
   if (!startsAt(bytes, at)) return bytes.length - at < START.length && !isLast ? START.length : undefined
   const newline = bytes.indexOf(NEWLINE, at)
   if (newline < 0 && !isLast) return bytes.length - at + 1

@@ -63,7 +63,15 @@ const HEADER_BYTES = 28
 const FRAME_BYTES = 24
 
 /** The binary form. */
-export const binaryLayout: Layout = { format: 'msgpack', minBytes: FRAME_BYTES, writeHeader, readHeader, writeFrame, readFrame, findNext }
+export const binaryLayout: Layout = {
+  format: 'msgpack',
+  minBytes: FRAME_BYTES,
+  writeHeader,
+  readHeader,
+  writeFrame,
+  readFrame,
+  findNext,
+}
 
 function writeHeader({ kind, fingerprint, createdAt }: FileHeader): Buffer {
   const bytes = Buffer.alloc(HEADER_BYTES)

@@ -27,7 +27,9 @@ function isHead(head: Head, bodyBytes: number): boolean {
         bytes += head.columns[at + 1] as number
       }
       if (items !== count || bytes !== bodyBytes || count > bodyBytes) return false
-      return (head.attempts === undefined || isColumn(head.attempts, count)) && (head.keys === undefined || isTexts(head.keys, count))
+      return (
+        (head.attempts === undefined || isColumn(head.attempts, count)) && (head.keys === undefined || isTexts(head.keys, count))
+      )
     }
     case 'running':
       return isRuns(head.runs) && countOf(head.runs) <= MAX_RUNNING && (!head.hashes || isColumn(head.hashes, countOf(head.runs)))
@@ -60,7 +62,8 @@ const isIndex = (value: unknown) => Number.isInteger(value) && (value as number)
 function isRuns(runs: unknown): boolean {
   if (!Array.isArray(runs) || runs.length % 2 === 1) return false
   for (let at = 0; at < runs.length; at += 2) {
-    if (!isIndex(runs[at]) || !Number.isInteger(runs[at + 1]) || runs[at + 1] < 1 || !isIndex(runs[at] + runs[at + 1] - 1)) return false
+    if (!isIndex(runs[at]) || !Number.isInteger(runs[at + 1]) || runs[at + 1] < 1 || !isIndex(runs[at] + runs[at + 1] - 1))
+      return false
   }
   return true
 }

@@ -8,7 +8,11 @@ export interface ItemSet {
   /** False when the item was a member already. */
   add(index: number, key: string | undefined): boolean
   /** Adds the items of a frame; calls `again` for those that were members already. */
-  addAll(runs: readonly number[], keys: readonly string[] | undefined, again?: (index: number, key: string | undefined) => void): void
+  addAll(
+    runs: readonly number[],
+    keys: readonly string[] | undefined,
+    again?: (index: number, key: string | undefined) => void,
+  ): void
   /** The indices, when items are told apart by them. */
   readonly indices: IndexSet | undefined
   /** The keys, when items are told apart by them. */

@@ -3,7 +3,16 @@ import type { FailureKind } from '../types.ts'
 import { type FailureHead, fromRuns, type RunningHead } from './frame.ts'
 import { IndexSet } from './index-set.ts'
 import { createItemSet, type ItemSet } from './item-set.ts'
-import { FileGoneError, type FileReport, type Located, newReport, readFrames, type RunFile, toRunFile, writerOf } from './read-file.ts'
+import {
+  FileGoneError,
+  type FileReport,
+  type Located,
+  newReport,
+  type RunFile,
+  readFrames,
+  toRunFile,
+  writerOf,
+} from './read-file.ts'
 
 /** What a run came to so far, without values. */
 export interface RunIndex {
@@ -146,7 +155,8 @@ async function loadFile(
       if (head.kind === 'covers' && frame.isOwn) covers = head.files
       const isAccepted = add(frame)
       if (isAccepted && frame.isWhole) continue
-      const indices = head.kind === 'outcomes' ? fromRuns(head.runs) : Uint32Array.of(...(head.kind === 'failure' ? [head.index] : []))
+      const indices =
+        head.kind === 'outcomes' ? fromRuns(head.runs) : Uint32Array.of(...(head.kind === 'failure' ? [head.index] : []))
       damagedItems.push({ start, end, indices })
     }
   }
@@ -229,7 +239,8 @@ function toEntry(head: FailureHead, session: string): FailureEntry {
 
 /** Of two failures of an item the later one counts, on every machine the same. */
 export function isLater(entry: FailureEntry, other: FailureEntry | undefined): boolean {
-  if (other === undefined || entry.lastFailedAt !== other.lastFailedAt) return other === undefined || entry.lastFailedAt > other.lastFailedAt
+  if (other === undefined || entry.lastFailedAt !== other.lastFailedAt)
+    return other === undefined || entry.lastFailedAt > other.lastFailedAt
   return entry.session !== other.session ? entry.session > other.session : entry.attempts >= other.attempts
 }
 
@@ -261,4 +272,3 @@ export function countDamaged(files: readonly LoadedFile[]): { frames: number; by
   }
   return { frames, bytes }
 }
-

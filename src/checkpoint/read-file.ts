@@ -93,7 +93,12 @@ export async function* readFrames(
       }
       const body = bytes.subarray(frame.bodyStart, frame.bodyEnd)
       const { head, isWhole } = frame
-      const at = { start: base + frame.start, end: base + frame.end, bodyStart: base + frame.bodyStart, bodyEnd: base + frame.bodyEnd }
+      const at = {
+        start: base + frame.start,
+        end: base + frame.end,
+        bodyStart: base + frame.bodyStart,
+        bodyEnd: base + frame.bodyEnd,
+      }
       const stem = isOwn && file.kind === 'snapshot' ? '' : origin
       found.push({ head, isWhole, ...at, stem, isOwn, body, block })
       report.frames++

@@ -5,7 +5,7 @@ import { reviveError } from './error-record.ts'
 import { fromRuns, type OutcomesHead } from './frame.ts'
 import { createItemSet, type ItemSet } from './item-set.ts'
 import { type FailureEntry, idOf, listFiles, type RunIndex, startOver } from './load.ts'
-import { FileGoneError, type Located, newReport, readFrames, type RunFile, writerOf } from './read-file.ts'
+import { FileGoneError, type Located, newReport, type RunFile, readFrames, writerOf } from './read-file.ts'
 import { findSuspects } from './suspects.ts'
 import { type Codec, type Format, loadCodec } from './values/codec.ts'
 import { createDigest } from './values/digest.ts'
@@ -215,7 +215,12 @@ export function decodeColumns(codec: Codec, head: OutcomesHead, body: Buffer): u
 }
 
 /** Of items recorded as fulfilled more than once, with different values: the value that counts. */
-async function findWinners(store: Store, runId: string, fingerprint: string, index: RunIndex): Promise<Map<number | string, Winner>> {
+async function findWinners(
+  store: Store,
+  runId: string,
+  fingerprint: string,
+  index: RunIndex,
+): Promise<Map<number | string, Winner>> {
   return startOver(async () => {
     const found = new Map<number | string, Winner & { readonly isConflict: boolean }>()
     const codecs: Record<Format, Codec> = { json: await loadCodec('json'), msgpack: await loadCodec('msgpack') }
@@ -249,4 +254,3 @@ function digestOf(value: unknown): string {
   digest.update([value])
   return digest.digest()
 }
-

@@ -1,0 +1,178 @@
+import { createRequire } from 'node:module'
+import type { Clock } from '../clock.ts'
+import { CheckpointCorruptError, RunNotFoundError, StoreConflictError } from '../errors.ts'
+import type { Store } from '../store/store.ts'
+import type { Emit, Json } from '../types.ts'
+import { listFiles, loadIndex } from './load.ts'
+import {
+  describeDifference,
+  explainMismatch,
+  fingerprintOf,
+  type Identity,
+  type Manifest,
+  parseManifest,
+  writeManifest,
+} from './manifest.ts'
+import { newReport, type RunFile, readFrames } from './read-file.ts'
+
+/** What it takes to make a run's manifest, or to check the one that is there. */
+export interface ManifestOptions {
+  readonly store: Store
+  readonly runId: string
+  readonly isDerived?: boolean
+  readonly identity: Identity
+  readonly taskDigest: string | null
+  readonly command?: Json
+  readonly resume: true | 'fresh' | 'require'
+  readonly clock: Clock
+  readonly emit: Emit
+}
+
+/** More is no manifest: with any `config` or `command` a person would pass. */
+const MAX_MANIFEST_BYTES = 2 ** 26
+
+/** Of runs of the same task, how many are looked at to find an unfinished one. */
+const MAX_SIMILAR = 5
+
+/**
+ * The manifests of a run, those that can be read. `damaged` counts the others.
+ *
+ * @throws CheckpointVersionError when a newer pawl wrote one.
+ */
+export async function readManifests(store: Store, runId: string): Promise<{ manifests: Manifest[]; damaged: string[] }> {
+  const manifests: Manifest[] = []
+  const damaged: string[] = []
+  for (const { key, size } of await store.list(`${runId}/run/`)) {
+    if (!key.endsWith('.json')) continue
+    const bytes = size > MAX_MANIFEST_BYTES ? undefined : await store.get(key)
+    const manifest = bytes && parseManifest(bytes, key)
+    if (manifest === undefined || manifest.runId !== runId) damaged.push(key)
+    else manifests.push(manifest)
+  }
+  return { manifests, damaged }
+}
+
+/** Raises what can be told before anything is touched: RunNotFoundError, CheckpointVersionError. */
+export async function checkBefore({ store, runId, resume }: ManifestOptions): Promise<void> {
+  if (resume === 'fresh') return
+  const { manifests, damaged } = await readManifests(store, runId)
+  if (resume !== 'require' || manifests.length + damaged.length > 0) return
+  if ((await listFiles(store, runId)).length === 0) throw new RunNotFoundError(runId)
+}
+
+/**
+ * The manifest of the run, made if there is none, made again if it is damaged and the run's files say that it was this one.
+ * The caller holds the lease; with `resume: 'fresh'` what there is of the run is deleted, the caller's claim aside.
+ *
+ * @throws CheckpointMismatchError, CheckpointCorruptError, CheckpointVersionError.
+ */
+export async function openManifest(options: ManifestOptions, writer: string): Promise<Manifest> {
+  const { store, runId, identity, resume, emit } = options
+  if (resume === 'fresh') await deleteAll(store, runId, `${runId}/lease/${writer}`)
+  const { manifests, damaged } = await readManifests(store, runId)
+  const fingerprint = fingerprintOf(identity)
+  const same = manifests.find((manifest) => manifest.fingerprint === fingerprint)
+  const [other] = manifests
+  if (same !== undefined) {
+    if (same.taskDigest !== null && options.taskDigest !== null && same.taskDigest !== options.taskDigest) warnOfChange(options)
+    return same
+  }
+  if (other !== undefined) throw explainMismatch(runId, other.identity, identity)
+
+  const files = await listFiles(store, runId)
+  const isOurs = files.length === 0 || (await readFingerprints(store, files)).has(fingerprint)
+  const isNamedSo = damaged.every((key) => key === `${runId}/run/${fingerprint}.json`)
+  if (!isOurs || (files.length === 0 && !isNamedSo)) {
+    throw new CheckpointCorruptError(
+      `Cannot tell what run '${runId}' is: expected a manifest, or files of fingerprint ${fingerprint} as given now, got neither. ` +
+        `To discard what is recorded, use resume: 'fresh' (--overwrite)`,
+    )
+  }
+  if (files.length === 0 && damaged.length === 0 && options.isDerived) await warnOfSimilar(options)
+  const manifest = newManifest(options, fingerprint)
+  const isRebuilt = damaged.length > 0 || files.length > 0
+  for (const key of damaged) if (key !== `${runId}/run/${fingerprint}.json`) await store.delete(key)
+  await store.put(`${runId}/run/${fingerprint}.json`, writeManifest(manifest), { replace: isRebuilt }).catch((error: unknown) => {
+    if (!(error instanceof StoreConflictError)) throw error
+  })
+  if (isRebuilt)
+    emit('warning', {
+      code: 'CHECKPOINT_DAMAGED',
+      message: `The manifest of run '${runId}' was damaged or missing, and was made again: its files are of the same task and items`,
+    })
+  return refuseSecond(store, runId, manifest)
+}
+
+/** Two sessions may have made the run at once, of different items: the fingerprint that sorts first stays. */
+async function refuseSecond(store: Store, runId: string, manifest: Manifest): Promise<Manifest> {
+  const { manifests } = await readManifests(store, runId)
+  const first = manifests.find((other) => other.fingerprint < manifest.fingerprint)
+  if (first === undefined) return manifests.find((other) => other.fingerprint === manifest.fingerprint) ?? manifest
+  await store.delete(`${runId}/run/${manifest.fingerprint}.json`)
+  throw explainMismatch(runId, first.identity, manifest.identity)
+}
+
+function newManifest({ runId, identity, taskDigest, command, clock }: ManifestOptions, fingerprint: string): Manifest {
+  const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
+  const made = { version: 1, runId, fingerprint, createdAt: clock.today(), pawl: version, identity, taskDigest } as const
+  return command === undefined ? made : { ...made, command }
+}
+
+async function readFingerprints(store: Store, files: readonly RunFile[]): Promise<Set<string>> {
+  const fingerprints = new Set<string>()
+  for (const file of files) {
+    const report = newReport()
+    // The header is read before the first frames are given.
+    for await (const _ of readFrames(store, file, '', false, report)) break
+    if (report.header !== undefined) fingerprints.add(report.header.fingerprint)
+  }
+  return fingerprints
+}
+
+/** Deletes all of a run but the key `except`; the manifest last, so that what a crash leaves still has a name. */
+export async function deleteAll(store: Store, runId: string, except?: string): Promise<void> {
+  const objects = await store.list(`${runId}/`)
+  const rank = (key: string) => (key.startsWith(`${runId}/run/`) ? 1 : 0)
+  const keys = objects.map(({ key }) => key).sort((a, b) => rank(a) - rank(b))
+  for (const key of keys) if (key !== except) await store.delete(key)
+}
+
+function warnOfChange({ runId, identity, emit }: ManifestOptions): void {
+  emit('warning', {
+    code: 'TASK_CHANGED',
+    message: `The file of task ${identity.task.module} changed since run '${runId}' began; what is recorded was computed by the earlier one. To compute all of it again use resume: 'fresh' (--overwrite)`,
+  })
+}
+
+/** A derived id hashes task and items; when one of them changed a little, its user may have meant the earlier run. */
+async function warnOfSimilar({ store, runId, identity, emit }: ManifestOptions): Promise<void> {
+  const keys = (await store.list('')).map(({ key }) => key).filter((key) => /^[^/]+\/run\/[^/]+\.json$/.test(key))
+  let looked = 0
+  for (const key of keys) {
+    const bytes = await store.get(key, { start: 0, length: MAX_MANIFEST_BYTES })
+    const manifest = bytes && tryParse(bytes, key)
+    if (!manifest || manifest.runId === runId || !isSameTask(manifest.identity, identity)) continue
+    if (looked++ === MAX_SIMILAR) return
+    const { fingerprint, identity: recorded } = manifest
+    const isKeyed = recorded.key !== 'index'
+    const index = await loadIndex(store, manifest.runId, fingerprint, { isKeyed, isChecked: false, count: recorded.items.count })
+    const total = recorded.items.count ?? index.total
+    const done = index.fulfilled.size + index.failures.size
+    if (done === 0 || done === total) continue
+    const message = `Starting run '${runId}', though run '${manifest.runId}' of the same task is unfinished (${done} of ${total ?? 'unknown'} items): they differ in ${describeDifference(recorded, identity)}`
+    emit('warning', { code: 'SIMILAR_RUN', message })
+    return
+  }
+}
+
+function tryParse(bytes: Uint8Array, key: string): Manifest | undefined {
+  try {
+    return parseManifest(bytes, key)
+  } catch {
+    return undefined // Of a newer version, and not the run that was asked for.
+  }
+}
+
+function isSameTask(a: Identity, b: Identity): boolean {
+  return a.task.module === b.task.module && a.task.export === b.task.export
+}

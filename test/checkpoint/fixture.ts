@@ -1,0 +1,115 @@
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Identity } from '../../src/checkpoint/manifest.ts'
+import type { RecordedRejection, Restored, Session, SessionOptions } from '../../src/checkpoint/session.ts'
+import { openSession } from '../../src/checkpoint/session.ts'
+import { type Clock, systemClock } from '../../src/clock.ts'
+import { fileStore } from '../../src/store/file.ts'
+import { memoryStore } from '../../src/store/memory.ts'
+import type { Store } from '../../src/store/store.ts'
+import type { Events } from '../../src/types.ts'
+
+export const IDENTITY: Identity = {
+  task: { module: 'task.js', export: 'default' },
+  items: { kind: 'array', count: 1_000_000, digest: 'd' },
+  config: null,
+  key: 'index',
+  seed: 0,
+  shared: null,
+}
+
+/** A session for tests, with what it emitted. */
+export interface Opened extends Session {
+  readonly events: { event: keyof Events; payload: unknown }[]
+  readonly failures: Error[]
+}
+
+export async function open(store: Store, options: Partial<SessionOptions> = {}): Promise<Opened> {
+  const events: Opened['events'] = []
+  const failures: Error[] = []
+  const session = await openSession({
+    store,
+    runId: 'run-1',
+    identity: IDENTITY,
+    taskDigest: null,
+    format: 'msgpack',
+    compress: 'none',
+    every: 1000,
+    interval: 1_000_000,
+    durability: 'fsync',
+    keep: 2,
+    onError: 'fail',
+    resume: true,
+    clock: systemClock,
+    emit: (event, payload) => void events.push({ event, payload }),
+    fail: (error) => void failures.push(error),
+    ...options,
+  })
+  return Object.assign(Object.create(null, Object.getOwnPropertyDescriptors(session)), { events, failures })
+}
+
+/** Ends a session as SIGKILL would, as far as the store can see: nothing more is written. */
+export async function abandon(store: Store, session: Session): Promise<void> {
+  await store.delete(`${session.manifest.runId}/lease/${session.writer}`)
+}
+
+export function outcomes(indices: number[], valueOf: (index: number) => unknown = (index) => ({ value: index })) {
+  return { fulfilled: [{ indices: Uint32Array.from(indices), values: indices.map(valueOf) }], rejected: [] }
+}
+
+export function rejection(index: number, reason: Error, item: unknown = `item ${index}`) {
+  return { index, item, kind: 'error' as const, reason, attempts: 1, crashes: 0, firstFailedAt: 1000, lastFailedAt: 2000 }
+}
+
+export const failing = (...rejected: ReturnType<typeof rejection>[]) => ({ fulfilled: [], rejected })
+
+export async function readAll(restored: Restored): Promise<{ values: Map<number, unknown>; rejected: RecordedRejection[] }> {
+  const values = new Map<number, unknown>()
+  const rejected: RecordedRejection[] = []
+  for await (const batch of restored.read({ values: true })) {
+    for (const { indices, values: column } of batch.fulfilled) {
+      indices.forEach((index, at) => {
+        if (values.has(index)) throw new Error(`item ${index} was given twice`)
+        values.set(index, column?.[at])
+      })
+    }
+    rejected.push(...batch.rejected)
+  }
+  return { values, rejected }
+}
+
+export const newDirectory = () => mkdtemp(join(tmpdir(), 'pawl-'))
+
+/** Every kind of store the checkpoint must do with. */
+export const STORES: Record<string, () => Promise<Store>> = {
+  fileStore: async () => fileStore(await newDirectory()),
+  memoryStore: async () => memoryStore(),
+  'a store without append': async () => {
+    const { append: _, ...store } = memoryStore()
+    return store
+  },
+}
+
+export const FORMS = [
+  { format: 'msgpack', compress: 'none' },
+  { format: 'json', compress: 'none' },
+  { format: 'msgpack', compress: 'gzip' },
+  { format: 'json', compress: 'gzip' },
+] as const
+
+/** Time that passes only when somebody sleeps. */
+export function virtualClock(start = 0): Clock & { time: number } {
+  const clock = {
+    time: start,
+    now: () => clock.time,
+    today: () => 1_700_000_000_000 + clock.time,
+    random: () => 0.5,
+    sleep: async (ms: number, signal?: AbortSignal) => {
+      if (ms >= 500_000) return new Promise<void>((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
+      await Promise.resolve()
+      clock.time += ms
+    },
+  }
+  return clock
+}

@@ -1,0 +1,85 @@
+import { describe, expect, test } from 'vitest'
+import { abandon, FORMS, failing, IDENTITY, open, outcomes, readAll, rejection, STORES } from './fixture.ts'
+
+const cases = Object.keys(STORES).flatMap((name) => FORMS.map((form) => ({ name, ...form })))
+
+describe.each(cases)('openSession() with $name, $format, $compress', ({ name, format, compress }) => {
+  const create = STORES[name] as (typeof STORES)[string]
+
+  test('gives back in the next session what was recorded in this one', async () => {
+    const store = await create()
+    const first = await open(store, { format, compress })
+    first.begin({ indices: Uint32Array.of(0, 1, 2, 7) })
+    first.record(outcomes([0, 1, 2, 7]))
+    const reason = Object.assign(new TypeError('bad input', { cause: new Error('deeper') }), { code: 'E_BAD', extra: { a: 1 } })
+    first.record(failing(rejection(5, reason, { path: 'x' })))
+    await first.flush()
+    first.record(outcomes([3]))
+    await first.close()
+
+    const second = await open(store, { format, compress })
+    expect(second.restored).toMatchObject({ fulfilled: 5, rejected: 1, damaged: 0, conflicts: 0, total: undefined })
+    expect([0, 1, 2, 3, 4, 5, 7].map((index) => second.restored.statusOf(index))).toEqual([
+      ...['fulfilled', 'fulfilled', 'fulfilled', 'fulfilled', undefined, 'rejected', 'fulfilled'],
+    ])
+    const { values, rejected } = await readAll(second.restored)
+    expect(new Map([...values].sort())).toEqual(new Map([0, 1, 2, 3, 7].map((index) => [index, { value: index }])))
+    expect(rejected).toMatchObject([{ index: 5, kind: 'error', attempts: 1, item: { path: 'x' }, session: first.writer }])
+    const [failure] = rejected
+    expect(failure?.reason).toBeInstanceOf(TypeError)
+    expect(failure?.reason).toMatchObject({ message: 'bad input', stack: reason.stack, code: 'E_BAD', extra: { a: 1 } })
+    expect(failure?.reason?.cause).toMatchObject({ message: 'deeper' })
+    expect(second.events).toEqual([])
+    await second.close()
+  })
+
+  test('keeps what was flushed when the process dies without a word', async () => {
+    const store = await create()
+    const first = await open(store, { format, compress })
+    first.record(outcomes([0, 1]))
+    await first.flush()
+    first.record(outcomes([2]))
+    await abandon(store, first)
+    const second = await open(store, { format, compress })
+    expect(second.restored.fulfilled).toBe(2)
+    await second.close()
+  })
+
+  test('tells of each flush before and after', async () => {
+    const store = await create()
+    const session = await open(store, { format, compress, every: 2 })
+    session.record(outcomes([0, 1]))
+    await session.flush()
+    session.record(outcomes([2, 3, 4]))
+    await session.flush()
+    expect(session.events).toMatchObject([
+      { event: 'beforeCheckpoint', payload: { runId: 'run-1', pending: 2 } },
+      { event: 'afterCheckpoint', payload: { runId: 'run-1', recorded: 2 } },
+      { event: 'beforeCheckpoint', payload: { pending: 3 } },
+      { event: 'afterCheckpoint', payload: { recorded: 5 } },
+    ])
+    expect(session.stats.checkpoints).toBe(2)
+    expect(session.stats.bytesWritten).toBeGreaterThan(0)
+    await session.close()
+    const names = (await store.list('run-1/')).map(({ key }) => key.split('/')[1])
+    expect(new Set(names)).toEqual(new Set(['run', 'seg']))
+  })
+
+  test('finds items by key in keyed runs, wherever they moved', async () => {
+    const store = await create()
+    const identity = { ...IDENTITY, key: 'function', items: { kind: 'keyed' as const } }
+    const first = await open(store, { format, compress, identity })
+    const keys = ['a', '\ud800', '']
+    first.begin({ indices: Uint32Array.of(0, 1, 2), keys })
+    first.record({ fulfilled: [{ indices: Uint32Array.of(0, 1, 2), keys, values: [1, 2, 3] }], rejected: [] })
+    first.record(failing({ ...rejection(3, new Error('no')), key: 'd' } as never))
+    await first.close()
+    const second = await open(store, { format, compress, identity })
+    const { restored } = second
+    expect(['a', '\ud800', '', 'd', 'x'].map((key) => restored.statusOf(9, key))).toEqual([
+      ...['fulfilled', 'fulfilled', 'fulfilled', 'rejected', undefined],
+    ])
+    expect(restored.historyOf(0, 'd')).toMatchObject({ attempts: 1, crashes: 0 })
+    await second.close()
+  })
+})
