@@ -3,7 +3,6 @@ import { inspect } from 'node:util'
 import { crc32 } from 'node:zlib'
 import { CheckpointMismatchError, CheckpointVersionError } from '../errors.ts'
 import type { Json } from '../types.ts'
-import { createDigest } from './values/digest.ts'
 
 /** The only version so far. */
 const MANIFEST_VERSION = 1
@@ -154,48 +153,4 @@ export function explainMismatch(runId: string, recorded: Identity, given: Identi
 export function describeDifference(recorded: Identity, given: Identity): string {
   const words = PARTS.filter(([, , of]) => canonicalJson(of(recorded) ?? null) !== canonicalJson(of(given) ?? null))
   return words.map(([, word]) => word).join(', ') || 'nothing that is recorded'
-}
-
-/** Items that a digest covers in full; of more, as many, evenly spread. A million numbers take about 70 ms so. */
-const MAX_DIGESTED_ITEMS = 131_072
-
-/** Bytes, roughly, that a digest covers; SHA-256 takes 1 to 2.5 ms for a MiB. */
-const MAX_DIGESTED_BYTES = 2 ** 26
-
-/** Items looked at to guess how large they are. */
-const WEIGHED_ITEMS = 256
-
-/**
- * A digest of items, the same for equal items in the same order. Beyond MAX_DIGESTED_ITEMS or MAX_DIGESTED_BYTES it covers
- * `sampled` of them, evenly spread, the first and the last included.
- */
-export function digestItems(items: readonly unknown[]): { digest: string; sampled?: number } {
-  const weighed = pick(items, WEIGHED_ITEMS)
-  const mean = weighed.reduce<number>((sum, item) => sum + weigh(item), 0) / Math.max(weighed.length, 1)
-  const affordable = Math.min(MAX_DIGESTED_ITEMS, Math.max(2, Math.floor(MAX_DIGESTED_BYTES / Math.max(mean, 1))))
-  const digest = createDigest()
-  const isSampled = items.length > affordable
-  digest.update(isSampled ? pick(items, affordable) : items)
-  return { digest: digest.digest(), ...(isSampled ? { sampled: affordable } : {}) }
-}
-
-function pick(items: readonly unknown[], count: number): readonly unknown[] {
-  if (items.length <= count) return items
-  return Array.from({ length: count }, (_, at) => items[Math.floor((at * (items.length - 1)) / (count - 1))])
-}
-
-/** About how many bytes a value has. */
-function weigh(value: unknown, depth = 0): number {
-  if (typeof value === 'string') return value.length + 8
-  if (typeof value !== 'object' || value === null) return 8
-  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return value.byteLength + 8
-  if (depth > 3) return 64
-  let bytes = 16
-  try {
-    const parts = value instanceof Map ? [...value].flat() : value instanceof Set ? [...value] : Object.values(value)
-    for (const part of pick(parts, WEIGHED_ITEMS)) bytes += weigh(part, depth + 1) * Math.max(1, parts.length / WEIGHED_ITEMS)
-  } catch {
-    return bytes // A getter threw; so will it when the item is sent to a worker, where it is told.
-  }
-  return bytes
 }

@@ -1,0 +1,191 @@
+import { randomBytes } from 'node:crypto'
+import { CheckpointMismatchError } from '../errors.ts'
+import type { FulfilledBatch, Rejection } from '../types.ts'
+import { createEncoder, type Entry } from './entries.ts'
+import { recordError } from './error-record.ts'
+import { hashKey, MAX_BODY_BYTES, toRuns } from './frame.ts'
+import { acquireLease, type Lease } from './lease.ts'
+import { countDamaged, loadIndex, type RunIndex } from './load.ts'
+import { openLog } from './log.ts'
+import type { Manifest } from './manifest.ts'
+import { checkBefore, openManifest } from './open-manifest.ts'
+import { type Restored, restore } from './restored.ts'
+import type { Session, SessionOptions } from './session.ts'
+import { type Codec, loadCodec } from './values/codec.ts'
+
+/**
+ * Opens a run for work: takes the lease, makes or checks the manifest, and loads what earlier sessions recorded.
+ *
+ * @throws RunLockedError, CheckpointMismatchError, CheckpointVersionError, CheckpointCorruptError, RunNotFoundError (for
+ * `resume: 'require'`), and whatever the store raises.
+ */
+export async function openSession(options: SessionOptions): Promise<Session> {
+  const { store, runId, clock } = options
+  await checkBefore(options)
+  const writer = newWriter(clock.today())
+  const { isLeaseIgnored: isIgnored, place, shard } = options
+  const lease = await acquireLease({ store, runId, writer, shard, clock, isIgnored, place })
+  try {
+    const manifest = await openManifest(options, writer)
+    const { fingerprint, identity } = manifest
+    const isKeyed = identity.key !== 'index'
+    const index = await loadIndex(store, runId, fingerprint, { isKeyed, isChecked: true, count: identity.items.count })
+    warnOfDamage(options, index)
+    const restored = await restore(store, runId, fingerprint, index, new Set(lease.others))
+    const codec = await loadCodec(options.format)
+    return startSession(options, manifest, writer, lease, index, restored, codec)
+  } catch (error) {
+    await lease.release()
+    throw error
+  }
+}
+
+/** Sorts by time, is new for every session, and has no dot. */
+function newWriter(today: number): string {
+  return today.toString(36).padStart(9, '0') + randomBytes(6).toString('hex')
+}
+
+function warnOfDamage({ runId, emit }: SessionOptions, index: RunIndex): void {
+  const { frames, bytes } = countDamaged(index.files)
+  if (frames === 0 && bytes === 0) return
+  const message = `Parts of run '${runId}' are damaged: ${frames} frames naming ${index.damaged} items that are not recorded elsewhere, and ${bytes} bytes that tell nothing. What is lost runs again`
+  emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
+}
+
+function startSession(
+  options: SessionOptions,
+  manifest: Manifest,
+  writer: string,
+  lease: Lease,
+  index: RunIndex,
+  restored: Restored,
+  codec: Codec,
+): Session {
+  const { clock, runId, emit } = options
+  const { isKeyed, failures } = index
+  const encoder = createEncoder(options.format, options.compress, manifest.fingerprint, () => clock.today())
+  const recorded = restored.fulfilled + restored.rejected
+  const log = openLog({ ...options, writer, encoder, lease, recorded, onClosed: () => {} })
+  const sources = new Map<number, string>()
+  let isUnheldTold = false
+
+  const countFresh = (indices: Uint32Array, keys: readonly string[] | undefined) => {
+    if (failures.size === 0) return indices.length
+    return indices.reduce((sum, place, at) => sum + (restored.statusOf(place, keys?.[at]) === undefined ? 1 : 0), 0)
+  }
+  const toEntries = (batch: FulfilledBatch): Entry[] => {
+    const { indices, attempts } = batch
+    if (indices.length === 0) return []
+    const { record } = batch
+    if (record === undefined) return toEntries(encodeBatch(batch))
+    const keys = isKeyed ? keysOf(batch) : undefined
+    if (record.byteLength > MAX_BODY_BYTES && indices.length > 1) return halve(batch, codec).flatMap(toEntries)
+    const hasRetries = attempts?.some((count) => count !== 1)
+    const head = {
+      kind: 'outcomes' as const,
+      runs: toRuns(indices),
+      columns: [indices.length, record.byteLength],
+      ...(keys ? { keys } : {}),
+      ...(attempts && hasRetries ? { attempts: Array.from(attempts) } : {}),
+    }
+    const bytes = record.byteLength + 64 * (keys?.length ?? 1)
+    return [{ head, body: [record], items: indices.length, fresh: countFresh(indices, keys), bytes }]
+  }
+  const encodeBatch = (batch: FulfilledBatch): FulfilledBatch => {
+    const { values = [], indices } = batch
+    const { bytes, refused } = codec.encode(values, (at) => `item ${indices[at]}`)
+    if (refused.length === 0) return { ...batch, record: bytes }
+    if (!isUnheldTold) emit('warning', { code: 'CHECKPOINT_UNHELD', message: refused[0]?.error.message ?? '' })
+    isUnheldTold = true
+    const gone = new Set(refused.map(({ at }) => at))
+    return { ...selectFrom(batch, (at) => !gone.has(at)), record: bytes }
+  }
+
+  return {
+    writer,
+    manifest,
+    restored,
+    stats: log.stats,
+    get backlog() {
+      return log.backlog
+    },
+    begin({ indices, keys }) {
+      const hashes = isKeyed ? { hashes: (keys ?? Array.from(indices, String)).map(hashKey) } : {}
+      log.note({ head: { kind: 'running', runs: toRuns(indices), ...hashes }, body: [], items: 0, fresh: 0, bytes: 0 })
+    },
+    record({ fulfilled, rejected }) {
+      log.add([...fulfilled.flatMap(toEntries), ...rejected.map((rejection) => toFailure(rejection, isKeyed, codec, restored))])
+    },
+    recordSource(block, count, digest) {
+      const known = restored.sourceDigest(block) ?? sources.get(block)
+      if (known !== undefined && known !== digest) throw otherSource(runId, block, known, digest)
+      if (known !== undefined) return
+      sources.set(block, digest)
+      log.add([{ head: { kind: 'source', block, count, digest }, body: [], items: 0, fresh: 0, bytes: 64 }])
+    },
+    recordEnd(count) {
+      if (restored.total !== undefined && restored.total !== count) throw otherEnd(runId, restored.total, count)
+      if (restored.total === undefined) log.add([{ head: { kind: 'total', count }, body: [], items: 0, fresh: 0, bytes: 16 }])
+    },
+    flush: () => log.flush(),
+    async close() {
+      try {
+        await log.close({ head: { kind: 'close' }, body: [], items: 0, fresh: 0, bytes: 0 })
+      } finally {
+        await lease.release()
+      }
+    },
+  }
+}
+
+function keysOf({ keys, indices }: FulfilledBatch): readonly string[] {
+  return keys ?? Array.from(indices, String)
+}
+
+function selectFrom(batch: FulfilledBatch, isChosen: (at: number) => boolean): FulfilledBatch {
+  const places = Array.from(batch.indices, (_, at) => at).filter(isChosen)
+  return {
+    indices: Uint32Array.from(places, (at) => batch.indices[at] as number),
+    ...(batch.keys ? { keys: places.map((at) => batch.keys?.[at] as string) } : {}),
+    ...(batch.attempts ? { attempts: Uint32Array.from(places, (at) => batch.attempts?.[at] as number) } : {}),
+    ...(batch.values ? { values: places.map((at) => batch.values?.[at]) } : {}),
+  }
+}
+
+/** Two batches of a batch whose record is too large for a frame. */
+function halve(batch: FulfilledBatch, codec: Codec): FulfilledBatch[] {
+  const whole = { ...batch, values: codec.decode(batch.record as Uint8Array) }
+  const middle = batch.indices.length >>> 1
+  const parts = [selectFrom(whole, (at) => at < middle), selectFrom(whole, (at) => at >= middle)]
+  return parts.map((part) => ({ ...part, record: codec.encode(part.values ?? []).bytes }))
+}
+
+function toFailure(rejection: Rejection, isKeyed: boolean, codec: Codec, restored: Restored): Entry {
+  const { index, item, reason, kind: failure, attempts, crashes, firstFailedAt, lastFailedAt } = rejection
+  const key = isKeyed ? (rejection.key ?? String(index)) : undefined
+  const error = recordError(reason, codec)
+  let { bytes, refused } = codec.encode([error, item])
+  if (refused.length > 0 || bytes.byteLength > MAX_BODY_BYTES) ({ bytes, refused } = codec.encode([error]))
+  const head = {
+    kind: 'failure' as const,
+    index,
+    failure,
+    attempts,
+    crashes,
+    firstFailedAt,
+    lastFailedAt,
+    ...(key === undefined ? {} : { key }),
+  }
+  const fresh = restored.statusOf(index, key) === undefined ? 1 : 0
+  return { head, body: [bytes], items: 1, fresh, bytes: bytes.byteLength + 256 }
+}
+
+function otherSource(runId: string, block: number, known: string, digest: string): CheckpointMismatchError {
+  const message = `Cannot resume run '${runId}': expected the source to give the same items ${block * 1000} to ${block * 1000 + 999} as before, got others. To keep both, give this run another 'runId' (--run-id); to discard what is recorded, use resume: 'fresh' (--overwrite)`
+  return new CheckpointMismatchError('items', known, digest, message)
+}
+
+function otherEnd(runId: string, known: number, count: number): CheckpointMismatchError {
+  const message = `Cannot resume run '${runId}': expected the source to end after ${known} items as before, got ${count}. To keep both, give this run another 'runId' (--run-id); to discard what is recorded, use resume: 'fresh' (--overwrite)`
+  return new CheckpointMismatchError('items', known, count, message)
+}
