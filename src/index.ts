@@ -18,7 +18,8 @@ export {
   TaskTimeoutError,
   WorkerCrashError,
 } from './errors.ts'
-export { execute } from './execute.ts'
+export { execute, plan, stream } from './execute.ts'
+export { createExecutor, type Executor, type RunOptions } from './executor.ts'
 export { move } from './move.ts'
 export type {
   BreakerOptions,
@@ -33,6 +34,7 @@ export type {
 export { fileStore } from './store/file.ts'
 export { memoryStore } from './store/memory.ts'
 export type { ByteRange, Log, PutOptions, Store, StoredObject } from './store/store.ts'
+export type { OutcomeStream } from './stream.ts'
 export { defineTask, type Task, type TaskRef } from './task.ts'
 export type {
   Events,
