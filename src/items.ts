@@ -114,6 +114,13 @@ export function arraySource<T>(
   }
 }
 
+/** The integers [first, end). */
+function countFrom(first: number, end: number): Uint32Array {
+  const indices = new Uint32Array(end - first)
+  for (let i = 0; i < indices.length; i++) indices[i] = first + i
+  return indices
+}
+
 function findSuspects<T>(length: number, keys: readonly string[] | undefined, selection: Selection<T>): number[] {
   const suspects: number[] = []
   for (let index = 0; index < length; index++) if (selection.isSuspect(index, keys?.[index])) suspects.push(index)

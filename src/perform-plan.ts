@@ -51,7 +51,7 @@ export async function performPlan<T, R>(
     timeout: options.timeout,
     maxCrashes: 1,
     drainTimeout: options.drainTimeout,
-    observe: planner.observe,
+    observe: (measured) => planner.observe({ ...measured, now: systemClock.now() }),
     tally: { attempts: 0, crashes: 0, timeouts: 0, chunks: 0, taskTime: 0 },
     workerExit: () => {},
     itemTime: () => planner.itemTime,

@@ -264,7 +264,7 @@ function describeRun<T, R>(run: Run<T, R>, { runId, planner, counts }: Journey<T
     maxCrashes: options.maxCrashes,
     drainTimeout: options.drainTimeout,
     observe: (measured) => {
-      planner.observe(measured)
+      planner.observe({ ...measured, now: systemClock.now() })
       onMeasured()
     },
     tally: counts,

@@ -37,6 +37,10 @@ interface Knowledge {
   /** Items measured so far, and the time they took together. */
   measured: number
   taskTime: number
+  /** Time from one item to the next when all threads are busy; 0 when not measured. */
+  pace: number
+  /** Threads were seen to get items done no faster than one thread alone would. */
+  isCheap: boolean
 }
 
 /** What a message costs there is measured; back it costs about the same. */
@@ -57,6 +61,16 @@ export interface PlannerOptions {
   readonly chunkSize: number | undefined
 }
 
+/** Some items of one chunk came back. Times in ms. */
+export interface Observation {
+  readonly items: number
+  readonly taskTime: number
+  /** Time the main thread took to send them; undefined when they were not sent, or not alone. */
+  readonly sendTime: number | undefined
+  /** When they came back. */
+  readonly now: number
+}
+
 /** Decides where the items run and how they are cut, from what the workers measured. */
 export interface Planner {
   /** Items of the next chunk, when `left` are still to be dispatched (undefined: nobody knows). */
@@ -66,7 +80,7 @@ export interface Planner {
   /** Threads worth having for what is left. */
   workers(left: number | undefined): number
   /** `items` took `taskTime`; to hand them to a worker took the main thread `sendTime`, when it did. */
-  observe(measured: { readonly items: number; readonly taskTime: number; readonly sendTime: number | undefined }): void
+  observe(measured: Observation): void
   readonly itemTime: number
   warn(message: string): void
   /** The plan as it stands. */
@@ -74,18 +88,20 @@ export interface Planner {
 }
 
 export function createPlanner(options: PlannerOptions): Planner {
-  const known: Knowledge = { ...(memory.get(options.task) ?? { itemTime: 0, message: 0, carry: 0, measured: 0, taskTime: 0 }) }
+  const known: Knowledge = {
+    ...(memory.get(options.task) ?? { itemTime: 0, message: 0, carry: 0, measured: 0, taskTime: 0, pace: 0, isCheap: false }),
+  }
   const warnings: string[] = []
   const mayInline = options.mode === 'auto' && !options.needsThreads
   let largest = known.measured > 0 ? Math.max(1, Math.floor(wanted(known) / MAX_GROWTH)) : 0
+  const pace = createPace(known)
   let current: 'threads' | 'inline' = options.mode === 'inline' ? 'inline' : 'threads'
 
   const mode = (left: number | undefined): 'threads' | 'inline' => {
     if (options.mode !== 'auto') return options.mode
     if (!mayInline || known.measured === 0) return 'threads'
-    const isCheap = known.carry > 0 && known.itemTime < known.carry
     const isSmall = left !== undefined && left * known.itemTime < SMALL_RUN_MS
-    current = isCheap || isSmall ? 'inline' : 'threads'
+    current = known.isCheap || isSmall ? 'inline' : 'threads'
     return current
   }
 
@@ -111,14 +127,18 @@ export function createPlanner(options: PlannerOptions): Planner {
     chunkSize,
     mode,
     workers,
-    observe: ({ items, taskTime, sendTime }) => {
+    observe: ({ items, taskTime, sendTime, now }) => {
       if (items === 0) return
-      const now = taskTime / items
-      known.itemTime = known.measured === 0 || now > known.itemTime ? now : known.itemTime + (now - known.itemTime) * SMOOTHING
+      const newest = taskTime / items
+      known.itemTime =
+        known.measured === 0 || newest > known.itemTime ? newest : known.itemTime + (newest - known.itemTime) * SMOOTHING
       known.measured += items
       known.taskTime += taskTime
       largest = Math.max(Math.min(largest, wanted(known)), items)
-      if (sendTime !== undefined) learnCost(known, items, sendTime * THERE_AND_BACK)
+      if (sendTime !== undefined) {
+        learnCost(known, items, sendTime * THERE_AND_BACK)
+        if (items >= LONG_ENOUGH) pace.count(items, now)
+      } else if (known.itemTime > known.pace * HYSTERESIS) known.isCheap = false
       memory.delete(options.task)
       memory.set(options.task, known)
       if (memory.size > MAX_REMEMBERED) memory.delete(memory.keys().next().value as string)
@@ -135,6 +155,35 @@ export function createPlanner(options: PlannerOptions): Planner {
 
 function mean(known: Knowledge): number {
   return known.measured > 0 ? known.taskTime / known.measured : 0
+}
+
+/** How long a pace is measured, in ms and in items: long against a chunk, short against a run. */
+const PACE_MS = 5
+const PACE_ITEMS = 1000
+
+/** A task counts as slow again when its items take so many times what carrying them cost. Above 1, so that noise does not flip it to and fro. */
+const HYSTERESIS = 2
+
+/** Watches whether threads get items done faster than one thread would alone, and notes it in `known`. */
+function createPace(known: Knowledge): { count(items: number, now: number): void } {
+  let since: number | undefined
+  let counted = 0
+  let slower = 0
+  return {
+    count: (items, now) => {
+      counted += items
+      if (since === undefined) {
+        since = now
+        counted = 0
+      }
+      if (now - since < PACE_MS || counted < PACE_ITEMS) return
+      known.pace = (now - since) / counted
+      slower = known.pace > known.itemTime ? slower + 1 : 0
+      if (slower >= 2) known.isCheap = true // One slow stretch may be a hiccup of the machine; two are a reason.
+      since = now
+      counted = 0
+    },
+  }
 }
 
 /** Items that take TARGET_CHUNK_MS. */
@@ -194,8 +243,8 @@ function explain(
   const size = options.chunkSize === undefined ? `chunks of ${chunkSize} by now` : `chunks of ${chunkSize}, as asked for`
   if (mode === 'inline') {
     if (options.mode === 'inline') return 'Runs inline on the main thread, as asked for.'
-    return known.carry > 0 && known.itemTime < known.carry
-      ? `Runs inline: an item takes ${duration(mean(known))}, less than the ${duration(known.carry)} it costs to carry it to a worker and back.`
+    return known.isCheap
+      ? `Runs inline: an item takes ${duration(mean(known))}, and threads got one done every ${duration(known.pace)}: carrying it there and back costs more than it does.`
       : `Runs inline: the ${left ?? 'few'} items left take about ${duration((left ?? 0) * known.itemTime)} in all, less than starting threads.`
   }
   if (known.measured === 0) return `Runs on ${count(workers, 'thread')}; nothing is measured yet.`

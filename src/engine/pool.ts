@@ -334,7 +334,7 @@ export function createPool(PiscinaClass: typeof Piscina, resourceLimits: WorkerL
 function numbersTogether(items: ArrayLike<unknown>): ArrayLike<unknown> {
   if (!Array.isArray(items)) return items
   for (let place = 0; place < items.length; place++) if (typeof items[place] !== 'number') return items
-  return Float64Array.from(items as number[])
+  return new Float64Array(items as number[])
 }
 
 /** The places whose items structured clone refuses. */

@@ -156,7 +156,7 @@ class Part {
   /** Numbers as one block of memory; anything else by structured clone. */
   #column(): ArrayLike<unknown> {
     if (!this.#areNumbers || this.#values.length === 0) return this.#values
-    const numbers = Float64Array.from(this.#values as number[])
+    const numbers = new Float64Array(this.#values as number[])
     this.#transfer.add(numbers.buffer)
     return numbers
   }
