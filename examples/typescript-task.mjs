@@ -1,0 +1,15 @@
+/**
+ * TypeScript task: a task in a `.ts` file, run as it is.
+ *
+ * Run it:  node examples/typescript-task.mjs      (Node 22.18 or later)
+ *
+ * Node itself strips the types, on the main thread and in the workers. An older Node refuses the file: compile it first.
+ */
+import { execute } from 'pawl'
+import longestChain from './tasks/longest-chain.ts'
+
+const { results } = await execute(longestChain, [10, 1000, 100_000])
+
+for (const { start, steps } of results) console.log(`${start} takes ${steps} steps`)
+
+// Output:
