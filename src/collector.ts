@@ -33,6 +33,8 @@ export interface CollectorOptions<R> {
 export interface Collector<T, R> {
   readonly results: R[]
   readonly failures: Failure<T>[]
+  /** False when nobody will look at a value, so that none need be read. */
+  readonly needsValues: boolean
   readonly counts: { succeeded: number; failed: number; restored: number; dispatched: number }
   /** Outcomes computed by this session. */
   settle(outcomes: Outcomes<T, R>): void
@@ -40,7 +42,7 @@ export interface Collector<T, R> {
   restore(fulfilled: FulfilledBatch<R>, failures: readonly Failure<T>[]): void
   /** An item that was restored as a failure before it was seen. */
   attachItem(index: number, item: T): void
-  /** The last progress event; `length` is how many results there are when all is well. */
+  /** The last progress event; `length` is how many items there are, of all shards, when that is known. */
   finish(length: number | undefined): void
   /** Set when more items failed than is tolerated. */
   excess(): RunFailedError | undefined
@@ -116,6 +118,9 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
     results,
     failures,
     counts,
+    get needsValues() {
+      return needsValues()
+    },
     settle: (outcomes) => {
       if (outcomes.fulfilled.length === 0 && outcomes.rejected.length === 0) return
       session?.record(outcomes)

@@ -187,9 +187,10 @@ const FIRST_CHUNK_MS = 30
 async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>): Promise<void> {
   const { options, engines, drain, emitter, origin } = run
   const { source, planner, collector, session, counts } = journey
-  if (source.left === 0 && source.total !== undefined) return
+  if (drain.signal.aborted || (source.left === 0 && source.total !== undefined)) return
   const opened = new Map<Engine, EngineRun<T, R>>()
   const circuit = options.breaker && breaker<T, R>(options.breaker)
+  if (circuit) warnOfIdleBreaker(options, emitter)
   const stages: Stage<T, R>[] = [
     retry<T, R>(options.retry, counts),
     ...(circuit ? [circuit.stage] : []),
@@ -246,6 +247,15 @@ async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>): Promis
   }
 }
 
+/** Without retries and without tolerance the first failure ends the run, so a breaker has nothing to do. */
+function warnOfIdleBreaker({ retry, maxFailures }: Pick<ResolvedOptions, 'retry' | 'maxFailures'>, { emit }: Emitter): void {
+  const tolerated = 'count' in maxFailures ? maxFailures.count : maxFailures.share
+  if (retry.retries > 0 || tolerated > 0) return
+  const message =
+    "The breaker cannot act: with 'retry: 0' and 'maxFailures: 0' the first failure ends the run. Allow retries or failures"
+  emit('warning', { code: 'BREAKER_IDLE', message })
+}
+
 /** What an engine is told of the run. */
 function describeRun<T, R>(run: Run<T, R>, { runId, planner, counts }: Journey<T, R>, onMeasured: () => void): EngineRunOptions {
   const { task, options, origin, emitter } = run
@@ -277,7 +287,7 @@ function describeRun<T, R>(run: Run<T, R>, { runId, planner, counts }: Journey<T
 function finish<T, R>(run: Run<T, R>, journey: Journey<T, R>, total: number | undefined): Report<R, T> {
   const { collector, planner, runId } = journey
   const { counts: settled } = collector
-  collector.finish(total)
+  collector.finish(journey.source.total)
   const isComplete = total !== undefined && settled.succeeded + settled.failed === total
   const plan = planner.describe(journey.pending)
   const report: Report<R, T> = {
