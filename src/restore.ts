@@ -106,7 +106,7 @@ export async function restoreOutcomes<T, R>(
     if (options.isKeyedIterable) held.get(key as string)?.(index, item)
     else collector.attachItem(index, item)
   })
-  for await (const { fulfilled, rejected } of restored.read({ values: true })) {
+  for await (const { fulfilled, rejected } of restored.read({ values: collector.needsValues || options.keepFailures })) {
     for (const batch of fulfilled as readonly FulfilledBatch<R>[]) {
       if (options.isKeyedIterable) hold(held, batch, collector)
       else collector.restore(moveBatch(batch, selected), [])

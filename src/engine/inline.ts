@@ -5,9 +5,10 @@ import type { Clock } from '../clock.ts'
 import type { Engine, EngineRun, EngineRunOptions } from './engine.ts'
 import { createRecorder, prepare, slotOf, stop } from './flight-recorder.ts'
 import { createJob, createPiece, type JobRun, settlePart } from './job.ts'
+import type { LoadedRun } from './part.ts'
 import { createPlaces } from './places.ts'
 import type { PartMessage } from './protocol.ts'
-import { type LoadedRun, runItems } from './run-items.ts'
+import { runItems } from './run-items.ts'
 
 /** Longest time the main thread is kept from the event loop by items that are shorter, in ms. Promise 5 of docs/architecture.md. */
 const SLICE_MS = 4

@@ -2,9 +2,10 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { packError } from '../carried-error.ts'
 import { loadCodec } from '../checkpoint/values/codec.ts'
 import { slotOf } from './flight-recorder.ts'
+import type { LoadedRun, Port } from './part.ts'
 import { loadTaskInWorker } from './program.ts'
 import type { ChunkMessage, PartMessage, RunSetup } from './protocol.ts'
-import { type LoadedRun, type Port, runItems } from './run-items.ts'
+import { runItems } from './run-items.ts'
 
 /**
  * The worker's side. Answers go through `parentPort` and not through Piscina's return value, because only so a value

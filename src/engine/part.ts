@@ -1,0 +1,154 @@
+import { packError } from '../carried-error.ts'
+import type { Codec } from '../checkpoint/values/codec.ts'
+import { nameItem, SerializationError } from '../errors.ts'
+import { unwrapMoved } from '../move.ts'
+import type { TaskFunction } from '../types.ts'
+import type { ChunkMessage, PartMessage, RejectedPlace, RunSetup } from './protocol.ts'
+
+/** The items of a chunk, as far as whoever runs them needs to know. */
+export type ItemColumns = Pick<ChunkMessage, 'id' | 'items' | 'indices' | 'keys' | 'attempts'>
+
+/** A run whose task is at hand. */
+export interface LoadedRun {
+  readonly setup: Omit<RunSetup, 'run'>
+  readonly run: TaskFunction<unknown, unknown>
+  readonly codec: Codec | undefined
+  readonly json: Codec | undefined
+}
+
+/** Where the outcomes go, and how the thread they are computed on wants to be treated. */
+export interface Port {
+  /** Throws when a value cannot be cloned; nothing was posted then. */
+  post(part: PartMessage, transfer: ArrayBuffer[]): void
+  /** A chunk that runs longer than this answers in parts, in ms. */
+  readonly partMs: number
+  /** Called after each part but the last. */
+  readonly turn?: () => Promise<void>
+  /** What the task gets to see of an item. */
+  readonly clone?: (item: unknown) => unknown
+}
+
+/** Outcomes of one chunk that were not posted yet. */
+export class Part {
+  readonly #chunk: ItemColumns
+  readonly #run: LoadedRun
+  readonly #port: Port
+  #from = 0
+  #values: unknown[] = []
+  #rejected: RejectedPlace[] = []
+  #areNumbers = true
+  #transfer = new Set<ArrayBuffer>()
+  #began = performance.now()
+
+  constructor(chunk: ItemColumns, run: LoadedRun, port: Port) {
+    this.#chunk = chunk
+    this.#run = run
+    this.#port = port
+  }
+
+  /** Milliseconds since the last part was posted. */
+  elapsed(): number {
+    return performance.now() - this.#began
+  }
+
+  keep(value: unknown): void {
+    if (typeof value === 'number') {
+      this.#values.push(value)
+      return
+    }
+    this.#areNumbers = false
+    this.#values.push(unwrapMoved(value, this.#transfer))
+  }
+
+  reject(place: number, kind: RejectedPlace['kind'], error: unknown): void {
+    this.#rejected.push({ place, kind, error: packError(error) })
+  }
+
+  /** Posts the places from the last part's end up to `to`. */
+  send(to: number, end: boolean): void {
+    const taskTime = this.elapsed()
+    const { codec, json } = this.#run
+    if (json)
+      this.#refuse(
+        json.encode(
+          this.#values.map((it) => (it === undefined ? null : it)),
+          this.#nameOf,
+        ).refused,
+      )
+    const encoded = codec && this.#values.length > 0 ? codec.encode(this.#values, this.#nameOf) : undefined
+    if (encoded) this.#refuse(encoded.refused)
+    const message = (): PartMessage => ({
+      id: this.#chunk.id,
+      from: this.#from,
+      to,
+      end,
+      values: codec ? undefined : this.#column(),
+      record: encoded?.bytes,
+      rejected: this.#rejected,
+      taskTime,
+      loadError: undefined,
+    })
+    if (encoded) this.#transfer = new Set([encoded.bytes.buffer as ArrayBuffer])
+    try {
+      this.#port.post(message(), [...this.#transfer])
+    } catch {
+      this.#refuse(findUnclonable(this.#values, this.#nameOf))
+      this.#port.post(message(), [])
+    }
+    this.#from = to
+    this.#values = []
+    this.#rejected = []
+    this.#areNumbers = true
+    this.#transfer = new Set()
+    this.#began = performance.now()
+  }
+
+  /** Numbers as one block of memory; anything else by structured clone. */
+  #column(): ArrayLike<unknown> {
+    if (!this.#areNumbers || this.#values.length === 0) return this.#values
+    const numbers = new Float64Array(this.#values as number[])
+    this.#transfer.add(numbers.buffer)
+    return numbers
+  }
+
+  /** The place of value `at`: values are those of the places that were not rejected. */
+  #placeOf(at: number): number {
+    const isRejected = new Set(this.#rejected.map((it) => it.place))
+    let place = this.#from
+    for (let left = at; ; place++) {
+      if (isRejected.has(place)) continue
+      if (left-- === 0) return place
+    }
+  }
+
+  /** Names the item that gave value `at`, for messages. */
+  #nameOf = (at: number): string => {
+    const place = this.#placeOf(at)
+    return `item ${nameItem(this.#chunk.indices[place] as number, this.#chunk.keys?.[place])}`
+  }
+
+  /** Turns values into failures of their items. `at` counts among the values, which are the places that were not rejected. */
+  #refuse(refused: readonly { readonly at: number; readonly error: Error }[]): void {
+    if (refused.length === 0) return
+    const places = refused.map(({ at }) => this.#placeOf(at))
+    refused.forEach(({ error }, i) => {
+      this.#rejected.push({ place: places[i] as number, kind: 'serialization', error: packError(error) })
+    })
+    const isRefused = new Set(refused.map((it) => it.at))
+    this.#values = this.#values.filter((_, at) => !isRefused.has(at))
+    this.#rejected.sort((a, b) => a.place - b.place)
+  }
+}
+
+/** Cloned one by one, the values that structured clone refuses. */
+function findUnclonable(values: readonly unknown[], nameOf: (at: number) => string): { at: number; error: Error }[] {
+  return values.flatMap((value, at) => {
+    try {
+      structuredClone(value)
+      return []
+    } catch (cause) {
+      const message = `Cannot carry the result of ${nameOf(at)} to the main thread: expected a value that structured clone takes, got ${(cause as Error).message}`
+      return [{ at, error: new SerializationError(message, '', { cause }) }]
+    }
+  })
+}
