@@ -21,7 +21,9 @@ export interface CollectorOptions<R> {
   readonly codec: Codec | undefined
   /** Takes each outcome, for `stream`. */
   readonly onOutcomes: ((outcomes: Outcome<R>[]) => void) | undefined
-  /** Items of this run, of this shard. */
+  /** Items there are, in all shards; undefined as long as nobody knows. */
+  length(): number | undefined
+  /** Items of this shard. */
   total(): number | undefined
   /** More failed than is tolerated. */
   onTooManyFailures(): void
@@ -95,7 +97,7 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
       isSampled = true
       env.onSample(Array.from({ length: Math.min(10, values.length) }, (_, i) => values[i]))
     }
-    if (values && options.collect) put(results, indices, values)
+    if (values && options.collect) put(results, indices, values, env.length())
     counts.succeeded += indices.length
     if (!values || !wantsOutcomes()) return
     tell(Array.from(indices, (index, i) => fulfilledOutcome(batch, values, index, i, restored)))
@@ -144,18 +146,28 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
     },
     finish: (length) => {
       failures.sort((a, b) => a.index - b.index)
-      if (options.collect && length !== undefined) results.length = length
+      if (options.collect) results.length = length ?? endOf(results)
       progress(true)
     },
     excess,
   }
 }
 
-/** Each value in its place. The length is set first: an array that is written far past its end turns into a slow dictionary. */
-function put<R>(results: R[], indices: Uint32Array, values: ArrayLike<R>): void {
+/**
+ * Each value in its place. The array is made long enough first, in few steps: written far past its end it turns into a
+ * slow dictionary, and lengthened chunk by chunk it is copied as often.
+ */
+function put<R>(results: R[], indices: Uint32Array, values: ArrayLike<R>, length: number | undefined): void {
   const end = (indices[indices.length - 1] as number) + 1
-  if (end > results.length) results.length = end
+  if (end > results.length) results.length = length ?? end + (end >> 1)
   for (let i = 0; i < indices.length; i++) results[indices[i] as number] = values[i] as R
+}
+
+/** One past the last result. */
+function endOf(results: readonly unknown[]): number {
+  let end = results.length
+  while (end > 0 && !(end - 1 in results)) end--
+  return end
 }
 
 function fulfilledOutcome<R>(

@@ -1,4 +1,4 @@
-import { channel } from 'node:diagnostics_channel'
+import { type Channel, channel } from 'node:diagnostics_channel'
 import type { Listeners } from './options.ts'
 import type { Emit, Events } from './types.ts'
 
@@ -15,6 +15,13 @@ export interface Emitter {
  */
 export function createEmitter(listeners: Listeners): Emitter {
   const broken = new Set<string>()
+  const channels = new Map<string, Channel>()
+  /** To look a channel up costs more than to see that nobody subscribes. */
+  const channelOf = (event: keyof Events): Channel => {
+    const known = channels.get(event) ?? channel(`pawl:${event}`)
+    channels.set(event, known)
+    return known
+  }
   const isListening = (event: keyof Events) => listeners[event] !== undefined
 
   const report = (event: string, error: unknown) => {
@@ -26,7 +33,7 @@ export function createEmitter(listeners: Listeners): Emitter {
   }
 
   const emit: Emit = (event, payload) => {
-    const published = channel(`pawl:${event}`)
+    const published = channelOf(event)
     if (published.hasSubscribers) published.publish(payload)
     const listener = listeners[event] as ((payload: unknown) => unknown) | undefined
     if (!listener) {
@@ -41,7 +48,7 @@ export function createEmitter(listeners: Listeners): Emitter {
     }
   }
 
-  return { emit, wants: (event) => isListening(event) || channel(`pawl:${event}`).hasSubscribers }
+  return { emit, wants: (event) => isListening(event) || channelOf(event).hasSubscribers }
 }
 
 function warnProcess({ code, message }: Events['warning']): void {

@@ -99,10 +99,7 @@ export function arraySource<T>(
         if (at >= end) return undefined
         const first = at
         at = end
-        return build(
-          Uint32Array.from({ length: end - first }, (_, i) => first + i),
-          false,
-        )
+        return build(countFrom(first, end), false)
       }
       const indices: number[] = []
       for (; at < items.length && indices.length < size; at++) {
@@ -215,8 +212,11 @@ export function iterableSource<T>(
     },
     next,
     close: async () => {
-      // An iterator that is waiting for its own next item answers return() only after that; nobody should wait for it.
-      if (total === undefined) Promise.resolve(iterator.return?.()).catch(() => {})
+      if (total !== undefined) return
+      const letGo = async () => iterator.return?.()
+      // An iterator that is waiting for its own next item answers return() only after that, so nobody should wait for it; and
+      // what it throws must not replace the error that ended the run.
+      letGo().catch(() => {})
     },
   }
 }

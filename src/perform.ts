@@ -170,6 +170,7 @@ async function prepare<T, R>(
     session,
     codec: options.checkpoint && (await loadCodec(options.checkpoint.format)),
     onOutcomes: origin.onOutcomes,
+    length: () => source.total,
     total: () => selected.total(source),
     onTooManyFailures: () => drain.begin(new Error('more items failed than maxFailures tolerates')),
     onSample: (values) => {

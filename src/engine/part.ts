@@ -124,7 +124,9 @@ export class Part {
   /** Names the item that gave value `at`, for messages. */
   #nameOf = (at: number): string => {
     const place = this.#placeOf(at)
-    return `item ${nameItem(this.#chunk.indices[place] as number, this.#chunk.keys?.[place])}`
+    const { indices, keys } = this.#chunk
+    const index = typeof indices === 'number' ? indices + place : (indices[place] as number)
+    return `item ${nameItem(index, keys?.[place])}`
   }
 
   /** Turns values into failures of their items. `at` counts among the values, which are the places that were not rejected. */

@@ -112,7 +112,7 @@ export function createPool(PiscinaClass: typeof Piscina, resourceLimits: WorkerL
       ended: ended.filter((it) => bench.knows.delete(it)),
       slot: piece.slot,
       items: numbersTogether(piece.chunk.items),
-      indices: piece.chunk.indices.slice(),
+      indices: indicesTogether(piece.chunk.indices),
       keys: piece.chunk.keys,
       attempts: attemptsBefore(piece.chunk),
     })
@@ -335,6 +335,12 @@ function numbersTogether(items: ArrayLike<unknown>): ArrayLike<unknown> {
   if (!Array.isArray(items)) return items
   for (let place = 0; place < items.length; place++) if (typeof items[place] !== 'number') return items
   return new Float64Array(items as number[])
+}
+
+/** Indices that follow one another say all by their first. Others are copied, for a view would take its whole buffer along. */
+function indicesTogether(indices: Uint32Array): Uint32Array | number {
+  const first = indices[0] as number
+  return indices[indices.length - 1] === first + indices.length - 1 ? first : indices.slice()
 }
 
 /** The places whose items structured clone refuses. */

@@ -29,7 +29,8 @@ export interface ChunkMessage {
   /** The slot of the worker's flight recorder to keep. */
   readonly slot: number
   readonly items: ArrayLike<unknown>
-  readonly indices: Uint32Array
+  /** A number: the first of indices that follow one another. */
+  readonly indices: Uint32Array | number
   readonly keys: readonly string[] | undefined
   /** Attempts each item had before. Absent: none. */
   readonly attempts: Uint32Array | undefined

@@ -30,7 +30,7 @@ export async function runItems(chunk: ItemColumns, loaded: LoadedRun, slot: Slot
       stride = elapsed < stride / 2 ? Math.min(stride * 2, MAX_STRIDE) : 1
       readAt = place + stride
     }
-    const index = indices[place] as number
+    const index = typeof indices === 'number' ? indices + place : (indices[place] as number)
     const context = new ItemContext(setup, index, keys?.[place], (attempts?.[place] ?? 0) + 1, signalOf)
     try {
       const value = run(port.clone ? port.clone(items[place]) : items[place], context)
