@@ -49,3 +49,8 @@ function expand(/** @type {number | [number, number]} */ part) {
 }
 
 // Output:
+// 0 {"celsius":12.5,"fahrenheit":54.5}
+// 1 {"celsius":13,"fahrenheit":55.400000000000006}
+// 3 {"celsius":11.25,"fahrenheit":52.25}
+// 4 {"celsius":12,"fahrenheit":53.6}
+// 2 'n/a' is no number

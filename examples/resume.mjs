@@ -39,3 +39,8 @@ console.log(`the same results: ${third.results.every((digest, i) => digest === s
 await rm(directory, { recursive: true })
 
 // Output:
+// ERR_PAWL_ABORTED: somebody pulled the plug
+// complete: what had finished was restored: true
+// only the rest was dispatched: true
+// complete: 200 restored, 0 dispatched
+// the same results: true

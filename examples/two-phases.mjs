@@ -39,3 +39,8 @@ console.log(`only the rest was dispatched: ${stats.restored + stats.dispatched =
 await rm(directory, { recursive: true })
 
 // Output:
+// first phase: 0 restored, 60 dispatched
+// second phase: ERR_PAWL_ABORTED
+// first phase: 60 restored, 0 dispatched
+// second phase: complete, at least 20 restored: true
+// only the rest was dispatched: true
