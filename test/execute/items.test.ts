@@ -1,0 +1,206 @@
+import { execute } from 'pawl'
+import { describe, expect, test } from 'vitest'
+import task from '../fixtures/tasks/arithmetic.mjs'
+import { counted, waitForLatch } from '../fixtures/tasks/counted.mjs'
+import { openLatch, range, sharedCells, whenSet } from './calls.ts'
+
+function* count(to: number): Generator<number> {
+  for (let i = 0; i < to; i++) yield i
+}
+
+async function* countSlowly(to: number): AsyncGenerator<number> {
+  for (let i = 0; i < to; i++) {
+    if (i % 7 === 0) await new Promise((resolve) => setImmediate(resolve))
+    yield i
+  }
+}
+
+const SQUARES = range(50).map((n) => n * n)
+
+describe('execute() takes items from', () => {
+  test.each<[string, () => Iterable<number> | AsyncIterable<number>]>([
+    ['an array', () => range(50)],
+    ['a Float64Array', () => Float64Array.from(range(50))],
+    ['a Uint8Array', () => Uint8Array.from(range(50))],
+    ['a Buffer', () => Buffer.from(range(50))],
+    ['a Set', () => new Set(range(50))],
+    ['the values of a Map', () => new Map(range(50).map((n) => [`${n}`, n])).values()],
+    ['a generator', () => count(50)],
+    ['an async generator', () => countSlowly(50)],
+    ['an iterable object', () => ({ [Symbol.iterator]: () => count(50) })],
+    ['an iterator without return()', () => ({ [Symbol.iterator]: () => ({ next: count(50).next.bind(count(50)) }) })],
+  ])('%s', async (_, items) => {
+    for (const mode of ['threads', 'inline', 'auto'] as const) {
+      const report = await execute(task, items(), { mode, workers: 2 })
+      expect(report.results).toEqual(SQUARES)
+      expect(report.status).toBe('complete')
+      expect(report.stats.items).toBe(50)
+    }
+  })
+
+  test.each<[string, () => Iterable<number> | AsyncIterable<number>]>([
+    ['an empty array', () => []],
+    ['an empty typed array', () => new Float32Array()],
+    ['an empty generator', () => count(0)],
+    ['an empty async generator', () => countSlowly(0)],
+  ])('%s: a complete run of nothing', async (_, items) => {
+    for (const mode of ['threads', 'inline', 'auto'] as const) {
+      const report = await execute(task, items(), { mode })
+      expect(report).toMatchObject({ status: 'complete', results: [], failures: [], stats: { items: 0, attempts: 0 } })
+    }
+  })
+
+  test('an array of one item', async () => {
+    const report = await execute(task, [12])
+    expect(report).toMatchObject({ status: 'complete', results: [144], stats: { items: 1 } })
+  })
+
+  test('an array with holes and undefined items, each of which is an item', async () => {
+    const items = [1, , undefined, 4] as unknown as number[]
+    const { results } = await execute((n: number | undefined) => (n === undefined ? 'none' : n), items, { mode: 'threads' })
+    expect(results).toEqual([1, 'none', 'none', 4])
+  })
+
+  test.each(['threads', 'inline', 'auto'] as const)('an array of a million: %s', async (mode) => {
+    const items = range(1_000_000)
+    const { results, stats } = await execute(task, items, { mode, workers: 2 })
+    expect(results.length).toBe(1_000_000)
+    expect(results.every((it, i) => it === i * i)).toBe(true)
+    expect(stats).toMatchObject({ succeeded: 1_000_000, attempts: 1_000_000 })
+  })
+
+  test('a generator of a million', async () => {
+    const { results } = await execute(task, count(1_000_000), { workers: 2 })
+    expect(results.length).toBe(1_000_000)
+    expect(results.every((it, i) => it === i * i)).toBe(true)
+  })
+
+  test.each([[null], [undefined], [5], ['text'], [{}], [() => []]])(
+    'nothing but what has items: %s is refused',
+    async (items) => {
+      await expect(execute(task, items as never)).rejects.toMatchObject({ code: 'ERR_PAWL_INVALID_OPTION', option: 'items' })
+    },
+  )
+})
+
+describe('execute() pulls an iterable', () => {
+  test.each(['sync', 'async'])('no faster than it is worked on: %s', async (kind) => {
+    const [latch, started] = [sharedCells(1), sharedCells(1000)]
+    let pulled = 0
+    function* watched() {
+      for (; pulled < 1000; ) yield pulled++
+    }
+    async function* watchedSlowly() {
+      yield* watched()
+    }
+    const run = execute(waitForLatch, kind === 'sync' ? watched() : watchedSlowly(), {
+      mode: 'threads',
+      workers: 2,
+      chunkSize: 5,
+      shared: { latch, started },
+    })
+    await whenSet(started, 0)
+    for (let turns = 0; turns < 200; turns++) await new Promise((resolve) => setImmediate(resolve))
+    expect(pulled).toBeLessThanOrEqual(2 * 2 * 5 + 5) // Two chunks a worker, and one in hand.
+    openLatch(latch)
+    const { results } = await run
+    expect(results).toEqual(range(1000))
+    expect(pulled).toBe(1000)
+  })
+
+  test('and never holds more than a bounded part of it, with chunks that grow', async () => {
+    let [pulled, settled, widest] = [0, 0, 0]
+    function* watched() {
+      while (pulled < 200_000) {
+        widest = Math.max(widest, pulled - settled)
+        yield pulled++
+      }
+    }
+    await execute(task, watched(), { mode: 'threads', workers: 2, on: { outcome: () => void settled++ } })
+    expect(settled).toBe(200_000)
+    expect(widest).toBeLessThanOrEqual(5 * 10_000)
+  })
+
+  test('and sends on what is there while the next item lets itself be waited for', async () => {
+    let release!: () => void
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    async function* items() {
+      yield 1
+      yield 2
+      await held
+      yield 3
+    }
+    const seen: number[] = []
+    const report = await execute(task, items(), {
+      chunkSize: 100,
+      on: {
+        outcome: ({ index }) => {
+          seen.push(index)
+          if (seen.length === 2) release() // Without the first two nobody would ever let the third one go.
+        },
+      },
+    })
+    expect(report.results).toEqual([1, 4, 9])
+  })
+})
+
+describe('execute() and an iterable that misbehaves', () => {
+  test.each(['sync', 'async'])('one that throws ends the run with report and cause: %s', async (kind) => {
+    const cause = new Error('line 11 is no JSON')
+    function* items() {
+      yield* range(10)
+      throw cause
+    }
+    async function* slowItems() {
+      yield* items()
+    }
+    const error = await execute(task, kind === 'sync' ? items() : slowItems(), { chunkSize: 3 }).catch((it) => it)
+    expect(error.message).toContain('line 11 is no JSON')
+    expect(error).toMatchObject({ name: 'RunAbortedError', code: 'ERR_PAWL_ABORTED', cause })
+    expect(error.report).toMatchObject({ status: 'partial', failures: [] })
+    expect(error.report.stats.failed).toBe(0)
+  })
+
+  test('return() is called when the run ends early, and not when it was read to its end', async () => {
+    const returned: string[] = []
+    function* items(name: string, many: number) {
+      try {
+        yield* range(many)
+      } finally {
+        returned.push(name)
+      }
+    }
+    await execute(task, items('read to its end', 5))
+    expect(returned).toEqual(['read to its end'])
+    const failing = execute(counted, items('ended early', 100_000), { shared: { calls: sharedCells(100_000), fails: [1] } })
+    await expect(failing).rejects.toMatchObject({ code: 'ERR_PAWL_RUN_FAILED' })
+    expect(returned).toEqual(['read to its end', 'ended early'])
+  })
+
+  test('return() that throws takes nothing away from the error that ended the run', async () => {
+    function* items() {
+      try {
+        yield* range(100_000)
+      } finally {
+        throw new Error('thrown while closing')
+      }
+    }
+    const failing = execute(counted, items(), { shared: { calls: sharedCells(100_000), fails: [1] } })
+    await expect(failing).rejects.toMatchObject({ code: 'ERR_PAWL_RUN_FAILED', report: { status: 'partial' } })
+  })
+
+  test.each(['threads', 'inline'] as const)('an async one that never answers does not hold up an abort: %s', async (mode) => {
+    const abort = new AbortController()
+    async function* items() {
+      yield 1
+      await new Promise(() => {})
+      yield 2
+    }
+    const run = execute(task, items(), { mode, signal: abort.signal, on: { outcome: () => abort.abort(new Error('enough')) } })
+    const error = await run.catch((it) => it)
+    expect(error).toMatchObject({ code: 'ERR_PAWL_ABORTED', cause: new Error('enough') })
+    expect(error.report.results).toEqual([1])
+  })
+})
