@@ -33,3 +33,7 @@ console.log(`${count} results, sum ${sum}`)
 await rm(directory, { recursive: true })
 
 // Output:
+// shard 1/3 complete: 330 items; the run is partial
+// shard 2/3 complete: 338 items; the run is partial
+// shard 3/3 complete: 332 items; the run is complete
+// 1000 results, sum 332833500
