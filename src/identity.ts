@@ -5,6 +5,7 @@ import { systemClock } from './clock.ts'
 import { InvalidOptionError } from './errors.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { ResolvedTask } from './resolve-task.ts'
+import { nameShard, type Shard } from './shard.ts'
 import type { Emit, Json } from './types.ts'
 
 /** What the checkpoint knows a run by. Digests are only made when there is one: without, a count will do. */
@@ -47,6 +48,7 @@ export interface OpenCheckpoint<T> {
   readonly task: Pick<ResolvedTask, 'digest'>
   readonly identity: Identity
   readonly options: ResolvedOptions<T>
+  readonly shard: Shard | undefined
   readonly isArray: boolean
   readonly command: Json | undefined
   /** The caller derived `options.runId`. */
@@ -61,7 +63,7 @@ export interface OpenCheckpoint<T> {
  * @throws InvalidOptionError when the run has no name and none can be derived, and the errors of `openSession`.
  */
 export async function openCheckpoint<T>(open: OpenCheckpoint<T>): Promise<Session | undefined> {
-  const { options, identity } = open
+  const { options, identity, shard } = open
   const { checkpoint } = options
   if (!checkpoint) return undefined
   if (options.runId === undefined && !open.isArray) {
@@ -84,7 +86,7 @@ export async function openCheckpoint<T>(open: OpenCheckpoint<T>): Promise<Sessio
     keep,
     onError,
     resume: options.resume,
-    ...(options.shard !== undefined ? { shard: options.shard } : {}),
+    ...(shard ? { shard: nameShard(shard) } : {}),
     clock: systemClock,
     emit: open.emit,
     fail: open.fail,

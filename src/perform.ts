@@ -105,11 +105,13 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
   const { task, options, origin, emitter, drain } = run
   const array = isArrayLike<T>(items) ? items : undefined
   const keys = array && options.key ? Array.from(array, createKeys(options.key)) : undefined
+  const shard = readShard(options.shard, process.env)
   const identity = await identify(task, array, options, origin.keyLabel, emitter.emit)
   const session = await openCheckpoint({
     task,
     identity,
     options,
+    shard,
     isArray: array !== undefined,
     command: origin.command,
     isDerived: origin.derived ?? false,
@@ -118,7 +120,7 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
   })
   let isClosed = false
   try {
-    const selected = createSelection(array, keys, session, readShard(options.shard, process.env), options)
+    const selected = createSelection(array, keys, session, shard, options)
     const source = array
       ? arraySource(array, keys, selected.selection, selected.pending)
       : iterableSource(items, options.key && createKeys(options.key), selected.selection)

@@ -11,14 +11,75 @@ export function shardOf(index: number, key: string | undefined, count: number): 
   return (key === undefined ? mixInteger(index) : hashText(key)) % count
 }
 
-/** What the `shard` option says; `'auto'` reads the variables of Kubernetes, AWS Batch and SLURM. */
+/** `K/N`, counted from 1, as the option says it. */
+export function nameShard({ index, count }: Shard): `${number}/${number}` {
+  return `${index + 1}/${count}`
+}
+
+/**
+ * What the `shard` option says. `'auto'` reads the variables a scheduler sets for one of the parallel tasks of a job:
+ *
+ * - AWS Batch: `AWS_BATCH_JOB_ARRAY_INDEX` of `AWS_BATCH_JOB_ARRAY_SIZE`
+ * - SLURM: `SLURM_ARRAY_TASK_ID`, counted from `_MIN` in steps of `_STEP`, of `_COUNT`
+ * - Kubernetes: `JOB_COMPLETION_INDEX` of `PAWL_SHARD_COUNT`, as an indexed Job does not tell its pods how many there are
+ *
+ * @throws InvalidOptionError when no scheduler set them, or they name no part of a whole.
+ */
 export function readShard(option: string | undefined, env: NodeJS.ProcessEnv): Shard | undefined {
   if (option === undefined) return undefined
   if (option !== 'auto') {
     const [place, count] = option.split('/').map(Number)
     return { index: (place as number) - 1, count: count as number }
   }
-  throw new InvalidOptionError('shard', 'variables of a scheduler', Object.keys(env).length)
+  const scheduler = SCHEDULERS.find(({ index }) => env[index] !== undefined)
+  if (!scheduler) throw misread(SCHEDULERS.flatMap(({ variables }) => variables).join(', '), env)
+  const shard = scheduler.read((name) => readCount(env[name]))
+  const isPart = Number.isSafeInteger(shard.index) && shard.index >= 0 && shard.index < shard.count
+  if (!isPart) throw misread(`${scheduler.variables.join(', ')} to name one of a number of equal parts`, env)
+  return shard
+}
+
+/** Where a scheduler says which of its parallel tasks this is. */
+interface Scheduler {
+  /** The variable that tells that this scheduler is at work. */
+  readonly index: string
+  readonly variables: readonly string[]
+  /** NaN for what a variable does not say. */
+  read(valueOf: (name: string) => number): Shard
+}
+
+// A pod may be told of a completion index also where another scheduler runs on top of Kubernetes, so it is asked last.
+const SCHEDULERS: readonly Scheduler[] = [
+  {
+    index: 'AWS_BATCH_JOB_ARRAY_INDEX',
+    variables: ['AWS_BATCH_JOB_ARRAY_INDEX', 'AWS_BATCH_JOB_ARRAY_SIZE'],
+    read: (valueOf) => ({ index: valueOf('AWS_BATCH_JOB_ARRAY_INDEX'), count: valueOf('AWS_BATCH_JOB_ARRAY_SIZE') }),
+  },
+  {
+    index: 'SLURM_ARRAY_TASK_ID',
+    variables: ['SLURM_ARRAY_TASK_ID', 'SLURM_ARRAY_TASK_MIN', 'SLURM_ARRAY_TASK_STEP', 'SLURM_ARRAY_TASK_COUNT'],
+    read: (valueOf) => ({
+      index:
+        (valueOf('SLURM_ARRAY_TASK_ID') - valueOf('SLURM_ARRAY_TASK_MIN')) / Math.max(1, valueOf('SLURM_ARRAY_TASK_STEP') || 1),
+      count: valueOf('SLURM_ARRAY_TASK_COUNT'),
+    }),
+  },
+  {
+    index: 'JOB_COMPLETION_INDEX',
+    variables: ['JOB_COMPLETION_INDEX', 'PAWL_SHARD_COUNT'],
+    read: (valueOf) => ({ index: valueOf('JOB_COMPLETION_INDEX'), count: valueOf('PAWL_SHARD_COUNT') }),
+  },
+]
+
+function readCount(text: string | undefined): number {
+  return text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
+}
+
+/** Says what was expected of the environment, and what it holds of the variables that count. */
+function misread(expected: string, env: NodeJS.ProcessEnv): InvalidOptionError {
+  const names = SCHEDULERS.flatMap(({ variables }) => variables)
+  const held = Object.fromEntries(names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])))
+  return new InvalidOptionError('shard', `'auto' to find in the environment ${expected}`, held)
 }
 
 function mixInteger(value: number): number {
