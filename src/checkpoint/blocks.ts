@@ -9,7 +9,7 @@
  *                12  4  subfield     "PW", 12 bytes
  *                16  4  bytes        of the whole block
  *                20  4  rawBytes     of what it holds
- *                24  4  checksum     CRC-32 of bytes 0 to 23, from the seed of the file (format.ts)
+ *                24  4  checksum     CRC-32 of bytes 0 to 23, starting from the CRC-32 of the file's `<stem>`
  *                28  *  deflate      at most MAX_RATIO times smaller than what it holds, unless that is at most SMALL_BYTES
  *                 -  8  gzip trailer CRC-32 and size of what it holds
  */

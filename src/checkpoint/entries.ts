@@ -1,5 +1,5 @@
 import { packBlock, SMALL_BYTES, storeBlock } from './blocks.ts'
-import { type Head, type OutcomesHead, seedOf } from './frame.ts'
+import { blockSeedOf, type Head, type OutcomesHead, seedOf } from './frame.ts'
 import { layoutOf } from './read-file.ts'
 import type { Layout } from './scan.ts'
 import type { Format } from './values/codec.ts'
@@ -53,7 +53,7 @@ export function encodeEntries(
   if (isFirst) frames.push(layout.writeHeader({ version: 1, kind: 'segment', fingerprint, createdAt: today() }))
   for (const { head, body } of mergeEntries(entries, layout.format)) frames.push(joinBytes(layout.writeFrame(head, body, seed)))
   if (!isCompressed) return joinBytes(frames)
-  return isWorthCompressing ? packFrames(frames, seed) : storeBlock(joinBytes(frames), seed)
+  return isWorthCompressing ? packFrames(frames, blockSeedOf(stem)) : storeBlock(joinBytes(frames), blockSeedOf(stem))
 }
 
 /** Compresses frames into as few blocks as their bounds allow; no frame is cut. */

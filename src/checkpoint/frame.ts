@@ -11,8 +11,10 @@ export type Head =
   | RunningHead
   | { readonly kind: 'source'; readonly block: number; readonly count: number; readonly digest: string }
   | { readonly kind: 'total'; readonly count: number }
-  /** The session ended on its own: nobody in flight is a suspect. Also the last frame of a snapshot. */
-  | { readonly kind: 'close' }
+  /** The session ended on its own, then (milliseconds since 1970): nobody in flight is a suspect. Also the last frame of a snapshot. */
+  | { readonly kind: 'close'; readonly at: number }
+  /** Sessions that were found to have ended without a `close`: what their last segment lacks is no secret any more. */
+  | { readonly kind: 'died'; readonly writers: readonly string[] }
   /** In a snapshot: the files it stands for. */
   | { readonly kind: 'covers'; readonly files: readonly { readonly name: string; readonly size: number }[] }
   /** In a snapshot: the frames up to the next one of this kind were written to the segment `stem`, and are bound to it. */
@@ -82,6 +84,11 @@ export const FORMAT_VERSION = 1
  */
 export function seedOf(stem: string, fingerprint: string): number {
   return crc32(`${stem} ${fingerprint}`)
+}
+
+/** Where the checksums of a compressed file's blocks start: the file may be opened before anybody knows the fingerprint. */
+export function blockSeedOf(stem: string): number {
+  return crc32(stem)
 }
 
 /** How many indices `runs` names. */

@@ -47,7 +47,9 @@ function isHead(head: Head, bodyBytes: number): boolean {
     case 'total':
       return isCounts([head.count])
     case 'close':
-      return true
+      return Number.isFinite(head.at)
+    case 'died':
+      return Array.isArray(head.writers) && head.writers.every((writer) => typeof writer === 'string')
     case 'covers':
       return Array.isArray(head.files) && head.files.every((file) => typeof file?.name === 'string' && isCounts([file.size]))
     case 'origin':

@@ -30,6 +30,10 @@ export interface Place {
 export interface Lease {
   /** Writers of other sessions at work on the run, on other shards. */
   readonly others: readonly string[]
+  /** Writers that left a claim and are not at work any more. */
+  readonly dead: readonly string[]
+  /** Deletes the claims of the dead. */
+  bury(): Promise<void>
   /** True when nothing was beaten for so long that another process may have taken the run over. */
   isStale(): boolean
   /** Beats now. Rejects when the store does. */
@@ -79,15 +83,17 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
   const put = (isHeld: boolean) =>
     store.put(key, Buffer.from(JSON.stringify({ ...claim, isHeld, beatAt: clock.today() })), { durable: false, replace: true })
 
+  const dead = new Set<string>()
   let beganAt = clock.now()
   try {
     for (;;) {
       await put(false)
-      if (!options.isIgnored) await refuseOthers(options, key)
+      if (!options.isIgnored) await refuseOthers(options, key, dead)
       beganAt = clock.now()
       await put(true)
       const rivals = options.isIgnored ? [] : await listRivals(options, key)
-      if (!rivals.some((rival) => rival.writer < writer && isAlive(rival, options.place) !== false)) break
+      if (!rivals.some((rival) => rival.writer < writer && !dead.has(rival.writer) && isAlive(rival, options.place) !== false))
+        break
       // The other saw this claim before it was held, and goes on.
       await store.delete(key)
       await clock.sleep(LOOK_MS * clock.random())
@@ -110,12 +116,15 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
     beganAt = start
   }
   const timer = setInterval(() => renew().catch(() => {}), BEAT_MS).unref()
-  const dead = new Set<string>()
   for (const other of await readClaims(store, runId)) if (isAlive(other, options.place) === false) dead.add(other.writer)
   const listed = (await store.list(`${runId}/lease/`)).map((object) => object.key.slice(object.key.lastIndexOf('/') + 1))
   const others = listed.filter((other) => other !== writer && !dead.has(other))
   return {
     others,
+    dead: [...dead],
+    bury: async () => {
+      for (const writer of dead) await store.delete(`${runId}/lease/${writer}`)
+    },
     isStale: () => clock.now() - beganAt > STALE_MS,
     renew,
     release: async () => {
@@ -142,20 +151,21 @@ export function seemsAlive(claim: Claim, today: number): boolean {
   return isAlive(claim) ?? Math.abs(today - claim.beatAt) < LISTED_MS
 }
 
-/** Waits until no other claim is in the way, deletes those of the dead, or raises RunLockedError. */
-async function refuseOthers(options: LeaseOptions, key: string): Promise<void> {
+/** Waits until no other claim is in the way, adds the dead to `dead`, or raises RunLockedError. */
+async function refuseOthers(options: LeaseOptions, key: string, dead: Set<string>): Promise<void> {
   const { store, runId, writer, clock } = options
   const seen = new Map<string, { readonly beatAt: number; readonly since: number }>()
   for (;;) {
     let isClear = true
     for (const rival of await listRivals(options, key)) {
+      if (dead.has(rival.writer)) continue
       const life = isAlive(rival, options.place)
       const known = seen.get(rival.writer)
       if (life === true && rival.isHeld) throw locked(runId, rival, clock)
       if (known !== undefined && known.beatAt !== rival.beatAt && rival.isHeld) throw locked(runId, rival, clock)
       if (known === undefined) seen.set(rival.writer, { beatAt: rival.beatAt, since: clock.now() })
       const isGone = life === false || (known !== undefined && clock.now() - known.since >= WATCH_MS)
-      if (isGone) await store.delete(`${runId}/lease/${rival.writer}`)
+      if (isGone) dead.add(rival.writer)
       // A live one that still looks: it gives way if this one sorts first, else it decides within a moment.
       else if (life !== true || rival.writer < writer) isClear = false
     }

@@ -10,6 +10,7 @@ import {
   newReport,
   type RunFile,
   readFrames,
+  timeOf,
   toRunFile,
   writerOf,
 } from './read-file.ts'
@@ -64,6 +65,12 @@ export interface FailureEntry {
 export interface SessionTrace {
   readonly writer: string
   isClosed: boolean
+  /** A later session found it dead, and said so. */
+  isKnownDead: boolean
+  /** When it began, in milliseconds since 1970. */
+  readonly beganAt: number
+  /** When it last told the time, in milliseconds since 1970. */
+  lastSeenAt: number
   readonly running: { readonly indices: IndexSet; readonly hashes: Set<number> }
 }
 
@@ -172,13 +179,22 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
   const failures = new Map<number | string, FailureEntry>()
   const sources = new Map<number, { count: number; digest: string }>()
   const sessions = new Map<string, SessionTrace>()
+  const knownDead = new Set<string>()
   let total: number | undefined
+  let totalFrom = ''
 
   const sessionOf = (stem: string) => {
     const writer = writerOf(stem)
     let session = sessions.get(writer)
     if (session === undefined) {
-      session = { writer, isClosed: false, running: { indices: new IndexSet(), hashes: new Set() } }
+      session = {
+        writer,
+        isClosed: false,
+        isKnownDead: false,
+        beganAt: timeOf(writer),
+        lastSeenAt: timeOf(writer),
+        running: { indices: new IndexSet(), hashes: new Set() },
+      }
       sessions.set(writer, session)
     }
     return session
@@ -210,10 +226,14 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
         if (!sources.has(head.block)) sources.set(head.block, { count: head.count, digest: head.digest })
         return true
       case 'total':
-        total = head.count
+        if (stem >= totalFrom) total = head.count
+        if (stem >= totalFrom) totalFrom = stem
         return true
       case 'close':
-        if (stem !== '') sessionOf(stem).isClosed = true
+        if (stem !== '') Object.assign(sessionOf(stem), { isClosed: true, lastSeenAt: head.at })
+        return true
+      case 'died':
+        for (const writer of head.writers) knownDead.add(writer)
         return true
       default:
         return true
@@ -222,6 +242,7 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
 
   const finish = (files: LoadedFile[], covered: RunFile[]): RunIndex => {
     for (const file of files) if (file.kind === 'segment') sessionOf(file.stem)
+    for (const session of sessions.values()) session.isKnownDead = knownDead.has(session.writer)
     for (const [id, { index, key }] of failures) if (fulfilled.has(index, key)) failures.delete(id)
     return {
       ...{ isKeyed, files, covered, fulfilled, failures, duplicates, sources, total },
@@ -232,7 +253,7 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
   return { add, finish }
 }
 
-function toEntry(head: FailureHead, session: string): FailureEntry {
+export function toEntry(head: FailureHead, session: string): FailureEntry {
   const { index, key, failure: kind, attempts, crashes, firstFailedAt, lastFailedAt } = head
   return { index, key, kind, attempts, crashes, firstFailedAt, lastFailedAt, session }
 }
@@ -271,4 +292,17 @@ export function countDamaged(files: readonly LoadedFile[]): { frames: number; by
     for (const { start, end } of report.damage) bytes += end - start
   }
   return { frames, bytes }
+}
+
+/**
+ * Names of segments that lack their end, though nobody knows of a death that explains it.
+ *
+ * @param claimed writers of sessions that left a claim, live or dead.
+ */
+export function findCutOff({ files, sessions }: RunIndex, claimed: ReadonlySet<string>): string[] {
+  const explained = new Set(claimed)
+  for (const { writer, isClosed, isKnownDead } of sessions) if (isClosed || isKnownDead) explained.add(writer)
+  const last = new Map<string, string>()
+  for (const { kind, stem, name } of files) if (kind === 'segment') last.set(writerOf(stem), name)
+  return [...last].filter(([writer]) => !explained.has(writer)).map(([, name]) => name)
 }

@@ -268,12 +268,13 @@ export function openLog(options: LogOptions): RunLog {
   }
 
   async function close(last: Entry): Promise<void> {
-    if (pending.length > 0) add([last])
+    const isAlone = pending.length === 0
+    if (!isAlone) add([last])
     try {
       await flush()
       await pumping
       // A clean end that cannot be noted is no reason to fail a run that is saved.
-      if (segment !== undefined && !isOver()) await write([last], true).catch(() => {})
+      if (isAlone && segment !== undefined && !isOver()) await write([last], true).catch(() => {})
     } finally {
       timer?.abort()
       if (state === 'open' || state === 'failing') state = 'closed'

@@ -118,7 +118,8 @@ function newManifest({ runId, identity, taskDigest, command, clock }: ManifestOp
   return command === undefined ? made : { ...made, command }
 }
 
-async function readFingerprints(store: Store, files: readonly RunFile[]): Promise<Set<string>> {
+/** The fingerprints the headers of files tell, `''` left out. */
+export async function readFingerprints(store: Store, files: readonly RunFile[]): Promise<Set<string>> {
   const fingerprints = new Set<string>()
   for (const file of files) {
     const report = newReport()

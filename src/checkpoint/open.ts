@@ -5,8 +5,8 @@ import { createEncoder, type Entry } from './entries.ts'
 import { recordError } from './error-record.ts'
 import { hashKey, MAX_BODY_BYTES, toRuns } from './frame.ts'
 import { acquireLease, type Lease } from './lease.ts'
-import { countDamaged, loadIndex, type RunIndex } from './load.ts'
-import { openLog } from './log.ts'
+import { countDamaged, findCutOff, loadIndex, type RunIndex, type SessionTrace } from './load.ts'
+import { openLog, type RunLog } from './log.ts'
 import type { Manifest } from './manifest.ts'
 import { checkBefore, openManifest } from './open-manifest.ts'
 import { type Restored, restore } from './restored.ts'
@@ -30,7 +30,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     const { fingerprint, identity } = manifest
     const isKeyed = identity.key !== 'index'
     const index = await loadIndex(store, runId, fingerprint, { isKeyed, isChecked: true, count: identity.items.count })
-    warnOfDamage(options, index)
+    warnOfDamage(options, index, lease)
     const restored = await restore(store, runId, fingerprint, index, new Set(lease.others))
     const codec = await loadCodec(options.format)
     return startSession(options, manifest, writer, lease, index, restored, codec)
@@ -45,8 +45,13 @@ function newWriter(today: number): string {
   return today.toString(36).padStart(9, '0') + randomBytes(6).toString('hex')
 }
 
-function warnOfDamage({ runId, emit }: SessionOptions, index: RunIndex): void {
+function warnOfDamage({ runId, emit }: SessionOptions, index: RunIndex, lease: Lease): void {
   const { frames, bytes } = countDamaged(index.files)
+  const cut = findCutOff(index, new Set([...lease.others, ...lease.dead]))
+  if (cut.length > 0) {
+    const message = `Files of run '${runId}' lack their end: ${cut.join(', ')}. What they lack runs again`
+    emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
+  }
   if (frames === 0 && bytes === 0) return
   const message = `Parts of run '${runId}' are damaged: ${frames} frames naming ${index.damaged} items that are not recorded elsewhere, and ${bytes} bytes that tell nothing. What is lost runs again`
   emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
@@ -66,6 +71,7 @@ function startSession(
   const encoder = createEncoder(options.format, options.compress, manifest.fingerprint, () => clock.today())
   const recorded = restored.fulfilled + restored.rejected
   const log = openLog({ ...options, writer, encoder, lease, recorded, onClosed: () => {} })
+  noteDead(index, lease, log)
   const sources = new Map<number, string>()
   let isUnheldTold = false
 
@@ -124,18 +130,34 @@ function startSession(
       log.add([{ head: { kind: 'source', block, count, digest }, body: [], items: 0, fresh: 0, bytes: 64 }])
     },
     recordEnd(count) {
-      if (restored.total !== undefined && restored.total !== count) throw otherEnd(runId, restored.total, count)
-      if (restored.total === undefined) log.add([{ head: { kind: 'total', count }, body: [], items: 0, fresh: 0, bytes: 16 }])
+      // Keyed items may come and go between sessions.
+      if (restored.total !== undefined && restored.total !== count && !isKeyed) throw otherEnd(runId, restored.total, count)
+      if (restored.total !== count) log.add([{ head: { kind: 'total', count }, body: [], items: 0, fresh: 0, bytes: 16 }])
     },
     flush: () => log.flush(),
     async close() {
       try {
-        await log.close({ head: { kind: 'close' }, body: [], items: 0, fresh: 0, bytes: 0 })
+        await log.close({ head: { kind: 'close', at: clock.today() }, body: [], items: 0, fresh: 0, bytes: 0 })
       } finally {
         await lease.release()
       }
     },
   }
+}
+
+/**
+ * Says once which sessions were found dead, and only then lets go of their claims: a segment that ends without a word, of a
+ * session that left no claim and that nobody found dead, was cut off later, and is told as damage.
+ */
+function noteDead(index: RunIndex, lease: Lease, log: RunLog): void {
+  const isNews = ({ writer, isClosed, isKnownDead }: SessionTrace) => !isClosed && !isKnownDead && !lease.others.includes(writer)
+  const writers = index.sessions.filter(isNews).map(({ writer }) => writer)
+  if (writers.length > 0) log.add([{ head: { kind: 'died', writers }, body: [], items: 0, fresh: 0, bytes: 64 }])
+  if (lease.dead.length > 0)
+    log
+      .flush()
+      .then(lease.bury)
+      .catch(() => {}) // The next session finds them again.
 }
 
 function keysOf({ keys, indices }: FulfilledBatch): readonly string[] {

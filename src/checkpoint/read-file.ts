@@ -3,7 +3,7 @@ import type { Store } from '../store/store.ts'
 import { type BlockHeader, findNextBlock, isPacked, MIN_BLOCK_BYTES, readBlockHeader, unpackBlock } from './blocks.ts'
 import { binaryLayout } from './format.ts'
 import { jsonLayout } from './format-json.ts'
-import { type FileHeader, FORMAT_VERSION, type FoundFrame, seedOf } from './frame.ts'
+import { blockSeedOf, type FileHeader, FORMAT_VERSION, type FoundFrame, seedOf } from './frame.ts'
 import { createScanner, type Layout, type Scanner } from './scan.ts'
 import type { Format } from './values/codec.ts'
 
@@ -62,6 +62,12 @@ export function writerOf(stem: string): string {
   return stem.slice(0, stem.lastIndexOf('-'))
 }
 
+/** When the session of `writer` began, in milliseconds since 1970: its name begins with it. */
+export function timeOf(writer: string): number {
+  const time = Number.parseInt(writer.slice(0, 9), 36)
+  return Number.isFinite(time) ? time : 0
+}
+
 export function newReport(): FileReport {
   return { header: undefined, frames: 0, damage: [], torn: 0 }
 }
@@ -115,7 +121,7 @@ export async function* readFrames(
     yield* scanWindows(store, file, start, opening, scanPlain(file.size), () => take())
     return
   }
-  for await (const raw of readBlocks(store, file, opening, seeds.own, report)) {
+  for await (const raw of readBlocks(store, file, opening, report)) {
     block = raw.at
     if (raw.bytes === undefined) continue
     const start = raw.at === 0 ? acceptHeader(layout, raw.bytes, report, file) : 0
@@ -161,13 +167,8 @@ interface RawBlock {
   readonly bytes: Buffer | undefined
 }
 
-async function* readBlocks(
-  store: Store,
-  file: RunFile,
-  opening: Buffer,
-  seed: number,
-  report: FileReport,
-): AsyncGenerator<RawBlock> {
+async function* readBlocks(store: Store, file: RunFile, opening: Buffer, report: FileReport): AsyncGenerator<RawBlock> {
+  const seed = blockSeedOf(file.stem)
   let base = 0
   let bytes = opening
   let badFrom = -1
@@ -209,6 +210,28 @@ function acceptHeader(layout: Layout, bytes: Buffer, report: FileReport, file: R
   }
   report.header = found.header
   return found.end
+}
+
+/**
+ * One frame again, checked; undefined when it is not what it was.
+ *
+ * @throws FileGoneError
+ */
+export async function readAgain(store: Store, file: RunFile, fingerprint: string, place: Place): Promise<Located | undefined> {
+  const bytes = await readStretch(store, file, place)
+  const found = bytes && layoutOf(file.format).readFrame(bytes, 0, seedOf(place.stem, fingerprint), true, true)
+  if (typeof found !== 'object' || !found.isWhole) return undefined
+  return { ...found, ...place, isOwn: file.kind === 'segment', body: (bytes as Buffer).subarray(found.bodyStart, found.bodyEnd) }
+}
+
+/** Where a frame is; see Located. */
+export type Place = Pick<Located, 'block' | 'start' | 'end' | 'stem'>
+
+async function readStretch(store: Store, file: RunFile, { block, start, end }: Place): Promise<Buffer | undefined> {
+  if (block < 0) return read(store, file, start, end - start)
+  const header = readBlockHeader(await read(store, file, block, MIN_BLOCK_BYTES), 0, blockSeedOf(file.stem))
+  const raw = header && (await unpackBlock(await read(store, file, block, header.bytes), header))
+  return raw?.subarray(start, end)
 }
 
 async function read(store: Store, file: RunFile, start: number, length: number): Promise<Buffer> {

@@ -56,7 +56,7 @@ export interface RecordedRejection {
 }
 
 /** Two different successes of one item: which of them counts. */
-interface Winner {
+export interface Winner {
   readonly stem: string
   readonly digest: string
 }
@@ -71,7 +71,7 @@ export async function restore(
 ): Promise<Restored> {
   const { isKeyed, fulfilled, failures } = index
   const suspects = findSuspects(index, live)
-  const winners = index.duplicates.size === 0 ? new Map() : await findWinners(store, runId, fingerprint, index)
+  const winners = await findWinners(store, runId, fingerprint, index)
   const statusOf = (at: number, key?: string) => {
     if (fulfilled.has(at, key)) return 'fulfilled'
     const id = idOf(isKeyed, at, key)
@@ -166,18 +166,8 @@ function selectBatch(
 ): FulfilledBatch | undefined {
   const indices = fromRuns(head.runs)
   const { keys } = head
-  if (index.isKeyed && keys === undefined) return undefined
   const values = codec && decodeColumns(codec, head, body)
-  const isChosen = (at: number) => {
-    const place = indices[at] as number
-    if (!index.fulfilled.has(place, keys?.[at])) return false
-    const winner = winners.get(idOf(index.isKeyed, place, keys?.[at]) as number | string)
-    return winner === undefined || (winner.stem === stem && (values === undefined || digestOf(values[at]) === winner.digest))
-  }
-  const chosen: number[] = []
-  for (let at = 0; at < indices.length; at++) {
-    if (isChosen(at) && seen.add(indices[at] as number, keys?.[at])) chosen.push(at)
-  }
+  const chosen = choosePlaces(indices, keys, stem, values, index, winners, seen)
   if (chosen.length === 0) return undefined
   const isAll = chosen.length === indices.length
   return {
@@ -188,7 +178,31 @@ function selectBatch(
   }
 }
 
-function toRejection({ kind, key, ...entry }: FailureEntry, column: readonly unknown[] | undefined): RecordedRejection {
+/** Places in a frame of the items that count, and were not seen yet. */
+export function choosePlaces(
+  indices: Uint32Array,
+  keys: readonly string[] | undefined,
+  stem: string,
+  values: readonly unknown[] | undefined,
+  { isKeyed, fulfilled }: RunIndex,
+  winners: ReadonlyMap<number | string, Winner>,
+  seen: ItemSet,
+): number[] {
+  const chosen: number[] = []
+  if (isKeyed && keys === undefined) return chosen
+  for (let at = 0; at < indices.length; at++) {
+    const index = indices[at] as number
+    const key = keys?.[at]
+    if (!fulfilled.has(index, key)) continue
+    const winner = winners.size === 0 ? undefined : winners.get(idOf(isKeyed, index, key) as number | string)
+    if (winner !== undefined && (winner.stem !== stem || (values !== undefined && digestOf(values[at]) !== winner.digest)))
+      continue
+    if (seen.add(index, key)) chosen.push(at)
+  }
+  return chosen
+}
+
+export function toRejection({ kind, key, ...entry }: FailureEntry, column: readonly unknown[] | undefined): RecordedRejection {
   return {
     ...entry,
     kind,
@@ -215,12 +229,13 @@ export function decodeColumns(codec: Codec, head: OutcomesHead, body: Buffer): u
 }
 
 /** Of items recorded as fulfilled more than once, with different values: the value that counts. */
-async function findWinners(
+export async function findWinners(
   store: Store,
   runId: string,
   fingerprint: string,
   index: RunIndex,
 ): Promise<Map<number | string, Winner>> {
+  if (index.duplicates.size === 0) return new Map()
   return startOver(async () => {
     const found = new Map<number | string, Winner & { readonly isConflict: boolean }>()
     const codecs: Record<Format, Codec> = { json: await loadCodec('json'), msgpack: await loadCodec('msgpack') }

@@ -2,6 +2,7 @@ import type { History } from '../types.ts'
 import { hashKey } from './frame.ts'
 import type { IndexSet } from './index-set.ts'
 import { idOf, type RunIndex } from './load.ts'
+import { timeOf } from './read-file.ts'
 
 /** The items that were in flight as their process died, and what is known of those that were so alone. */
 export interface Suspects {
@@ -57,10 +58,4 @@ function hashAll({ fulfilled, failures }: RunIndex): Map<number, string> {
   for (const { key, session } of failures.values()) hashes.set(hashKey(key ?? ''), session)
   for (const key of fulfilled.keys ?? []) hashes.set(hashKey(key), '\uffff')
   return hashes
-}
-
-/** A writer's name begins with when it began. */
-export function timeOf(writer: string): number {
-  const time = Number.parseInt(writer.slice(0, 9), 36)
-  return Number.isFinite(time) ? time : 0
 }

@@ -49,9 +49,11 @@ export async function open(store: Store, options: Partial<SessionOptions> = {}):
   return Object.assign(Object.create(null, Object.getOwnPropertyDescriptors(session)), { events, failures })
 }
 
-/** Ends a session as SIGKILL would, as far as the store can see: nothing more is written. */
+/** Ends a session as SIGKILL would, as far as the store can see: its claim stays, of a process that is no more. */
 export async function abandon(store: Store, session: Session): Promise<void> {
-  await store.delete(`${session.manifest.runId}/lease/${session.writer}`)
+  const key = `${session.manifest.runId}/lease/${session.writer}`
+  const claim = JSON.parse(Buffer.from((await store.get(key)) ?? []).toString())
+  await store.put(key, Buffer.from(JSON.stringify({ ...claim, processStart: '1' })), { replace: true })
 }
 
 export function outcomes(indices: number[], valueOf: (index: number) => unknown = (index) => ({ value: index })) {

@@ -1,0 +1,280 @@
+import { systemClock } from '../clock.ts'
+import { RunLockedError, RunNotFoundError } from '../errors.ts'
+import { fileStore } from '../store/file.ts'
+import type { Store } from '../store/store.ts'
+import type { Json, Outcome } from '../types.ts'
+import { type Claim, readClaims, seemsAlive } from './lease.ts'
+import { findCutOff, type LoadedFile, listFiles, loadIndex, type RunIndex } from './load.ts'
+import type { Identity, Manifest } from './manifest.ts'
+import { deleteAll, readFingerprints, readManifests } from './open-manifest.ts'
+import { newReport, readFrames } from './read-file.ts'
+import { readInOrder } from './read-in-order.ts'
+import { type RecordedRejection, type Restored, restore } from './restored.ts'
+
+/** A run at a glance. */
+export interface RunSummary {
+  readonly runId: string
+  /** `complete`: every item has settled. */
+  readonly status: 'complete' | 'partial'
+  /** Items that settled, failures included. */
+  readonly done: number
+  /** undefined: nobody knows yet how many items there are. */
+  readonly total: number | undefined
+  readonly failures: number
+  /** Size of all its objects. */
+  readonly bytes: number
+  /** About when it was last written, in milliseconds since 1970; undefined when nothing tells. */
+  readonly lastWrite: number | undefined
+  /** A session is at work on it. */
+  readonly live: boolean
+}
+
+/** All that is known of a run. Times in milliseconds since 1970, sizes in bytes. */
+export interface RunDetails extends RunSummary {
+  /** undefined, like what comes from it, when the manifest is damaged. */
+  readonly identity: Identity | undefined
+  readonly fingerprint: string
+  /** `module#export`. */
+  readonly task: string | undefined
+  readonly createdAt: number | undefined
+  /** Version of the package that made it. */
+  readonly pawl: string | undefined
+  /** Arguments of the command line that made it. */
+  readonly command: Json | undefined
+  readonly formats: readonly string[]
+  readonly files: readonly FileDetails[]
+  readonly sessions: readonly SessionDetails[]
+  /** Items that are recorded, but damaged, and not recorded elsewhere. */
+  readonly damaged: number
+  /** Items with two different successes on record. */
+  readonly conflicts: number
+  /** The sessions at work. */
+  readonly holders: readonly {
+    readonly host: string
+    readonly pid: number
+    readonly shard: string | null
+    readonly startedAt: number
+  }[]
+}
+
+export interface FileDetails {
+  /** Below the run: `seg/…`. */
+  readonly name: string
+  readonly size: number
+  readonly frames: number
+  /** Bytes at its end that a killed writer left unfinished. */
+  readonly torn: number
+  /** A snapshot stands for it. */
+  readonly covered: boolean
+}
+
+export interface SessionDetails {
+  readonly writer: string
+  readonly began: number
+  readonly ended: 'closed' | 'died' | 'live'
+}
+
+/** A part of a run that is damaged. */
+export interface Damage {
+  /** Below the run. */
+  readonly file: string
+  readonly problem: string
+  /** Bytes `start` to `end` of the file; of a compressed file, of the block they are in. Absent when it concerns all of it. */
+  readonly start?: number
+  readonly end?: number
+  /** The items concerned, where that can be told; the first hundred. */
+  readonly items?: readonly number[]
+}
+
+const MAX_NAMED_ITEMS = 100
+
+/** The runs of a store, in the order of their ids. */
+export async function listRuns(given: Store | string): Promise<RunSummary[]> {
+  const store = toStore(given)
+  const sizes = new Map<string, number>()
+  for (const { key, size } of await store.list('')) {
+    const runId = /^([^/]+)\/(run|seg|snap|lease)\/[^/]+$/.exec(key)?.[1]
+    if (runId !== undefined) sizes.set(runId, (sizes.get(runId) ?? 0) + size)
+  }
+  const runs: RunSummary[] = []
+  for (const [runId, bytes] of sizes) runs.push((await summarize(store, runId, bytes)).summary)
+  return runs
+}
+
+/** @throws RunNotFoundError, CheckpointVersionError. */
+export async function inspectRun(given: Store | string, runId: string): Promise<RunDetails> {
+  const store = toStore(given)
+  const loaded = await loadRun(store, runId, true)
+  const { manifest, fingerprint, index, claims, bytes } = loaded
+  const live = new Set(claims.filter(isLive).map(({ writer }) => writer))
+  const { damaged, conflicts } = await restore(store, runId, fingerprint, index, live)
+  const toFile = ({ name, size, report }: LoadedFile) => ({
+    name,
+    size,
+    frames: report.frames,
+    torn: report.torn,
+    covered: false,
+  })
+  const covered = index.covered.map(({ name, size }) => ({ name, size, frames: 0, torn: 0, covered: true }))
+  return {
+    ...toSummary(loaded, runId, bytes),
+    identity: manifest?.identity,
+    fingerprint,
+    task: manifest && `${manifest.identity.task.module}#${manifest.identity.task.export}`,
+    createdAt: manifest?.createdAt,
+    pawl: manifest?.pawl,
+    command: manifest?.command,
+    formats: [...new Set(index.files.map(({ name }) => name.slice(name.indexOf('.') + 1)))].sort(),
+    files: [...index.files.map(toFile), ...covered].sort((a, b) => (a.name < b.name ? -1 : 1)),
+    sessions: index.sessions.map(({ writer, isClosed, beganAt }) => ({
+      writer,
+      began: beganAt,
+      ended: isClosed ? 'closed' : live.has(writer) ? 'live' : 'died',
+    })),
+    damaged,
+    conflicts,
+    holders: claims.filter(isLive).map(({ host, pid, shard, startedAt }) => ({ host, pid, shard, startedAt })),
+  }
+}
+
+/**
+ * Reads every byte of a run and says what of it is damaged. What a killed session left unfinished at the end of its segment
+ * is not.
+ *
+ * @throws RunNotFoundError, CheckpointVersionError.
+ */
+export async function verifyRun(given: Store | string, runId: string): Promise<{ ok: boolean; damaged: Damage[] }> {
+  const store = toStore(given)
+  const { index, claims, fingerprint, unreadable, manifest } = await loadRun(store, runId, true)
+  const damaged: Damage[] = unreadable.map((key) => ({ file: key.slice(runId.length + 1), problem: 'the manifest is damaged' }))
+  if (manifest === undefined && unreadable.length === 0) damaged.push({ file: 'run/', problem: 'the manifest is missing' })
+  for (const file of index.files) damaged.push(...describeDamage(file))
+  for (const file of index.covered) {
+    const report = newReport()
+    let isWhole = true
+    for await (const frames of readFrames(store, file, fingerprint, true, report))
+      isWhole &&= frames.every((frame) => frame.isWhole)
+    if (!isWhole || report.damage.length > 0) damaged.push({ file: file.name, problem: 'damaged, but a snapshot stands for it' })
+  }
+  const cut = findCutOff(index, new Set(claims.map(({ writer }) => writer)))
+  for (const file of cut) damaged.push({ file, problem: 'its end is missing, though its session was not found dead' })
+  return { ok: damaged.length === 0, damaged }
+}
+
+function describeDamage({ name, kind, report, damagedItems, isIntact }: LoadedFile): Damage[] {
+  const damaged: Damage[] = report.damage.map(({ start, end }) => ({
+    file: name,
+    problem: 'these bytes hold no frame',
+    start,
+    end,
+  }))
+  for (const { start, end, indices } of damagedItems) {
+    const items = [...indices.subarray(0, MAX_NAMED_ITEMS)]
+    damaged.push({ file: name, problem: `the outcomes of ${indices.length} items`, start, end, items })
+  }
+  if (kind === 'snapshot' && !isIntact && damaged.length === 0)
+    damaged.push({ file: name, problem: 'the snapshot lacks its end' })
+  return damaged
+}
+
+/**
+ * The outcomes of a run in the order of their indices. Values are read as they are reached, not all at once.
+ *
+ * @throws RunNotFoundError, CheckpointVersionError; CheckpointCorruptError when a part that was whole is not any more.
+ */
+export async function* readResults(given: Store | string, runId: string): AsyncGenerator<Outcome> {
+  const store = toStore(given)
+  const { fingerprint, index } = await loadRun(store, runId, true)
+  yield* readInOrder(store, runId, fingerprint, index)
+}
+
+/**
+ * The failures of a run, in the order of their indices, with reason and, where it could be recorded, item.
+ *
+ * @throws RunNotFoundError, CheckpointVersionError.
+ */
+export async function readFailures(given: Store | string, runId: string): Promise<RecordedRejection[]> {
+  const store = toStore(given)
+  const { fingerprint, index } = await loadRun(store, runId, true)
+  const failures: RecordedRejection[] = []
+  const restored: Restored = await restore(store, runId, fingerprint, index, new Set())
+  if (restored.rejected > 0) for await (const { rejected } of restored.read({ values: true })) failures.push(...rejected)
+  return failures.sort((a, b) => a.index - b.index)
+}
+
+/**
+ * Deletes a run.
+ *
+ * @throws RunNotFoundError; RunLockedError when a session is at work on it.
+ */
+export async function deleteRun(given: Store | string, runId: string): Promise<void> {
+  const store = toStore(given)
+  if ((await store.list(`${runId}/`)).length === 0) throw new RunNotFoundError(runId)
+  const holder = (await readClaims(store, runId)).find(isLive)
+  if (holder !== undefined) {
+    throw new RunLockedError(runId, { pid: holder.pid, host: holder.host, age: systemClock.today() - holder.startedAt })
+  }
+  await deleteAll(store, runId)
+}
+
+interface LoadedRun {
+  readonly manifest: Manifest | undefined
+  /** Keys of manifests that are damaged. */
+  readonly unreadable: readonly string[]
+  readonly fingerprint: string
+  readonly index: RunIndex
+  readonly claims: readonly Claim[]
+  readonly bytes: number
+}
+
+async function loadRun(store: Store, runId: string, isChecked: boolean): Promise<LoadedRun> {
+  const objects = await store.list(`${runId}/`)
+  if (objects.length === 0) throw new RunNotFoundError(runId)
+  const { manifests, damaged: unreadable } = await readManifests(store, runId)
+  const [manifest] = manifests
+  const [recorded = ''] = manifest ? [] : await readFingerprints(store, await listFiles(store, runId))
+  const fingerprint = manifest?.fingerprint ?? recorded
+  const isKeyed = manifest !== undefined && manifest.identity.key !== 'index'
+  const index = await loadIndex(store, runId, fingerprint, { isKeyed, isChecked, count: manifest?.identity.items.count })
+  const bytes = objects.reduce((sum, { size }) => sum + size, 0)
+  return { manifest, unreadable, fingerprint, index, claims: await readClaims(store, runId), bytes }
+}
+
+async function summarize(store: Store, runId: string, bytes: number): Promise<{ summary: RunSummary }> {
+  try {
+    return { summary: toSummary(await loadRun(store, runId, false), runId, bytes) }
+  } catch (error) {
+    // One run that cannot be read, or was just deleted, is no reason to show none.
+    if (!(error instanceof Error) || !('code' in error) || !String(error.code).startsWith('ERR_PAWL_')) throw error
+    return {
+      summary: { runId, status: 'partial', done: 0, total: undefined, failures: 0, bytes, lastWrite: undefined, live: false },
+    }
+  }
+}
+
+function toSummary({ manifest, index, claims }: LoadedRun, runId: string, bytes: number): RunSummary {
+  const total = manifest?.identity.items.count ?? index.total
+  const done = index.fulfilled.size + index.failures.size
+  const times = [
+    ...index.sessions.map(({ lastSeenAt }) => lastSeenAt),
+    ...claims.map(({ beatAt }) => beatAt),
+    ...index.files.map(({ report }) => report.header?.createdAt ?? 0),
+    manifest?.createdAt ?? 0,
+  ].filter((time) => time > 0)
+  return {
+    runId,
+    status: total !== undefined && done >= total ? 'complete' : 'partial',
+    done,
+    total,
+    failures: index.failures.size,
+    bytes,
+    lastWrite: times.length === 0 ? undefined : times.reduce((a, b) => Math.max(a, b)),
+    live: claims.some(isLive),
+  }
+}
+
+const isLive = (claim: Claim) => seemsAlive(claim, systemClock.today())
+
+function toStore(given: Store | string): Store {
+  return typeof given === 'string' ? fileStore(given) : given
+}

@@ -1,0 +1,106 @@
+import { describe, expect, test } from 'vitest'
+import { deleteRun, inspectRun, listRuns, readFailures, readResults, verifyRun } from '../../src/checkpoint/runs.ts'
+import { memoryStore } from '../../src/store/memory.ts'
+import type { Store } from '../../src/store/store.ts'
+import type { Outcome } from '../../src/types.ts'
+import { abandon, FORMS, failing, IDENTITY, open, outcomes, rejection, STORES } from './fixture.ts'
+
+async function collect(store: Store, runId = 'run-1'): Promise<Outcome[]> {
+  const all: Outcome[] = []
+  for await (const outcome of readResults(store, runId)) all.push(outcome)
+  return all
+}
+
+const small = { ...IDENTITY, items: { kind: 'array' as const, count: 6 } }
+
+describe.each(FORMS)('a run of $format, $compress', (form) => {
+  test.each(Object.entries(STORES))(
+    'readResults() gives all outcomes in the order of their indices from %s',
+    async (_, create) => {
+      const store = await create()
+      const session = await open(store, { ...form, identity: small, every: 2 })
+      session.record(outcomes([4, 1]))
+      await session.flush()
+      session.record(failing(rejection(3, new RangeError('three'))))
+      session.record({
+        fulfilled: [{ indices: Uint32Array.of(0, 2), attempts: Uint32Array.of(1, 3), values: ['a', 'b'] }],
+        rejected: [],
+      })
+      await session.close()
+      expect(await collect(store)).toMatchObject([
+        { index: 0, key: '0', attempts: 1, restored: true, status: 'fulfilled', value: 'a' },
+        { index: 1, status: 'fulfilled', value: { value: 1 } },
+        { index: 2, attempts: 3, status: 'fulfilled', value: 'b' },
+        { index: 3, status: 'rejected', kind: 'error', reason: new RangeError('three') },
+        { index: 4, status: 'fulfilled', value: { value: 4 } },
+      ])
+      expect(await readFailures(store, 'run-1')).toMatchObject([{ index: 3, item: 'item 3', session: session.writer }])
+    },
+  )
+
+  test('listRuns() and inspectRun() tell how far it is', async () => {
+    const store = memoryStore()
+    const session = await open(store, { ...form, identity: small })
+    session.record(outcomes([0, 1, 2]))
+    session.record(failing(rejection(3, new Error('three'))))
+    await session.flush()
+    expect(await listRuns(store)).toMatchObject([
+      { runId: 'run-1', status: 'partial', done: 4, total: 6, failures: 1, live: true },
+    ])
+    session.record(outcomes([4, 5]))
+    await session.close()
+    const [summary] = await listRuns(store)
+    expect(summary).toMatchObject({ status: 'complete', done: 6, total: 6, failures: 1, live: false })
+    expect(Math.abs((summary?.lastWrite ?? 0) - Date.now())).toBeLessThan(10_000)
+    expect(await inspectRun(store, 'run-1')).toMatchObject({
+      ...{ ...summary, task: 'task.js#default', damaged: 0, conflicts: 0, holders: [] },
+      sessions: [{ writer: session.writer, ended: 'closed' }],
+      files: [{ size: expect.any(Number), torn: 0, covered: false }],
+    })
+  })
+})
+
+describe('verifyRun()', () => {
+  test('finds a run whole that was killed and gone on with', async () => {
+    const store = memoryStore()
+    const first = await open(store)
+    first.record(outcomes([0]))
+    await first.flush()
+    await abandon(store, first)
+    expect(await verifyRun(store, 'run-1')).toEqual({ ok: true, damaged: [] })
+    await (await open(store)).close()
+    expect(await verifyRun(store, 'run-1')).toEqual({ ok: true, damaged: [] })
+    expect(await store.list('run-1/lease/')).toEqual([])
+  })
+
+  test.each(FORMS)('tells when a segment was cut off: $format, $compress', async (form) => {
+    const store = memoryStore()
+    const session = await open(store, form)
+    session.record(outcomes([0, 1]))
+    await session.close()
+    const [segment] = await store.list('run-1/seg/')
+    const key = segment?.key as string
+    const bytes = (await store.get(key)) as Uint8Array
+    await store.put(key, bytes.subarray(0, bytes.length - 10), { replace: true })
+    expect((await verifyRun(store, 'run-1')).damaged).toMatchObject([{ file: key.slice('run-1/'.length) }])
+    const next = await open(store, form)
+    expect(next.events).toMatchObject([{ event: 'warning', payload: { code: 'CHECKPOINT_DAMAGED' } }])
+    await next.close()
+  })
+})
+
+describe('deleteRun()', () => {
+  test('deletes all of a run, but not one that is at work', async () => {
+    const store = memoryStore()
+    const session = await open(store)
+    await expect(deleteRun(store, 'run-1')).rejects.toMatchObject({ code: 'ERR_PAWL_RUN_LOCKED', holder: { pid: process.pid } })
+    await session.close()
+    await deleteRun(store, 'run-1')
+    expect(await store.list('')).toEqual([])
+    await expect(deleteRun(store, 'run-1')).rejects.toMatchObject({ code: 'ERR_PAWL_RUN_NOT_FOUND' })
+  })
+})
+
+test.each([inspectRun, verifyRun, readFailures, collect])('%o of an unknown run is told', async (read) => {
+  await expect(read(memoryStore(), 'nothing')).rejects.toMatchObject({ code: 'ERR_PAWL_RUN_NOT_FOUND' })
+})
