@@ -94,6 +94,7 @@ function mergeEntries(entries: readonly Entry[], format: Format): Part[] {
   }
   for (const { head, body } of entries) {
     if (head.kind !== 'outcomes') {
+      if (head.kind === 'close') end() // It says that nothing is missing before it.
       merged.push({ head, body })
       continue
     }
