@@ -9,6 +9,8 @@ import type { ResolvedOptions } from './options.ts'
 export interface Engines {
   /** Worker threads. Piscina is loaded and a first thread started when it is asked for. */
   pool(): Promise<Engine>
+  /** Starts a first thread in the background, so that it comes up while the run is still being made ready. */
+  warm(): void
   readonly inline: Engine
   /** Most worker threads. */
   readonly maxWorkers: number
@@ -23,6 +25,13 @@ export function openEngines({ workers, resourceLimits }: Pick<ResolvedOptions, '
   }
   return {
     pool: () => (opening ??= open()),
+    warm: () => {
+      opening ??= open()
+      opening.then(
+        (pool) => pool.grow(1),
+        () => {}, // Told to whoever asks for the pool.
+      )
+    },
     inline: createInline(systemClock),
     maxWorkers: workers ?? countWorkers(resourceLimits?.maxOldGenerationSizeMb),
     close: async () => (await opening)?.close(),

@@ -1,8 +1,7 @@
 import { callsAgain, isInsideWorker } from './engine/program.ts'
-import { type Engines, openEngines } from './engines.ts'
+import type { Engines } from './engines.ts'
 import { type ExecuteOptions, type ResolvedOptions, resolveOptions } from './options.ts'
-import { performRun, type RunOrigin } from './perform.ts'
-import { performPlan } from './perform-plan.ts'
+import type { RunOrigin } from './perform.ts'
 import { createStream, type OutcomeStream } from './stream.ts'
 import type { TaskRef } from './task.ts'
 import type { Plan, Report } from './types.ts'
@@ -82,7 +81,11 @@ export async function executeOn<T, R>(
   origin: RunOrigin<R> = {},
 ): Promise<Report<R, T>> {
   if (callsAgain()) return new Promise<never>(() => {}) // The worker that got here has reported it, and is about to be ended.
-  return performRun(task, items, resolveHere(given), engines, origin)
+  const options = resolveHere(given)
+  // With a checkpoint it may turn out that nothing is left to be run.
+  if (options.mode !== 'inline' && !options.checkpoint && (items as ArrayLike<T>).length !== 0) engines.warm()
+  const { performRun } = await import('./perform.ts')
+  return performRun(task, items, options, engines, origin)
 }
 
 /** `plan` on engines that stay open. */
@@ -93,7 +96,9 @@ export async function planOn<T, R>(
   engines: Engines,
 ): Promise<Plan> {
   if (callsAgain()) return new Promise<never>(() => {})
-  return performPlan(task, items, resolveHere(given), engines)
+  const options = resolveHere(given)
+  const { performPlan } = await import('./perform-plan.ts')
+  return performPlan(task, items, options, engines)
 }
 
 /** Inside a task the cores are taken already, so a run there is inline unless it says how many workers it wants. */
@@ -104,7 +109,9 @@ function resolveHere<T>(given: ExecuteOptions<T> | undefined): ResolvedOptions<T
 }
 
 async function withEngines<T, V>(options: ExecuteOptions<T> | undefined, use: (engines: Engines) => Promise<V>): Promise<V> {
-  const engines = openEngines(resolveOptions(options))
+  const resolved = resolveOptions(options)
+  const { openEngines } = await import('./engines.ts') // Whoever only imports pawl, say to read results, loads none of this.
+  const engines = openEngines(resolved)
   try {
     return await use(engines)
   } finally {

@@ -1,4 +1,3 @@
-import { type Engines, openEngines } from './engines.ts'
 import { InvalidOptionError } from './errors.ts'
 import { executeOn, planOn } from './execute.ts'
 import { type ExecuteOptions, resolveOptions } from './options.ts'
@@ -29,7 +28,7 @@ export interface Executor extends AsyncDisposable {
  */
 export function createExecutor(defaults: ExecuteOptions = {}): Executor {
   const resolved = resolveOptions(defaults)
-  const engines: Engines = openEngines(resolved)
+  const opening = import('./engines.ts').then(({ openEngines }) => openEngines(resolved))
   const runs = new Set<Promise<unknown>>()
   let closing: Promise<void> | undefined
 
@@ -50,16 +49,22 @@ export function createExecutor(defaults: ExecuteOptions = {}): Executor {
   }
   const close = async () => {
     await Promise.allSettled(runs)
-    await engines.close()
+    await (await opening).close()
   }
 
   return {
-    execute: async (task, items, options) => track(executeOn(task, items, optionsOf(options), engines)),
+    execute: async (task, items, options) => {
+      const merged = optionsOf(options)
+      return track(opening.then((engines) => executeOn(task, items, merged, engines)))
+    },
     stream: (task, items, options) => {
       const merged = optionsOf(options)
-      return createStream((origin) => track(executeOn(task, items, merged, engines, origin)))
+      return createStream((origin) => track(opening.then((engines) => executeOn(task, items, merged, engines, origin))))
     },
-    plan: async (task, items, options) => track(planOn(task, items, optionsOf(options), engines)),
+    plan: async (task, items, options) => {
+      const merged = optionsOf(options)
+      return track(opening.then((engines) => planOn(task, items, merged, engines)))
+    },
     close: () => (closing ??= close()),
     [Symbol.asyncDispose]: () => (closing ??= close()),
   }

@@ -1,3 +1,4 @@
+export type { Damage, FileDetails, RunDetails, RunSummary, SessionDetails } from './checkpoint/runs.ts'
 export {
   CheckpointCorruptError,
   CheckpointMismatchError,
@@ -34,6 +35,7 @@ export type {
 export { fileStore } from './store/file.ts'
 export { memoryStore } from './store/memory.ts'
 export type { ByteRange, Log, PutOptions, Store, StoredObject } from './store/store.ts'
+export { deleteRun, inspectRun, listRuns, readResults, verifyRun } from './stored-runs.ts'
 export type { OutcomeStream } from './stream.ts'
 export { defineTask, type Task, type TaskRef } from './task.ts'
 export type {

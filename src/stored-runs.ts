@@ -1,0 +1,48 @@
+import type { Damage, RunDetails, RunSummary } from './checkpoint/runs.ts'
+import type { Store } from './store/store.ts'
+import type { Outcome } from './types.ts'
+
+/** What a store knows of its runs. `store` is a Store or a directory. The code that reads checkpoints is loaded when first asked. */
+const load = () => import('./checkpoint/runs.ts')
+
+/** The runs of a store, in the order of their ids. */
+export async function listRuns(store: Store | string): Promise<RunSummary[]> {
+  return (await load()).listRuns(store)
+}
+
+/**
+ * All that is known of a run. Only reads, so a run at work can be looked at.
+ *
+ * @throws RunNotFoundError, CheckpointVersionError.
+ */
+export async function inspectRun(store: Store | string, runId: string): Promise<RunDetails> {
+  return (await load()).inspectRun(store, runId)
+}
+
+/**
+ * Reads every byte of a run and says what of it is damaged. What a killed session left unfinished at the end of its
+ * segment is not.
+ *
+ * @throws RunNotFoundError, CheckpointVersionError.
+ */
+export async function verifyRun(store: Store | string, runId: string): Promise<{ ok: boolean; damaged: Damage[] }> {
+  return (await load()).verifyRun(store, runId)
+}
+
+/**
+ * The outcomes of a run in the order of their indices. Values are read as they are reached, not all at once.
+ *
+ * @throws RunNotFoundError, CheckpointVersionError; CheckpointCorruptError when a part that was whole is not any more.
+ */
+export async function* readResults(store: Store | string, runId: string): AsyncGenerator<Outcome> {
+  yield* (await load()).readResults(store, runId)
+}
+
+/**
+ * Removes all that a run recorded.
+ *
+ * @throws RunNotFoundError; RunLockedError while a process works on it.
+ */
+export async function deleteRun(store: Store | string, runId: string): Promise<void> {
+  await (await load()).deleteRun(store, runId)
+}
