@@ -13,3 +13,6 @@ const { results } = await execute(longestChain, [10, 1000, 100_000])
 for (const { start, steps } of results) console.log(`${start} takes ${steps} steps`)
 
 // Output:
+// 9 takes 19 steps
+// 871 takes 178 steps
+// 77031 takes 350 steps
