@@ -1,4 +1,5 @@
 import { PawlError } from '../errors.ts'
+import { printable, say } from './terminal.ts'
 
 /**
  * EXIT CODES
@@ -33,8 +34,22 @@ const CODES: Record<string, number> = {
 /** Errors of the operating system that go away by themselves or by making room, so that running again may help. */
 const PASSING = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EMFILE', 'ENFILE', 'EAGAIN', 'EBUSY'])
 
-/** What an error means to the shell, and whether its stack says more than its message. */
-export function explain(error: unknown): { exitCode: number; code: string; message: string; isBug: boolean } {
+/** What an error means to the shell. */
+export interface Explanation {
+  readonly exitCode: number
+  readonly code: string
+  /** A sentence; of a bug the stack. */
+  readonly message: string
+  readonly isBug: boolean
+}
+
+/** One sentence on stderr, of a bug the stack. */
+export function tell({ message, isBug }: Explanation): void {
+  if (isBug) process.stderr.write(`pawl: a fault of pawl itself:\n${message.split('\n').map(printable).join('\n')}\n`)
+  else say(message)
+}
+
+export function explain(error: unknown): Explanation {
   const known = findKnown(error)
   if (known) return { exitCode: CODES[known.code] ?? USAGE, code: known.code, message: known.message, isBug: false }
   if (isSystemError(error)) {

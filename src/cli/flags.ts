@@ -51,7 +51,8 @@ function flagOf(option: string, parseText: (text: string) => Json, changes: Part
   const spec = { ...specOf(option), ...changes }
   const isTime = spec.flag?.includes('<time>') ?? false
   const name = (spec.flag ?? '').split(' ')[0] as string
-  const standard = spec.default === 'none' || spec.flag === name ? '' : ` (default ${spec.default.replaceAll("'", '')}${isTime ? ' ms' : ''})`
+  const standard =
+    spec.default === 'none' || spec.flag === name ? '' : ` (default ${spec.default.replaceAll("'", '')}${isTime ? ' ms' : ''})`
   const check = (value: unknown, text: unknown = value) => {
     if (spec.check(value)) return
     throw new InvalidOptionError(name, isTime ? `${DURATION_FORM}, ${bounds(spec.expected)}` : spec.expected, text)

@@ -1,7 +1,8 @@
+import { executeFrom } from '../execute.ts'
 import type { ExecuteOptions } from '../options.ts'
 import type { Report } from '../types.ts'
 import { formatDuration } from './duration.ts'
-import { AGAIN, explain, OK } from './failure.ts'
+import { AGAIN, explain, OK, tell } from './failure.ts'
 import { type FlagValues, toCheckpoint, toOptions } from './flags.ts'
 import { type Input, keyFrom, readInput } from './input.ts'
 import { checkTarget, resultLine, type Target, writeLines } from './output.ts'
@@ -41,33 +42,38 @@ export interface RecordedCommand {
  * exit code.
  */
 export async function perform(assignment: Assignment): Promise<number> {
-  await checkTarget(assignment.output)
-  const input = await readInput(assignment.input)
-  checkKeys(input, assignment.flags.key)
-  const progress = await showProgress(assignment.quiet)
-  announce(assignment, input)
   const { timeLimit } = assignment.flags
-  using interrupts = watchInterrupts(
+  const interrupts = watchInterrupts(
     typeof timeLimit === 'number' ? { timeLimit, stopAt: planDrain(timeLimit, drainOf(assignment)).stopAt } : {},
   )
-  const { executeFrom } = await import('../execute.ts')
-  const origin = {
-    derived: assignment.isDerived,
-    jsonResults: true,
-    ...(assignment.flags.key === undefined ? {} : { keyLabel: assignment.flags.key as string }),
-    ...(assignment.directory === undefined ? {} : { command: commandOf(assignment) }),
-  }
   try {
-    const options = toExecuteOptions(assignment, input, interrupts.signal, progress)
-    const report = await executeFrom(assignment.task, input.items, options, origin)
-    progress.stop()
+    await checkTarget(assignment.output)
+    const input = await readInput(assignment.input)
+    checkKeys(input, assignment.flags.key)
+    announce(assignment, input)
+    return await runSession(assignment, input, interrupts.signal)
+  } finally {
+    interrupts.stop()
+    // Its handle would keep the process waiting for items that nobody takes.
+    if (assignment.input === '-') process.stdin.destroy()
+  }
+}
+
+async function runSession(assignment: Assignment, input: Input, signal: AbortSignal): Promise<number> {
+  const { isDerived, flags, directory, task, quiet } = assignment
+  const origin = {
+    derived: isDerived,
+    jsonResults: true,
+    ...(typeof flags.key === 'string' ? { keyLabel: flags.key } : {}),
+    ...(directory === undefined ? {} : { command: commandOf(assignment) }),
+  }
+  const progress = await showProgress(quiet)
+  try {
+    const options = toExecuteOptions(assignment, input, signal, progress)
+    const report = await executeFrom(task, input.items, options, origin).finally(progress.stop)
     return await finish(assignment, report)
   } catch (error) {
-    progress.stop()
     return await finishFailed(assignment, error)
-  } finally {
-    // Its handle would keep the process waiting for items that nobody takes.
-    if (input.kind === 'stdin') process.stdin.destroy()
   }
 }
 
@@ -142,11 +148,13 @@ async function finish(assignment: Assignment, report: Report): Promise<number> {
 async function finishFailed(assignment: Assignment, error: unknown): Promise<number> {
   const report = reportOf(error)
   if (!report) throw error
-  const { exitCode, code, message } = explain(error)
-  say(isInterruption(error) ? `interrupted: ${sentenceOf((error as Error).cause)}` : message)
+  const explanation = explain(error)
+  const { exitCode, code, message } = explanation
+  if (isInterruption(error)) say(`interrupted: ${sentenceOf((error as Error).cause)}`)
+  else tell(explanation)
   const isAgain = exitCode === AGAIN
   say(`${summarize(report)}; ${goOn(assignment, isAgain ? 'go on with' : 'to go on')}`)
-  if (exitCode === 1 && assignment.directory !== undefined) {
+  if (code === 'ERR_PAWL_RUN_FAILED' && assignment.directory !== undefined) {
     say(`the failures: pawl failures ${assignment.runId}${directoryFlag(assignment)}; --max-failures tolerates them`)
   }
   if (assignment.json) await printJson({ error: { code, message }, ...withoutResults(report) })

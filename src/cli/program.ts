@@ -3,10 +3,10 @@ import { Command, CommanderError, Option } from 'commander'
 import { InvalidOptionError } from '../errors.ts'
 import { RUN_ID } from '../options.ts'
 import { DURATION_FORM, parseDuration } from './duration.ts'
-import { explain, OK, USAGE } from './failure.ts'
+import { type Explanation, explain, OK, tell, USAGE } from './failure.ts'
 import { FLAGS, type FlagName, RESULT_FLAGS, WORK_FLAGS } from './flags.ts'
 import { INPUT_HELP } from './input.ts'
-import { print, printJson, say, stdout } from './terminal.ts'
+import { print, printJson, stdout } from './terminal.ts'
 
 /** Flags every command takes. */
 export interface CommonFlags {
@@ -31,14 +31,14 @@ export async function main(argv: readonly string[]): Promise<number> {
 /** One sentence on stderr, with `--json` the same as an object on stdout. Gives the exit code. */
 async function tellError(error: unknown, json: boolean): Promise<number> {
   if (error instanceof CommanderError && error.exitCode === 0) return OK
-  const { exitCode, code, message, isBug } = error instanceof CommanderError ? explainUsage(error) : explain(error)
-  if (isBug) process.stderr.write(`pawl: a fault of pawl itself:\n${message}\n`)
-  else if (message !== '') say(message)
+  const explanation = error instanceof CommanderError ? explainUsage(error) : explain(error)
+  const { exitCode, code, message } = explanation
+  if (message !== '') tell(explanation)
   if (json) await printJson({ error: { code, message } })
   return exitCode
 }
 
-function explainUsage(error: CommanderError): ReturnType<typeof explain> {
+function explainUsage(error: CommanderError): Explanation {
   // Without a command commander has printed the help already.
   const message = error.code === 'commander.help' ? '' : error.message.replace(/^error: /, '').replaceAll('\n', ' ')
   return { exitCode: USAGE, code: 'ERR_PAWL_INVALID_OPTION', message, isBug: false }
@@ -154,7 +154,8 @@ function describeProgram(exitWith: (code: number) => void): Command {
 function addFlags(command: Command, names: readonly FlagName[]): Command {
   for (const name of names) {
     const { notation, help, parse } = FLAGS[name]
-    command.addOption(new Option(notation, help).argParser(parse))
+    const option = new Option(notation, help)
+    command.addOption(option.isBoolean() ? option : option.argParser(parse))
   }
   return command
 }

@@ -6,9 +6,11 @@ export class Interruption extends Error {}
 const SECOND = { SIGINT: 130, SIGTERM: 143 } as const
 
 /** What may stop a run from outside. */
-export interface Interrupts extends Disposable {
+export interface Interrupts {
   /** Aborts at the first signal, or when the time is up. */
   readonly signal: AbortSignal
+  /** Signals mean again what they meant before. */
+  stop(): void
 }
 
 /**
@@ -35,7 +37,7 @@ export function watchInterrupts(options: { stopAt?: number | undefined; timeLimi
         ).unref()
   return {
     signal: controller.signal,
-    [Symbol.dispose]: () => {
+    stop: () => {
       clearTimeout(timer)
       for (const { name, listener } of listeners) process.off(name, listener)
     },

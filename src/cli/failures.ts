@@ -1,0 +1,45 @@
+import type { RecordedRejection } from '../checkpoint/restored.ts'
+import { readFailures } from '../checkpoint/runs.ts'
+import { fileStore } from '../store/file.ts'
+import { OK } from './failure.ts'
+import { readKnown } from './known-run.ts'
+import { formatTime } from './list.ts'
+import type { CommonFlags } from './program.ts'
+import { plural, print, printable, printJson } from './terminal.ts'
+
+/** Longest input shown, in characters; `--json` gives all of it. */
+const INPUT_WIDTH = 200
+
+/** `pawl failures RUN`: each failed item with its input, its reason and its past. */
+export async function failures(runId: string, { checkpoint, json }: CommonFlags): Promise<number> {
+  const store = fileStore(checkpoint)
+  const found = await readKnown(store, runId, () => readFailures(store, runId))
+  if (json) await printJson({ runId, failures: found })
+  else if (found.length === 0) await print(`no failures in ${printable(runId)}\n`)
+  else await print(found.map(describe).join(''))
+  return OK
+}
+
+function describe(failure: RecordedRejection): string {
+  const { index, key, kind, attempts, crashes, reason, lastFailedAt } = failure
+  const name = key === undefined || key === String(index) ? `item ${index}` : `item ${index} (key ${key})`
+  const past = [plural(attempts, 'attempt'), ...(crashes > 0 ? [`${crashes === 1 ? '1 crash' : `${crashes} crashes`}`] : [])]
+  const lines = [
+    `${name}: ${kind} after ${past.join(', ')}, at ${formatTime(lastFailedAt)}`,
+    `  input   ${describeInput(failure)}`,
+    `  reason  ${reason ? `${reason.name}: ${reason.message}` : 'not recorded'}`,
+  ]
+  return lines.map((line) => `${printable(line)}\n`).join('')
+}
+
+function describeInput(failure: RecordedRejection): string {
+  if (!('item' in failure)) return 'not recorded'
+  let text: string | undefined
+  try {
+    text = JSON.stringify(failure.item, (_, it) => (typeof it === 'bigint' ? `${it}n` : it))
+  } catch {
+    // A cycle: only programs give such items.
+  }
+  text ??= String(failure.item)
+  return text.length > INPUT_WIDTH ? `${text.slice(0, INPUT_WIDTH)}…` : text
+}
