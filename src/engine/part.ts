@@ -24,7 +24,7 @@ export interface Port {
   readonly partMs: number
   /** Called after each part but the last. */
   readonly turn?: () => Promise<void>
-  /** What the task gets to see of an item. */
+  /** What the task gets to see of an item. Throws when the item cannot be cloned, which is a failure of that item. */
   readonly clone?: (item: unknown) => unknown
 }
 
@@ -140,6 +140,12 @@ export class Part {
     this.#values = this.#values.filter((_, at) => !isRefused.has(at))
     this.#rejected.sort((a, b) => a.place - b.place)
   }
+}
+
+/** Why an item was not given to the task. */
+export function refuseItem(index: number, key: string | undefined, cause: Error): SerializationError {
+  const message = `Cannot carry item ${nameItem(index, key)} to a worker: expected a value that structured clone takes, got ${cause.message}`
+  return new SerializationError(message, '', { cause })
 }
 
 /** Cloned one by one, the values that structured clone refuses. */

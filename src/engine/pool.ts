@@ -2,13 +2,14 @@ import type { Piscina } from 'piscina'
 import { unpackError } from '../carried-error.ts'
 import { attemptsBefore } from '../chunk.ts'
 import type { Clock } from '../clock.ts'
-import { InvalidOptionError, SerializationError, TaskLoadError } from '../errors.ts'
+import { InvalidOptionError, TaskLoadError } from '../errors.ts'
 import type { WorkerLimits } from '../options.ts'
 import type { Chunk } from '../types.ts'
 import { blame } from './blame.ts'
 import type { Engine, EngineRun } from './engine.ts'
 import { announceStop, cursorOf, limitOf, prepare, runningFor, sharedNow, slotOf, stop, takeTail } from './flight-recorder.ts'
 import { createJob, createPiece, cutPiece, type JobRun, type Piece, rejectPlace, settlePart } from './job.ts'
+import { refuseItem } from './part.ts'
 import { createPlaces } from './places.ts'
 import type { PartMessage } from './protocol.ts'
 import { DEPTH, openSeat, type Seat } from './seat.ts'
@@ -186,8 +187,8 @@ export function createPool(PiscinaClass: typeof Piscina, resourceLimits: WorkerL
       return
     }
     const rejections = [...bad].map(([place, cause]) => {
-      const message = `Cannot carry item ${chunk.indices[place]} to a worker: expected a value that structured clone takes, got ${cause.message}`
-      return rejectPlace(chunk, place, 'serialization', new SerializationError(message, '', { cause }), clock.today())
+      const reason = refuseItem(chunk.indices[place] as number, chunk.keys?.[place], cause)
+      return rejectPlace(chunk, place, 'serialization', reason, clock.today())
     })
     job.settle(undefined, rejections)
     const goOn: Piece[] = []

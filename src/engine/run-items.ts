@@ -1,6 +1,6 @@
 import { createDrainSignal, ItemContext } from './context.ts'
 import { announceStop, enter, isStopped, leave, type Slot, sharedNow, whenStopped } from './flight-recorder.ts'
-import { type ItemColumns, type LoadedRun, Part, type Port } from './part.ts'
+import { type ItemColumns, type LoadedRun, Part, type Port, refuseItem } from './part.ts'
 
 /** Runs the items of a chunk one by one: in a worker, and for inline runs in slices on the main thread. */
 
@@ -31,9 +31,18 @@ export async function runItems(chunk: ItemColumns, loaded: LoadedRun, slot: Slot
       readAt = place + stride
     }
     const index = typeof indices === 'number' ? indices + place : (indices[place] as number)
+    let item = items[place]
+    if (port.clone) {
+      try {
+        item = port.clone(item)
+      } catch (cause) {
+        part.reject(place, 'serialization', refuseItem(index, keys?.[place], cause as Error))
+        continue
+      }
+    }
     const context = new ItemContext(setup, index, keys?.[place], (attempts?.[place] ?? 0) + 1, signalOf)
     try {
-      const value = run(port.clone ? port.clone(items[place]) : items[place], context)
+      const value = run(item, context)
       part.keep(isThenable(value) ? await value : value)
     } catch (error) {
       if (signal?.aborted && gaveUp(error, signal)) break
