@@ -24,8 +24,18 @@ export function move<V extends ArrayBuffer | ArrayBufferView>(value: V): V {
 /** The value inside `move()`, with its buffer added to `transfer` where it can be given away; any other value as it is. */
 export function unwrapMoved(value: unknown, transfer: Set<ArrayBuffer>): unknown {
   if (typeof value !== 'object' || value === null || !(MOVED in value)) return value
-  const inner = (value as Moved).value
-  const buffer = ArrayBuffer.isView(inner) ? inner.buffer : inner
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === inner.byteLength) transfer.add(buffer)
-  return inner
+  const whole = withoutNeighbours((value as Moved).value)
+  const buffer = ArrayBuffer.isView(whole) ? whole.buffer : whole
+  // Node 20 posts a buffer that was given away before without a word, and the message is lost; cloning it is refused.
+  if (buffer instanceof ArrayBuffer && buffer.byteLength > 0) transfer.add(buffer)
+  return whole
+}
+
+/** A copy of a view that sees only a part of its buffer: posted as it is, it would take all of the buffer along. */
+function withoutNeighbours(value: Moved['value']): Moved['value'] {
+  if (!ArrayBuffer.isView(value) || value.byteLength === value.buffer.byteLength) return value
+  if (!(value.buffer instanceof ArrayBuffer)) return value
+  const copy = value.buffer.slice(value.byteOffset, value.byteOffset + value.byteLength)
+  const View = (Buffer.isBuffer(value) ? Uint8Array : value.constructor) as new (bytes: ArrayBuffer) => ArrayBufferView
+  return new View(copy)
 }
