@@ -1,0 +1,111 @@
+import { execute } from 'pawl'
+import { describe, expect, test } from 'vitest'
+import { carry, moving } from '../fixtures/tasks/carrying.mjs'
+import { range } from './calls.ts'
+
+const MODES = ['threads', 'inline'] as const
+
+describe.each(MODES)('execute() carries, %s,', (mode) => {
+  test.each([
+    ['undefined', undefined],
+    ['negativeZero', -0],
+    ['nan', Number.NaN],
+    ['map', new Map([['a', new Set([1n])]])],
+    ['date', new Date(0)],
+    ['thenable', 'awaited'],
+  ])('a result as structured clone does: %s', async (way, value) => {
+    const { results } = await execute(carry, [{ way }, { way }], { mode })
+    expect(results[0]).toStrictEqual(value)
+    expect(results[1]).toStrictEqual(value)
+  })
+
+  test('numbers of every kind, also when they are all there is', async () => {
+    const values = [0, -0, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, 5e-324]
+    const { results } = await execute((n: number) => n, values, { mode })
+    expect(results).toStrictEqual(values)
+  })
+
+  test('a class instance as a plain object, a cycle and an error as they are', async () => {
+    const { results } = await execute(carry, [{ way: 'classInstance' }, { way: 'cycle' }, { way: 'error' }], { mode })
+    expect(Object.getPrototypeOf(results[0])).toBe(Object.prototype)
+    expect(results[0]).toEqual({ x: 1 })
+    expect(results[1].self).toBe(results[1])
+    expect(results[2]).toBeInstanceOf(RangeError)
+  })
+
+  test.each(['function', 'deepFunction', 'symbol', 'promiseInside', 'proxy', 'accessThrows'])(
+    'no result that cannot be cloned, which fails alone: %s',
+    async (way) => {
+      const items = [{ way: 'same', value: 1 }, { way }, { way: 'same', value: { three: 3 } }, { way }, { way: 'same', value: 5 }]
+      const report = await execute(carry, items, { mode, chunkSize: 5, maxFailures: 2, retry: { retries: 2, minTimeout: 0 } })
+      expect(report.results).toEqual([1, undefined, { three: 3 }, undefined, 5])
+      expect(report.failures.map(({ index, kind, attempts }) => ({ index, kind, attempts }))).toEqual([
+        { index: 1, kind: 'serialization', attempts: 1 },
+        { index: 3, kind: 'serialization', attempts: 1 },
+      ])
+      expect(report.failures[0]?.reason).toMatchObject({ name: 'SerializationError', code: 'ERR_PAWL_SERIALIZATION' })
+      expect(report.failures[0]?.reason.message).toMatch(/result/)
+      expect(report.stats.attempts).toBe(5)
+    },
+  )
+
+  test.each<[string, unknown]>([
+    ['a function', () => {}],
+    ['a symbol', Symbol('item')],
+    ['an object with a function', { way: 'same', value: { callback: () => {} } }],
+    ['a promise', { way: 'same', value: Promise.resolve() }],
+    ['a weak map', new WeakMap()],
+  ])('no item that cannot be cloned, which fails alone: %s', async (_, bad) => {
+    const good = (value: number) => ({ way: 'same', value })
+    const items = [good(0), good(1), bad, good(3), bad, good(5)] as { way: string }[]
+    const report = await execute(carry, items, { mode, chunkSize: 6, maxFailures: 2, retry: { retries: 2, minTimeout: 0 } })
+    expect(report.results).toEqual([0, 1, undefined, 3, undefined, 5])
+    expect(report.failures.map(({ index, kind }) => ({ index, kind }))).toEqual([
+      { index: 2, kind: 'serialization' },
+      { index: 4, kind: 'serialization' },
+    ])
+    expect(report.failures[0]).toMatchObject({ reason: { name: 'SerializationError', code: 'ERR_PAWL_SERIALIZATION' } })
+    expect(report.failures[0]?.reason.message).toMatch(/item 2\b/)
+    expect(report.failures[0]?.item).toBe(bad)
+  })
+
+  test('a large chunk with one bad item and one bad result', async () => {
+    const items = range(5000).map((value): { way: string; value?: unknown } => ({ way: 'same', value }))
+    items[1234] = { way: 'same', value: () => {} }
+    items[4321] = { way: 'deepFunction' }
+    const report = await execute(carry, items, { mode, chunkSize: 5000, maxFailures: 2 })
+    expect(report.failures.map(({ index, kind }) => [index, kind])).toEqual([
+      [1234, 'serialization'],
+      [4321, 'serialization'],
+    ])
+    expect(report.results.filter((it, i) => it === i)).toHaveLength(4998)
+  })
+
+  test("nothing a task does to its item, into the program's own", async () => {
+    const list = ['given']
+    const items = [
+      { way: 'mutate', list },
+      { way: 'mutate', list },
+    ]
+    const { results } = await execute(carry, items, { mode, chunkSize: 2 })
+    expect(results).toEqual([2, mode === 'inline' ? 2 : expect.any(Number)])
+    expect(list).toEqual(['given'])
+  })
+
+  test('what a task gives away by move(), a part of a buffer as a copy', async () => {
+    const report = await execute(moving, ['whole', 'part', 'buffer', 'whole'], { mode })
+    expect(report.results.slice(0, 2)).toEqual([Uint8Array.of(1, 2, 3, 4), Uint8Array.of(2, 3)])
+    expect((report.results[1] as Uint8Array).byteOffset).toBe(0)
+    expect(new Uint8Array(report.results[2] as ArrayBuffer)).toEqual(Uint8Array.of(1, 2, 3, 4))
+    expect(report.results[3]).toEqual(Uint8Array.of(1, 2, 3, 4))
+  })
+
+  test('move() of what cannot be moved, and of what has gone already, as failures of these items', async () => {
+    const options = { mode, workers: 1, maxFailures: 2 } as const
+    const text = await execute(moving, ['text', 'whole'], options)
+    expect(text.failures).toMatchObject([{ index: 0, kind: 'error', reason: { code: 'ERR_PAWL_INVALID_OPTION' } }])
+    const gone = await execute(moving, ['twice', 'twice', 'whole'], { ...options, chunkSize: 1 })
+    expect(gone.results[2]).toEqual(Uint8Array.of(1, 2, 3, 4))
+    expect(gone.failures.every((it) => it.kind === 'serialization')).toBe(true)
+  })
+})
