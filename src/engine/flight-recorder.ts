@@ -4,7 +4,7 @@
  * has been running, even when the thread can answer no more.
  *
  *     slot := cursor   place of the item that runs, -1 before the first, the chunk's length after the last
- *             limit    the worker starts no place >= limit; the main thread only ever lowers it
+ *             limit    the worker starts no place >= limit; set by the main thread
  *             started  when the item at `cursor` began, in ms of `sharedNow`, modulo 2^32
  *             flags    bit 0: a drain has started
  *
@@ -71,9 +71,12 @@ export function runningFor({ cells, at }: Slot, now: number): number {
 
 /** Main thread: takes the places from `limit` on away from the worker. False when the worker may have started one of them. */
 export function takeTail({ cells, at }: Slot, limit: number): boolean {
-  if (limit >= Atomics.load(cells, at + LIMIT)) return false
+  const before = Atomics.load(cells, at + LIMIT)
+  if (limit >= before) return false
   Atomics.store(cells, at + LIMIT, limit)
-  return Atomics.load(cells, at + CURSOR) < limit
+  if (Atomics.load(cells, at + CURSOR) < limit) return true
+  Atomics.store(cells, at + LIMIT, before) // Else an item past the limit would run without counting as running.
+  return false
 }
 
 /** Main thread: the worker starts nothing more of this chunk and its `context.signal` is aborted. */

@@ -1,0 +1,83 @@
+import { cursorOf, limitOf, slotOf, takeTail } from './flight-recorder.ts'
+import { cutPiece, type Piece } from './job.ts'
+import { DEPTH, type Seat } from './seat.ts'
+
+/** A worker, and what it was sent, oldest first. */
+export interface Bench {
+  readonly seat: Seat
+  readonly pieces: Piece[]
+  readonly freeSlots: number[]
+  /** Runs whose setup it has, and those of them that are over, which it has not been told yet. */
+  readonly knows: Set<number>
+  forget: number[]
+  /** It began an item, or answered: its thread and its task came up. */
+  isProven: boolean
+  /** Why the main thread ended it: the piece and place that ran too long, or a drain. */
+  doom: { readonly piece: Piece; readonly place: number } | 'drain' | undefined
+}
+
+/** A bench around the seat that `open` opens for it. */
+export function createBench(open: (bench: Bench) => Seat): Bench {
+  const bench = {
+    seat: undefined as unknown as Seat,
+    pieces: [],
+    freeSlots: Array.from({ length: DEPTH }, (_, slot) => slot),
+    knows: new Set<number>(),
+    forget: [],
+    isProven: false,
+    doom: undefined,
+  }
+  bench.seat = open(bench)
+  return bench
+}
+
+/** Puts a piece that has ended, or could not be sent, off its bench. */
+export function release(bench: Bench, piece: Piece): void {
+  bench.pieces.splice(bench.pieces.indexOf(piece), 1)
+  bench.freeSlots.push(piece.slot)
+}
+
+/**
+ * The bench for the next piece: the one with the least to do. A suspect gets a worker that has run nothing yet, if
+ * there is one: what others left behind in it must not be held against the suspect.
+ */
+export function leastBusy(benches: Iterable<Bench>, isSuspect: boolean): Bench | undefined {
+  let best: Bench | undefined
+  for (const bench of benches) {
+    const load = bench.pieces.length
+    if (bench.doom || load >= (isSuspect ? 1 : DEPTH) || bench.pieces[0]?.isAlone) continue
+    const isBetter = isSuspect ? best?.isProven && !bench.isProven : load < (best?.pieces.length ?? DEPTH)
+    if (!best || isBetter) best = bench
+  }
+  return best
+}
+
+/** A tail worth less than this is not taken from its worker, in ms: to send it costs about a tenth of that. Set by bench/chunk-size.bench.mjs. */
+const MIN_STEAL_MS = 0.5
+
+/** Takes work that was not started yet from the bench with the most of it, as a piece of its own. */
+export function steal(benches: Iterable<Bench>): Piece | undefined {
+  let best: { bench: Bench; piece: Piece; rest: number; worth: number } | undefined
+  for (const bench of benches) {
+    for (const piece of bench.pieces) {
+      if (piece.job.context.draining.aborted || bench.doom) continue
+      const rest = piece.end - Math.max(cursorOf(slotOf(bench.seat.cells, piece.slot)), piece.settled - 1, -1) - 1
+      const worth = rest * (piece.job.run.itemTime() || MIN_STEAL_MS)
+      if (rest > 0 && worth >= MIN_STEAL_MS && worth > (best?.worth ?? 0)) best = { bench, piece, rest, worth }
+    }
+  }
+  if (!best) return undefined
+  const { bench, piece, rest } = best
+  const slot = slotOf(bench.seat.cells, piece.slot)
+  const from = piece.end - tailLength(rest, cursorOf(slot) >= 0, piece === bench.pieces[0])
+  if (from >= limitOf(slot) || !takeTail(slot, from)) return undefined
+  const tail = cutPiece(piece, from, piece.end)
+  piece.end = from
+  return tail
+}
+
+/** How much of the `rest` of a chunk to take: all of one that waits behind another, half of one that runs, and never the only item of one that is about to. */
+function tailLength(rest: number, isRunning: boolean, isFirst: boolean): number {
+  if (!isRunning && !isFirst) return rest
+  return isRunning ? Math.ceil(rest / 2) : Math.floor(rest / 2)
+}

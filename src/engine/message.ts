@@ -1,0 +1,67 @@
+import { attemptsBefore } from '../chunk.ts'
+import { nameItem, SerializationError } from '../errors.ts'
+import type { Chunk } from '../types.ts'
+import { cutPiece, type Piece, rejectPlace } from './job.ts'
+import type { ChunkMessage } from './protocol.ts'
+
+/** What a worker is sent of a piece; with the setup of its run when it does not have it yet. */
+export function toMessage({ id, slot, chunk, job }: Piece, withSetup: boolean, ended: readonly number[]): ChunkMessage {
+  const { run } = job
+  return {
+    id,
+    run: run.number,
+    setup: withSetup ? { ...run.setup, run: run.number } : undefined,
+    ended,
+    slot,
+    items: numbersTogether(chunk.items),
+    indices: indicesTogether(chunk.indices),
+    keys: chunk.keys,
+    attempts: attemptsBefore(chunk),
+  }
+}
+
+/** A column of numbers as one block of memory, which is copied as such. */
+function numbersTogether(items: ArrayLike<unknown>): ArrayLike<unknown> {
+  if (!Array.isArray(items)) return items
+  for (let place = 0; place < items.length; place++) if (typeof items[place] !== 'number') return items
+  return new Float64Array(items as number[])
+}
+
+/** Indices that follow one another say all by their first. Others are copied, for a view would take its whole buffer along. */
+function indicesTogether(indices: Uint32Array): Uint32Array | number {
+  const first = indices[0] as number
+  return indices[indices.length - 1] === first + indices.length - 1 ? first : indices.slice()
+}
+
+/** Fails the items of a piece that cannot be cloned, and gives what is left of it as pieces. Undefined when every item can be. */
+export function settleUnclonable(piece: Piece, today: number): Piece[] | undefined {
+  const { chunk, job } = piece
+  const bad = unclonable(chunk)
+  if (bad.size === 0) return undefined
+  const rejections = [...bad].map(([place, cause]) => {
+    const name = nameItem(chunk.indices[place] as number, chunk.keys?.[place])
+    const message = `Cannot carry item ${name} to a worker: expected a value that structured clone takes, got ${cause.message}`
+    return rejectPlace(chunk, place, 'serialization', new SerializationError(message, '', { cause }), today)
+  })
+  job.settle(undefined, rejections)
+  const goOn: Piece[] = []
+  for (let from = 0, place = 0; place <= chunk.items.length; place++) {
+    if (place < chunk.items.length && !bad.has(place)) continue
+    if (place > from) goOn.push(cutPiece(piece, from, place))
+    from = place + 1
+  }
+  return goOn
+}
+
+/** The places whose items structured clone refuses. */
+function unclonable(chunk: Chunk): Map<number, Error> {
+  const bad = new Map<number, Error>()
+  for (let place = 0; place < chunk.items.length; place++) {
+    try {
+      structuredClone(chunk.items[place])
+    } catch (error) {
+      bad.set(place, error as Error)
+    }
+  }
+  return bad
+}
