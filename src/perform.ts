@@ -55,10 +55,10 @@ export async function performRun<T, R>(
   const task = await resolveTask(ref)
   const emitter = createEmitter(options.on)
   const drain = createDrain(emitter.emit)
-  const stopWatching = watchReasons(options, origin, drain)
+  const run: Run<T, R> = { task, options, engines, origin, emitter, drain, began, saveNow: () => {} }
+  const stopWatching = watchReasons(run)
   const alive = setInterval(() => {}, KEEP_ALIVE_MS)
   try {
-    const run: Run<T, R> = { task, options, engines, origin, emitter, drain, began }
     return await carryOut(run, items)
   } finally {
     clearInterval(alive)
@@ -70,12 +70,14 @@ export async function performRun<T, R>(
 const KEEP_ALIVE_MS = 2 ** 30
 
 /** Drains when the signal aborts, when the machine is about to go, or when nobody takes the outcomes any more. */
-function watchReasons(options: ResolvedOptions<never>, origin: RunOrigin<never>, drain: Drain): () => void {
-  const { signal, preempt } = options
-  const { abandoned } = origin
+function watchReasons<T, R>(run: Run<T, R>): () => void {
+  const { drain, emitter } = run
+  const { signal, preempt } = run.options
+  const { abandoned } = run.origin
   const onAbort = () => drain.begin(signal?.reason)
   const onAbandon = () => drain.begin(abandoned?.reason)
-  const watch = preempt ? watchPreemption(preempt, (reason) => drain.begin(reason)) : undefined
+  const hearers = { onNotice: drain.begin, onAdvice: () => run.saveNow(), emit: emitter.emit }
+  const watch = preempt ? watchPreemption(preempt, hearers) : undefined
   signal?.addEventListener('abort', onAbort, { once: true })
   abandoned?.addEventListener('abort', onAbandon, { once: true })
   if (signal?.aborted) onAbort()
@@ -96,6 +98,8 @@ interface Run<T, R> {
   readonly drain: Drain
   /** When it began, on the system clock's monotonic time, in ms. */
   readonly began: number
+  /** Starts a flush, once there is a session to flush: the machine may go before long. */
+  saveNow: () => void
 }
 
 /** Counts kept by the engines and the retry stage. */
@@ -119,6 +123,8 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
     fail: drain.fail,
   })
   let isClosed = false
+  // A flush that fails is told by the session itself.
+  if (session) run.saveNow = () => void session.flush().catch(() => {})
   try {
     const selected = createSelection(array, keys, session, shard, options)
     const source = array
