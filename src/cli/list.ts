@@ -18,9 +18,9 @@ function toRow({ runId, status, done, total, failures, bytes, lastWrite, live }:
   return [runId, status, count, String(failures), formatBytes(bytes), formatTime(lastWrite), live ? 'live' : '']
 }
 
-/** Local time to the second, `2026-05-01 12:00:00`. */
+/** Local time to the second, `2026-05-01 12:00:00`; '' for what is no time. */
 export function formatTime(time: number | undefined): string {
-  if (time === undefined) return ''
+  if (time === undefined || !(time > 0)) return ''
   const date = new Date(time)
   if (Number.isNaN(date.getTime())) return ''
   return new Date(time - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 19).replace('T', ' ')

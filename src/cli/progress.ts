@@ -59,7 +59,7 @@ async function drawBar(): Promise<Progress> {
 }
 
 /** `120/500 done, 3 failed, 40 restored, 25/s, 15.2s left`. */
-export function describe({ done, total, failed, restored, itemsPerSecond, eta }: Events['progress']): string {
+function describe({ done, total, failed, restored, itemsPerSecond, eta }: Events['progress']): string {
   return [
     `${total === undefined ? done : `${done}/${total}`} done`,
     `${failed} failed`,

@@ -28,6 +28,11 @@ export async function resume(runId: string, flags: ResumeFlags): Promise<number>
   }
   const store = fileStore(checkpoint)
   const details = await readKnown(store, runId, () => inspectRun(store, runId))
+  if (details.identity === undefined) {
+    throw new UsageError(
+      `Cannot resume run '${runId}': expected a manifest that says what to run, got a damaged one. Begin it again with 'pawl run … --run-id ${runId}'; what is finished stays finished`,
+    )
+  }
   const recorded = readCommand(runId, details.command)
   const task = flags.task === undefined ? trustTask(recorded.task) : parseTask(flags.task)
   say(`run ${runId}: task ${formatTask(task)}, input ${recorded.input}`)

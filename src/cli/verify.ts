@@ -1,4 +1,4 @@
-import { verifyRun } from '../checkpoint/runs.ts'
+import { type Damage, verifyRun } from '../checkpoint/runs.ts'
 import { fileStore } from '../store/file.ts'
 import { FAILED, OK } from './failure.ts'
 import { readKnown } from './known-run.ts'
@@ -11,10 +11,16 @@ export async function verify(runId: string, { checkpoint, json }: CommonFlags): 
   const { ok, damaged } = await readKnown(store, runId, () => verifyRun(store, runId))
   if (json) await printJson({ runId, ok, damaged })
   else if (ok) await print(`${printable(runId)}: all of it is whole\n`)
-  else for (const part of damaged) await print(`${describeDamage(part)}\n`)
+  else await print(damaged.map((part) => `${describeDamage(part)}\n`).join(''))
   return ok ? OK : FAILED
 }
 
-function describeDamage(part: unknown): string {
-  return printable(typeof part === 'string' ? part : JSON.stringify(part))
+/** Items named in a line; `--json` names more. */
+const NAMED = 10
+
+/** `seg/a-0.msgpack: the outcomes of 2 items, bytes 120 to 480, items 3, 4`. */
+function describeDamage({ file, problem, start, end, items }: Damage): string {
+  const place = start === undefined || end === undefined ? '' : `, bytes ${start} to ${end}`
+  const named = items === undefined ? '' : `, items ${items.slice(0, NAMED).join(', ')}${items.length > NAMED ? ', …' : ''}`
+  return printable(`${file}: ${problem}${place}${named}`)
 }

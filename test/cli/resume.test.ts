@@ -155,12 +155,13 @@ describe('pawl resume', () => {
     expect(await pawl('resume', 'slov')).toMatchObject({ code: 2, stderr: expect.stringContaining("Did you mean 'slow'?") })
   })
 
-  const hasScript = spawnSync('script', ['--version']).status === 0
+  const terminal = 'script'
+  const hasScript = spawnSync(terminal, ['--version']).status === 0
   test.skipIf(!hasScript)('draws a bar on a terminal (skipped where there is no script(1))', () => {
     const { directory } = project(PROJECT)
     const bin = join(import.meta.dirname, '../../dist/cli/main.js')
     const command = `${process.execPath} ${bin} ${RUN.join(' ')}`
-    const { stdout } = spawnSync('script', ['-qec', command, '/dev/null'], { cwd: directory, encoding: 'utf8' })
+    const { stdout } = spawnSync(terminal, ['-qec', command, '/dev/null'], { cwd: directory, encoding: 'utf8' })
     expect(stdout).toMatch(/\[[=-]{24}\] \d+% \| \d+\/200 done, 0 failed, 0 restored, \d+\/s/)
     expect(stdout).toContain('complete: run slow')
   })

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { items, lines, project } from './pawl.ts'
@@ -52,6 +52,32 @@ describe('pawl list', () => {
   })
 })
 
+describe('a hostile store', () => {
+  test('neither crashes list, inspect and verify nor reaches the terminal', async () => {
+    const { pawl, put, directory } = project()
+    put('.pawl/a\x1b[2Jb/run/0123456789abcdef.json', '{}')
+    put('.pawl/x/run/0123456789abcdef.json', '{"version":1,"runId":"\x1b[2J"}')
+    put('.pawl/y/seg/w\x1b[2J-0.msgpack', 'PAWL'.repeat(50))
+    put('.pawl/z/seg/w-0.json', '{"crc":"\x1b[2J"}\n'.repeat(9))
+    put('.pawl/.pawl', '')
+    symlinkSync(directory, join(directory, '.pawl/loop'))
+    for (const args of [
+      ['list'],
+      ...['x', 'y', 'z', 'loop', '../x'].flatMap((run) => [
+        ['inspect', run],
+        ['verify', run],
+        ['failures', run],
+        ['export', run],
+      ]),
+    ]) {
+      const { code, stdout, stderr } = await pawl(...args)
+      expect([0, 1, 2], `${args}: ${stderr}`).toContain(code)
+      expect(stdout + stderr).not.toContain('\x1b')
+      expect(stderr).not.toMatch(/^\s+at /m)
+    }
+  })
+})
+
 describe('pawl inspect', () => {
   test('tells task, items, files and sessions', async () => {
     const { pawl } = await withRun()
@@ -101,7 +127,7 @@ describe('pawl verify', () => {
     writeFileSync(path, bytes)
     const { code, stdout, stderr } = await pawl('verify', 'odd')
     expect({ code, stderr }).toEqual({ code: 1, stderr: '' })
-    expect(stdout).toMatch(/seg|snap/)
+    expect(stdout).toMatch(/^(seg|snap)\/[\w.-]+: /m)
     expect(JSON.parse((await pawl('verify', 'odd', '--json')).stdout)).toMatchObject({ runId: 'odd', ok: false })
   })
 })
