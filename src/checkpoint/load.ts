@@ -144,12 +144,13 @@ function bySnapshotThenStem(a: RunFile, b: RunFile): number {
   return a.kind === 'snapshot' ? -order : order
 }
 
-async function loadFile(
+/** Reads one file, and gives each of its frames to `add`, which says whether it is believed. */
+export async function loadFile(
   store: Store,
   file: RunFile,
   fingerprint: string,
   options: LoadOptions,
-  add: (frame: Located) => boolean,
+  add: (frame: Located) => boolean = () => true,
 ): Promise<LoadedFile> {
   const report = newReport()
   const damagedItems: DamagedFrame[] = []

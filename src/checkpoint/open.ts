@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto'
 import { CheckpointMismatchError } from '../errors.ts'
 import type { FulfilledBatch, Rejection } from '../types.ts'
+import { createCompaction } from './compaction.ts'
 import { createEncoder, type Entry } from './entries.ts'
 import { recordError } from './error-record.ts'
 import { hashKey, MAX_BODY_BYTES, toRuns } from './frame.ts'
@@ -9,6 +9,7 @@ import { countDamaged, findCutOff, loadIndex, type RunIndex, type SessionTrace }
 import { openLog, type RunLog } from './log.ts'
 import type { Manifest } from './manifest.ts'
 import { checkBefore, openManifest } from './open-manifest.ts'
+import { newWriter } from './read-file.ts'
 import { type Restored, restore } from './restored.ts'
 import type { Session, SessionOptions } from './session.ts'
 import { type Codec, loadCodec } from './values/codec.ts'
@@ -40,11 +41,6 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   }
 }
 
-/** Sorts by time, is new for every session, and has no dot. */
-function newWriter(today: number): string {
-  return today.toString(36).padStart(9, '0') + randomBytes(6).toString('hex')
-}
-
 function warnOfDamage({ runId, emit }: SessionOptions, index: RunIndex, lease: Lease): void {
   const { frames, bytes } = countDamaged(index.files)
   const cut = findCutOff(index, new Set([...lease.others, ...lease.dead]))
@@ -66,11 +62,23 @@ function startSession(
   restored: Restored,
   codec: Codec,
 ): Session {
-  const { clock, runId, emit } = options
+  const { store, clock, runId, emit } = options
   const { isKeyed, failures } = index
   const encoder = createEncoder(options.format, options.compress, manifest.fingerprint, () => clock.today())
   const recorded = restored.fulfilled + restored.rejected
-  const log = openLog({ ...options, writer, encoder, lease, recorded, onClosed: () => {} })
+  const compaction = createCompaction({
+    ...{ store, runId, index, writer, keep: options.keep, fingerprint: manifest.fingerprint },
+    isCompressed: options.compress === 'gzip',
+    isDurable: options.durability === 'fsync',
+    count: manifest.identity.items.count,
+    today: () => clock.today(),
+  })
+  const onClosed = (key: string, size: number) => {
+    compaction.add(key, size)
+    compaction.startIfDue()
+  }
+  const log = openLog({ ...options, writer, encoder, lease, recorded, onClosed })
+  compaction.startIfDue()
   noteDead(index, lease, log)
   const sources = new Map<number, string>()
   let isUnheldTold = false
@@ -111,7 +119,9 @@ function startSession(
     writer,
     manifest,
     restored,
-    stats: log.stats,
+    get stats() {
+      return { checkpoints: log.stats.checkpoints, bytesWritten: log.stats.bytesWritten + compaction.bytesWritten }
+    },
     get backlog() {
       return log.backlog
     },
@@ -139,6 +149,7 @@ function startSession(
       try {
         await log.close({ head: { kind: 'close', at: clock.today() }, body: [], items: 0, fresh: 0, bytes: 0 })
       } finally {
+        await compaction.finish()
         await lease.release()
       }
     },

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { CheckpointVersionError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import { type BlockHeader, findNextBlock, isPacked, MIN_BLOCK_BYTES, readBlockHeader, unpackBlock } from './blocks.ts'
@@ -28,6 +29,8 @@ export interface Located extends FoundFrame {
   /** False in snapshots for what was copied. */
   readonly isOwn: boolean
   readonly body: Buffer
+  /** All of it, where it was read whole. */
+  readonly raw: Buffer
   /** Offset of the compressed block it is in, -1 when there is none; `start` and the like are offsets in that block, else in the file. */
   readonly block: number
 }
@@ -62,6 +65,11 @@ export function writerOf(stem: string): string {
   return stem.slice(0, stem.lastIndexOf('-'))
 }
 
+/** A name for a session: it sorts by time, is new every time, and has no dot. */
+export function newWriter(today: number): string {
+  return today.toString(36).padStart(9, '0') + randomBytes(6).toString('hex')
+}
+
 /** When the session of `writer` began, in milliseconds since 1970: its name begins with it. */
 export function timeOf(writer: string): number {
   const time = Number.parseInt(writer.slice(0, 9), 36)
@@ -90,6 +98,7 @@ export async function* readFrames(
   let origin = file.kind === 'segment' ? file.stem : ''
   let found: Located[] = []
   let block = -1
+  let isBlockBad = false
 
   const visitor = {
     frame(frame: FoundFrame, bytes: Buffer, base: number, isOwn: boolean) {
@@ -106,11 +115,18 @@ export async function* readFrames(
         bodyEnd: base + frame.bodyEnd,
       }
       const stem = isOwn && file.kind === 'snapshot' ? '' : origin
-      found.push({ head, isWhole, ...at, stem, isOwn, body, block })
+      const raw = bytes.subarray(frame.start, frame.end)
+      found.push({ head, isWhole, ...at, stem, isOwn, body, raw, block })
       report.frames++
     },
-    damage: (start: number, end: number) => void (block < 0 && report.damage.push({ start, end })),
-    torn: (start: number, end: number) => void (block < 0 && (report.torn = end - start)),
+    damage(start: number, end: number) {
+      if (block < 0) report.damage.push({ start, end })
+      else isBlockBad = true
+    },
+    torn(start: number, end: number) {
+      if (block < 0) report.torn = end - start
+      else isBlockBad = true
+    },
   }
   const scanPlain = (size: number) => createScanner(layout, seeds, size, isChecked, visitor)
 
@@ -125,9 +141,9 @@ export async function* readFrames(
     block = raw.at
     if (raw.bytes === undefined) continue
     const start = raw.at === 0 ? acceptHeader(layout, raw.bytes, report, file) : 0
-    const before = report.frames
+    isBlockBad = false
     scanPlain(raw.bytes.length).push(raw.bytes.subarray(start), start, true)
-    if (report.frames === before && raw.bytes.length > start) report.damage.push({ start: raw.at, end: raw.end })
+    if (isBlockBad) report.damage.push({ start: raw.at, end: raw.end })
     yield take()
   }
 
@@ -221,7 +237,13 @@ export async function readAgain(store: Store, file: RunFile, fingerprint: string
   const bytes = await readStretch(store, file, place)
   const found = bytes && layoutOf(file.format).readFrame(bytes, 0, seedOf(place.stem, fingerprint), true, true)
   if (typeof found !== 'object' || !found.isWhole) return undefined
-  return { ...found, ...place, isOwn: file.kind === 'segment', body: (bytes as Buffer).subarray(found.bodyStart, found.bodyEnd) }
+  return {
+    ...found,
+    ...place,
+    isOwn: file.kind === 'segment',
+    body: (bytes as Buffer).subarray(found.bodyStart, found.bodyEnd),
+    raw: bytes as Buffer,
+  }
 }
 
 /** Where a frame is; see Located. */
