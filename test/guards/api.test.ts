@@ -24,7 +24,11 @@ test('the public names and types are those of api.txt', async () => {
 /** Every public name with its declarations, without comments, in the order of the names. */
 function describeExports(): string {
   const entry = join(import.meta.dirname, '../../dist/index.d.ts')
-  const program = ts.createProgram([entry], { module: ts.ModuleKind.NodeNext, target: ts.ScriptTarget.ES2023, skipLibCheck: true })
+  const program = ts.createProgram([entry], {
+    module: ts.ModuleKind.NodeNext,
+    target: ts.ScriptTarget.ES2023,
+    skipLibCheck: true,
+  })
   const checker = program.getTypeChecker()
   const source = program.getSourceFile(entry)
   const module = source && checker.getSymbolAtLocation(source)

@@ -14,7 +14,7 @@ const LAYERS = [
   ['run.ts', 'identity.ts', 'restore.ts', 'collector.ts'],
   ['perform.ts', 'perform-plan.ts', 'stream.ts'],
   ['execute.ts', 'executor.ts'],
-  ['index.ts', 'cli/'],
+  ['index.ts', 'stored-runs.ts', 'cli/'],
 ] as const
 
 /** What each package may be imported by. Those marked 'late' are loaded when a run needs them, never by `import 'pawl'`. */

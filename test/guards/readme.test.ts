@@ -1,0 +1,141 @@
+import { execFile, execFileSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import type { ErrorCode, Events } from 'pawl'
+import { describe, expect, test } from 'vitest'
+import { generate } from '../../scripts/docs.mjs'
+import { listOptions } from '../../src/options.ts'
+
+/** README.md says all there is, nothing that is not, and its programs run. */
+
+const root = join(import.meta.dirname, '../..')
+const read = (path: string) => readFileSync(join(root, path), 'utf8')
+const readme = read('README.md')
+const documents = ['README.md', 'CONTRIBUTING.md', 'docs/architecture.md']
+
+/** What of `names` is nowhere in the README as code. */
+const missing = (names: readonly string[]) => names.filter((name) => !new RegExp(`\`[^\`\n]*${escape(name)}\\b`).test(readme))
+const escape = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+
+test('the generated parts are those of the sources: `npm run docs` makes them', async () => {
+  expect(readme).toBe(await generate(readme))
+})
+
+describe('README.md documents', () => {
+  test('every option', () => {
+    expect(missing(listOptions().map(({ name }) => name))).toEqual([])
+  })
+
+  test('every public name', () => {
+    const names = [...read('dist/index.d.ts').matchAll(/\{([^}]*)\}/g)]
+      .flatMap(([, list]) => (list as string).split(','))
+      .map((name) => name.replace('type ', '').trim())
+    expect(names.length).toBeGreaterThan(50)
+    expect(missing(names.filter((name) => name !== ''))).toEqual([])
+  })
+
+  test('every error code', () => {
+    const codes: Record<ErrorCode, true> = {
+      ERR_PAWL_RUN_FAILED: true,
+      ERR_PAWL_ABORTED: true,
+      ERR_PAWL_TIMEOUT: true,
+      ERR_PAWL_WORKER_CRASH: true,
+      ERR_PAWL_SERIALIZATION: true,
+      ERR_PAWL_TASK_LOAD: true,
+      ERR_PAWL_NON_RETRYABLE: true,
+      ERR_PAWL_CIRCUIT_OPEN: true,
+      ERR_PAWL_CHECKPOINT_MISMATCH: true,
+      ERR_PAWL_CHECKPOINT_CORRUPT: true,
+      ERR_PAWL_CHECKPOINT_WRITE: true,
+      ERR_PAWL_CHECKPOINT_VERSION: true,
+      ERR_PAWL_STORE_CONFLICT: true,
+      ERR_PAWL_RUN_LOCKED: true,
+      ERR_PAWL_RUN_NOT_FOUND: true,
+      ERR_PAWL_INVALID_OPTION: true,
+    }
+    expect(missing(Object.keys(codes))).toEqual([])
+  })
+
+  test('every event', () => {
+    const events: Record<keyof Events, true> = {
+      plan: true,
+      progress: true,
+      outcome: true,
+      retry: true,
+      breaker: true,
+      beforeCheckpoint: true,
+      afterCheckpoint: true,
+      workerExit: true,
+      drain: true,
+      warning: true,
+    }
+    expect(Object.keys(events).filter((event) => !readme.includes(`\n| \`${event}\` |`))).toEqual([])
+  })
+
+  test('every warning', () => {
+    const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).filter((it) => it.endsWith('.ts'))
+    const codes = files.flatMap((file) =>
+      [...read(join('src', file)).matchAll(/emit\(\s*'warning',\s*\{\s*code: '(\w+)'/g)].map(([, code]) => code as string),
+    )
+    expect(codes.length).toBeGreaterThan(5)
+    expect(missing(codes)).toEqual([])
+  })
+
+  test('every command and flag', async () => {
+    const help = async (...args: string[]) =>
+      (await promisify(execFile)(process.execPath, [join(root, 'dist/cli/main.js'), ...args, '--help'])).stdout
+    const commands = [...((await help()).split('Commands:')[1] ?? '').matchAll(/^ {2}(\w+)/gm)].map(([, name]) => name as string)
+    const known = commands.filter((name) => name !== 'help')
+    expect(missing(known.map((name) => `pawl ${name}`))).toEqual([])
+    const pages = await Promise.all([...known.map((name) => help(name)), help('bench', 'formats')])
+    const flags = new Set(
+      pages.flatMap((page) => [...page.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)].map(([, flag]) => flag as string)),
+    )
+    flags.delete('--help')
+    expect(flags.size).toBeGreaterThan(30)
+    expect(missing([...flags])).toEqual([])
+  })
+
+  test('every example', () => {
+    const examples = readdirSync(join(root, 'examples')).filter((name) => name.endsWith('.mjs'))
+    expect(examples.filter((name) => !readme.includes(`(examples/${name})`))).toEqual([])
+  })
+})
+
+test.each(documents)('%s links to files that are there', (document) => {
+  const links = [...read(document).matchAll(/\]\(([^)]+)\)/g)].map(([, link]) => link as string)
+  const files = links.filter((link) => !/^(https:|#)/.test(link)).map((link) => link.replace(/#.*/, ''))
+  expect(files.filter((link) => !existsSync(join(root, document, '..', link)))).toEqual([])
+  const anchors = links.filter((link) => link.startsWith('#'))
+  const headings = [...read(document).matchAll(/^#+ (.+)$/gm)].map(
+    ([, it]) => `#${(it as string).toLowerCase().replaceAll(' ', '-')}`,
+  )
+  expect(anchors.filter((anchor) => !headings.includes(anchor))).toEqual([])
+})
+
+test('the programs of README.md run and print what it says', async () => {
+  const blocks = [...readme.matchAll(/^```(\w+) (run|output|file=(\S+))\n([^]*?)^```$/gm)]
+  const folder = await mkdtemp(join(tmpdir(), 'pawl-readme-'))
+  try {
+    await mkdir(join(folder, 'node_modules/.bin'), { recursive: true })
+    await symlink(root, join(folder, 'node_modules/pawl'))
+    await writeFile(join(folder, 'node_modules/.bin/pawl'), `#!/bin/sh\nexec node ${root}/dist/cli/main.js "$@"\n`, {
+      mode: 0o755,
+    })
+    await writeFile(join(folder, 'package.json'), '{}')
+    let printed = ''
+    let compared = 0
+    for (const [, , role, file, text] of blocks as unknown as string[][]) {
+      if (file) await writeFile(join(folder, file), text as string)
+      else if (role === 'run')
+        printed = execFileSync('sh', ['-e', '-c', text as string], { cwd: folder, encoding: 'utf8', stdio: 'pipe' })
+      else expect(printed, `output block ${++compared}`).toBe(text)
+    }
+    expect(compared).toBeGreaterThan(2)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+})
