@@ -16,7 +16,9 @@ const ids = Array.from({ length: 5000 }, (_, i) => i)
 
 async function record(/** @type {'json' | 'msgpack'} */ format, /** @type {'none' | 'gzip'} */ compress) {
   const checkpoint = { store: join(directory, format + compress), format, compress }
-  const { stats } = await execute((id) => ({ id, name: `the sensor ${id}`, mean: id / 7, isOn: id % 3 === 0 }), ids, { checkpoint })
+  const { stats } = await execute((id) => ({ id, name: `the sensor ${id}`, mean: id / 7, isOn: id % 3 === 0 }), ids, {
+    checkpoint,
+  })
   return stats.bytesWritten
 }
 
