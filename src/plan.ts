@@ -95,12 +95,14 @@ export function createPlanner(options: PlannerOptions): Planner {
   const mayInline = options.mode === 'auto' && !options.needsThreads
   let largest = known.measured > 0 ? Math.max(1, Math.floor(wanted(known) / MAX_GROWTH)) : 0
   const pace = createPace(known)
+  let isThreadUp = false
   let current: 'threads' | 'inline' = options.mode === 'inline' ? 'inline' : 'threads'
 
   const mode = (left: number | undefined): 'threads' | 'inline' => {
     if (options.mode !== 'auto') return options.mode
     if (!mayInline || known.measured === 0) return 'threads'
-    const isSmall = left !== undefined && left * known.itemTime < SMALL_RUN_MS
+    // A thread that is up takes all that is left for the price of a message.
+    const isSmall = left !== undefined && left * known.itemTime < (isThreadUp ? known.message : SMALL_RUN_MS)
     current = known.isCheap || isSmall ? 'inline' : 'threads'
     return current
   }
@@ -136,6 +138,7 @@ export function createPlanner(options: PlannerOptions): Planner {
       known.taskTime += taskTime
       largest = Math.max(Math.min(largest, wanted(known)), items)
       if (sendTime !== undefined) {
+        isThreadUp = true
         learnCost(known, items, sendTime * THERE_AND_BACK)
         if (items >= LONG_ENOUGH) pace.count(items, now)
       } else if (known.itemTime > known.pace * HYSTERESIS) known.isCheap = false

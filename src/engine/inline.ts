@@ -2,8 +2,9 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { loadCodec } from '../checkpoint/values/codec.ts'
 import { attemptsBefore } from '../chunk.ts'
 import type { Clock } from '../clock.ts'
+import { InvalidOptionError } from '../errors.ts'
 import type { Engine, EngineRun, EngineRunOptions } from './engine.ts'
-import { createRecorder, prepare, slotOf, stop } from './flight-recorder.ts'
+import { announceStop, createRecorder, prepare, type Slot, slotOf, stop } from './flight-recorder.ts'
 import { createJob, createPiece, type JobRun, settlePart } from './job.ts'
 import type { LoadedRun } from './part.ts'
 import { createPlaces } from './places.ts'
@@ -13,17 +14,25 @@ import { runItems } from './run-items.ts'
 /** Longest time the main thread is kept from the event loop by items that are shorter, in ms. Promise 5 of docs/architecture.md. */
 const SLICE_MS = 4
 
+/** A chunk does not begin so long after the event loop turned, in ms: with a slice of its own it would keep it waiting for longer than 5. */
+const BEGUN_MS = 0.5
+
 /**
  * Runs chunks on the main thread, in slices between which the event loop turns. Items and results are cloned as if
  * they crossed threads, so that nothing depends on where a run took place.
  */
 export function createInline(clock: Clock): Engine {
   let numbered = 0
+  let turnedAt = Number.NEGATIVE_INFINITY
+  const breathe = async () => {
+    await turn()
+    turnedAt = clock.now()
+  }
   const start = (options: EngineRunOptions): EngineRun => {
     const run: JobRun = { ...options, number: ++numbered }
     let loaded: Promise<LoadedRun> | undefined
     const prepareRun = async (): Promise<LoadedRun> => ({
-      setup: run.setup,
+      setup: { ...run.setup, shared: cloneShared(run.setup.shared) },
       run: await run.load(),
       codec: run.setup.record ? await loadCodec(run.setup.record) : undefined,
       json: run.setup.jsonResults && run.setup.record !== 'json' ? await loadCodec('json') : undefined,
@@ -36,21 +45,23 @@ export function createInline(clock: Clock): Engine {
         const piece = createPiece(job, chunk)
         const slot = slotOf(createRecorder(1), 0)
         prepare(slot, chunk.items.length)
-        const onDrain = () => stop(slot)
-        if (context.draining.aborted) onDrain()
-        context.draining.addEventListener('abort', onDrain, { once: true })
+        const watch = watchDrain(slot, context.draining, run.drainTimeout)
         run.tally.chunks++
+        let isCutOff = false
         const post = (part: PartMessage) => {
+          if (isCutOff) return
           settlePart(piece, part, clock.today())
           run.observe({ items: part.to - part.from, taskTime: part.taskTime, sendTime: undefined })
         }
-        await runItems({ ...chunk, id: piece.id, keys: chunk.keys, attempts: attemptsBefore(chunk) }, atHand, slot, {
+        const running = runItems({ ...chunk, id: piece.id, keys: chunk.keys, attempts: attemptsBefore(chunk) }, atHand, slot, {
           post: (part, transfer) => post(part.values ? { ...part, values: cloneColumn(part.values, transfer) } : part),
           partMs: SLICE_MS,
           turn: () => turn(),
           clone: cloneItem,
         })
-        context.draining.removeEventListener('abort', onDrain)
+        await Promise.race([running, watch.isUp])
+        isCutOff = true
+        watch.close()
         job.interrupt(chunk.items.length - piece.settled)
         return done
       },
@@ -63,6 +74,36 @@ export function createInline(clock: Clock): Engine {
     grow: () => {},
     start: start as Engine['start'],
     close: async () => {},
+  }
+}
+
+/** When a drain starts, stops what runs in `slot` between two items; `isUp` resolves when an item took longer than `timeout` to end after that. */
+function watchDrain(slot: Slot, draining: AbortSignal, timeout: number) {
+  let patience: NodeJS.Timeout | undefined
+  let giveUp!: () => void
+  const isUp = new Promise<void>((resolve) => {
+    giveUp = resolve
+  })
+  const onDrain = () => {
+    stop(slot)
+    announceStop(slot)
+    patience = setTimeout(giveUp, timeout)
+  }
+  if (draining.aborted) onDrain()
+  draining.addEventListener('abort', onDrain, { once: true })
+  const close = () => {
+    draining.removeEventListener('abort', onDrain)
+    clearTimeout(patience)
+  }
+  return { isUp, close }
+}
+
+/** As a worker gets it: what the tasks of a run do to it stays among them. */
+function cloneShared(shared: unknown): unknown {
+  try {
+    return structuredClone(shared)
+  } catch (error) {
+    throw new InvalidOptionError('shared', 'a value that can be cloned', (error as Error).message)
   }
 }
 
