@@ -38,6 +38,8 @@ export interface CompactionOptions {
   readonly index: RunIndex
   /** Of this session. */
   readonly writer: string
+  /** Of other sessions at work. */
+  readonly live: ReadonlySet<string>
   /** Milliseconds since 1970. */
   today(): number
 }
@@ -56,7 +58,9 @@ export function createCompaction(options: CompactionOptions): Compaction {
   const files: RunFile[] = index.files.filter(isSound)
   const snapshots: LoadedFile[] = index.files.filter(({ isIntact }) => isIntact)
   const broken = index.files.filter(({ kind, isIntact, covers }) => kind === 'snapshot' && !isIntact && covers.length > 0)
-  let waiting = files.filter(({ kind, size }) => kind === 'segment' && size < SMALL_BYTES)
+  let waiting = files.filter(
+    ({ kind, size, stem }) => kind === 'segment' && size < SMALL_BYTES && !options.live.has(writerOf(stem)),
+  )
   let bytesWritten = 0
   let running: Promise<void> | undefined
   let isHopeless = false
@@ -208,13 +212,15 @@ async function putSnapshot(
   const { store, runId, fingerprint, isCompressed, isDurable, today, index, count } = options
   const layout = layoutOf(format)
   const seed = seedOf(stem, fingerprint)
-  const pieces = [
+  const files = covers.map(({ name, size }) => ({ name, size }))
+  const opening = [
     layout.writeHeader({ version: 1, kind: 'snapshot', fingerprint, createdAt: today() }),
-    joinBytes(layout.writeFrame({ kind: 'covers', files: covers.map(({ name, size }) => ({ name, size })) }, [], seed)),
-    ...frames,
-    joinBytes(layout.writeFrame({ kind: 'close', at: today() }, [], seed)),
+    joinBytes(layout.writeFrame({ kind: 'covers', files }, [], seed)),
   ]
-  const bytes = isCompressed ? await packFrames(pieces, blockSeedOf(stem)) : joinBytes(pieces)
+  const rest = [...frames, joinBytes(layout.writeFrame({ kind: 'close', at: today() }, [], seed))]
+  // A block of its own for what it stands for: worth most when the rest is damaged.
+  const pack = (pieces: readonly Uint8Array[]) => packFrames(pieces, blockSeedOf(stem))
+  const bytes = isCompressed ? joinBytes([await pack(opening), await pack(rest)]) : joinBytes([...opening, ...rest])
   const key = `${runId}/snap/${stem}.${format}${isCompressed ? '.gz' : ''}`
   await store.put(key, bytes, { durable: isDurable })
   const file = toRunFile(key, bytes.length) as RunFile

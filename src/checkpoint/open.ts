@@ -67,7 +67,7 @@ function startSession(
   const encoder = createEncoder(options.format, options.compress, manifest.fingerprint, () => clock.today())
   const recorded = restored.fulfilled + restored.rejected
   const compaction = createCompaction({
-    ...{ store, runId, index, writer, keep: options.keep, fingerprint: manifest.fingerprint },
+    ...{ store, runId, index, writer, live: new Set(lease.others), keep: options.keep, fingerprint: manifest.fingerprint },
     isCompressed: options.compress === 'gzip',
     isDurable: options.durability === 'fsync',
     count: manifest.identity.items.count,

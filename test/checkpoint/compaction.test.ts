@@ -1,0 +1,137 @@
+import { describe, expect, test } from 'vitest'
+import { inspectRun, verifyRun } from '../../src/checkpoint/runs.ts'
+import { memoryStore } from '../../src/store/memory.ts'
+import type { Store } from '../../src/store/store.ts'
+import { abandon, FORMS, failing, open, outcomes, readAll, rejection } from './fixture.ts'
+
+/** Sessions one after the other, `count` of them, each of which records two items of its own and dies or ends. */
+async function fill(store: Store, count: number, options: Parameters<typeof open>[1] = {}, isKilled = false): Promise<void> {
+  for (let at = 0; at < count; at++) {
+    const session = await open(store, { keep: 0, ...options })
+    session.begin({ indices: Uint32Array.of(at * 2, at * 2 + 1) })
+    session.record(outcomes([at * 2, at * 2 + 1]))
+    await session.flush()
+    if (isKilled) await abandon(store, session)
+    else await session.close()
+  }
+}
+
+const names = async (store: Store, folder: string) => (await store.list(`run-1/${folder}/`)).map(({ key }) => key)
+
+async function expectItems(store: Store, count: number): Promise<void> {
+  const session = await open(store, { keep: 0 })
+  expect(session.restored).toMatchObject({ fulfilled: count, conflicts: 0, damaged: 0 })
+  const { values } = await readAll(session.restored)
+  expect(values.size).toBe(count)
+  for (const [index, value] of values) expect(value).toEqual({ value: index })
+  await session.close()
+}
+
+describe.each(FORMS)('compaction of $format, $compress', (form) => {
+  test('merges small segments into a snapshot and deletes them', async () => {
+    const store = memoryStore()
+    await fill(store, 16, form)
+    expect(await names(store, 'snap')).toHaveLength(1)
+    expect(await names(store, 'seg')).toHaveLength(0)
+    await expectItems(store, 32)
+    expect(await verifyRun(store, 'run-1')).toEqual({ ok: true, damaged: [] })
+  })
+
+  test('keeps what a snapshot stands for, and falls back on it when the snapshot is damaged', async () => {
+    const store = memoryStore()
+    await fill(store, 16, { ...form, keep: 2 })
+    const [snapshot] = await names(store, 'snap')
+    expect(await names(store, 'seg')).toHaveLength(16)
+    const bytes = Buffer.from((await store.get(snapshot as string)) as Uint8Array)
+    bytes.writeUInt8((bytes[bytes.length >>> 1] as number) ^ 1, bytes.length >>> 1)
+    await store.put(snapshot as string, bytes, { replace: true })
+    expect((await verifyRun(store, 'run-1')).ok).toBe(false)
+    const session = await open(store, { ...form, keep: 2 })
+    expect(session.restored).toMatchObject({ fulfilled: 32, damaged: 0 })
+    expect((await readAll(session.restored)).values.size).toBe(32)
+    await session.close()
+    expect(await names(store, 'snap')).not.toContain(snapshot)
+    expect(await verifyRun(store, 'run-1')).toEqual({ ok: true, damaged: [] })
+  })
+
+  test('keeps failures, and forgets none of the items that may have killed their process', async () => {
+    const store = memoryStore()
+    for (let at = 0; at < 16; at++) {
+      const session = await open(store, { ...form, keep: 0 })
+      session.record(at === 3 ? failing(rejection(3, new Error('three'))) : outcomes([at]))
+      if (at === 7) session.begin({ indices: Uint32Array.of(77) })
+      await session.flush()
+      if (at === 7) await abandon(store, session)
+      else await session.close()
+    }
+    expect(await names(store, 'seg')).toHaveLength(0)
+    const session = await open(store, form)
+    expect(session.restored).toMatchObject({ fulfilled: 15, rejected: 1 })
+    expect(session.restored.isSuspect(77)).toBe(true)
+    expect(session.restored.historyOf(77)).toMatchObject({ attempts: 1, crashes: 1 })
+    expect((await readAll(session.restored)).rejected).toMatchObject([{ index: 3, item: 'item 3' }])
+    await session.close()
+  })
+})
+
+test('compaction leaves alone the segments of a session that is at work', async () => {
+  const store = memoryStore()
+  const live = await open(store, { shard: '1/2' })
+  live.record(outcomes([900]))
+  await live.flush()
+  await fill(store, 16, { shard: '2/2' })
+  expect(await names(store, 'seg')).toHaveLength(1)
+  live.record(outcomes([901]))
+  await live.close()
+  const session = await open(store)
+  expect(session.restored.fulfilled).toBe(34)
+  await session.close()
+})
+
+test('a store whose objects cannot grow ends with few files and writes little more than twice', async () => {
+  const { append: _, ...store } = memoryStore()
+  const session = await open(store, { every: 1, keep: 0 })
+  for (let at = 0; at < 600; at++) {
+    session.record(outcomes([at]))
+    await session.flush()
+  }
+  const before = session.stats.bytesWritten
+  await session.close()
+  expect((await store.list('run-1/')).length).toBeLessThan(80)
+  expect(session.stats.bytesWritten).toBeLessThan(before * 2)
+  await expectItems(store, 600)
+})
+
+test('a snapshot stands for nothing that was written after it', async () => {
+  const store = memoryStore()
+  await fill(store, 16, { keep: 2 })
+  const grown = (await names(store, 'seg'))[0] as string
+  const bytes = (await store.get(grown)) as Uint8Array
+  await store.put(grown, Buffer.concat([bytes, bytes.subarray(28)]), { replace: true })
+  const details = await inspectRun(store, 'run-1')
+  expect(details.files.filter((file) => !file.covered).map(({ name }) => `run-1/${name}`)).toContain(grown)
+})
+
+/** Fails every call from the `k`-th on, as a process that is killed there. */
+function killedAfter(store: Store, k: number): Store {
+  let calls = 0
+  const guard = <F extends (...given: never[]) => Promise<unknown>>(call: F) =>
+    ((...given: Parameters<F>) => (++calls > k ? new Promise(() => {}) : call(...given))) as F
+  const { append: _, ...rest } = store
+  return { ...rest, put: guard(store.put), delete: guard(store.delete) }
+}
+
+test.each(FORMS)('a crash at any call of a compaction loses nothing: $format, $compress', async (form) => {
+  const whole = memoryStore()
+  await fill(whole, 16, { ...form, keep: 1000 })
+  for (const key of await names(whole, 'snap')) await whole.delete(key)
+  for (let k = 0; k < 30; k++) {
+    const store = memoryStore()
+    for (const { key } of await whole.list('')) await store.put(key, (await whole.get(key)) as Uint8Array)
+    const session = await open(killedAfter(store, k + 3), { ...form, keep: 0 }).catch(() => undefined)
+    const closing = session?.close()
+    await Promise.race([closing, new Promise((resolve) => setTimeout(resolve, 5))])
+    if (session) await abandon(store, session).catch(() => {})
+    await expectItems(store, 32)
+  }
+})
