@@ -41,9 +41,10 @@ export class ItemContext implements TaskContext {
     return this.#signal()
   }
 
-  random(): number {
+  /** A function that needs no `this`, since tasks take it out of the context. */
+  get random(): () => number {
     this.#next ??= createRandom(`${this.#run.seed}/${this.key}`)
-    return this.#next()
+    return this.#next
   }
 }
 
