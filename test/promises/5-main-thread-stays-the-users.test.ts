@@ -1,0 +1,77 @@
+import { threadId } from 'node:worker_threads'
+import { type ExecuteOptions, execute } from 'pawl'
+import { describe, expect, test } from 'vitest'
+import { busy, neverRunBefore, onThread } from '../fixtures/tasks/thread.mjs'
+import { newDirectory, range } from '../resume/place.ts'
+
+/** Longest slice that promise 5 allows, in ms. */
+const SLICE_MS = 5
+
+describe("the main thread stays the user's", () => {
+  test.each<[string, ExecuteOptions<number>]>([
+    ['auto', {}],
+    ['a checkpoint', { checkpoint: 'runs' }],
+    ['a timeout', { timeout: 10_000 }],
+    ['one worker', { workers: 1 }],
+    ['a pinned chunk size', { chunkSize: 1 }],
+  ])('no item runs on it when it costs more than being carried to a worker: %s', async (_, options) => {
+    const checkpoint = options.checkpoint === undefined ? {} : { checkpoint: newDirectory() }
+    const { results, plan } = await execute(busy, range(60), { ...options, ...checkpoint })
+    expect(results.filter((thread) => thread === threadId)).toEqual([])
+    expect(plan.mode).toBe('threads')
+  })
+
+  test.each<[string, ExecuteOptions<number>]>([
+    ['a checkpoint', { checkpoint: 'runs' }],
+    ['a timeout', { timeout: 10_000 }],
+    ['resource limits', { resourceLimits: { maxOldGenerationSizeMb: 200 } }],
+  ])('not even the cheapest with %s', async (_, options) => {
+    const checkpoint = options.checkpoint === undefined ? {} : { checkpoint: newDirectory() }
+    const { results } = await execute(onThread, range(5000), { ...options, ...checkpoint })
+    expect(results.filter((thread) => thread === threadId)).toEqual([])
+  })
+
+  test('nothing runs on it before it was measured in a worker', async () => {
+    const { results } = await execute(neverRunBefore, range(2000))
+    expect(results[0]).not.toBe(threadId)
+  })
+
+  test('inline, the event loop turns after every slice of 5 ms', async () => {
+    // Each item takes 1 ms or more, so that a slice holds 5 of them at most, however slow the machine is.
+    const turns = countTurns()
+    const { results } = await execute(busy, range(300), { mode: 'inline' })
+    expect(results.every((thread) => thread === threadId)).toBe(true)
+    expect(turns.stop()).toBeGreaterThanOrEqual(300 / (SLICE_MS + 1))
+  })
+
+  test('inline, timers of the user run in time order with the items', async () => {
+    let fired = 0
+    const timer = setInterval(() => fired++, 1)
+    await execute(busy, range(100), { mode: 'inline' })
+    clearInterval(timer)
+    expect(fired).toBeGreaterThanOrEqual(100 / (SLICE_MS + 1) / 2)
+  })
+
+  test('on threads it turns many times per item', async () => {
+    const turns = countTurns()
+    await execute(busy, range(100), { mode: 'threads', workers: 2, chunkSize: 10 })
+    expect(turns.stop()).toBeGreaterThan(100)
+  })
+})
+
+/** Turns of the event loop. */
+function countTurns(): { stop(): number } {
+  let turns = 0
+  let next: NodeJS.Immediate | undefined
+  const turn = () => {
+    turns++
+    next = setImmediate(turn)
+  }
+  turn()
+  return {
+    stop: () => {
+      clearImmediate(next)
+      return turns
+    },
+  }
+}
