@@ -110,7 +110,7 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
 
   const add = (added: readonly Failure<T>[]) => {
     if (added.length === 0) return
-    failures.push(...added)
+    for (const failure of added) failures.push(failure) // Not spread: there may be more than a call takes arguments.
     counts.failed += added.length
     if (wantsOutcomes()) tell(added.map(toOutcome))
     if (excess()) env.onTooManyFailures()

@@ -38,7 +38,7 @@ export function createJob(chunk: Chunk, run: JobRun, context: RunContext): { job
     context,
     settle: (batch, rejections) => {
       if (batch) fulfilled.push(batch)
-      rejected.push(...rejections)
+      for (const rejection of rejections) rejected.push(rejection) // Not spread: a chunk may hold more items than a call takes arguments.
       leave((batch?.indices.length ?? 0) + rejections.length)
     },
     interrupt: leave,
