@@ -91,10 +91,11 @@ function readFrame(
   const end = newline < 0 ? bytes.length : newline
   const frame = readLine(bytes, at, end, seed, isChecked)
   if (frame?.isWhole) return frame
+  const isTorn = newline < 0
   // The newline itself may be what was damaged: then the next line begins within this one.
   const next = bytes.subarray(0, end).indexOf(START, at + 1)
   const split = next < 0 ? undefined : readLine(bytes, at, next - 1, seed, true)
-  return split?.isWhole ? split : frame
+  return split?.isWhole ? split : isTorn ? undefined : frame
 }
 
 function readLine(bytes: Buffer, at: number, end: number, seed: number, isChecked: boolean): FoundFrame | undefined {

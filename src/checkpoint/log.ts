@@ -120,15 +120,17 @@ export function openLog(options: LogOptions): RunLog {
 
   async function run(): Promise<void> {
     isPumping = true
-    while (!isOver()) {
+    while (isPumping) {
       const isFlush = pending.length > 0 && isDue
-      if (!isFlush && (notes.length === 0 || !canGrow)) break
       const entries = isFlush ? [...notes, ...pending] : notes
       notes = []
       if (isFlush) await flushAll(entries)
-      else await writeNotes(entries)
+      else if (entries.length > 0) await writeNotes(entries)
+      isDue = (isDue && pending.length > 0) || pendingItems >= options.every || waiters.some(({ upTo }) => upTo > durable)
+      // Before anybody hears that a flush is done: what they note next is to be written at once.
+      isPumping = !isOver() && ((pending.length > 0 && isDue) || (notes.length > 0 && canGrow))
+      settleWaiters()
     }
-    isPumping = false
   }
 
   /** What they say is only ever needed when this process dies: not worth waiting or failing for. */
@@ -160,8 +162,6 @@ export function openLog(options: LogOptions): RunLog {
       stats.checkpoints++
       emit('afterCheckpoint', { runId, recorded, bytes: written, duration: clock.now() - start })
     }
-    settleWaiters()
-    if (waiters.length > 0 || pendingItems >= options.every) isDue = true
   }
 
   /** Resolves with the bytes written; undefined when the store was given up. */
