@@ -27,6 +27,7 @@ describe('a stage that is off costs nothing', () => {
     ['a breaker', run('{ retry: 3, breaker: true }'), ['piscina', 'opossum'], ['msgpackr']],
     ['a checkpoint', run("{ mode: 'threads', checkpoint: './runs' }"), ['piscina', 'msgpackr'], ['opossum', 'p-retry']],
     [
+      'a checkpoint in JSON',
       run("{ mode: 'threads', checkpoint: { store: './runs', format: 'json' } }"),
       ['piscina'],
       ['msgpackr', 'opossum', 'p-retry'],
