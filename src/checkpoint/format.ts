@@ -48,7 +48,7 @@
  * the files it covers: read those too if they are there. Read them too when they have grown since. List `seg/` first, then
  * `snap/`, and start over when a listed file is gone.
  *
- * test/fixtures/checkpoint-v1.* hold files written by the first release.
+ * test/fixtures/checkpoint-v1.* hold segments written by the first release.
  */
 import { crc32 } from 'node:zlib'
 import { createReader, createWriter, type Reader, type Writer } from './bytes.ts'

@@ -1,0 +1,147 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { describe, expect, test } from 'vitest'
+import { acquireLease, type Place, readClaims, seemsAlive } from '../../src/checkpoint/lease.ts'
+import type { Clock } from '../../src/clock.ts'
+import { memoryStore } from '../../src/store/memory.ts'
+import type { Store } from '../../src/store/store.ts'
+import { abandon, open, virtualClock } from './fixture.ts'
+
+const ELSEWHERE: Place = { host: 'elsewhere', bootId: 'b', pidNamespace: 'n', pid: 1, processStart: '1' }
+
+async function claim(store: Store, writer: string, change: object): Promise<void> {
+  const base = { writer, shard: null, startedAt: 0, isHeld: true, beatAt: 0, ...ELSEWHERE }
+  await store.put(`run-1/lease/${writer}`, Buffer.from(JSON.stringify({ ...base, ...change, writer })), { replace: true })
+}
+
+const take = (store: Store, writer: string, given: { clock?: Clock; shard?: string; place?: Place } = {}) =>
+  acquireLease({ store, runId: 'run-1', writer, shard: given.shard, clock: virtualClock(), ...given })
+
+describe('a lease on the same machine', () => {
+  test('refuses a second session as long as the first is at work, this process included', async () => {
+    const store = memoryStore()
+    const first = await open(store)
+    await expect(open(store)).rejects.toMatchObject({ code: 'ERR_PAWL_RUN_LOCKED', holder: { pid: process.pid } })
+    expect(await store.list('run-1/lease/')).toHaveLength(1)
+    await first.close()
+    await (await open(store)).close()
+  })
+
+  test('names the process that holds it, and goes to the next at once when that was killed', async () => {
+    const store = memoryStore()
+    const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1e6)'])
+    await once(child, 'spawn')
+    const mine = await take(store, 'm')
+    const { readFileSync } = await import('node:fs')
+    const stat = readFileSync(`/proc/${child.pid}/stat`, 'utf8')
+    const processStart = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+    await claim(store, 'theirs', { ...(await readClaims(store, 'run-1'))[0], pid: child.pid, processStart })
+    await mine.release()
+    const clock = virtualClock()
+    await expect(take(store, 'second', { clock })).rejects.toMatchObject({ holder: { pid: child.pid, age: expect.any(Number) } })
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    const lease = await take(store, 'third', { clock })
+    expect(lease.dead).toEqual(['theirs'])
+    expect(clock.time).toBe(0)
+    await lease.bury()
+    expect((await readClaims(store, 'run-1')).map(({ writer }) => writer)).toEqual(['third'])
+    await lease.release()
+  })
+
+  test('is not fooled by a process that has the number of a dead one', async () => {
+    const store = memoryStore()
+    const first = await open(store)
+    await abandon(store, first)
+    const second = await open(store)
+    await second.close()
+    expect(await store.list('run-1/lease/')).toEqual([])
+  })
+
+  test('lets sessions of different shards work at once, and refuses one of the same, or of all', async () => {
+    const store = memoryStore()
+    const first = await open(store, { shard: '1/2' })
+    const second = await open(store, { shard: '2/2' })
+    await expect(open(store, { shard: '2/2' })).rejects.toMatchObject({ code: 'ERR_PAWL_RUN_LOCKED' })
+    await expect(open(store)).rejects.toMatchObject({ code: 'ERR_PAWL_RUN_LOCKED' })
+    await Promise.all([first.close(), second.close()])
+  })
+
+  test('goes to one of several that ask at once', async () => {
+    const store = memoryStore()
+    const tries = await Promise.allSettled(['a', 'b', 'c', 'd'].map((writer) => take(store, writer)))
+    expect(tries.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+    expect(await store.list('run-1/lease/')).toHaveLength(1)
+    for (const it of tries) if (it.status === 'fulfilled') await it.value.release()
+  })
+})
+
+describe('a lease from elsewhere', () => {
+  test('is taken over when it does not beat for 15 s', async () => {
+    const store = memoryStore()
+    await claim(store, 'theirs', {})
+    const clock = virtualClock()
+    const lease = await take(store, 'mine', { clock })
+    expect(clock.time).toBeGreaterThanOrEqual(15_000)
+    expect(clock.time).toBeLessThan(17_000)
+    expect(lease.dead).toEqual(['theirs'])
+    await lease.release()
+  })
+
+  test('refuses when it beats', async () => {
+    const store = memoryStore()
+    await claim(store, 'theirs', {})
+    const clock = virtualClock()
+    const { sleep } = clock
+    clock.sleep = async (ms) => {
+      await sleep(ms)
+      if (clock.time >= 5000) await claim(store, 'theirs', { beatAt: clock.time })
+    }
+    await expect(take(store, 'mine', { clock })).rejects.toMatchObject({ holder: { host: 'elsewhere', pid: 1 } })
+    expect(clock.time).toBeLessThan(8000)
+    expect((await readClaims(store, 'run-1')).map(({ writer }) => writer)).toEqual(['theirs'])
+  })
+
+  test('is what a claim of another boot of this machine is, too', async () => {
+    const store = memoryStore()
+    const mine = await take(store, 'a')
+    const [own] = await readClaims(store, 'run-1')
+    await mine.release()
+    await claim(store, 'theirs', { ...own, bootId: 'another' })
+    const clock = virtualClock()
+    await (await take(store, 'mine', { clock })).release()
+    expect(clock.time).toBeGreaterThanOrEqual(15_000)
+  })
+
+  test('seems alive in a list as long as it beat within a minute', async () => {
+    const store = memoryStore()
+    await claim(store, 'theirs', { beatAt: 100_000 })
+    const [theirs] = await readClaims(store, 'run-1')
+    expect([100_000, 159_000, 161_000].map((today) => theirs && seemsAlive(theirs, today))).toEqual([true, true, false])
+  })
+})
+
+test('what is no claim is in nobody’s way', async () => {
+  const store = memoryStore()
+  for (const [at, text] of ['', '{', 'null', '[]', '{"pid":"x"}', '{"pid":1}'].entries())
+    await store.put(`run-1/lease/w${at}`, Buffer.from(text))
+  const lease = await take(store, 'mine')
+  expect(lease.dead).toEqual([])
+  await lease.release()
+})
+
+test('a session that was stopped for long writes to a new segment, and counts nothing of before', async () => {
+  const store = memoryStore()
+  const clock = virtualClock()
+  const session = await open(store, { clock })
+  session.record({ fulfilled: [{ indices: Uint32Array.of(0), values: ['a'] }], rejected: [] })
+  await session.flush()
+  clock.time += 20_000
+  session.record({ fulfilled: [{ indices: Uint32Array.of(1), values: ['b'] }], rejected: [] })
+  await session.flush()
+  expect(await store.list('run-1/seg/')).toHaveLength(2)
+  await session.close()
+  const next = await open(store)
+  expect(next.restored.fulfilled).toBe(2)
+  await next.close()
+})
