@@ -7,6 +7,7 @@ import { createDrain, type Drain } from './drain.ts'
 import type { Engine, EngineRun, EngineRunOptions, Tally } from './engine/engine.ts'
 import type { Engines } from './engines.ts'
 import { createEmitter, type Emitter } from './events.ts'
+import { startGrowth } from './growth.ts'
 import { identify, openCheckpoint } from './identity.ts'
 import { arraySource, checkItems, createKeys, isArrayLike, iterableSource, type Source } from './items.ts'
 import type { ResolvedOptions } from './options.ts'
@@ -189,9 +190,6 @@ async function prepare<T, R>(
   return { runId, session, source, planner, collector, counts, pending: source.left }
 }
 
-/** Time a first chunk may take before more threads are started without knowing what items cost, in ms: a thread comes up in about 20. */
-const FIRST_CHUNK_MS = 30
-
 /** Sends all pending items down the stages. */
 async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>): Promise<void> {
   const { options, engines, drain, emitter, origin } = run
@@ -209,25 +207,20 @@ async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>): Promis
   const dispatchOf = (engine: Engine): Dispatch<T, R> => {
     const known = dispatches.get(engine)
     if (known) return known
-    const engineRun = engine.start<T, R>(describeRun(run, journey, onMeasured))
+    const engineRun = engine.start<T, R>(describeRun(run, journey, () => growth.measured()))
     const dispatch = compose(stages, engineRun.dispatch)
     opened.set(engine, engineRun)
     dispatches.set(engine, dispatch)
     return dispatch
   }
 
-  const pool = planner.mode(source.left) === 'inline' ? undefined : await engines.pool()
-  let hasGrown = false
-  const growAll = () => {
-    hasGrown = true
-    pool?.grow(planner.workers(journey.pending))
-    emitter.emit('plan', planner.describe(source.left))
-  }
-  const onMeasured = () => {
-    if (!hasGrown) growAll()
-  }
-  pool?.grow(1)
-  const patience = setTimeout(growAll, FIRST_CHUNK_MS)
+  const growth = await startGrowth({
+    planner,
+    engines,
+    unsettled: () => journey.pending && journey.pending - collector.counts.dispatched,
+    onPlan: () => emitter.emit('plan', planner.describe(source.left)),
+    fail: drain.fail,
+  })
 
   const context: Omit<RunContext<T, R>, 'rest'> = {
     draining: drain.signal,
@@ -242,14 +235,14 @@ async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>): Promis
       context,
       room: createRoom(drain.signal),
       route: () => {
-        const engine = pool && planner.mode(source.left) === 'threads' ? pool : engines.inline
+        const engine = growth.pool && planner.mode(source.left) === 'threads' ? growth.pool : engines.inline
         return { places: engine.places, dispatch: dispatchOf(engine) }
       },
       chunkSize: () => planner.chunkSize(source.left),
       backlog: () => session?.backlog ?? origin.backlog?.(),
     })
   } finally {
-    clearTimeout(patience)
+    growth.close()
     circuit?.close()
     for (const engineRun of opened.values()) engineRun.end()
     await source.close()

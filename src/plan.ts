@@ -43,6 +43,8 @@ interface Knowledge {
   isCheap: boolean
 }
 
+const NOTHING: Knowledge = { itemTime: 0, message: 0, carry: 0, measured: 0, taskTime: 0, pace: 0, isCheap: false }
+
 /** What a message costs there is measured; back it costs about the same. */
 const THERE_AND_BACK = 2
 
@@ -82,20 +84,21 @@ export interface Planner {
   /** `items` took `taskTime`; to hand them to a worker took the main thread `sendTime`, when it did. */
   observe(measured: Observation): void
   readonly itemTime: number
+  /** What earlier runs learned of the task does not hold for these items. */
+  forget(): void
   warn(message: string): void
   /** The plan as it stands. */
   describe(left: number | undefined): Plan
 }
 
 export function createPlanner(options: PlannerOptions): Planner {
-  const known: Knowledge = {
-    ...(memory.get(options.task) ?? { itemTime: 0, message: 0, carry: 0, measured: 0, taskTime: 0, pace: 0, isCheap: false }),
-  }
+  const known: Knowledge = { ...(memory.get(options.task) ?? NOTHING) }
   const warnings: string[] = []
   const mayInline = options.mode === 'auto' && !options.needsThreads
   let largest = known.measured > 0 ? Math.max(1, Math.floor(wanted(known) / MAX_GROWTH)) : 0
   const pace = createPace(known)
   let isThreadUp = false
+  let isConfirmed = false
   let current: 'threads' | 'inline' = options.mode === 'inline' ? 'inline' : 'threads'
 
   const mode = (left: number | undefined): 'threads' | 'inline' => {
@@ -117,6 +120,7 @@ export function createPlanner(options: PlannerOptions): Planner {
   const chunkSize = (left: number | undefined): number => {
     if (options.chunkSize !== undefined) return options.chunkSize
     if (known.measured === 0) return 1
+    if (current === 'inline' && !isConfirmed) largest = 1 / MAX_GROWTH // These items may be others: they get no whole chunk of the main thread.
     const grown = Math.min(wanted(known), Math.max(1, largest * MAX_GROWTH))
     if (left === undefined || current === 'inline') return grown
     // Towards the end every worker gets its share in ever smaller chunks, down to what a message is worth.
@@ -131,6 +135,7 @@ export function createPlanner(options: PlannerOptions): Planner {
     workers,
     observe: ({ items, taskTime, sendTime, now }) => {
       if (items === 0) return
+      isConfirmed = true
       const newest = taskTime / items
       known.itemTime =
         known.measured === 0 || newest > known.itemTime ? newest : known.itemTime + (newest - known.itemTime) * SMOOTHING
@@ -148,6 +153,10 @@ export function createPlanner(options: PlannerOptions): Planner {
     },
     get itemTime() {
       return known.itemTime
+    },
+    forget: () => {
+      Object.assign(known, NOTHING)
+      largest = 0
     },
     warn: (message) => {
       if (!warnings.includes(message)) warnings.push(message)

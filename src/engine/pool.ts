@@ -89,10 +89,11 @@ export function createPool(PiscinaClass: typeof Piscina, resourceLimits: WorkerL
       taskTime: part.taskTime,
       sendTime: part.from === 0 && part.to === piece.chunk.items.length ? piece.sendTime : undefined,
     })
-    if (!part.end) return
-    release(bench, piece)
-    if (part.to < piece.end) requeue([cutPiece(piece, part.to, piece.end)])
-    advance()
+    if (part.end) {
+      release(bench, piece)
+      if (part.to < piece.end) requeue([cutPiece(piece, part.to, piece.end)])
+    }
+    advance() // After a part as well: only now it may be known that the tail is worth being taken.
   }
 
   const prove = (bench: Bench) => {

@@ -11,7 +11,7 @@ const LAYERS = [
   ['checkpoint/'],
   ['stages/', 'events.ts', 'drain.ts', 'preempt/'],
   ['engine/', 'engines.ts'],
-  ['run.ts', 'identity.ts', 'restore.ts', 'collector.ts'],
+  ['run.ts', 'growth.ts', 'identity.ts', 'restore.ts', 'collector.ts'],
   ['perform.ts', 'perform-plan.ts', 'stream.ts'],
   ['execute.ts', 'executor.ts'],
   ['index.ts', 'stored-runs.ts', 'cli/'],

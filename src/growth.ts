@@ -1,0 +1,65 @@
+import type { Engine } from './engine/engine.ts'
+import type { Engines } from './engines.ts'
+import type { Planner } from './plan.ts'
+
+/**
+ * Time the first chunk may take before more threads are started without knowing what items cost, in ms: a thread comes
+ * up in about 20.
+ */
+const FIRST_CHUNK_MS = 30
+
+export interface GrowthOptions {
+  readonly planner: Planner
+  readonly engines: Engines
+  /** Items that have not settled; undefined when nobody knows. */
+  unsettled(): number | undefined
+  /** More threads were started, or none: the plan is made. */
+  onPlan(): void
+  fail(error: Error): void
+}
+
+/** The threads of a run: none for an inline run, else one at first, and more as it turns out that there is work for them. */
+export interface Growth {
+  /** The pool, once there was work for it. */
+  readonly pool: Engine | undefined
+  /** To be called when items were measured. */
+  measured(): void
+  close(): void
+}
+
+export async function startGrowth({ planner, engines, unsettled, onPlan, fail }: GrowthOptions): Promise<Growth> {
+  let pool: Engine | undefined
+  let isOpening = false
+  let grown = 0
+
+  const growTo = (count: number) => {
+    if (count <= grown) return
+    grown = count
+    pool?.grow(count)
+    onPlan()
+  }
+  const open = async () => {
+    isOpening = true
+    pool = await engines.pool()
+    pool.grow(1)
+  }
+  const measured = () => {
+    clearTimeout(patience)
+    // What was thought cheap turned out not to be: off the main thread with the rest.
+    if (!isOpening && planner.mode(unsettled()) === 'threads') open().then(measured, fail)
+    growTo(planner.workers(unsettled()))
+  }
+
+  const patience = setTimeout(() => {
+    planner.forget() // Nothing came back yet: what earlier runs learned may have been about other items.
+    growTo(planner.workers(unsettled()))
+  }, FIRST_CHUNK_MS)
+  if (planner.mode(unsettled()) === 'threads') await open()
+  return {
+    get pool() {
+      return pool
+    },
+    measured,
+    close: () => clearTimeout(patience),
+  }
+}
