@@ -83,7 +83,7 @@ export async function executeOn<T, R>(
   if (callsAgain()) return new Promise<never>(() => {}) // The worker that got here has reported it, and is about to be ended.
   const options = resolveHere(given)
   // With a checkpoint it may turn out that nothing is left to be run.
-  if (options.mode !== 'inline' && !options.checkpoint && (items as { length?: number }).length !== 0) engines.warm()
+  if (options.mode !== 'inline' && !options.checkpoint && (items as { length?: number } | undefined)?.length !== 0) engines.warm()
   const { performRun } = await import('./perform.ts')
   return performRun(task, items, options, engines, origin)
 }
