@@ -1,0 +1,143 @@
+import { execute } from 'pawl'
+import { describe, expect, test } from 'vitest'
+import task from '../fixtures/tasks/arithmetic.mjs'
+import { counted } from '../fixtures/tasks/counted.mjs'
+import { block, loop, never, wait } from '../fixtures/tasks/signalled.mjs'
+import { range, sharedCells, whenSet } from './calls.ts'
+
+const cells = (items: number) => ({ started: sharedCells(items), seen: sharedCells(1) })
+
+describe('signal', () => {
+  test.each(['threads', 'inline', 'auto'] as const)('aborted before the start: nothing runs, %s', async (mode) => {
+    const calls = sharedCells(100)
+    const reason = new Error('never mind')
+    const drains: unknown[] = []
+    const run = execute(counted, range(100), {
+      mode,
+      signal: AbortSignal.abort(reason),
+      shared: { calls },
+      on: { drain: (it) => void drains.push(it.reason) },
+    })
+    const error = await run.catch((it) => it)
+    expect(error).toMatchObject({ name: 'RunAbortedError', code: 'ERR_PAWL_ABORTED', cause: reason })
+    expect(error.report).toMatchObject({ status: 'partial', failures: [], stats: { attempts: 0, dispatched: 0, items: 100 } })
+    expect([...calls].every((it) => it === 0)).toBe(true)
+    expect(drains).toEqual([reason])
+  })
+
+  test.each(['threads', 'inline'] as const)('aborted in the middle: what finished is in the report, %s', async (mode) => {
+    const abort = new AbortController()
+    const calls = sharedCells(100_000)
+    let settled = 0
+    const run = execute(counted, range(100_000), {
+      mode,
+      chunkSize: 10,
+      signal: abort.signal,
+      shared: { calls },
+      on: {
+        outcome: () => {
+          if (++settled === 100) abort.abort('stop')
+        },
+      },
+    })
+    const error = await run.catch((it) => it)
+    expect(error).toMatchObject({ code: 'ERR_PAWL_ABORTED', cause: 'stop' })
+    const { report } = error
+    expect(report.status).toBe('partial')
+    expect(report.stats.succeeded).toBe(settled)
+    expect(report.stats.succeeded).toBeLessThan(100_000)
+    const done = range(100_000).filter((i) => i in report.results)
+    expect(done.length).toBe(settled)
+    expect(done.every((i) => report.results[i] === i * 2)).toBe(true)
+    expect(calls.every((it) => it <= 1)).toBe(true)
+    expect(calls.reduce((sum, it) => sum + it, 0)).toBe(settled) // Drained between items: nothing ran in vain.
+  })
+
+  test('aborted when all is done changes nothing', async () => {
+    const abort = new AbortController()
+    const items = range(10)
+    const report = await execute(task, items, { signal: abort.signal })
+    abort.abort()
+    expect(report.status).toBe('complete')
+  })
+
+  test('aborted with the last outcome: a complete run is no failure', async () => {
+    const abort = new AbortController()
+    let settled = 0
+    const on = { outcome: () => void (++settled === 10 && abort.abort()) }
+    await expect(execute(task, range(10), { signal: abort.signal, on })).resolves.toMatchObject({ status: 'complete' })
+  })
+})
+
+describe('context.signal', () => {
+  test('is seen by a loop that never awaits; its outcome still counts', async () => {
+    const abort = new AbortController()
+    const shared = cells(2)
+    const run = execute(loop, ['a', 'b'], { mode: 'threads', workers: 1, chunkSize: 2, signal: abort.signal, shared })
+    await whenSet(shared.started, 0)
+    abort.abort(new Error('enough'))
+    const { report } = await run.catch((it) => it)
+    expect(report.results).toEqual(['ended a', undefined])
+    expect(shared.seen[0]).toBe(1)
+    expect(report.stats).toMatchObject({ succeeded: 1, failed: 0, attempts: 1 })
+  })
+
+  test('makes giving up an interruption, not a failure', async () => {
+    const abort = new AbortController()
+    const shared = cells(1)
+    const run = execute(loop, ['give up'], { mode: 'threads', signal: abort.signal, shared, retry: 3 })
+    await whenSet(shared.started, 0)
+    abort.abort()
+    const { report } = await run.catch((it) => it)
+    expect(report).toMatchObject({ status: 'partial', failures: [], stats: { failed: 0, attempts: 0, retries: 0, crashes: 0 } })
+  })
+
+  test.each(['threads', 'inline'] as const)('fires for listeners, and for all that takes a signal: %s', async (mode) => {
+    const abort = new AbortController()
+    const shared = cells(1)
+    const run = execute(wait, ['sleeper'], { mode, signal: abort.signal, shared })
+    await whenSet(shared.started, 0)
+    abort.abort()
+    const error = await run.catch((it) => it)
+    expect(error).toMatchObject({ code: 'ERR_PAWL_ABORTED', report: { failures: [] } })
+    expect(shared.seen[0]).toBe(1)
+  })
+})
+
+describe('drainTimeout', () => {
+  test.each([
+    ['threads', never],
+    ['threads', block],
+    ['inline', never],
+  ] as const)('ends the wait for an item that does not end, uncharged: %s', async (mode, task) => {
+    const abort = new AbortController()
+    const shared = cells(2)
+    const options = { mode, drainTimeout: 20, signal: abort.signal, shared, maxCrashes: 1 } as const
+    const run = execute<string, unknown>(task, ['hangs', 'behind'], { ...options, chunkSize: 2 })
+    await whenSet(shared.started, 0)
+    abort.abort(new Error('enough'))
+    const error = await run.catch((it) => it)
+    expect(error).toMatchObject({ code: 'ERR_PAWL_ABORTED', cause: new Error('enough') })
+    expect(error.report).toMatchObject({
+      status: 'partial',
+      failures: [],
+      stats: { attempts: 0, crashes: 0, timeouts: 0, failed: 0 },
+    })
+  })
+
+  test('lets running items end within it', async () => {
+    const abort = new AbortController()
+    const shared = cells(2)
+    const run = execute(loop, ['a', 'b'], {
+      workers: 2,
+      mode: 'threads',
+      chunkSize: 1,
+      drainTimeout: 30_000,
+      signal: abort.signal,
+      shared,
+    })
+    await Promise.all([whenSet(shared.started, 0), whenSet(shared.started, 1)])
+    abort.abort()
+    await expect(run).resolves.toMatchObject({ status: 'complete', results: ['ended a', 'ended b'] })
+  })
+})
