@@ -30,6 +30,8 @@ export interface Place {
 export interface Lease {
   /** Writers of other sessions at work on the run, on other shards. */
   readonly others: readonly string[]
+  /** Raises RunLockedError when any of the others lives, of whatever shard: what concerns all of the run is not to be done then. */
+  refuseOthers(): Promise<void>
   /** Writers that left a claim and are not at work any more. */
   readonly dead: readonly string[]
   /** Deletes the claims of the dead. */
@@ -122,6 +124,10 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
   return {
     others,
     dead: [...dead],
+    refuseOthers: async () => {
+      const holder = (await readClaims(store, runId)).find((other) => others.includes(other.writer))
+      if (holder !== undefined) throw locked(runId, holder, clock)
+    },
     bury: async () => {
       for (const writer of dead) await store.delete(`${runId}/lease/${writer}`)
     },

@@ -27,6 +27,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const { isLeaseIgnored: isIgnored, place, shard } = options
   const lease = await acquireLease({ store, runId, writer, shard, clock, isIgnored, place })
   try {
+    if (options.resume === 'fresh') await lease.refuseOthers()
     const manifest = await openManifest(options, writer)
     const { fingerprint, identity } = manifest
     const isKeyed = identity.key !== 'index'

@@ -1,0 +1,57 @@
+import { expect, test } from 'vitest'
+import { loadCodec } from '../../src/checkpoint/values/codec.ts'
+import { memoryStore } from '../../src/store/memory.ts'
+import { FORMS, open } from './fixture.ts'
+
+const COUNT = 100_000
+const records = Array.from({ length: COUNT }, (_, id) => ({
+  id,
+  name: `item-${id}`,
+  score: Math.round(id * 37.77) / 100,
+  ok: id % 2 === 0,
+}))
+const size = JSON.stringify(records).length
+
+test.each(FORMS.flatMap((form) => [10, 1].map((chunk) => ({ ...form, chunk }))))(
+  'a run of 100,000 records, flushed ten at a time, writes under 2.3 times their size as JSON: $format, $compress, chunks of $chunk',
+  async ({ chunk, ...form }) => {
+    const store = memoryStore()
+    const session = await open(store, { ...form, every: 10, durability: 'none' })
+    const codec = await loadCodec(form.format)
+    for (let from = 0; from < COUNT; from += chunk) {
+      const indices = Uint32Array.from({ length: chunk }, (_, at) => from + at)
+      session.begin({ indices })
+      session.record({ fulfilled: [{ indices, record: codec.encode(records.slice(from, from + chunk)).bytes }], rejected: [] })
+      if ((from + chunk) % 10 === 0) await session.flush()
+    }
+    await session.close()
+    const stored = (await store.list('run-1/')).reduce((sum, object) => sum + object.size, 0)
+    expect(Math.max(stored, session.stats.bytesWritten)).toBeLessThan(2.3 * size)
+    expect(session.stats.checkpoints).toBeGreaterThanOrEqual(COUNT / 10)
+  },
+)
+
+test('a timer starts a flush, and there is none when nothing waits', async () => {
+  const waits: number[] = []
+  const store = memoryStore()
+  const clock = {
+    now: () => 0,
+    today: () => Date.now(),
+    random: () => 0.5,
+    sleep: (ms: number, signal?: AbortSignal) => {
+      waits.push(ms)
+      if (waits.length === 1) return Promise.resolve()
+      return new Promise<void>((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
+    },
+  }
+  const session = await open(store, { clock, interval: 250 })
+  expect(waits).toEqual([])
+  session.record({ fulfilled: [{ indices: Uint32Array.of(0), values: [1] }], rejected: [] })
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(session.stats.checkpoints).toBe(1)
+  expect(waits).toEqual([250])
+  session.record({ fulfilled: [{ indices: Uint32Array.of(1), values: [1] }], rejected: [] })
+  expect(waits).toEqual([250, 250])
+  await session.close()
+  expect(session.stats.checkpoints).toBe(2)
+})
