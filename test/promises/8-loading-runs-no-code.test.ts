@@ -42,19 +42,19 @@ describe('and trusts no length, count, name or path found in it', () => {
     ['half of all numbers running', { kind: 'running', runs: [0, 2 ** 31] }, []],
     [
       'a failure of a kind there is not',
-      { kind: 'failure', index: 1, failure: '__proto__' as 'error', attempts: 1, crashes: 0, firstFailedAt: 0, lastFailedAt: 0 },
+      { kind: 'failure', index: 39, failure: '__proto__' as 'error', attempts: 1, crashes: 0, firstFailedAt: 0, lastFailedAt: 0 },
       [numbers(1)],
     ],
     [
       'a failure without a reason',
-      { kind: 'failure', index: 1, failure: 'error', attempts: 1, crashes: 0, firstFailedAt: 0, lastFailedAt: 0 },
+      { kind: 'failure', index: 39, failure: 'error', attempts: 1, crashes: 0, firstFailedAt: 0, lastFailedAt: 0 },
       [numbers(1)],
     ],
     [
       'a failure that failed 2^53 times',
       {
         kind: 'failure',
-        index: 1,
+        index: 39,
         failure: 'error',
         attempts: 2 ** 53 - 1,
         crashes: 2 ** 53 - 1,
@@ -175,8 +175,13 @@ describe('and trusts no length, count, name or path found in it', () => {
 
 /** The run ends with right results, or is refused with an error of ours and nothing run wrong. */
 async function expectRightOrRefused(runs: string, what: string): Promise<void> {
+  const options = { checkpoint: runs, runId: RUN, workers: 1, maxFailures: 1, on: { warning: () => {} } }
   try {
-    const { results } = await execute(noted, ITEMS, { checkpoint: runs, runId: RUN, workers: 1, on: { warning: () => {} } })
+    const kept = await execute(noted, ITEMS, { ...options, retryFailed: false })
+    const failed = kept.failures.map(({ index }) => index)
+    expect(Array.from(kept.results), what).toEqual(DOUBLED.map((n, at) => (failed.includes(at) ? undefined : n)))
+    const { results, failures } = await execute(noted, ITEMS, options)
+    expect(failures, what).toEqual([])
     expect(results, what).toEqual(DOUBLED)
   } catch (error) {
     const { code } = error as { code?: string }
