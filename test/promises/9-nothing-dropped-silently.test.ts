@@ -1,7 +1,7 @@
 import { cpSync, mkdtempSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { type CheckpointOptions, type ExecuteOptions, execute, memoryStore, type Store } from 'pawl'
+import { type CheckpointOptions, type ExecuteOptions, execute, memoryStore, type SerializationError, type Store } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import { described, noted } from '../fixtures/tasks/noted.mjs'
 import { errorOf, interrupt, listenForWarnings, newPlace, range } from '../resume/place.ts'
@@ -182,7 +182,7 @@ describe('a result that the format cannot hold', () => {
       checkpoint: { store: runs, format: 'json' },
     })
     expect(failures).toMatchObject([{ index: 3, kind: 'serialization', reason: { code: 'ERR_PAWL_SERIALIZATION' } }])
-    const [{ reason }] = failures as [{ reason: Error & { path: string } }]
+    const reason = failures[0]?.reason as SerializationError
     expect(reason.message).toMatch(/item 3/)
     expect(reason.path).toMatch(/list\[1\]\.at/)
     expect(Array.from(results)).toEqual(ITEMS.map((n) => (n === 3 ? undefined : n)))
