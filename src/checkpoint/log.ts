@@ -274,7 +274,7 @@ export function openLog(options: LogOptions): RunLog {
       await flush()
       await pumping
       // A clean end that cannot be noted is no reason to fail a run that is saved.
-      if (isAlone && segment !== undefined && !isOver()) await write([last], true).catch(() => {})
+      if (isAlone && (segment !== undefined || seq > 0) && !isOver()) await write([last], true).catch(() => {})
     } finally {
       timer?.abort()
       if (state === 'open' || state === 'failing') state = 'closed'

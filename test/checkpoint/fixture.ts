@@ -7,7 +7,7 @@ import type { RecordedRejection, Restored, Session, SessionOptions } from '../..
 import { type Clock, systemClock } from '../../src/clock.ts'
 import { fileStore } from '../../src/store/file.ts'
 import { memoryStore } from '../../src/store/memory.ts'
-import type { Store } from '../../src/store/store.ts'
+import type { Log, Store } from '../../src/store/store.ts'
 import type { Events } from '../../src/types.ts'
 
 export const IDENTITY: Identity = {
@@ -54,7 +54,11 @@ export async function abandon(store: Store, session: Session): Promise<void> {
   const key = `${session.manifest.runId}/lease/${session.writer}`
   const claim = JSON.parse(Buffer.from((await store.get(key)) ?? []).toString())
   await store.put(key, Buffer.from(JSON.stringify({ ...claim, processStart: '1' })), { replace: true })
+  for (const [name, log] of growing) if (name.includes(session.writer) && growing.delete(name)) await log.close()
 }
+
+/** Segments of file stores that may still be open: what the system closes when a process is killed. */
+const growing = new Map<string, Log>()
 
 export function outcomes(indices: number[], valueOf: (index: number) => unknown = (index) => ({ value: index })) {
   return { fulfilled: [{ indices: Uint32Array.from(indices), values: indices.map(valueOf) }], rejected: [] }
@@ -85,7 +89,15 @@ export const newDirectory = () => mkdtemp(join(tmpdir(), 'pawl-'))
 
 /** Every kind of store the checkpoint must do with. */
 export const STORES: Record<string, () => Promise<Store>> = {
-  fileStore: async () => fileStore(await newDirectory()),
+  fileStore: async () => {
+    const store = fileStore(await newDirectory())
+    const append = async (key: string) => {
+      const log = (await store.append?.(key)) as Log
+      growing.set(key, log)
+      return log
+    }
+    return { ...store, append }
+  },
   memoryStore: async () => memoryStore(),
   'a store without append': async () => {
     const { append: _, ...store } = memoryStore()

@@ -12,7 +12,7 @@ import { memoryStore } from '../../src/store/memory.ts'
 
 const FINGERPRINT = '0123456789abcdef'
 
-async function load(format: 'json' | 'msgpack', heads: readonly [Head, Buffer?][], folder = 'seg') {
+async function load(format: 'json' | 'msgpack', heads: readonly (readonly [Head, (Buffer | undefined)?])[], folder = 'seg') {
   const layout = layoutOf(format)
   const seed = seedOf('w-0', FINGERPRINT)
   const kind = folder === 'seg' ? 'segment' : 'snapshot'
