@@ -166,10 +166,11 @@ export function createPool(PiscinaClass: typeof Piscina, resourceLimits: WorkerL
     const now = sharedNow()
     let isWatching = false
     for (const bench of benches) {
+      // The first one is the one that runs. One behind it, of another run, may be the only one with a timeout.
+      isWatching ||= bench.pieces.some((it) => it.job.run.timeout !== undefined)
       const piece = bench.pieces[0]
       const timeout = piece?.job.run.timeout
       if (!piece || timeout === undefined) continue
-      isWatching = true
       const slot = slotOf(bench.seat.cells, piece.slot)
       const place = cursorOf(slot)
       if (place < 0 || place >= limitOf(slot) || bench.doom) continue
