@@ -70,13 +70,12 @@ export async function loadTask(spec: TaskSpec): Promise<TaskFunction<unknown, un
   )
 }
 
-/** The export, also of a CommonJS module whose names the loader did not see. */
+/** The export, also of a CommonJS module whose names the loader did not see, or that was compiled from an ES module with a default export. */
 function pick(namespace: Record<string, unknown>, name: string): unknown {
-  if (Object.hasOwn(namespace, name)) return namespace[name]
   const whole = namespace.default
-  return typeof whole === 'object' && whole !== null && Object.hasOwn(whole, name)
-    ? (whole as Record<string, unknown>)[name]
-    : undefined
+  const isNested = typeof whole === 'object' && whole !== null && Object.hasOwn(whole, name)
+  if (isNested && (name === 'default' || !Object.hasOwn(namespace, name))) return (whole as Record<string, unknown>)[name]
+  return Object.hasOwn(namespace, name) ? namespace[name] : undefined
 }
 
 async function importModule(url: string): Promise<Record<string, unknown>> {
