@@ -283,27 +283,3 @@ function countUnsettled(broken: ItemSet, fulfilled: ItemSet, failures: RunIndex[
   })
   return unsettled
 }
-
-/** How many frames have a damaged body, and how many bytes hold no frame though they should. */
-export function countDamaged(files: readonly LoadedFile[]): { frames: number; bytes: number } {
-  let frames = 0
-  let bytes = 0
-  for (const { damagedItems, report } of files) {
-    frames += damagedItems.length
-    for (const { start, end } of report.damage) bytes += end - start
-  }
-  return { frames, bytes }
-}
-
-/**
- * Names of segments that lack their end, though nobody knows of a death that explains it.
- *
- * @param claimed writers of sessions that left a claim, live or dead.
- */
-export function findCutOff({ files, sessions }: RunIndex, claimed: ReadonlySet<string>): string[] {
-  const explained = new Set(claimed)
-  for (const { writer, isClosed, isKnownDead } of sessions) if (isClosed || isKnownDead) explained.add(writer)
-  const last = new Map<string, string>()
-  for (const { kind, stem, name } of files) if (kind === 'segment') last.set(writerOf(stem), name)
-  return [...last].filter(([writer]) => !explained.has(writer)).map(([, name]) => name)
-}

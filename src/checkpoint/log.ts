@@ -1,28 +1,19 @@
 import type { Clock } from '../clock.ts'
 import { CheckpointWriteError } from '../errors.ts'
-import type { Log, Store } from '../store/store.ts'
 import type { Emit } from '../types.ts'
-import { type Encoder, type Entry, encodeEntries } from './entries.ts'
+import type { Entry } from './entries.ts'
+import { openSegments, type SegmentOptions } from './segments.ts'
 
 /** Where the log of a session goes, and when. Durations in milliseconds. */
-export interface LogOptions {
-  readonly store: Store
-  readonly runId: string
-  readonly writer: string
-  readonly encoder: Encoder
+export interface LogOptions extends SegmentOptions {
   readonly every: number
   readonly interval: number
-  readonly durability: 'fsync' | 'none'
   readonly onError: 'fail' | 'warn'
   readonly clock: Clock
   readonly emit: Emit
   /** Items durable before this session. */
   readonly recorded: number
   fail(error: Error): void
-  /** The claim on the run; see lease.ts. */
-  readonly lease: { isStale(): boolean; renew(): Promise<void> }
-  /** Called when a segment will not grow any more. */
-  onClosed(name: string, size: number): void
 }
 
 /** The segments of one session. */
@@ -37,13 +28,6 @@ export interface RunLog {
   /** Flushes, with `last` as the last entry if there is a segment at all, and lets go of the segment. */
   close(last: Entry): Promise<void>
 }
-
-/**
- * A segment that has reached this many bytes is followed by a new one. Smaller, and long runs have many files to list and
- * open (100 GB: 400); larger, and damage to a directory entry costs more, and the bound of 1 GiB for an object comes near
- * for segments whose last frame is large.
- */
-const SEGMENT_BYTES = 2 ** 28
 
 /** More bytes than this waiting to be written is a backlog: about what a disk takes in half a second. */
 const BACKLOG_BYTES = 2 ** 26
@@ -62,9 +46,10 @@ type State = 'open' | 'failing' | 'failed' | 'off' | 'closed'
  * saved anything: all that is not yet durable is written again to a new one.
  */
 export function openLog(options: LogOptions): RunLog {
-  const { store, runId, clock, emit, encoder } = options
+  const { runId, clock, emit } = options
+  const segments = openSegments(options)
   const stats = { checkpoints: 0, bytesWritten: 0 }
-  const canGrow = store.append !== undefined
+  const canGrow = options.store.append !== undefined
   let state: State = 'open'
   let failure: Error | undefined
   let pending: Entry[] = []
@@ -80,8 +65,6 @@ export function openLog(options: LogOptions): RunLog {
   let isPumping = false
   let pumping = Promise.resolve()
   let gate: { readonly promise: Promise<void>; open(): void } | undefined
-  let segment: { readonly name: string; readonly log: Log | undefined; size: number; isAcknowledged: boolean } | undefined
-  let seq = 0
 
   const isOver = () => state === 'failed' || state === 'off' || state === 'closed'
   const isFull = () => state === 'failing' || waitingBytes > BACKLOG_BYTES
@@ -133,12 +116,18 @@ export function openLog(options: LogOptions): RunLog {
     }
   }
 
+  async function write(entries: readonly Entry[], isFlush: boolean): Promise<number> {
+    const bytes = await segments.write(entries, isFlush)
+    stats.bytesWritten += bytes
+    return bytes
+  }
+
   /** What they say is only ever needed when this process dies: not worth waiting or failing for. */
   async function writeNotes(entries: readonly Entry[]): Promise<void> {
     try {
       await write(entries, false)
     } catch {
-      await dropSegment()
+      await segments.drop()
     }
   }
 
@@ -173,64 +162,13 @@ export function openLog(options: LogOptions): RunLog {
         if (state === 'failing') state = 'open'
         return bytes
       } catch (error) {
-        await dropSegment()
+        await segments.drop()
         state = 'failing'
         if (clock.now() - start >= PATIENCE) return giveUp(error)
         const delay = Math.min(MAX_DELAY, MIN_DELAY * 2 ** tries) * (0.5 + clock.random() / 2)
         await clock.sleep(Math.min(delay, Math.max(start + PATIENCE - clock.now(), 1)))
       }
     }
-  }
-
-  async function write(entries: readonly Entry[], isFlush: boolean): Promise<number> {
-    // Another process may have taken the run over while this one was stopped, and merged and deleted the segment: what was
-    // written to it since would be lost. So nothing goes to, or counts in, a segment of before.
-    if (options.lease.isStale()) {
-      await options.lease.renew()
-      await dropSegment()
-    }
-    segment ??= await openSegment()
-    const opened = segment
-    const encoding = encodeEntries(encoder, `${options.writer}-${seq}`, entries, opened.size === 0, isFlush)
-    const bytes = encoding instanceof Promise ? await encoding : encoding
-    if (opened.log === undefined) await store.put(opened.name, bytes, { durable: options.durability === 'fsync' })
-    else {
-      await opened.log.write(bytes)
-      if (isFlush && options.durability === 'fsync') await opened.log.sync()
-    }
-    if (isFlush && options.lease.isStale()) throw new Error('the process was stopped while it wrote')
-    opened.size += bytes.byteLength
-    opened.isAcknowledged ||= isFlush
-    stats.bytesWritten += bytes.byteLength
-    if (opened.log === undefined || opened.size >= SEGMENT_BYTES) await closeSegment()
-    return bytes.byteLength
-  }
-
-  async function openSegment() {
-    const name = `${runId}/seg/${options.writer}-${seq}.${encoder.form}`
-    try {
-      return { name, log: await store.append?.(name), size: 0, isAcknowledged: false }
-    } catch (error) {
-      seq++ // It may be there all the same.
-      throw error
-    }
-  }
-
-  async function closeSegment(): Promise<void> {
-    if (segment === undefined) return
-    const { name, log, size, isAcknowledged } = segment
-    segment = undefined
-    seq++
-    await log?.close().catch(() => {})
-    if (isAcknowledged) options.onClosed(name, size)
-  }
-
-  /** Leaves a segment that cannot be trusted to save anything more. What was acknowledged in it stays. */
-  async function dropSegment(): Promise<void> {
-    if (segment === undefined) return
-    const { name, isAcknowledged } = segment
-    await closeSegment()
-    if (!isAcknowledged) await store.delete(name).catch(() => {})
   }
 
   function giveUp(cause: unknown): undefined {
@@ -274,11 +212,11 @@ export function openLog(options: LogOptions): RunLog {
       await flush()
       await pumping
       // A clean end that cannot be noted is no reason to fail a run that is saved.
-      if (isAlone && (segment !== undefined || seq > 0) && !isOver()) await write([last], true).catch(() => {})
+      if (isAlone && segments.hasAny && !isOver()) await write([last], true).catch(() => {})
     } finally {
       timer?.abort()
       if (state === 'open' || state === 'failing') state = 'closed'
-      await closeSegment()
+      await segments.close()
     }
   }
 

@@ -1,11 +1,12 @@
 import { CheckpointMismatchError } from '../errors.ts'
 import type { FulfilledBatch, Rejection } from '../types.ts'
 import { createCompaction } from './compaction.ts'
+import { countDamaged, findCutOff } from './damage.ts'
 import { createEncoder, type Entry } from './entries.ts'
 import { recordError } from './error-record.ts'
 import { hashKey, MAX_BODY_BYTES, toRuns } from './frame.ts'
 import { acquireLease, type Lease } from './lease.ts'
-import { countDamaged, findCutOff, loadIndex, type RunIndex, type SessionTrace } from './load.ts'
+import { loadIndex, type RunIndex, type SessionTrace } from './load.ts'
 import { openLog, type RunLog } from './log.ts'
 import type { Manifest } from './manifest.ts'
 import { checkBefore, openManifest } from './open-manifest.ts'
@@ -163,7 +164,7 @@ function startSession(
  */
 function noteDead(index: RunIndex, lease: Lease, log: RunLog): void {
   const isNews = ({ writer, isClosed, isKnownDead }: SessionTrace) => !isClosed && !isKnownDead && !lease.others.includes(writer)
-  const writers = index.sessions.filter(isNews).map(({ writer }) => writer)
+  const writers = [...new Set([...index.sessions.filter(isNews).map(({ writer }) => writer), ...lease.dead])]
   if (writers.length > 0) log.add([{ head: { kind: 'died', writers }, body: [], items: 0, fresh: 0, bytes: 64 }])
   if (lease.dead.length > 0)
     log

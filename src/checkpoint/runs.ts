@@ -3,13 +3,16 @@ import { RunLockedError, RunNotFoundError } from '../errors.ts'
 import { fileStore } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import type { Json, Outcome } from '../types.ts'
+import { type Damage, describeDamage, findCutOff } from './damage.ts'
 import { type Claim, readClaims, seemsAlive } from './lease.ts'
-import { findCutOff, type LoadedFile, listFiles, loadIndex, type RunIndex } from './load.ts'
+import { type LoadedFile, listFiles, loadIndex, type RunIndex } from './load.ts'
 import type { Identity, Manifest } from './manifest.ts'
 import { deleteAll, readFingerprints, readManifests } from './open-manifest.ts'
 import { newReport, readFrames } from './read-file.ts'
 import { readInOrder } from './read-in-order.ts'
 import { type RecordedRejection, type Restored, restore } from './restored.ts'
+
+export type { Damage } from './damage.ts'
 
 /** A run at a glance. */
 export interface RunSummary {
@@ -73,20 +76,6 @@ export interface SessionDetails {
   readonly began: number
   readonly ended: 'closed' | 'died' | 'live'
 }
-
-/** A part of a run that is damaged. */
-export interface Damage {
-  /** Below the run. */
-  readonly file: string
-  readonly problem: string
-  /** Bytes `start` to `end` of the file; of a compressed file, of the block they are in. Absent when it concerns all of it. */
-  readonly start?: number
-  readonly end?: number
-  /** The items concerned, where that can be told; the first hundred. */
-  readonly items?: readonly number[]
-}
-
-const MAX_NAMED_ITEMS = 100
 
 /** The runs of a store, in the order of their ids. */
 export async function listRuns(given: Store | string): Promise<RunSummary[]> {
@@ -159,22 +148,6 @@ export async function verifyRun(given: Store | string, runId: string): Promise<{
   const cut = findCutOff(index, new Set(claims.map(({ writer }) => writer)))
   for (const file of cut) damaged.push({ file, problem: 'its end is missing, though its session was not found dead' })
   return { ok: damaged.length === 0, damaged }
-}
-
-function describeDamage({ name, kind, report, damagedItems, isIntact }: LoadedFile): Damage[] {
-  const damaged: Damage[] = report.damage.map(({ start, end }) => ({
-    file: name,
-    problem: 'these bytes hold no frame',
-    start,
-    end,
-  }))
-  for (const { start, end, indices } of damagedItems) {
-    const items = [...indices.subarray(0, MAX_NAMED_ITEMS)]
-    damaged.push({ file: name, problem: `the outcomes of ${indices.length} items`, start, end, items })
-  }
-  if (kind === 'snapshot' && !isIntact && damaged.length === 0)
-    damaged.push({ file: name, problem: 'the snapshot lacks its end' })
-  return damaged
 }
 
 /**

@@ -1,0 +1,57 @@
+import type { LoadedFile, RunIndex } from './load.ts'
+import { writerOf } from './read-file.ts'
+
+/** A part of a run that is damaged. */
+export interface Damage {
+  /** Below the run. */
+  readonly file: string
+  readonly problem: string
+  /** Bytes `start` to `end` of the file; of a compressed file, of the block they are in. Absent when it concerns all of it. */
+  readonly start?: number
+  readonly end?: number
+  /** The items concerned, where that can be told; the first hundred. */
+  readonly items?: readonly number[]
+}
+
+const MAX_NAMED_ITEMS = 100
+
+/** How many frames have a damaged body, and how many bytes hold no frame though they should. */
+export function countDamaged(files: readonly LoadedFile[]): { frames: number; bytes: number } {
+  let frames = 0
+  let bytes = 0
+  for (const { damagedItems, report } of files) {
+    frames += damagedItems.length
+    for (const { start, end } of report.damage) bytes += end - start
+  }
+  return { frames, bytes }
+}
+
+/**
+ * Names of segments that lack their end, though nobody knows of a death that explains it.
+ *
+ * @param claimed writers of sessions that left a claim, live or dead.
+ */
+export function findCutOff({ files, sessions }: RunIndex, claimed: ReadonlySet<string>): string[] {
+  const explained = new Set(claimed)
+  for (const { writer, isClosed, isKnownDead } of sessions) if (isClosed || isKnownDead) explained.add(writer)
+  const last = new Map<string, string>()
+  for (const { kind, stem, name } of files) if (kind === 'segment') last.set(writerOf(stem), name)
+  return [...last].filter(([writer]) => !explained.has(writer)).map(([, name]) => name)
+}
+
+/** What of a file is damaged. */
+export function describeDamage({ name, kind, report, damagedItems, isIntact }: LoadedFile): Damage[] {
+  const damaged: Damage[] = report.damage.map(({ start, end }) => ({
+    file: name,
+    problem: 'these bytes hold no frame',
+    start,
+    end,
+  }))
+  for (const { start, end, indices } of damagedItems) {
+    const items = [...indices.subarray(0, MAX_NAMED_ITEMS)]
+    damaged.push({ file: name, problem: `the outcomes of ${indices.length} items`, start, end, items })
+  }
+  if (kind === 'snapshot' && !isIntact && damaged.length === 0)
+    damaged.push({ file: name, problem: 'the snapshot lacks its end' })
+  return damaged
+}

@@ -1,0 +1,98 @@
+import type { Log, Store } from '../store/store.ts'
+import { type Encoder, type Entry, encodeEntries } from './entries.ts'
+
+/** What the segments of a session are written with. */
+export interface SegmentOptions {
+  readonly store: Store
+  readonly runId: string
+  readonly writer: string
+  readonly encoder: Encoder
+  readonly durability: 'fsync' | 'none'
+  /** The claim on the run; see lease.ts. */
+  readonly lease: { isStale(): boolean; renew(): Promise<void> }
+  /** Called when a segment will not grow any more. */
+  onClosed(key: string, size: number): void
+}
+
+/** The segments of a session, one after the other. One call at a time. */
+export interface Segments {
+  /** True when one was begun. */
+  readonly hasAny: boolean
+  /** Writes entries behind the others; with `isFlush` they are durable when it resolves with the bytes written. */
+  write(entries: readonly Entry[], isFlush: boolean): Promise<number>
+  /** Leaves a segment that cannot be trusted to save anything more. What was acknowledged in it stays. */
+  drop(): Promise<void>
+  /** Lets go of the segment. */
+  close(): Promise<void>
+}
+
+/**
+ * A segment that has reached this many bytes is followed by a new one. Smaller, and long runs have many files to list and
+ * open (100 GB: 400); larger, and damage to a directory entry costs more, and the bound of 1 GiB for an object comes near
+ * for segments whose last frame is large.
+ */
+const SEGMENT_BYTES = 2 ** 28
+
+export function openSegments(options: SegmentOptions): Segments {
+  const { store, runId, encoder } = options
+  let segment: { readonly key: string; readonly log: Log | undefined; size: number; isAcknowledged: boolean } | undefined
+  let seq = 0
+
+  async function write(entries: readonly Entry[], isFlush: boolean): Promise<number> {
+    // Another process may have taken the run over while this one was stopped, and merged and deleted the segment: what was
+    // written to it since would be lost. So nothing goes to, or counts in, a segment of before.
+    if (options.lease.isStale()) {
+      await options.lease.renew()
+      await drop()
+    }
+    segment ??= await openSegment()
+    const opened = segment
+    const encoding = encodeEntries(encoder, `${options.writer}-${seq}`, entries, opened.size === 0, isFlush)
+    const bytes = encoding instanceof Promise ? await encoding : encoding
+    if (opened.log === undefined) await store.put(opened.key, bytes, { durable: options.durability === 'fsync' })
+    else {
+      await opened.log.write(bytes)
+      if (isFlush && options.durability === 'fsync') await opened.log.sync()
+    }
+    if (isFlush && options.lease.isStale()) throw new Error('the process was stopped while it wrote')
+    opened.size += bytes.byteLength
+    opened.isAcknowledged ||= isFlush
+    if (opened.log === undefined || opened.size >= SEGMENT_BYTES) await close()
+    return bytes.byteLength
+  }
+
+  async function openSegment() {
+    const key = `${runId}/seg/${options.writer}-${seq}.${encoder.form}`
+    try {
+      return { key, log: await store.append?.(key), size: 0, isAcknowledged: false }
+    } catch (error) {
+      seq++ // It may be there all the same.
+      throw error
+    }
+  }
+
+  async function close(): Promise<void> {
+    if (segment === undefined) return
+    const { key, log, size, isAcknowledged } = segment
+    segment = undefined
+    seq++
+    await log?.close().catch(() => {})
+    if (isAcknowledged) options.onClosed(key, size)
+  }
+
+  async function drop(): Promise<void> {
+    if (segment === undefined) return
+    const { key, isAcknowledged } = segment
+    await close()
+    if (!isAcknowledged) await store.delete(key).catch(() => {})
+  }
+
+  return {
+    get hasAny() {
+      return segment !== undefined || seq > 0
+    },
+    write,
+    drop,
+    close,
+  }
+}
