@@ -133,7 +133,7 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
       : iterableSource(items, options.key && createKeys(options.key), selected.selection)
     const journey = await prepare(run, options.runId ?? deriveRunId(identity), session, source, selected)
     if (session) {
-      const kept = { keepFailures: options.retryFailed !== true, isKeyedIterable: !array && options.key !== undefined }
+      const kept = { keepFailures: options.retryFailed === false, isKeyedIterable: !array && options.key !== undefined }
       await restoreOutcomes(session.restored, journey.collector, selected, kept)
     }
     await dispatchAll(run, journey)
