@@ -1,0 +1,145 @@
+import { type ExecuteOptions, execute, memoryStore, type RunFailedError } from 'pawl'
+import { describe, expect, test } from 'vitest'
+import { noted } from '../fixtures/tasks/noted.mjs'
+import { errorOf, newPlace, range } from './place.ts'
+
+const ITEMS = range(40)
+const BAD = [3, 11, 12]
+const TOLERANT: ExecuteOptions<number> = { maxFailures: 40 }
+
+/** A run that finished with three failures. */
+async function failThree(options: ExecuteOptions<number> = {}) {
+  const place = newPlace()
+  place.spoil(...BAD)
+  const report = await execute(noted, ITEMS, { ...TOLERANT, checkpoint: place.runs, ...options })
+  expect(report.failures.map(({ index }) => index)).toEqual(BAD)
+  return { ...place, report }
+}
+
+describe('execute() with failures on record', () => {
+  test('tries them again, and them alone, by default', async () => {
+    const { runs, starts, heal } = await failThree()
+    heal(...BAD)
+    const { stats, results, failures } = await execute(noted, ITEMS, { checkpoint: runs })
+    expect(stats).toMatchObject({ restored: 37, dispatched: 3, succeeded: 40, failed: 0 })
+    expect(failures).toEqual([])
+    expect(results).toEqual(ITEMS.map((n) => n * 2))
+    expect(
+      starts()
+        .slice(40)
+        .sort((a, b) => a - b),
+    ).toEqual(BAD)
+    expect((await execute(noted, ITEMS, { checkpoint: runs })).stats.dispatched).toBe(0)
+  })
+
+  test('keeps them with retryFailed: false, counted as restored', async () => {
+    const { runs, starts, heal } = await failThree()
+    heal(...BAD)
+    const { stats, failures, status, results } = await execute(noted, ITEMS, {
+      ...TOLERANT,
+      checkpoint: runs,
+      retryFailed: false,
+    })
+    expect(stats).toMatchObject({ restored: 40, dispatched: 0, succeeded: 37, failed: 3 })
+    expect(status).toBe('complete')
+    expect(failures.map(({ index, restored }) => [index, restored])).toEqual(BAD.map((index) => [index, true]))
+    expect(Array.from(results)).toEqual(ITEMS.map((n) => (BAD.includes(n) ? undefined : n * 2)))
+    expect(starts()).toHaveLength(40)
+  })
+
+  test('counts kept failures against maxFailures', async () => {
+    const { runs } = await failThree()
+    const error = (await errorOf(
+      execute(noted, ITEMS, { checkpoint: runs, retryFailed: false, maxFailures: 2 }),
+    )) as RunFailedError
+    expect(error).toMatchObject({ code: 'ERR_PAWL_RUN_FAILED', report: { stats: { failed: 3, restored: 40 } } })
+  })
+
+  test("tries nothing else with retryFailed: 'only'", async () => {
+    const place = newPlace()
+    place.spoil(...BAD)
+    const abort = new AbortController()
+    let failed = 0
+    await errorOf(
+      execute(noted, ITEMS, {
+        ...{ ...TOLERANT, workers: 1, chunkSize: 1, checkpoint: place.runs, signal: abort.signal },
+        on: { outcome: ({ status }) => void (status === 'rejected' && ++failed === 3 && abort.abort()) },
+      }),
+    )
+    const before = place.starts().length
+    expect(before).toBeLessThan(40)
+    place.heal(3, 11)
+    const report = await execute(noted, ITEMS, { ...TOLERANT, checkpoint: place.runs, retryFailed: 'only' })
+    expect(
+      place
+        .starts()
+        .slice(before)
+        .sort((a, b) => a - b),
+    ).toEqual(BAD)
+    expect(report).toMatchObject({ status: 'partial', stats: { dispatched: 3, restored: before - 3, failed: 1 } })
+    expect(report.failures.map(({ index }) => index)).toEqual([12])
+    const rest = await execute(noted, ITEMS, { ...TOLERANT, checkpoint: place.runs, retryFailed: false })
+    expect(rest).toMatchObject({ status: 'complete', stats: { restored: before, dispatched: 40 - before } })
+  })
+
+  test.each(['msgpack', 'json'] as const)('gives them back whole: %s', async (format) => {
+    const store = memoryStore()
+    const { report } = await failThree({ checkpoint: { store, format } })
+    const kept = await execute(noted, ITEMS, { ...TOLERANT, checkpoint: { store, format }, retryFailed: false })
+    expect(kept.stats.dispatched).toBe(0)
+    const [failure] = kept.failures
+    const [original] = report.failures
+    expect(failure).toMatchObject({ index: 3, key: '3', kind: 'error', attempts: 1, crashes: 0, item: 3, status: 'rejected' })
+    expect(failure?.reason).toBeInstanceOf(RangeError)
+    expect(failure?.reason).toMatchObject({ name: 'RangeError', message: 'item 3 is bad', code: 'E_BAD', account: { n: 3 } })
+    expect(failure?.reason.cause).toMatchObject({ message: 'as was said' })
+    expect(failure?.reason.stack).toBe(original?.reason.stack)
+    expect(failure?.reason.stack).toContain('noted.mjs')
+    expect(failure).toMatchObject({
+      firstFailedAt: original?.firstFailedAt,
+      lastFailedAt: original?.lastFailedAt,
+      session: original?.session,
+    })
+    expect(failure?.session).toMatch(/^[\w-]+$/)
+  })
+
+  test('goes on counting attempts, and keeps when an item failed first', async () => {
+    const { runs, report } = await failThree({ retry: { retries: 1, minTimeout: 0 } })
+    expect(report.failures.map(({ attempts }) => attempts)).toEqual([2, 2, 2])
+    const again = await execute(noted, ITEMS, { ...TOLERANT, checkpoint: runs })
+    expect(again.failures.map(({ attempts }) => attempts)).toEqual([3, 3, 3])
+    for (const [at, failure] of again.failures.entries()) {
+      expect(failure.firstFailedAt).toBe(report.failures[at]?.firstFailedAt)
+      expect(failure.lastFailedAt).toBeGreaterThanOrEqual(report.failures[at]?.lastFailedAt as number)
+      expect(failure.session).not.toBe(report.failures[at]?.session)
+    }
+  })
+
+  test('records what settled before the run failed, the failure too', async () => {
+    const { runs, spoil, heal, starts } = newPlace()
+    spoil(20)
+    const options: ExecuteOptions<number> = { checkpoint: runs, workers: 1, chunkSize: 1 }
+    const error = await errorOf(execute(noted, ITEMS, options))
+    expect(error).toMatchObject({ code: 'ERR_PAWL_RUN_FAILED' })
+    const settled = error.report?.stats.succeeded as number
+    expect(settled).toBeGreaterThanOrEqual(20)
+    heal(20)
+    const { stats } = await execute(noted, ITEMS, options)
+    expect(stats).toMatchObject({ restored: settled, dispatched: 40 - settled })
+    expect(starts().filter((index) => index === 20)).toHaveLength(2)
+  })
+
+  test('keeps the item of a failure also when it is an object, and reasons that are no errors', async () => {
+    const store = memoryStore()
+    const items = [{ path: 'a.txt' }, { path: 'b.txt' }]
+    const task = ({ path }: { path: string }) => {
+      if (path === 'b.txt') throw 'just text'
+      return path
+    }
+    await execute(task, items, { maxFailures: 1, checkpoint: store })
+    const { failures } = await execute(task, items, { maxFailures: 1, checkpoint: store, retryFailed: false })
+    expect(failures).toMatchObject([{ index: 1, item: { path: 'b.txt' }, restored: true }])
+    expect(failures[0]?.reason).toBeInstanceOf(Error)
+    expect(failures[0]?.reason.cause).toBe('just text')
+  })
+})
