@@ -1,7 +1,7 @@
 import { deriveRunId, type Identity } from './checkpoint/manifest.ts'
-import type { Session } from './checkpoint/session.ts'
+import type { Session, SessionOptions } from './checkpoint/session.ts'
 import { createDigest } from './checkpoint/values/digest.ts'
-import { systemClock } from './clock.ts'
+import type { Clock } from './clock.ts'
 import { InvalidOptionError } from './errors.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { ResolvedTask } from './resolve-task.ts'
@@ -53,6 +53,8 @@ export interface OpenCheckpoint<T> {
   readonly command: Json | undefined
   /** The caller derived `options.runId`. */
   readonly isDerived: boolean
+  readonly clock: Clock
+  readonly claim: Pick<SessionOptions, 'place' | 'isLeaseIgnored'> | undefined
   readonly emit: Emit
   fail(error: Error): void
 }
@@ -87,7 +89,8 @@ export async function openCheckpoint<T>(open: OpenCheckpoint<T>): Promise<Sessio
     onError,
     resume: options.resume,
     ...(shard ? { shard: nameShard(shard) } : {}),
-    clock: systemClock,
+    clock: open.clock,
+    ...open.claim,
     emit: open.emit,
     fail: open.fail,
   })

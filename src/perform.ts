@@ -1,7 +1,7 @@
 import { deriveRunId } from './checkpoint/manifest.ts'
-import type { Session } from './checkpoint/session.ts'
+import type { Session, SessionOptions } from './checkpoint/session.ts'
 import { loadCodec } from './checkpoint/values/codec.ts'
-import { systemClock } from './clock.ts'
+import { type Clock, systemClock } from './clock.ts'
 import { type Collector, createCollector } from './collector.ts'
 import { createDrain, type Drain } from './drain.ts'
 import type { Engine, EngineRun, EngineRunOptions, Tally } from './engine/engine.ts'
@@ -41,6 +41,9 @@ export interface RunOrigin<R = unknown> {
   readonly backlog?: () => Promise<void> | undefined
   /** Aborts when nobody wants the outcomes any more. */
   readonly abandoned?: AbortSignal
+  /** Time and chance; the machine's own when not given. Given, like `claim`, by simulations. */
+  readonly clock?: Clock
+  readonly claim?: Pick<SessionOptions, 'place' | 'isLeaseIgnored'>
 }
 
 /** One run from its options to its report: what `execute` and `stream` have in common. */
@@ -52,11 +55,12 @@ export async function performRun<T, R>(
   origin: RunOrigin<R>,
 ): Promise<Report<R, T>> {
   checkItems(items)
-  const began = systemClock.now()
+  const clock = origin.clock ?? systemClock
+  const began = clock.now()
   const task = await resolveTask(ref)
   const emitter = createEmitter(options.on)
   const drain = createDrain(emitter.emit)
-  const run: Run<T, R> = { task, options, engines, origin, emitter, drain, began, saveNow: () => {} }
+  const run: Run<T, R> = { task, options, engines, origin, clock, emitter, drain, began, saveNow: () => {} }
   const stopWatching = watchReasons(run)
   const alive = setInterval(() => {}, KEEP_ALIVE_MS)
   try {
@@ -95,9 +99,10 @@ interface Run<T, R> {
   readonly options: ResolvedOptions<T>
   readonly engines: Engines
   readonly origin: RunOrigin<R>
+  readonly clock: Clock
   readonly emitter: Emitter
   readonly drain: Drain
-  /** When it began, on the system clock's monotonic time, in ms. */
+  /** When it began, on the clock's monotonic time, in ms. */
   readonly began: number
   /** Starts a flush, once there is a session to flush: the machine may go before long. */
   saveNow: () => void
@@ -107,7 +112,7 @@ interface Run<T, R> {
 type Counts = Tally & { retries: number }
 
 async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable<T>): Promise<Report<R, T>> {
-  const { task, options, origin, emitter, drain } = run
+  const { task, options, origin, clock, emitter, drain } = run
   const array = isArrayLike<T>(items) ? items : undefined
   const keys = array && options.key ? Array.from(array, createKeys(options.key)) : undefined
   const shard = readShard(options.shard, process.env)
@@ -120,6 +125,8 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
     isArray: array !== undefined,
     command: origin.command,
     isDerived: origin.derived ?? false,
+    clock,
+    claim: origin.claim,
     emit: emitter.emit,
     fail: drain.fail,
   })
@@ -159,7 +166,7 @@ interface Journey<T, R> {
 }
 
 async function prepare<T, R>(
-  { task, options, engines, origin, emitter, drain }: Run<T, R>,
+  { task, options, engines, origin, clock, emitter, drain }: Run<T, R>,
   runId: string,
   session: Session | undefined,
   source: Source<T>,
@@ -175,7 +182,7 @@ async function prepare<T, R>(
   const collector = createCollector<T, R>({
     options,
     emitter,
-    clock: systemClock,
+    clock,
     session,
     codec: options.checkpoint && (await loadCodec(options.checkpoint.format)),
     onOutcomes: origin.onOutcomes,
@@ -224,7 +231,7 @@ async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>): Promis
 
   const context: Omit<RunContext<T, R>, 'rest'> = {
     draining: drain.signal,
-    clock: systemClock,
+    clock: run.clock,
     emit: emitter.emit,
     settle: collector.settle,
     fail: drain.fail,
@@ -276,7 +283,7 @@ function describeRun<T, R>(run: Run<T, R>, { runId, planner, counts }: Journey<T
     maxCrashes: options.maxCrashes,
     drainTimeout: options.drainTimeout,
     observe: (measured) => {
-      planner.observe({ ...measured, now: systemClock.now() })
+      planner.observe({ ...measured, now: run.clock.now() })
       onMeasured()
     },
     tally: counts,
@@ -298,7 +305,7 @@ function finish<T, R>(run: Run<T, R>, journey: Journey<T, R>, total: number | un
     results: collector.results,
     failures: collector.failures,
     plan,
-    stats: countUp(journey, total ?? settled.succeeded + settled.failed, systemClock.now() - run.began, plan.workers),
+    stats: countUp(journey, total ?? settled.succeeded + settled.failed, run.clock.now() - run.began, plan.workers),
   }
   const error = (run.drain.isFatal && run.drain.error()) || collector.excess() || (isComplete ? undefined : run.drain.error())
   if (!error) return report
