@@ -81,20 +81,20 @@ function createTokenAsk(clock: Pick<Clock, 'now'>): (ask: Ask, path: string) => 
     token = renewed
     return renewed
   }
-  const current = async (ask: Ask): Promise<Token> => {
-    const known = await token
-    return known && clock.now() < known.until ? known : renew(ask)
+  /** A token that lives and is not the one that was refused. Of two that ask at once, the second gets what the first has asked for. */
+  const take = async (ask: Ask, refused?: Token): Promise<Token> => {
+    const pending = token
+    const known = await pending
+    if (known && known !== refused && clock.now() < known.until) return known
+    return token === undefined || token === pending ? renew(ask) : token
   }
   const askWith = ({ text }: Token, ask: Ask, path: string) =>
     ask({ path, timeout: TIMEOUT, ...(text === undefined ? {} : { headers: { 'X-aws-ec2-metadata-token': text } }) })
 
   return async (ask, path) => {
-    const used = await current(ask)
+    const used = await take(ask)
     const answer = await askWith(used, ask, path)
-    if (answer.status !== 401) return answer
-    // Of two questions refused at once, the second takes the token that the first has got.
-    const latest = await current(ask)
-    return askWith(latest === used ? await renew(ask) : latest, ask, path)
+    return answer.status === 401 ? askWith(await take(ask, used), ask, path) : answer
   }
 }
 
