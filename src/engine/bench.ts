@@ -57,19 +57,21 @@ const MIN_STEAL_MS = 0.5
 
 /** Takes work that was not started yet from the bench with the most of it, as a piece of its own. */
 export function steal(benches: Iterable<Bench>): Piece | undefined {
-  let best: { bench: Bench; piece: Piece; rest: number; worth: number } | undefined
+  let best: { bench: Bench; piece: Piece; from: number; worth: number } | undefined
   for (const bench of benches) {
     for (const piece of bench.pieces) {
       if (piece.job.context.draining.aborted || bench.doom) continue
-      const rest = piece.end - Math.max(cursorOf(slotOf(bench.seat.cells, piece.slot)), piece.settled - 1, -1) - 1
+      const cursor = cursorOf(slotOf(bench.seat.cells, piece.slot))
+      const rest = piece.end - Math.max(cursor, piece.settled - 1, -1) - 1
+      const length = tailLength(rest, cursor >= 0, piece === bench.pieces[0])
       const worth = rest * (piece.job.run.itemTime() || MIN_STEAL_MS)
-      if (rest > 0 && worth >= MIN_STEAL_MS && worth > (best?.worth ?? 0)) best = { bench, piece, rest, worth }
+      if (length > 0 && worth >= MIN_STEAL_MS && worth > (best?.worth ?? 0))
+        best = { bench, piece, from: piece.end - length, worth }
     }
   }
   if (!best) return undefined
-  const { bench, piece, rest } = best
+  const { bench, piece, from } = best
   const slot = slotOf(bench.seat.cells, piece.slot)
-  const from = piece.end - tailLength(rest, cursorOf(slot) >= 0, piece === bench.pieces[0])
   if (from >= limitOf(slot) || !takeTail(slot, from)) return undefined
   const tail = cutPiece(piece, from, piece.end)
   piece.end = from
