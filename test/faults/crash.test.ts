@@ -1,0 +1,148 @@
+import { once } from 'node:events'
+import type { Worker } from 'node:worker_threads'
+import { type ExecuteOptions, execute } from 'pawl'
+import { describe, expect, test } from 'vitest'
+import { range, sharedCells, whenSet } from '../execute/calls.ts'
+import { waitForLatch } from '../fixtures/tasks/counted.mjs'
+import { die, forget } from '../fixtures/tasks/deaths.mjs'
+
+/** Thirty items of which some kill, as `deadly` says by index. */
+async function run(deadly: Record<number, string>, options: ExecuteOptions<string>) {
+  const calls = sharedCells(30)
+  const items = range(30).map((i) => deadly[i] ?? 'fine')
+  const exits: (number | undefined)[] = []
+  const report = await execute(die, items, {
+    mode: 'threads',
+    workers: 2,
+    chunkSize: 10,
+    maxFailures: 30,
+    shared: { calls },
+    on: { workerExit: ({ index }) => void exits.push(index) },
+    ...options,
+  })
+  return { report, calls: [...calls], exits }
+}
+
+/** All but the culprits have their results, once each. */
+function expectNeighbours(report: { results: unknown[]; status: string }, culprits: number[]) {
+  expect(report.status).toBe('complete')
+  expect(report.results).toHaveLength(30)
+  expect(report.results.map((it) => it)).toEqual(range(30).map((i) => (culprits.includes(i) ? undefined : i)))
+}
+
+const SMALL_HEAP = { resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 4 } }
+
+describe('an item that takes its worker down', () => {
+  test.each<[string, ExecuteOptions<string>, object]>([
+    ['exit', {}, { kind: 'crash', reason: { cause: { message: expect.stringContaining('exit code 3') } } }],
+    ['exitZero', {}, { kind: 'crash', reason: { cause: { message: expect.stringContaining('exit code 0') } } }],
+    ['memory', SMALL_HEAP, { kind: 'memory', reason: { cause: { code: 'ERR_WORKER_OUT_OF_MEMORY' } } }],
+    ['uncaught', {}, { kind: 'crash', reason: { cause: { name: 'RangeError', message: 'thrown by a timer' } } }],
+    ['unhandled', {}, { kind: 'crash', reason: { cause: { name: 'RangeError', message: 'rejected, and nobody listened' } } }],
+  ])(
+    'by %s is named exactly, given up after maxCrashes, and its neighbours have their results',
+    async (way, options, failure) => {
+      const { report, calls, exits } = await run({ 13: way }, options)
+      expectNeighbours(report, [13])
+      expect(report.failures).toHaveLength(1)
+      expect(report.failures[0]).toMatchObject({ index: 13, item: way, attempts: 2, crashes: 2, ...failure })
+      expect(report.failures[0]?.reason).toMatchObject({ name: 'WorkerCrashError', code: 'ERR_PAWL_WORKER_CRASH' })
+      expect(report.failures[0]?.reason.message).toMatch(/item 13\b.*maxCrashes is 2/)
+      expect(report.stats).toMatchObject({ crashes: 2, timeouts: 0, retries: 0, failed: 1 })
+      expect(calls[13]).toBe(2)
+      expect(exits).toEqual([13, 13])
+    },
+  )
+
+  test('uses up no retry, and succeeds when it only crashed once', async () => {
+    const outcomes: number[] = []
+    const { report, calls } = await run(
+      { 4: 'once:exit', 5: 'once:uncaught' },
+      { retry: 0, on: { outcome: ({ index }) => void outcomes.push(index) } },
+    )
+    expectNeighbours(report, [])
+    expect(report.failures).toEqual([])
+    expect(outcomes.sort((a, b) => a - b)).toEqual(range(30))
+    expect([calls[4], calls[5]]).toEqual([2, 2])
+    expect(report.stats).toMatchObject({ crashes: 2, retries: 0 })
+  })
+
+  test('counts its attempts in its outcome', async () => {
+    const attempts = new Map<number, number>()
+    await run({ 4: 'once:exit' }, { on: { outcome: (it) => void attempts.set(it.index, it.attempts) } })
+    expect(attempts.get(4)).toBe(2)
+    expect(attempts.get(25)).toBe(1)
+  })
+
+  test.each([1, 3])('is given up after maxCrashes: %i', async (maxCrashes) => {
+    const { report, calls } = await run({ 0: 'exit', 29: 'exit' }, { maxCrashes, retry: { retries: 5, minTimeout: 0 } })
+    expectNeighbours(report, [0, 29])
+    expect(report.failures.map(({ crashes, attempts }) => [crashes, attempts])).toEqual([
+      [maxCrashes, maxCrashes],
+      [maxCrashes, maxCrashes],
+    ])
+    expect([calls[0], calls[29]]).toEqual([maxCrashes, maxCrashes])
+    expect(report.stats).toMatchObject({ crashes: 2 * maxCrashes, retries: 0 })
+  })
+
+  test.each([1, 7, 30])('does so among others that do, at chunk size %i', async (chunkSize) => {
+    const deadly = { 0: 'exit', 1: 'uncaught', 2: 'exitZero', 11: 'once:unhandled', 12: 'exit', 28: 'once:exit', 29: 'unhandled' }
+    const { report } = await run(deadly, { chunkSize })
+    expectNeighbours(report, [0, 1, 2, 12, 29])
+    expect(report.failures.map((it) => it.index)).toEqual([0, 1, 2, 12, 29])
+    expect(report.failures.every((it) => it.kind === 'crash' && it.crashes === 2)).toBe(true)
+  })
+
+  test('with a stack overflow is an ordinary failure', async () => {
+    const { report } = await run({ 3: 'stackOverflow' }, {})
+    expect(report.failures).toMatchObject([{ index: 3, kind: 'error', crashes: 0, reason: { name: 'RangeError' } }])
+    expect(report.stats.crashes).toBe(0)
+  })
+
+  test('ends the run when no failure is tolerated, with all that finished in the report', async () => {
+    const error = await run({ 29: 'exit' }, { maxFailures: 0 }).catch((it) => it)
+    expect(error).toMatchObject({ code: 'ERR_PAWL_RUN_FAILED', cause: { code: 'ERR_PAWL_WORKER_CRASH' } })
+    expect(error.report.failures).toMatchObject([{ index: 29, kind: 'crash' }])
+  })
+})
+
+test('a worker that is terminated from outside is replaced, and its item tried again', async () => {
+  const [latch, started] = [sharedCells(1), sharedCells(3)]
+  const workers: Worker[] = []
+  const remember = (worker: Worker) => void workers.push(worker)
+  process.on('worker', remember)
+  const pending = execute(waitForLatch, [0, 1, 2], { mode: 'threads', workers: 1, chunkSize: 3, shared: { latch, started } })
+  await whenSet(started, 0)
+  process.off('worker', remember)
+  const [worker] = workers as [Worker]
+  const gone = once(worker, 'exit')
+  worker.terminate()
+  await gone
+  Atomics.store(latch, 0, 1)
+  const report = await pending
+  expect(report.results).toEqual([0, 1, 2])
+  expect(report.stats).toMatchObject({ crashes: 1, failed: 0 })
+})
+
+describe('an exception that surfaces after its item settled', () => {
+  test('makes the running item a suspect that clears itself alone', async () => {
+    const calls = sharedCells(4)
+    const report = await execute(forget, ['forget', 'slow', 'fine', 'slow'] as const, {
+      mode: 'threads',
+      workers: 1,
+      chunkSize: 4,
+      shared: { calls },
+    })
+    expect(report.results).toEqual([0, 1, 2, 3])
+    expect(report.failures).toEqual([])
+    expect(report.stats.crashes).toBe(1)
+    expect([...calls].slice(1)).toEqual([2, 1, 1])
+  })
+
+  test('does so also where every other worker is about to be hit by one', async () => {
+    const calls = sharedCells(40)
+    const items = range(40).map((i) => (i % 4 === 0 ? ('forget' as const) : ('slow' as const)))
+    const report = await execute(forget, items, { mode: 'threads', workers: 3, chunkSize: 4, shared: { calls } })
+    expect(report.results).toEqual(range(40))
+  })
+})

@@ -1,0 +1,32 @@
+import { execute } from 'pawl'
+import { expect, test } from 'vitest'
+import { range, sharedCells } from '../execute/calls.ts'
+import { waitForOthers } from '../fixtures/tasks/counted.mjs'
+
+// Item 0 ends only when all others have run: they can only have run elsewhere.
+test.each([1000, 500, 100])('the tail behind a slow item is taken by an idle worker, in chunks of %i', async (chunkSize) => {
+  const done = sharedCells(1)
+  const outcomes: number[] = []
+  const report = await execute(waitForOthers, range(1000), {
+    mode: 'threads',
+    workers: 2,
+    chunkSize,
+    shared: { done, total: 1000 },
+    on: { outcome: ({ index }) => void outcomes.push(index) },
+  })
+  const [slow, ...others] = report.results
+  expect(slow?.others).toBe(999)
+  expect(others.some((it) => it.threadId !== slow?.threadId)).toBe(true)
+  // What the slow item's worker ran of its own chunk, it ran before nobody else could: the first item is the slow one.
+  expect(others.every((it) => it.threadId !== slow?.threadId)).toBe(true)
+  expect(done[0]).toBe(999)
+  expect(outcomes.sort((a, b) => a - b)).toEqual(range(1000))
+  expect(report.stats).toMatchObject({ succeeded: 1000, attempts: 1000, dispatched: 1000 })
+})
+
+test('the tail of a chunk whose size the planner chose is taken as well', async () => {
+  const done = sharedCells(1)
+  const report = await execute(waitForOthers, range(300), { mode: 'threads', workers: 3, shared: { done, total: 300 } })
+  expect(report.results[0]?.others).toBe(299)
+  expect(report.stats.attempts).toBe(300)
+})

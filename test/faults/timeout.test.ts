@@ -1,0 +1,111 @@
+import { createExecutor, execute } from 'pawl'
+import { describe, expect, test } from 'vitest'
+import { openLatch, range, sharedCells, whenSet } from '../execute/calls.ts'
+import { waitForLatch } from '../fixtures/tasks/counted.mjs'
+import { die } from '../fixtures/tasks/deaths.mjs'
+import { block } from '../fixtures/tasks/signalled.mjs'
+
+const HANGS = ['endlessLoop', 'regularExpression', 'atomicsWait', 'webAssembly', 'neverSettles']
+
+describe('timeout', () => {
+  test.each(HANGS)('ends an item that hangs (%s), named exactly, and its neighbours lose nothing', async (way) => {
+    const calls = sharedCells(30)
+    const outcomes: number[] = []
+    const report = await execute(
+      die,
+      range(30).map((i) => (i === 13 ? way : 'fine')),
+      {
+        workers: 2,
+        chunkSize: 10,
+        timeout: 300,
+        maxFailures: 1,
+        shared: { calls },
+        on: { outcome: ({ index }) => void outcomes.push(index) },
+      },
+    )
+    expect(report.status).toBe('complete')
+    expect(report.failures).toHaveLength(1)
+    expect(report.failures[0]).toMatchObject({ index: 13, item: way, kind: 'timeout', attempts: 1, crashes: 0 })
+    expect(report.failures[0]?.reason).toMatchObject({ name: 'TaskTimeoutError', code: 'ERR_PAWL_TIMEOUT' })
+    expect(report.failures[0]?.reason.message).toMatch(/item 13\b.*300 ms/)
+    expect(report.results.map((it) => it)).toEqual(range(30).map((i) => (i === 13 ? undefined : i)))
+    expect(outcomes.sort((a, b) => a - b)).toEqual(range(30))
+    expect(calls[13]).toBe(1)
+    expect(report.stats).toMatchObject({ timeouts: 1, crashes: 0, failed: 1, succeeded: 29 })
+  })
+
+  test.each([1, 100])('holds at chunk size %i for the first, a middle and the last item', async (chunkSize) => {
+    const hanging = [0, 50, 99]
+    const calls = sharedCells(100)
+    const report = await execute(
+      die,
+      range(100).map((i) => (hanging.includes(i) ? 'endlessLoop' : 'fine')),
+      {
+        workers: 2,
+        chunkSize,
+        timeout: 200,
+        maxFailures: 3,
+        shared: { calls },
+      },
+    )
+    expect(report.failures.map(({ index, kind }) => [index, kind])).toEqual(hanging.map((i) => [i, 'timeout']))
+    expect(report.results.map((it) => it)).toEqual(range(100).map((i) => (hanging.includes(i) ? undefined : i)))
+    expect(report.stats.timeouts).toBe(3)
+  })
+
+  test('is a failed attempt under retry', async () => {
+    const calls = sharedCells(3)
+    const retries: number[] = []
+    const attempts = new Map<number, number>()
+    const report = await execute(die, ['fine', 'once:endlessLoop', 'neverSettles'], {
+      timeout: 200,
+      retry: { retries: 1, minTimeout: 0 },
+      maxFailures: 1,
+      shared: { calls },
+      on: { retry: ({ index }) => void retries.push(index), outcome: (it) => void attempts.set(it.index, it.attempts) },
+    })
+    expect(report.results).toEqual([0, 1, undefined])
+    expect(report.failures).toMatchObject([{ index: 2, kind: 'timeout', attempts: 2, crashes: 0 }])
+    expect(retries.sort()).toEqual([1, 2])
+    expect([attempts.get(1), attempts.get(2)]).toEqual([2, 2])
+    expect(calls[2]).toBe(2)
+    expect(report.stats).toMatchObject({ timeouts: 3, retries: 2 })
+  })
+
+  test('leaves items alone that end in time, however long their chunk takes', async () => {
+    const report = await execute(
+      async (n: number) => {
+        await new Promise((resolve) => setTimeout(resolve, 10))
+        return n
+      },
+      range(100),
+      { chunkSize: 100, workers: 1, timeout: 500 },
+    )
+    expect(report.results).toEqual(range(100))
+    expect(report.stats.timeouts).toBe(0)
+  })
+
+  test('holds in an executor whose worker is busy with a run that has none when the chunk arrives', async () => {
+    await using executor = createExecutor({ workers: 1, mode: 'threads' })
+    const [latch, started, calls] = [sharedCells(1), sharedCells(1), sharedCells(2)]
+    const first = executor.execute(waitForLatch, [7], { shared: { latch, started } })
+    await whenSet(started, 0)
+    const second = executor.execute(die, ['neverSettles', 'fine'], { timeout: 100, maxFailures: 1, shared: { calls } })
+    for (let tick = 0; tick < 10; tick++) await new Promise((resolve) => setTimeout(resolve, 10)) // The watch has looked several times.
+    openLatch(latch)
+    expect((await first).results).toEqual([7])
+    expect(await second).toMatchObject({ results: [undefined, 1], failures: [{ index: 0, kind: 'timeout' }] })
+  })
+
+  test('does not touch another run of the executor that waits behind the hung item', async () => {
+    await using executor = createExecutor({ workers: 1, mode: 'threads' })
+    const calls = sharedCells(1)
+    const shared = { started: sharedCells(1), seen: sharedCells(1) }
+    const hung = executor.execute(block, ['hung'], { timeout: 200, maxFailures: 1, shared })
+    await whenSet(shared.started, 0)
+    const other = executor.execute(die, ['fine'], { shared: { calls } })
+    expect((await hung).failures).toMatchObject([{ kind: 'timeout' }])
+    expect(await other).toMatchObject({ results: [0], stats: { crashes: 0, timeouts: 0 } })
+    expect(calls[0]).toBe(1)
+  })
+})
