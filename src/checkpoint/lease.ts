@@ -87,11 +87,13 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
 
   const dead = new Set<string>()
   let beganAt = clock.now()
+  let beganToday = clock.today()
   try {
     for (;;) {
       await put(false)
       if (!options.isIgnored) await refuseOthers(options, key, dead)
       beganAt = clock.now()
+      beganToday = clock.today()
       await put(true)
       const rivals = options.isIgnored ? [] : await listRivals(options, key)
       if (!rivals.some((rival) => rival.writer < writer && !dead.has(rival.writer) && isAlive(rival, options.place) !== false))
@@ -114,8 +116,10 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
   }
   const beat = async () => {
     const start = clock.now()
+    const today = clock.today()
     await put(true)
     beganAt = start
+    beganToday = today
   }
   const timer = setInterval(() => renew().catch(() => {}), BEAT_MS).unref()
   for (const other of await readClaims(store, runId)) if (isAlive(other, options.place) === false) dead.add(other.writer)
@@ -131,7 +135,8 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
     bury: async () => {
       for (const writer of dead) await store.delete(`${runId}/lease/${writer}`)
     },
-    isStale: () => clock.now() - beganAt > STALE_MS,
+    // By both clocks: the monotonic one stands still while the machine is suspended. A jump of the other costs a new segment.
+    isStale: () => clock.now() - beganAt > STALE_MS || Math.abs(clock.today() - beganToday) > STALE_MS,
     renew,
     release: async () => {
       clearInterval(timer)

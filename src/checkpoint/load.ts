@@ -44,7 +44,7 @@ export interface LoadedFile extends RunFile {
   isIntact: boolean
 }
 
-export interface DamagedFrame {
+interface DamagedFrame {
   readonly start: number
   readonly end: number
   readonly indices: Uint32Array
@@ -260,7 +260,7 @@ export function toEntry(head: FailureHead, session: string): FailureEntry {
 }
 
 /** Of two failures of an item the later one counts, on every machine the same. */
-export function isLater(entry: FailureEntry, other: FailureEntry | undefined): boolean {
+function isLater(entry: FailureEntry, other: FailureEntry | undefined): boolean {
   if (other === undefined || entry.lastFailedAt !== other.lastFailedAt)
     return other === undefined || entry.lastFailedAt > other.lastFailedAt
   return entry.session !== other.session ? entry.session > other.session : entry.attempts >= other.attempts

@@ -20,7 +20,7 @@ export interface Identity {
   readonly shared: string | null
 }
 
-export interface ItemsIdentity {
+interface ItemsIdentity {
   readonly kind: 'array' | 'iterable' | 'keyed' | 'path'
   readonly count?: number
   readonly digest?: string
@@ -61,7 +61,7 @@ export function deriveRunId({ task, items }: Identity): string {
 }
 
 /** The members of objects in one order, so that equal identities have equal text. */
-export function canonicalJson(value: unknown): string {
+function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_, part) =>
     typeof part === 'object' && part !== null && !Array.isArray(part)
       ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))

@@ -1,4 +1,4 @@
-import { CheckpointMismatchError } from '../errors.ts'
+import { CheckpointMismatchError, CheckpointWriteError, PawlError } from '../errors.ts'
 import type { FulfilledBatch, Rejection } from '../types.ts'
 import { createCompaction } from './compaction.ts'
 import { countDamaged, findCutOff } from './damage.ts'
@@ -19,9 +19,20 @@ import { type Codec, loadCodec } from './values/codec.ts'
  * Opens a run for work: takes the lease, makes or checks the manifest, and loads what earlier sessions recorded.
  *
  * @throws RunLockedError, CheckpointMismatchError, CheckpointVersionError, CheckpointCorruptError, RunNotFoundError (for
- * `resume: 'require'`), and whatever the store raises.
+ * `resume: 'require'`), and CheckpointWriteError, with the store's own error as its cause, when the store does not answer.
  */
 export async function openSession(options: SessionOptions): Promise<Session> {
+  try {
+    return await claimAndLoad(options)
+  } catch (error) {
+    if (error instanceof PawlError) throw error
+    const reason = error instanceof Error ? error.message : String(error)
+    const message = `Cannot open the checkpoint of run '${options.runId}': expected the store to answer, got ${reason}. Nothing was run`
+    throw new CheckpointWriteError(message, { cause: error })
+  }
+}
+
+async function claimAndLoad(options: SessionOptions): Promise<Session> {
   const { store, runId, clock } = options
   await checkBefore(options)
   const writer = newWriter(clock.today())

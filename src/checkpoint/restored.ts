@@ -32,7 +32,7 @@ export interface Restored {
 }
 
 /** Outcomes as recorded. `values` is absent unless asked for. */
-export interface RecordedOutcomes {
+interface RecordedOutcomes {
   readonly fulfilled: readonly FulfilledBatch[]
   readonly rejected: readonly RecordedRejection[]
 }
@@ -202,7 +202,7 @@ export function choosePlaces(
   return chosen
 }
 
-export function toRejection({ kind, key, ...entry }: FailureEntry, column: readonly unknown[] | undefined): RecordedRejection {
+function toRejection({ kind, key, ...entry }: FailureEntry, column: readonly unknown[] | undefined): RecordedRejection {
   return {
     ...entry,
     kind,

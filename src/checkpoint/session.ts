@@ -5,7 +5,7 @@ import type { ManifestOptions } from './open-manifest.ts'
 import type { Restored } from './restored.ts'
 import type { Format } from './values/codec.ts'
 
-export type { RecordedOutcomes, RecordedRejection, Restored } from './restored.ts'
+export type { RecordedRejection, Restored } from './restored.ts'
 
 /** What a session needs to know. Durations in milliseconds. */
 export interface SessionOptions extends ManifestOptions {

@@ -136,6 +136,11 @@ describe('a store that fails for good', () => {
   })
 })
 
+test('a store that does not answer when a session opens is told as such', async () => {
+  const store = { ...memoryStore(), put: () => Promise.reject(failure('EROFS')) }
+  await expect(open(store)).rejects.toMatchObject({ code: 'ERR_PAWL_CHECKPOINT_WRITE', cause: { code: 'EROFS' } })
+})
+
 test('two sessions at once, of whom neither heeds the other, lose nothing, and agree on the outcome', async () => {
   const store = memoryStore()
   const [one, two] = [await open(store), await open(store, { isLeaseIgnored: true, format: 'json' })]

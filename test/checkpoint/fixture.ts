@@ -85,7 +85,7 @@ export async function readAll(restored: Restored): Promise<{ values: Map<number,
   return { values, rejected }
 }
 
-export const newDirectory = () => mkdtemp(join(tmpdir(), 'pawl-'))
+const newDirectory = () => mkdtemp(join(tmpdir(), 'pawl-'))
 
 /** Every kind of store the checkpoint must do with. */
 export const STORES: Record<string, () => Promise<Store>> = {

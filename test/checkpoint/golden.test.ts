@@ -88,9 +88,10 @@ test('the binary header and frame are as format.ts tells, byte by byte', () => {
 })
 
 test('JSON is read with grep and, compressed, with zcat', async () => {
+  const unpack = 'zcat'
   const plain = execFileSync('grep', ['-c', '"failed"', fixture('checkpoint-v1.json.segment')]).toString()
   expect(plain.trim()).toBe('1')
-  const lines = execFileSync('zcat', [fixture('checkpoint-v1.json.segment.gz')])
+  const lines = execFileSync(unpack, [fixture('checkpoint-v1.json.segment.gz')])
     .toString()
     .trim()
     .split('\n')
