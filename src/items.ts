@@ -10,6 +10,8 @@ export interface Selection<T> {
   isSuspect(index: number, key: string | undefined): boolean
   /** Called with all items of an iterable as they are pulled, in order, 1000 at a time. */
   onBlock?(block: number, items: readonly T[]): void
+  /** True when `onBlock` will compare the block with what an earlier session saw. */
+  isKnownBlock?(block: number): boolean
 }
 
 /** The items still to be dispatched, cut into chunks as they are asked for. */
@@ -152,14 +154,36 @@ export function iterableSource<T>(
   let total: number | undefined
   let waiting: Promise<IteratorResult<T>> | undefined
   let block: T[] = []
+  let ahead: IteratorResult<T>[] = []
+  let isCompared = false
   let suspect: Chunk<T> | undefined
 
   const pull = async (isFirst: boolean, turn: () => Promise<undefined>): Promise<IteratorResult<T> | undefined> => {
+    if (pulled % BLOCK_ITEMS === 0 && ahead.length === 0) {
+      isCompared = selection?.isKnownBlock?.(pulled / BLOCK_ITEMS) ?? false
+      if (isCompared && !isFirst) return undefined
+      if (isCompared) await compare(pulled / BLOCK_ITEMS)
+    }
+    if (ahead.length > 0) return ahead.shift()
     if (!isAsync) return (iterator as Iterator<T>).next()
     waiting ??= (iterator as AsyncIterator<T>).next()
     const result = await (isFirst ? waiting : Promise.race([waiting, turn()]))
     if (result) waiting = undefined
     return result
+  }
+
+  /** Of a block that was seen before, no item is given out until all are known to be the same: what one came to would be recorded. */
+  const compare = async (known: number) => {
+    const pulling: IteratorResult<T>[] = []
+    const items: T[] = []
+    while (items.length < BLOCK_ITEMS) {
+      const result = await iterator.next()
+      pulling.push(result)
+      if (result.done) break
+      items.push(result.value)
+    }
+    if (items.length > 0) selection?.onBlock?.(known, items)
+    ahead = pulling
   }
 
   const endBlock = () => {
@@ -189,7 +213,7 @@ export function iterableSource<T>(
       const index = pulled++
       const item = result.value
       const key = keyOf?.(item, index)
-      if (selection?.onBlock && block.push(item) === BLOCK_ITEMS) endBlock()
+      if (selection?.onBlock && !isCompared && block.push(item) === BLOCK_ITEMS) endBlock()
       if (selection && !selection.isPending(index, key, item)) continue
       if (selection?.isSuspect(index, key)) {
         suspect = { ...build([item], [index], keyOf ? [key as string] : undefined, selection), alone: true }

@@ -26,10 +26,11 @@ export function createSelection<T>(
   keys: readonly string[] | undefined,
   session: Session | undefined,
   shard: Shard | undefined,
-  { retryFailed }: Pick<ResolvedOptions<T>, 'retryFailed'>,
+  { retryFailed, key: keyOf }: Pick<ResolvedOptions<T>, 'retryFailed' | 'key'>,
 ): Selected<T> {
   const isMine = (index: number, key: string | undefined) => !shard || shardOf(index, key, shard.count) === shard.index
   const restored = session?.restored
+  const isKeyed = keyOf !== undefined
   let seen = 0
   let tell: (index: number, key: string | undefined, item: T) => void = () => {}
 
@@ -47,7 +48,13 @@ export function createSelection<T>(
     },
     historyOf: (index, key) => restored?.historyOf(index, key),
     isSuspect: (index, key) => isMine(index, key) && (restored?.isSuspect(index, key) ?? false),
-    ...(session && !array ? { onBlock: (block, items) => session.recordSource(block, items.length, digestOf(items)) } : {}),
+    // Items with keys may come, go and move between sessions, so there is no telling what belongs into a block.
+    ...(session && !array && !isKeyed
+      ? {
+          onBlock: (block, items) => session.recordSource(block, items.length, digestOf(items)),
+          isKnownBlock: (block) => restored?.sourceDigest(block) !== undefined,
+        }
+      : {}),
   }
 
   const isSelective = session !== undefined || shard !== undefined
