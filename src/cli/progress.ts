@@ -1,7 +1,7 @@
 import type { SingleBar } from 'cli-progress'
 import type { Events } from '../types.ts'
 import { formatDuration } from './duration.ts'
-import { printable, say } from './terminal.ts'
+import { say } from './terminal.ts'
 
 /** Milliseconds between two lines where there is no terminal: often enough to see that it lives, seldom enough for a log. */
 const LINE_INTERVAL = 3000
@@ -39,22 +39,34 @@ async function drawBar(): Promise<Progress> {
   let bar: SingleBar | undefined
   const start = ({ total }: Events['progress']) => {
     const format = total === undefined ? '{line}' : '[{bar}] {percentage}% | {line}'
-    const options = { format, barsize: 24, fps: 10, stream: process.stderr, forceRedraw: true, hideCursor: null }
+    const options = {
+      format,
+      barsize: 24,
+      fps: 10,
+      stream: process.stderr,
+      clearOnComplete: true,
+      hideCursor: null,
+      gracefulExit: false,
+    }
     const created = new cliProgress.SingleBar(options, cliProgress.Presets.legacy)
     created.start(total ?? 1, 0, { line: '' })
     return created
+  }
+  const stop = () => {
+    bar?.stop()
+    bar = undefined
   }
   return {
     update: (event) => {
       bar ??= start(event)
       bar.update(event.total === undefined ? 0 : event.done, { line: describe(event) })
     },
-    // The bar is drawn anew below at its next turn.
-    note: (sentence) => process.stderr.write(`${bar ? '\r\x1b[K' : ''}pawl: ${printable(sentence)}\n`),
-    stop: () => {
-      bar?.stop()
-      bar = undefined
+    // The bar goes back to where it began, so nothing may be written below it; it is drawn anew at the next update.
+    note: (sentence) => {
+      stop()
+      say(sentence)
     },
+    stop,
   }
 }
 
