@@ -1,0 +1,154 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type CheckpointOptions, type Events, type ExecuteOptions, execute, inspectRun, memoryStore, type Store } from 'pawl'
+import { describe, expect, test } from 'vitest'
+import { described, noted } from '../fixtures/tasks/noted.mjs'
+import { listenForWarnings, newPlace, range } from './place.ts'
+
+const ITEMS = range(200)
+const ONE: ExecuteOptions<number> = { workers: 1, chunkSize: 5 }
+/** An hour: no flush for its time. */
+const NEVER = 3_600_000
+
+type Told = ['before', Events['beforeCheckpoint']] | ['after', Events['afterCheckpoint']]
+
+function listen() {
+  const told: Told[] = []
+  const on = {
+    beforeCheckpoint: (event: Events['beforeCheckpoint']) => void told.push(['before', event]),
+    afterCheckpoint: (event: Events['afterCheckpoint']) => void told.push(['after', event]),
+  }
+  const afters = () => told.flatMap(([kind, event]) => (kind === 'after' ? [event] : []))
+  return { told, on, afters }
+}
+
+describe('flushes', () => {
+  test('beforeCheckpoint and afterCheckpoint come in pairs and tell what they did', async () => {
+    newPlace()
+    const { told, on, afters } = listen()
+    const { runId, stats } = await execute(noted, ITEMS, {
+      ...ONE,
+      checkpoint: { store: memoryStore(), every: 20, interval: NEVER },
+      on,
+    })
+    expect(told.map(([kind]) => kind)).toEqual(told.map((_, at) => (at % 2 === 0 ? 'before' : 'after')))
+    let recorded = 0
+    for (let at = 0; at < told.length; at += 2) {
+      const [before, after] = [told[at]?.[1] as Events['beforeCheckpoint'], told[at + 1]?.[1] as Events['afterCheckpoint']]
+      recorded += before.pending
+      expect(after).toMatchObject({ runId, recorded })
+      expect(after.bytes).toBeGreaterThan(0)
+      expect(after.duration).toBeGreaterThanOrEqual(0)
+    }
+    expect(recorded).toBe(200)
+    expect(stats.checkpoints).toBe(afters().length)
+    expect(afters().reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThanOrEqual(stats.bytesWritten)
+  })
+
+  test('recorded counts what earlier sessions recorded too', async () => {
+    newPlace()
+    const store = memoryStore()
+    await execute(noted, ITEMS, { ...ONE, shard: '1/2', runId: 'run', checkpoint: store })
+    const { on, afters } = listen()
+    const { stats } = await execute(noted, ITEMS, { ...ONE, runId: 'run', checkpoint: store, on })
+    expect(afters().at(-1)?.recorded).toBe(200)
+    expect(afters()[0]?.recorded).toBeGreaterThan(stats.restored)
+  })
+
+  test('every: as soon as so many items wait', async () => {
+    newPlace()
+    for (const every of [5, 50]) {
+      const { on, told } = listen()
+      await execute(noted, ITEMS, { ...ONE, checkpoint: { store: memoryStore(), every, interval: NEVER }, on })
+      const pending = told.flatMap(([kind, event]) => (kind === 'before' ? [event.pending] : []))
+      // The last one is what is left at the end.
+      for (const count of pending.slice(0, -1)) expect(count).toBeGreaterThanOrEqual(every)
+      expect(pending.length).toBeGreaterThanOrEqual(2)
+    }
+  })
+
+  test('interval: when something waits for so long', async () => {
+    newPlace()
+    const { on, afters } = listen()
+    const slow = (n: number) => {
+      const until = performance.now() + 2
+      while (performance.now() < until);
+      return n
+    }
+    await execute(slow, ITEMS, { ...ONE, checkpoint: { store: memoryStore(), every: 1_000_000, interval: 20 }, on })
+    expect(afters().length).toBeGreaterThan(2)
+    const once = listen()
+    await execute(slow, range(50), {
+      ...ONE,
+      checkpoint: { store: memoryStore(), every: 1_000_000, interval: NEVER },
+      on: once.on,
+    })
+    expect(once.afters()).toHaveLength(1)
+  })
+
+  test('are told to the end before execute resolves', async () => {
+    newPlace()
+    const { on, told } = listen()
+    await execute(noted, ITEMS, { ...ONE, checkpoint: { store: memoryStore(), every: 7 }, on })
+    const count = told.length
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    expect(told).toHaveLength(count)
+  })
+
+  test('durability none writes the same', async () => {
+    const { runs } = newPlace()
+    await execute(described, ITEMS, { checkpoint: { store: runs, durability: 'none' } })
+    const { stats, results } = await execute(described, ITEMS, { checkpoint: runs })
+    expect(stats.dispatched).toBe(0)
+    expect(results[7]).toEqual({ id: 7, name: 'user 7', score: 0.875, isActive: false })
+  })
+})
+
+describe('a run of many sessions', () => {
+  // Sixteen closed segments are worth a snapshot.
+  const SESSIONS = 40
+  const recordInSessions = async (runs: string, keep: number) => {
+    const checkpoint: CheckpointOptions = { store: runs, keep, durability: 'none' }
+    for (let session = 1; session <= SESSIONS; session++) {
+      await execute(noted, ITEMS, { ...ONE, runId: 'run', shard: `${session}/${SESSIONS}` as '1/40', checkpoint })
+    }
+    return checkpoint
+  }
+
+  test.each([0, 2])(
+    'is merged into snapshots, with what the newest %i of them stand for kept',
+    { timeout: 120_000 },
+    async (keep) => {
+      const { runs } = newPlace()
+      const checkpoint = await recordInSessions(runs, keep)
+      const { files } = await inspectRun(runs, 'run')
+      const covered = files.filter((file) => file.covered)
+      expect(files.length - covered.length).toBeLessThan(SESSIONS)
+      if (keep === 0) expect(covered).toEqual([])
+      else expect(covered.length).toBeGreaterThan(0)
+
+      // A damaged snapshot costs nothing as long as what it stands for is there.
+      const snapshots = readdirSync(join(runs, 'run', 'snap')).sort()
+      const newest = join(runs, 'run', 'snap', snapshots.at(-1) as string)
+      const bytes = readFileSync(newest)
+      bytes.fill(0, bytes.length >> 1)
+      writeFileSync(newest, bytes)
+      const { on, codes } = listenForWarnings()
+      const { stats, results } = await execute(noted, ITEMS, { runId: 'run', checkpoint, on })
+      expect(results).toEqual(ITEMS.map((n) => n * 2))
+      expect(codes()).toEqual(['CHECKPOINT_DAMAGED'])
+      if (keep === 0) expect(stats.dispatched).toBeGreaterThan(0)
+      else expect(stats).toMatchObject({ restored: 200, dispatched: 0 })
+      expect((await execute(noted, ITEMS, { runId: 'run', checkpoint, on: { warning: () => {} } })).stats.dispatched).toBe(0)
+    },
+  )
+
+  test('works on a store whose objects cannot grow', async () => {
+    newPlace()
+    const { append: _, ...store } = memoryStore()
+    const checkpoint = { store: store as Store, every: 10 }
+    const { stats } = await execute(noted, ITEMS, { ...ONE, checkpoint })
+    expect(stats.checkpoints).toBeGreaterThan(5)
+    expect(await execute(noted, ITEMS, { ...ONE, checkpoint })).toMatchObject({ stats: { restored: 200, dispatched: 0 } })
+  })
+})

@@ -1,0 +1,147 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import {
+  deleteRun,
+  execute,
+  fileStore,
+  inspectRun,
+  listRuns,
+  memoryStore,
+  type Outcome,
+  readResults,
+  stream,
+  verifyRun,
+} from 'pawl'
+import { describe, expect, test } from 'vitest'
+import held from '../fixtures/tasks/held.mjs'
+import { described, noted } from '../fixtures/tasks/noted.mjs'
+import { errorOf, interrupt, newPlace, range } from './place.ts'
+
+const ITEMS = range(100)
+
+async function read<R>(outcomes: AsyncIterable<Outcome<R>>): Promise<Outcome<R>[]> {
+  const all: Outcome<R>[] = []
+  for await (const outcome of outcomes) all.push(outcome)
+  return all
+}
+
+describe('readResults()', () => {
+  test.each(['msgpack', 'json'] as const)(
+    'gives back in index order what a run with collect: false recorded: %s',
+    async (format) => {
+      const { runs, spoil } = newPlace()
+      spoil(41)
+      const options = { runId: 'run', checkpoint: { store: runs, format, every: 7 }, collect: false, maxFailures: 1 } as const
+      const report = await execute(noted, ITEMS, { ...options, workers: 2, chunkSize: 3 })
+      expect(report).toMatchObject({ status: 'complete', results: [], stats: { succeeded: 99, failed: 1 } })
+      const outcomes = await read(readResults(runs, 'run'))
+      expect(outcomes.map(({ index }) => index)).toEqual(ITEMS)
+      expect(outcomes.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value : outcome.reason.message))).toEqual(
+        ITEMS.map((n) => (n === 41 ? 'item 41 is bad' : n * 2)),
+      )
+      expect(outcomes[41]).toMatchObject({ key: '41', restored: true, kind: 'error', attempts: 1 })
+    },
+  )
+
+  test('gives what there is of a run that is not finished, and reads from a Store too', async () => {
+    newPlace()
+    const store = memoryStore()
+    const { stats } = await interrupt(described, ITEMS, { runId: 'run', checkpoint: store })
+    const outcomes = await read(readResults(store, 'run'))
+    expect(outcomes).toHaveLength(stats.succeeded)
+    for (const outcome of outcomes) expect(outcome).toMatchObject({ status: 'fulfilled', value: { id: outcome.index } })
+  })
+
+  test('is refused for a run that is not there', async () => {
+    expect(await errorOf(read(readResults(memoryStore(), 'gone')))).toMatchObject({ code: 'ERR_PAWL_RUN_NOT_FOUND' })
+  })
+})
+
+describe('stream() with a checkpoint', () => {
+  test('yields restored outcomes first, then those of this session, each item once', async () => {
+    const { runs } = newPlace()
+    const { stats } = await interrupt(noted, ITEMS, { checkpoint: runs })
+    const run = stream(noted, ITEMS, { checkpoint: runs })
+    const outcomes = await read(run)
+    expect(outcomes.map(({ restored }) => restored)).toEqual(ITEMS.map((_, at) => at < stats.succeeded))
+    expect(outcomes.map(({ index }) => index).sort((a, b) => a - b)).toEqual(ITEMS)
+    for (const outcome of outcomes)
+      expect(outcome).toMatchObject({ value: outcome.index * 2, key: String(outcome.index), attempts: 1 })
+    expect((await run.report).stats.restored).toBe(stats.succeeded)
+  })
+
+  test('records what it yielded when its loop is left', async () => {
+    const { runs } = newPlace()
+    let taken = 0
+    for await (const _ of stream(noted, ITEMS, { checkpoint: runs, workers: 1, chunkSize: 2 })) if (++taken === 30) break
+    const { stats } = await execute(noted, ITEMS, { checkpoint: runs })
+    expect(stats.restored).toBeGreaterThanOrEqual(30)
+    expect(stats.restored + stats.dispatched).toBe(100)
+  })
+})
+
+describe('the runs of a store', () => {
+  test('are listed, inspected, verified and deleted', async () => {
+    const { runs, spoil } = newPlace()
+    spoil(3)
+    await execute(noted, ITEMS, { runId: 'done', checkpoint: runs, maxFailures: 1, config: { a: 1 } })
+    const { stats } = await interrupt(noted, range(50), { runId: 'half', checkpoint: runs, maxFailures: 1 })
+    const settled = stats.succeeded + stats.failed
+    for (const given of [runs, fileStore(runs)]) {
+      const list = await listRuns(given)
+      expect(list.map(({ runId }) => runId).sort()).toEqual(['done', 'half'])
+      expect(list.find(({ runId }) => runId === 'done')).toMatchObject({
+        status: 'complete',
+        done: 100,
+        total: 100,
+        failures: 1,
+        live: false,
+      })
+      expect(list.find(({ runId }) => runId === 'half')).toMatchObject({
+        status: 'partial',
+        done: settled,
+        total: 50,
+        live: false,
+      })
+      expect(await inspectRun(given, 'done')).toMatchObject({
+        runId: 'done',
+        status: 'complete',
+        formats: ['msgpack'],
+        damaged: 0,
+        conflicts: 0,
+      })
+      expect(await verifyRun(given, 'done')).toEqual({ ok: true, damaged: [] })
+    }
+    await deleteRun(runs, 'done')
+    expect((await listRuns(runs)).map(({ runId }) => runId)).toEqual(['half'])
+    for (const ask of [inspectRun, verifyRun, deleteRun]) {
+      expect(await errorOf(ask(runs, 'done'))).toMatchObject({ code: 'ERR_PAWL_RUN_NOT_FOUND' })
+    }
+    expect((await execute(noted, ITEMS, { runId: 'done', checkpoint: runs, maxFailures: 1 })).stats.restored).toBe(0)
+  })
+
+  test('are none where there is no directory', async () => {
+    expect(await listRuns(newPlace().runs)).toEqual([])
+  })
+
+  test('say so while a session is at work, and are not deleted then', async () => {
+    const { runs, directory } = newPlace()
+    const seen: Promise<unknown>[] = []
+    await execute(held, range(8), {
+      ...{ runId: 'run', checkpoint: { store: runs, every: 1 }, workers: 1, chunkSize: 1 },
+      on: {
+        afterCheckpoint: ({ recorded }) => {
+          if (recorded !== 5) return
+          seen.push(listRuns(runs), errorOf(deleteRun(runs, 'run')), inspectRun(runs, 'run'), verifyRun(runs, 'run'))
+          Promise.allSettled(seen).then(() => writeFileSync(join(directory, 'go'), ''))
+        },
+      },
+    })
+    const [list, refusal, details, verdict] = await Promise.all(seen)
+    expect(list).toMatchObject([{ runId: 'run', live: true }])
+    expect(refusal).toMatchObject({ code: 'ERR_PAWL_RUN_LOCKED' })
+    expect(details).toMatchObject({ live: true, holders: [{ pid: process.pid }] })
+    expect(verdict).toMatchObject({ ok: true })
+    expect((await listRuns(runs))[0]).toMatchObject({ live: false, status: 'complete', done: 8 })
+  })
+})
