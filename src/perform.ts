@@ -143,8 +143,9 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
       const kept = { keepFailures: options.retryFailed === false, isKeyedIterable: !array && options.key !== undefined }
       await restoreOutcomes(session.restored, journey.collector, selected, kept)
     }
+    if (keys) session?.recordEnd(keys.length) // Keyed items come and go, so their number is not part of what the run is.
     await dispatchAll(run, journey)
-    if (session && source.total !== undefined && !array) session.recordEnd(source.total)
+    if (source.total !== undefined && !array) session?.recordEnd(source.total)
     isClosed = true
     await session?.close().catch(drain.fail)
     return finish(run, journey, selected.total(source))
