@@ -1,0 +1,125 @@
+import { createExecutor, execute, memoryStore, plan, stream } from 'pawl'
+import { describe, expect, test } from 'vitest'
+import arithmetic from '../fixtures/tasks/arithmetic.mjs'
+import { counted } from '../fixtures/tasks/counted.mjs'
+import { sharedCells } from './calls.ts'
+
+const store = memoryStore()
+
+/** Values that cannot be used, by the option the error names. */
+const BAD: Record<string, object[]> = {
+  workers: [{ workers: 0 }, { workers: 1.5 }, { workers: '2' }, { workers: Number.NaN }, { workers: 5000 }, { workers: null }],
+  mode: [{ mode: 'process' }, { mode: '' }, { mode: 'inline', timeout: 5 }, { mode: 'inline', resourceLimits: {} }],
+  chunkSize: [{ chunkSize: 0 }, { chunkSize: -1 }, { chunkSize: 'all' }, { chunkSize: 2_000_000 }, { chunkSize: 0.5 }],
+  retry: [{ retry: -1 }, { retry: '3' }, { retry: true }, { retry: [] }, { retry: Number.POSITIVE_INFINITY }],
+  'retry.retries': [{ retry: { retries: -1 } }, { retry: { retries: 1.5 } }],
+  'retry.factor': [{ retry: { factor: 0.5 } }, { retry: { factor: Number.POSITIVE_INFINITY } }],
+  'retry.minTimeout': [{ retry: { minTimeout: -1 } }, { retry: { minTimeout: 2000, maxTimeout: 1000 } }],
+  'retry.maxTimeout': [{ retry: { maxTimeout: '1s' } }],
+  'retry.randomize': [{ retry: { randomize: 1 } }],
+  'retry.shouldRetry': [{ retry: { shouldRetry: true } }],
+  'retry.budget': [{ retry: { budget: 0 } }, { retry: { budget: 2 } }],
+  'retry.attempts': [{ retry: { attempts: 3 } }],
+  breaker: [{ breaker: 'on' }, { breaker: 1 }],
+  'breaker.errorThresholdPercentage': [
+    { breaker: { errorThresholdPercentage: 0 } },
+    { breaker: { errorThresholdPercentage: 101 } },
+  ],
+  'breaker.maxOpens': [{ breaker: { maxOpens: 0 } }],
+  'breaker.timeout': [{ breaker: { timeout: 5 } }],
+  timeout: [{ timeout: 0 }, { timeout: -5 }, { timeout: '30s' }, { timeout: 2 ** 31 }, { timeout: Number.NaN }],
+  maxCrashes: [{ maxCrashes: 0 }, { maxCrashes: 1.5 }],
+  maxFailures: [{ maxFailures: -1 }, { maxFailures: '5' }, { maxFailures: '101%' }, { maxFailures: '-5%' }, { maxFailures: 0.5 }],
+  checkpoint: [{ checkpoint: '' }, { checkpoint: 5 }, { checkpoint: true }],
+  'checkpoint.store': [{ checkpoint: {} }, { checkpoint: { format: 'json' } }, { checkpoint: { store: 5 } }],
+  'checkpoint.format': [{ checkpoint: { store, format: 'xml' } }],
+  'checkpoint.every': [{ checkpoint: { store, every: 0 } }],
+  resume: [{ resume: false, checkpoint: store }, { resume: 'fresh' }, { resume: 'require' }],
+  retryFailed: [{ retryFailed: 'never', checkpoint: store }, { retryFailed: 'only' }],
+  runId: [{ runId: '' }, { runId: '../x' }, { runId: '.hidden' }, { runId: 'a/b' }, { runId: 'x'.repeat(129) }, { runId: 5 }],
+  key: [{ key: 'id' }],
+  config: [{ config: () => {} }, { config: new Map() }, { config: { n: Number.NaN } }, { config: 1n }],
+  shard: [{ shard: '0/3' }, { shard: '4/3' }, { shard: '1' }, { shard: '1/0' }, { shard: 1 }],
+  preempt: [{ preempt: 'yes' }, { preempt: true }],
+  drainTimeout: [{ drainTimeout: -1 }, { drainTimeout: '1s' }],
+  collect: [{ collect: 'no' }, { collect: 1 }],
+  seed: [{ seed: 'x' }, { seed: Number.NaN }],
+  'resourceLimits.stackSizeMb': [{ resourceLimits: { stackSizeMb: 0.4 } }],
+  'resourceLimits.maxOldGenerationSizeMb': [{ resourceLimits: { maxOldGenerationSizeMb: 0 } }],
+  signal: [{ signal: {} }, { signal: new AbortController() }],
+  on: [{ on: 5 }, { on: () => {} }],
+  'on.outcome': [{ on: { outcome: 'log' } }],
+  'on.done': [{ on: { done: () => {} } }],
+  concurrency: [{ concurrency: 2 }],
+  Workers: [{ Workers: 2 }],
+}
+
+const cases = Object.entries(BAD).flatMap(([option, values]) => values.map((value) => [option, value] as const))
+
+describe('an InvalidOptionError before anything starts', () => {
+  test.each(cases)('names %s: %o', async (option, options) => {
+    const calls = sharedCells(1)
+    const given = { shared: { calls }, ...options } as object
+    const expected = { name: 'InvalidOptionError', code: 'ERR_PAWL_INVALID_OPTION', option }
+    await expect(execute(counted, [1], given)).rejects.toMatchObject(expected)
+    await expect(plan(counted, [1], given)).rejects.toMatchObject(expected)
+    await expect(stream(counted, [1], given).report).rejects.toMatchObject(expected)
+    expect(() => createExecutor(given)).toThrow(expect.objectContaining(expected))
+    expect(calls[0]).toBe(0)
+  })
+
+  test('says what was expected and what was given', async () => {
+    await expect(execute(arithmetic, [1], { workers: 0 })).rejects.toThrow(
+      "Cannot use option 'workers': expected an integer from 1 to 1024, got 0",
+    )
+    await expect(execute(arithmetic, [1], { concurrency: 2 } as object)).rejects.toThrow(/known options \(workers, mode/)
+  })
+
+  test.each([[null], [5], ['inline'], [[]]])('for options that are no object: %j', async (options) => {
+    await expect(execute(arithmetic, [1], options as never)).rejects.toMatchObject({ code: 'ERR_PAWL_INVALID_OPTION' })
+  })
+})
+
+test('undefined means not given, also inside', async () => {
+  const report = await execute(arithmetic, [2, 3], {
+    workers: undefined,
+    mode: undefined,
+    chunkSize: undefined,
+    retry: { retries: undefined, factor: undefined, shouldRetry: undefined, budget: undefined },
+    breaker: undefined,
+    timeout: undefined,
+    maxCrashes: undefined,
+    maxFailures: undefined,
+    checkpoint: undefined,
+    resume: undefined,
+    retryFailed: undefined,
+    runId: undefined,
+    key: undefined,
+    config: undefined,
+    shard: undefined,
+    preempt: undefined,
+    drainTimeout: undefined,
+    collect: undefined,
+    seed: undefined,
+    shared: undefined,
+    resourceLimits: { maxOldGenerationSizeMb: undefined, stackSizeMb: undefined },
+    signal: undefined,
+    on: { outcome: undefined, progress: undefined },
+  })
+  expect(report.results).toEqual([4, 9])
+})
+
+test.each([
+  { retry: {} },
+  { breaker: {}, retry: 1 },
+  { config: { deep: [1, 'a', null, { b: false }] } },
+  { runId: '-_.a'.repeat(32) },
+  { maxFailures: '0.5%' as const },
+  { drainTimeout: 0 },
+  { resourceLimits: { maxOldGenerationSizeMb: 64, stackSizeMb: 1 } },
+  { shard: '1/1' as const },
+  { seed: -5 },
+  { chunkSize: 1_000_000 },
+])('values at the bounds are taken: %o', async (options) => {
+  await expect(execute(arithmetic, [2], options)).resolves.toMatchObject({ results: [4] })
+})
