@@ -1,0 +1,144 @@
+import { createExecutor } from 'pawl'
+import { describe, expect, test } from 'vitest'
+import { openLatch, range, sharedCells, whenSet } from './execute/calls.ts'
+import arithmetic, { cube } from './fixtures/tasks/arithmetic.mjs'
+import { counted, tell, waitForLatch } from './fixtures/tasks/counted.mjs'
+import { die } from './fixtures/tasks/deaths.mjs'
+
+describe('createExecutor()', () => {
+  test('keeps its threads from one run to the next', async () => {
+    await using executor = createExecutor({ workers: 1, mode: 'threads' })
+    const first = await executor.execute(tell, [1, 2])
+    const second = await executor.execute(tell, [3])
+    const third = await executor.execute(cube, [2])
+    const threads = [...first.results, ...second.results].map((it) => it.threadId)
+    expect(new Set(threads).size).toBe(1)
+    expect(third.results).toEqual([8])
+  })
+
+  test('gives each run its own shared value, seed and outcomes', async () => {
+    await using executor = createExecutor({ workers: 1, mode: 'threads', seed: 5 })
+    const [a, b, c] = await Promise.all([
+      executor.execute(tell, ['a'], { shared: 'one' }),
+      executor.execute(tell, ['b'], { shared: 'two' }),
+      executor.execute(tell, ['c'], { shared: 'one', seed: 6 }),
+    ])
+    expect(a.results).toMatchObject([{ item: 'a', shared: 'one' }])
+    expect(b.results).toMatchObject([{ item: 'b', shared: 'two' }])
+    expect(b.results[0]?.numbers).toEqual(a.results[0]?.numbers)
+    expect(c.results[0]?.numbers).not.toEqual(a.results[0]?.numbers)
+  })
+
+  test('lets concurrent runs take turns by chunk: a long one does not keep a short one waiting', async () => {
+    await using executor = createExecutor({ workers: 1, mode: 'threads', chunkSize: 1 })
+    const [latch, started] = [sharedCells(1), sharedCells(2000)]
+    let settled = 0
+    const long = executor.execute(waitForLatch, range(2000), {
+      shared: { latch, started },
+      on: { outcome: () => void settled++ },
+    })
+    await whenSet(started, 0)
+    const short = executor.execute(arithmetic, range(5)).then(({ results }) => ({ results, settledBy: settled }))
+    await new Promise((resolve) => setImmediate(resolve))
+    openLatch(latch)
+    const { results, settledBy } = await short
+    expect(results).toEqual([0, 1, 4, 9, 16])
+    expect(settledBy).toBeLessThan(100)
+    expect((await long).results).toEqual(range(2000))
+  })
+
+  test('goes on after a run that failed, one that crashed its worker, and one that could not load its task', async () => {
+    await using executor = createExecutor({ workers: 1, mode: 'threads' })
+    const shared = { calls: sharedCells(2), fails: [9] }
+    await expect(executor.execute(counted, [1, 2], { shared })).rejects.toMatchObject({ code: 'ERR_PAWL_RUN_FAILED' })
+    await expect(executor.execute(die, ['exit', 'fine'], { shared, maxFailures: 1 })).resolves.toMatchObject({
+      results: [undefined, 1],
+      failures: [{ kind: 'crash' }],
+    })
+    await expect(executor.execute('./missing.mjs', [1])).rejects.toMatchObject({ code: 'ERR_PAWL_TASK_LOAD' })
+    await expect(executor.execute('data:text/javascript,throw 5', [1])).rejects.toMatchObject({ code: 'ERR_PAWL_TASK_LOAD' })
+    await expect(executor.execute(arithmetic, [5])).resolves.toMatchObject({ results: [25] })
+  })
+
+  test('a run aborted does not touch the one beside it', async () => {
+    await using executor = createExecutor({ workers: 2, mode: 'threads', chunkSize: 1 })
+    const abort = new AbortController()
+    const shared = { latch: sharedCells(1), started: sharedCells(100) }
+    const calls = sharedCells(500)
+    const aborted = executor.execute(waitForLatch, range(100), { signal: abort.signal, shared, drainTimeout: 30_000 })
+    await whenSet(shared.started, 0)
+    const other = executor.execute(counted, range(500), { shared: { calls } })
+    abort.abort()
+    openLatch(shared.latch)
+    await expect(aborted).rejects.toMatchObject({ code: 'ERR_PAWL_ABORTED' })
+    expect(await other).toMatchObject({
+      status: 'complete',
+      results: range(500).map((n) => n * 2),
+      stats: { crashes: 0, attempts: 500 },
+    })
+    expect([...calls]).toEqual(range(500).map(() => 1))
+  })
+
+  test('streams and plans on its pool', async () => {
+    await using executor = createExecutor({ workers: 1, mode: 'threads' })
+    const values: unknown[] = []
+    for await (const outcome of executor.stream(arithmetic, [1, 2, 3]))
+      values.push(outcome.status === 'fulfilled' && outcome.value)
+    expect(values).toEqual([1, 4, 9])
+    expect(await executor.plan(arithmetic, range(100))).toMatchObject({ mode: 'threads', workers: 1 })
+  })
+
+  test.each(['workers', 'resourceLimits', 'mode'] as const)('refuses %s per run', async (option) => {
+    await using executor = createExecutor({ workers: 1 })
+    const value = { workers: 1, resourceLimits: {}, mode: 'inline' }[option]
+    const expected = { code: 'ERR_PAWL_INVALID_OPTION', option }
+    await expect(executor.execute(arithmetic, [1], { [option]: value } as object)).rejects.toMatchObject(expected)
+    await expect(executor.plan(arithmetic, [1], { [option]: value } as object)).rejects.toMatchObject(expected)
+    await expect((async () => executor.stream(arithmetic, [1], { [option]: value } as object).report)()).rejects.toMatchObject(
+      expected,
+    )
+    await expect(executor.execute(arithmetic, [3], { [option]: undefined } as object)).resolves.toMatchObject({ results: [9] })
+  })
+
+  test("a run's undefined keeps the executor's own value", async () => {
+    await using executor = createExecutor({ maxFailures: 5 })
+    const shared = { calls: sharedCells(2), fails: [9] }
+    await expect(executor.execute(counted, [1, 2], { maxFailures: undefined, shared })).resolves.toMatchObject({
+      status: 'complete',
+    })
+  })
+})
+
+describe('close()', () => {
+  test('waits for the runs under way, and refuses further ones', async () => {
+    const executor = createExecutor({ workers: 1, mode: 'threads' })
+    const [latch, started] = [sharedCells(1), sharedCells(1)]
+    const run = executor.execute(waitForLatch, [7], { shared: { latch, started } })
+    await whenSet(started, 0)
+    let isClosed = false
+    const closed = executor.close().then(() => {
+      isClosed = true
+    })
+    await expect(executor.execute(arithmetic, [1])).rejects.toMatchObject({ code: 'ERR_PAWL_INVALID_OPTION', option: 'executor' })
+    expect(isClosed).toBe(false)
+    openLatch(latch)
+    expect((await run).results).toEqual([7])
+    await closed
+    expect(isClosed).toBe(true)
+    await executor.close()
+  })
+
+  test('is what `await using` does', async () => {
+    let kept: ReturnType<typeof createExecutor>
+    {
+      await using executor = createExecutor({ workers: 1, mode: 'threads' })
+      kept = executor
+      await executor.execute(arithmetic, [1])
+    }
+    await expect(kept.execute(arithmetic, [1])).rejects.toThrow(/closed/)
+  })
+
+  test('of an executor never used is nothing', async () => {
+    await createExecutor().close()
+  })
+})

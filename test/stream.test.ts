@@ -1,0 +1,122 @@
+import { type Outcome, stream } from 'pawl'
+import { describe, expect, test } from 'vitest'
+import { openLatch, range, sharedCells } from './execute/calls.ts'
+import arithmetic from './fixtures/tasks/arithmetic.mjs'
+import { counted } from './fixtures/tasks/counted.mjs'
+import { block } from './fixtures/tasks/signalled.mjs'
+
+const MODES = ['threads', 'inline', 'auto'] as const
+const valueOf = (outcome: Outcome<number>) => (outcome.status === 'fulfilled' ? outcome.value : outcome.reason.message)
+
+describe('stream()', () => {
+  test.each(MODES)('yields each outcome once, and then the report is there: %s', async (mode) => {
+    const outcomes = stream(arithmetic, range(2000), { mode, workers: 2 })
+    const seen: [number, unknown][] = []
+    for await (const outcome of outcomes) seen.push([outcome.index, valueOf(outcome)])
+    expect(seen.sort((a, b) => a[0] - b[0])).toEqual(range(2000).map((i) => [i, i * i]))
+    await expect(outcomes.report).resolves.toMatchObject({ status: 'complete', stats: { succeeded: 2000 } })
+  })
+
+  test('yields nothing of no items', async () => {
+    for await (const outcome of stream(arithmetic, [])) expect.unreachable(`got ${outcome.index}`)
+  })
+
+  test('yields failures too, and throws in the loop what ends the run, after all that settled', async () => {
+    const shared = { calls: sharedCells(4), fails: [0, 9] }
+    const tolerant = stream(counted, range(4), { maxFailures: 1, shared })
+    const seen: string[] = []
+    for await (const outcome of tolerant) seen.push(`${outcome.index} ${outcome.status}`)
+    expect(seen.sort()).toEqual(['0 fulfilled', '1 rejected', '2 fulfilled', '3 fulfilled'])
+
+    const strict = stream(counted, range(4), { chunkSize: 4, mode: 'threads', shared })
+    const taken: number[] = []
+    const loop = async () => {
+      for await (const { index } of strict) taken.push(index)
+    }
+    await expect(loop()).rejects.toMatchObject({ code: 'ERR_PAWL_RUN_FAILED', report: { failures: [{ index: 1 }] } })
+    await expect(strict.report).rejects.toMatchObject({ code: 'ERR_PAWL_RUN_FAILED' })
+    expect(taken.sort()).toEqual([0, 1, 2, 3])
+  })
+
+  test.each(['threads', 'inline'] as const)('drains when its loop is left early: %s', async (mode) => {
+    const calls = sharedCells(100_000)
+    let returned = false
+    function* items() {
+      try {
+        yield* range(100_000)
+      } finally {
+        returned = true
+      }
+    }
+    const outcomes = stream(counted, items(), { mode, workers: 2, chunkSize: 10, shared: { calls } })
+    for await (const outcome of outcomes) if (outcome.index >= 50) break
+    expect(returned).toBe(true)
+    const callsThen = calls.reduce((sum, it) => sum + it, 0)
+    expect(callsThen).toBeLessThan(50_000)
+    await expect(outcomes.report).rejects.toMatchObject({ code: 'ERR_PAWL_ABORTED', report: { status: 'partial' } })
+    expect(calls.reduce((sum, it) => sum + it, 0)).toBe(callsThen)
+  })
+
+  test('passes on what is thrown in its loop', async () => {
+    const outcomes = stream(arithmetic, range(1000), { chunkSize: 10 })
+    const loop = async () => {
+      for await (const _ of outcomes) throw new Error('of the loop')
+    }
+    await expect(loop()).rejects.toThrow('of the loop')
+    await expect(outcomes.report).rejects.toMatchObject({ code: 'ERR_PAWL_ABORTED' })
+  })
+
+  test('leaves nothing unhandled when nobody looks at the report', async () => {
+    const unhandled: unknown[] = []
+    const listener = (reason: unknown) => void unhandled.push(reason)
+    process.on('unhandledRejection', listener)
+    const loop = async () => {
+      for await (const _ of stream('./missing-task.mjs', [1])) expect.unreachable()
+    }
+    await expect(loop()).rejects.toMatchObject({ code: 'ERR_PAWL_TASK_LOAD' })
+    await new Promise((resolve) => setTimeout(resolve, 10)) // Node tells of it in a later turn.
+    process.off('unhandledRejection', listener)
+    expect(unhandled).toEqual([])
+  })
+
+  test('waits with the items while its loop is slow', async () => {
+    let pulled = 0
+    function* items() {
+      while (pulled < 500_000) yield pulled++
+    }
+    const outcomes = stream(arithmetic, items(), { mode: 'threads', workers: 2, chunkSize: 1000 })
+    let taken = 0
+    for await (const _ of outcomes) {
+      if (++taken === 1) {
+        const before: number[] = []
+        // Until nothing moves any more: the run waits for this loop.
+        while (before.length < 3 || before.at(-1) !== before.at(-3)) {
+          await new Promise((resolve) => setTimeout(resolve, 50))
+          before.push(pulled)
+        }
+        expect(pulled).toBeLessThanOrEqual(60_000)
+      }
+    }
+    expect(taken).toBe(500_000)
+  })
+
+  test('does not wait for a loop once the report was asked for', async () => {
+    const outcomes = stream(arithmetic, range(100_000), { chunkSize: 1000 })
+    await expect(outcomes.report).resolves.toMatchObject({ status: 'complete', stats: { succeeded: 100_000 } })
+    let taken = 0
+    for await (const _ of outcomes) taken++
+    expect(taken).toBe(100_000)
+  })
+
+  test('ends with what its signal said', async () => {
+    const abort = new AbortController()
+    const shared = { started: sharedCells(2), seen: sharedCells(1) }
+    const outcomes = stream(block, ['a', 'b'], { mode: 'threads', signal: abort.signal, drainTimeout: 0, shared })
+    abort.abort(new Error('enough'))
+    const loop = async () => {
+      for await (const _ of outcomes) expect.unreachable()
+    }
+    await expect(loop()).rejects.toMatchObject({ code: 'ERR_PAWL_ABORTED', cause: new Error('enough') })
+    openLatch(shared.seen)
+  })
+})
