@@ -1,22 +1,109 @@
 // @ts-check
-/** The tables of README.md, each from the results of one bench. */
+/** The figures of README.md, each made of the results of one bench. Times in ms, sizes in bytes unless a name says otherwise. */
 
-/** @param {any} _ */
-export function tableOfFormats(_) {
-  return ''
+/** @param {{ chunk: number, values: { records: number, format: string, save: number, load: number, bytes: number, saveToJson: number, loadToJson: number, bytesToJson: number }[], indices: { format: string, items: number, load: number }[] }} results */
+export function describeFormats({ chunk, values, indices }) {
+  const rows = values.map((it) => [
+    it.records.toLocaleString('en'),
+    it.format,
+    `${duration(it.save)} (${it.saveToJson.toFixed(2)})`,
+    `${duration(it.load)} (${it.loadToJson.toFixed(2)})`,
+    `${bytes(it.bytes)} (${it.bytesToJson.toFixed(2)})`,
+  ])
+  const largest = values.findLast((it) => it.format === 'msgpack')
+  const summary =
+    largest &&
+    `Of ${largest.records.toLocaleString('en')} records msgpack takes ${largest.saveToJson.toFixed(2)} of the time of JSON to save, ` +
+      `${largest.loadToJson.toFixed(2)} of it to load, and ${largest.bytesToJson.toFixed(2)} of the bytes. `
+  const found = indices.map((it) => `${duration(it.load)} (${it.format})`).join(', ')
+  return (
+    `${summary}To find out which of ${indices[0]?.items.toLocaleString('en')} items are done takes ${found}. ` +
+    `In chunks of ${chunk}, as a share of JSON in brackets; the disk is not part of it:\n\n` +
+    table(['records', 'format', 'save', 'load', 'size'], rows, 2)
+  )
 }
 
-/** @param {any} _ */
-export function tableOfCheckpoints(_) {
-  return ''
+/** @param {{ records: number, jsonBytes: number, runs: { every: number, format: string, checkpoints: number, bytes: number, bytesToJson: number, wall: number, wallWithout: number, inCheckpoints: number, rewriting: number, rewritingToCheckpoints: number }[] }} results */
+export function describeCheckpoints({ records, jsonBytes, runs }) {
+  const rows = runs.map((it) => [
+    String(it.every),
+    it.format,
+    String(it.checkpoints),
+    `${bytes(it.bytes)} (${it.bytesToJson.toFixed(2)})`,
+    duration(it.wall),
+    duration(it.wallWithout),
+    duration(it.inCheckpoints),
+    `${duration(it.rewriting)} (× ${it.rewritingToCheckpoints.toFixed(0)})`,
+  ])
+  const head = [
+    'every',
+    'format',
+    'flushes',
+    'written',
+    'run',
+    'run without',
+    'in checkpoints',
+    'if all were rewritten each time',
+  ]
+  return `${records.toLocaleString('en')} four-field records, ${bytes(jsonBytes)} as JSON; \`written\` as a multiple of that in brackets. \`in checkpoints\` is from the start of each flush to its end, most of it waiting for the disk:\n\n${table(head, rows, 2)}`
 }
 
-/** @param {any} _ */
-export function tableOfChunkSizes(_) {
-  return ''
+/** @param {{ workers: number, serialTime: number, workloads: { microsPerItem: number, auto: number, best: string, bestTime: number, autoToBest: number, bestPiscina: string, bestPiscinaTime: number, piscinaPerItem: number }[] }} results */
+export function describeChunkSizes({ workers, serialTime, workloads }) {
+  const byHand = (/** @type {number} */ time, /** @type {string} */ name) => `${duration(time)} (${name.replace(/\D/g, '')})`
+  const rows = workloads.map((it) => [
+    duration(it.microsPerItem / 1000),
+    duration(it.auto),
+    byHand(it.bestTime, it.best),
+    it.autoToBest.toFixed(2),
+    it.bestPiscina ? byHand(it.bestPiscinaTime, it.bestPiscina) : '',
+    duration(it.piscinaPerItem),
+  ])
+  const head = [
+    'an item takes',
+    'pawl',
+    'pawl, best size by hand',
+    'ratio',
+    'Piscina, best size by hand',
+    'Piscina, item by item',
+  ]
+  return `${duration(serialTime)} of work on ${workers} workers; threads coming up and going down count for all alike:\n\n${table(head, rows)}`
 }
 
-/** @param {any} _ */
-export function tableOfStages(_) {
-  return ''
+/** @param {{ results: { microsPerItem: number, stage: string, extraMicros: number, toOff: number }[] }} results */
+export function describeStages({ results }) {
+  const loads = [...new Set(results.map((it) => it.microsPerItem))]
+  const stages = [...new Set(results.map((it) => it.stage))].filter((stage) => stage !== 'off')
+  const rows = stages.map((stage) => [
+    stage === 'off, again' ? 'all off, measured again' : stage,
+    ...loads.map((load) => {
+      const found = results.find((it) => it.stage === stage && it.microsPerItem === load)
+      return found ? `${found.extraMicros.toFixed(2)} µs (${found.toOff.toFixed(2)})` : ''
+    }),
+  ])
+  const head = ['stage', ...loads.map((load) => `items of ${duration(load / 1000)}`)]
+  return `More than with all stages off, per item, and the run's time as a multiple in brackets. The first row is what the measurement cannot resolve:\n\n${table(head, rows)}`
+}
+
+/** @param {{ importExtra: number, bytesPerWorker: number }} results */
+export function describeStartUp({ importExtra, bytesPerWorker }) {
+  return `\`import 'pawl'\` takes ${duration(Math.abs(importExtra))} ${importExtra < 0 ? 'less' : 'more'} than \`import 'piscina'\`. An idle worker weighs ${bytes(bytesPerWorker)}.`
+}
+
+/** @param {readonly string[]} head @param {readonly (readonly string[])[]} rows @param {number} [left] columns of text */
+function table(head, rows, left = 1) {
+  const line = (/** @type {readonly string[]} */ cells) => `| ${cells.join(' | ')} |`
+  return [line(head), line(head.map((_, at) => (at < left ? '---' : '---:'))), ...rows.map(line)].join('\n')
+}
+
+/** `1.5 s`, `12 ms`, `10 µs`. @param {number} ms */
+function duration(ms) {
+  const [value, unit] = ms >= 1000 ? [ms / 1000, 's'] : ms >= 1 ? [ms, 'ms'] : [ms * 1000, 'µs']
+  return `${Number(value.toPrecision(3))} ${unit}`
+}
+
+/** `1.5 MB`, `12 kB`. @param {number} count */
+function bytes(count) {
+  const [value, unit] = count >= 1e6 ? [count / 1e6, 'MB'] : [count / 1000, 'kB']
+  return `${Number(value.toPrecision(3))} ${unit}`
 }

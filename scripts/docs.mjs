@@ -11,7 +11,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { tableOfCheckpoints, tableOfChunkSizes, tableOfFormats, tableOfStages } from './bench-tables.mjs'
+import { describeCheckpoints, describeChunkSizes, describeFormats, describeStages, describeStartUp } from './bench-tables.mjs'
 
 const root = join(import.meta.dirname, '..')
 const file = join(root, 'README.md')
@@ -22,10 +22,11 @@ export async function generate(text) {
   /** @type {Record<string, () => string>} */
   const parts = {
     options: () => tableOfOptions(listOptions()),
-    formats: () => figures('formats', tableOfFormats),
-    checkpoints: () => figures('checkpoints', tableOfCheckpoints),
-    'chunk sizes': () => figures('chunk-size', tableOfChunkSizes),
-    stages: () => figures('stages', tableOfStages),
+    formats: () => figures('formats', describeFormats),
+    checkpoints: () => figures('checkpoints', describeCheckpoints),
+    'chunk sizes': () => figures('chunk-size', describeChunkSizes),
+    stages: () => figures('stages', describeStages),
+    'start-up': () => figures('start-up', describeStartUp),
   }
   return text.replace(/<!-- generated: (.+?) -->\n[^]*?<!-- \/generated -->/g, (_, /** @type {string} */ name) => {
     const make = parts[name]
@@ -44,14 +45,14 @@ function tableOfOptions(options) {
   return ['| option | type | default | meaning | flag |', '| --- | --- | --- | --- | --- |', ...rows].join('\n')
 }
 
-/** A table of a bench's results, or how to get them. @param {string} name @param {(results: any) => string} toTable */
-function figures(name, toTable) {
+/** What a bench found, or how to get them. @param {string} name @param {(results: any) => string} describe */
+function figures(name, describe) {
   const path = join(root, 'bench/results', `${name}.json`)
-  if (!existsSync(path)) return `Not measured yet: \`npm run bench && npm run docs\` fills this in.`
+  if (!existsSync(path)) return 'Not measured yet: `npm run bench` fills this in.'
   const results = JSON.parse(readFileSync(path, 'utf8'))
   const { cpu, cores, memory, node } = results.machine
   const where = `${cpu}, ${cores} cores, ${memory} GiB, Node ${node.replace(/^v/, '')}, ${results.date.slice(0, 10)}`
-  return `${toTable(results)}\n\nMeasured by \`bench/${name}.bench.mjs\` on ${where}.`
+  return `${describe(results)}\n\nMeasured by \`bench/${name}.bench.mjs\` on ${where}.`
 }
 
 if (process.argv[1] === import.meta.filename) writeFileSync(file, await generate(readFileSync(file, 'utf8')))
