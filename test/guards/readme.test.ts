@@ -117,6 +117,8 @@ test.each(documents)('%s links to files that are there', (document) => {
 })
 
 test('the programs of README.md run and print what it says', async () => {
+  // Under npm or npx their settings are in the environment, and the npx of a program would take them for its own.
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('npm_')))
   const blocks = [...readme.matchAll(/^```(\w+) (run|output|file=(\S+))\n([^]*?)^```$/gm)]
   const folder = await mkdtemp(join(tmpdir(), 'pawl-readme-'))
   try {
@@ -131,7 +133,7 @@ test('the programs of README.md run and print what it says', async () => {
     for (const [, , role, file, text] of blocks as unknown as string[][]) {
       if (file) await writeFile(join(folder, file), text as string)
       else if (role === 'run')
-        printed = execFileSync('sh', ['-e', '-c', text as string], { cwd: folder, encoding: 'utf8', stdio: 'pipe' })
+        printed = execFileSync('sh', ['-e', '-c', text as string], { cwd: folder, env, encoding: 'utf8', stdio: 'pipe' })
       else expect(printed, `output block ${++compared}`).toBe(text)
     }
     expect(compared).toBeGreaterThan(2)
