@@ -38,6 +38,8 @@ export interface LoadedFile extends RunFile {
   readonly report: FileReport
   /** Items of frames whose head holds and whose body does not. */
   readonly damagedItems: readonly DamagedFrame[]
+  /** Bytes of the values of successes. */
+  readonly valueBytes: number
   /** In snapshots: what it stands for, if it does. */
   covers: readonly { readonly name: string; readonly size: number }[]
   /** Of a snapshot: nothing is missing, so that it stands for what it covers. */
@@ -156,9 +158,11 @@ export async function loadFile(
   const damagedItems: DamagedFrame[] = []
   let covers: LoadedFile['covers'] | undefined
   let isClosed = false
+  let valueBytes = 0
   for await (const frames of readFrames(store, file, fingerprint, options.isChecked, report)) {
     for (const frame of frames) {
       const { head, start, end } = frame
+      if (head.kind === 'outcomes') valueBytes += frame.bodyEnd - frame.bodyStart
       isClosed = frame.isOwn && head.kind === 'close'
       if (head.kind === 'covers' && frame.isOwn) covers = head.files
       const isAccepted = add(frame)
@@ -170,7 +174,7 @@ export async function loadFile(
   }
   const isUndamaged = report.damage.length === 0 && report.torn === 0 && damagedItems.length === 0
   const isIntact = file.kind === 'snapshot' && isClosed && covers !== undefined && isUndamaged
-  return { ...file, report, damagedItems, covers: covers ?? [], isIntact }
+  return { ...file, report, damagedItems, valueBytes, covers: covers ?? [], isIntact }
 }
 
 function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOptions) {

@@ -79,8 +79,19 @@ function startSession(
   const { isKeyed, failures } = index
   const encoder = createEncoder(options.format, options.compress, manifest.fingerprint, () => clock.today())
   const recorded = restored.fulfilled + restored.rejected
+  let recordedBytes = 0
   const compaction = createCompaction({
-    ...{ store, runId, index, writer, live: new Set(lease.others), keep: options.keep, fingerprint: manifest.fingerprint },
+    ...{
+      store,
+      runId,
+      index,
+      writer,
+      format: options.format,
+      recordedBytes: () => recordedBytes,
+      live: new Set(lease.others),
+      keep: options.keep,
+      fingerprint: manifest.fingerprint,
+    },
     isCompressed: options.compress === 'gzip',
     isDurable: options.durability === 'fsync',
     count: manifest.identity.items.count,
@@ -116,6 +127,7 @@ function startSession(
       ...(attempts && hasRetries ? { attempts: Array.from(attempts) } : {}),
     }
     const bytes = record.byteLength + 64 * (keys?.length ?? 1)
+    recordedBytes += record.byteLength
     return [{ head, body: [record], items: indices.length, fresh: countFresh(indices, keys), bytes }]
   }
   const encodeBatch = (batch: FulfilledBatch): FulfilledBatch => {
