@@ -4,169 +4,220 @@
  *
  * Run it:  npm run build && node bench/chunk-size.bench.mjs [µs per item …]
  *
- * Each run starts its own pool and ends it, so threads coming up and going down count, for all alike. `auto` starts
- * cold, as in a program's first run; `auto, again` knows what earlier runs of the same task measured. A contender that
- * needs more than DROP_FROM times the best of the first round is not run again. Settles TARGET_CHUNK_MS, MIN_CHUNK_MS
- * and MAX_AUTO_ITEMS in src/plan.ts.
+ * In the first table each run starts its own pool and ends it, so threads coming up and going down count, for all alike.
+ * `auto` starts cold, as in a program's first run; `again` knows what earlier runs of the same task measured. A size that
+ * needs more than DROP_FROM times the best of the first round is not run again, and of the shortest items in the smallest
+ * chunks only MOST_CHUNKS are run. `least` is the quotient of the least times: what to look at when others use the
+ * machine too. The second table is what pawl adds to an item on warm pools, with items that take no time.
+ *
+ * Settles TARGET_CHUNK_MS, MIN_CHUNK_MS and MAX_AUTO_ITEMS in src/plan.ts, and MIN_STEAL_MS in src/engine/pool.ts.
  */
 import assert from 'node:assert/strict'
 import { availableParallelism } from 'node:os'
-import { execute } from 'pawl'
+import { createExecutor, execute } from 'pawl'
 import { Piscina } from 'piscina'
 import { printTable, saveResults } from './results.mjs'
 import { interleave, median, ratio } from './rounds.mjs'
+import { watchOthers } from './work.mjs'
 
 const ROUNDS = 5
-const DROP_FROM = 1.5
+const DROP_FROM = 1.3
 const SERIAL_MS = 1000
 const SIZES = [1, 4, 16, 64, 256, 1024, 4096, 16384]
 const WORKLOADS = [1, 10, 100, 1000, 10_000]
-/** Without chunks, a million items take Piscina half a minute and gigabytes; so many tell as much. */
-const PER_ITEM_LIMIT = 100_000
+/** A million chunks of one item take Piscina half a minute and gigabytes; so many tell as much. */
+const MOST_CHUNKS = 50_000
+const CARRIED_ITEMS = 200_000
+const GOAL_MICROS = 1
 
 const workers = availableParallelism()
 const pawlTask = new URL('./tasks/spin.mjs', import.meta.url)
 const piscinaTask = new URL('./tasks/spin-chunk.mjs', import.meta.url).href
+const readOthers = watchOthers()
 
-/** @param {number[]} items @param {number} duration @param {import('pawl').ExecuteOptions<number>} options @param {string} name */
-async function runPawl(items, duration, options, name = 'default') {
-  const { results, plan } = await execute({ module: pawlTask, export: name }, items, { ...options, workers, shared: duration })
-  assert.equal(results.length, items.length)
-  assert.equal(results.at(-1), items.at(-1))
-  return plan
-}
+/** @param {number} duration of an item in ms */
+const openPiscina = (duration) =>
+  new Piscina({ filename: piscinaTask, minThreads: workers, maxThreads: workers, workerData: duration })
 
-/** @param {number[]} items @param {number} duration @param {number | undefined} size undefined: each item by itself */
-async function runPiscina(items, duration, size) {
-  const pool = new Piscina({ filename: piscinaTask, minThreads: workers, maxThreads: workers, workerData: duration })
+/** @param {Piscina} pool @param {number[]} items @param {number | undefined} size undefined: each item by itself */
+async function mapWithPiscina(pool, items, size) {
   /** @type {Promise<number | number[]>[]} */
   const runs = []
   if (size === undefined) for (const item of items) runs.push(pool.run(item))
   else for (let from = 0; from < items.length; from += size) runs.push(pool.run(items.slice(from, from + size)))
-  const results = (await Promise.all(runs)).flat()
-  await pool.destroy()
-  assert.equal(results.length, items.length)
+  check((await Promise.all(runs)).flat(), items)
 }
 
-/** @param {number} micros */
+/** @param {readonly number[]} results @param {readonly number[]} items */
+function check(results, items) {
+  assert.equal(results.length, items.length)
+  assert.equal(results.at(-1), items.at(-1))
+}
+
+/**
+ * Runs the first `limit` items and gives the time for all of them.
+ *
+ * @param {number[]} items @param {number} limit @param {(some: number[]) => Promise<void>} run
+ */
+async function extrapolate(items, limit, run) {
+  const some = items.slice(0, limit)
+  const began = performance.now()
+  await run(some)
+  return ((performance.now() - began) * items.length) / some.length
+}
+
+/** @param {number} micros per item */
 async function measure(micros) {
   const duration = micros / 1000
   const items = Array.from({ length: SERIAL_MS / duration }, (_, i) => i)
-  const few = items.slice(0, PER_ITEM_LIMIT)
   // A size that leaves a worker without any is the same as the first such one.
   const sizes = SIZES.filter((size, at) => size < items.length || (SIZES[at - 1] ?? 0) < items.length)
   let runs = 0
   let chosen = ''
+  /** @param {number[]} some @param {import('pawl').ExecuteOptions<number>} options */
+  const runPawl = async (some, options, name = 'default') => {
+    const { results, plan } = await execute({ module: pawlTask, export: name }, some, { ...options, workers, shared: duration })
+    check(results, some)
+    if (name !== 'default') chosen = `${plan.mode}, ${plan.chunkSize}`
+  }
+  /** @param {number[]} some @param {number} [size] */
+  const runPiscina = async (some, size) => {
+    const pool = openPiscina(duration)
+    await mapWithPiscina(pool, some, size)
+    await pool.destroy()
+  }
   /** @type {Record<string, import('./rounds.mjs').Contender>} */
   const contenders = {
-    'pawl auto': async () => {
-      const plan = await runPawl(items, duration, {}, `cold${runs++}`)
-      chosen = `${plan.mode}, ${plan.chunkSize}`
-    },
-    'pawl auto, again': async () => void (await runPawl(items, duration, {}, 'default')),
-    'Piscina per item': async () => {
-      const began = performance.now()
-      await runPiscina(few, duration, undefined)
-      return ((performance.now() - began) * items.length) / few.length
-    },
+    'pawl auto': () => runPawl(items, {}, `cold${runs++}`),
+    'pawl again': () => runPawl(items, {}),
+    'Piscina per item': () => extrapolate(items, MOST_CHUNKS, (some) => runPiscina(some)),
   }
   for (const size of sizes) {
-    contenders[`pawl ${size}`] = async () => void (await runPawl(items, duration, { chunkSize: size, mode: 'threads' }))
-    contenders[`Piscina ${size}`] = async () => runPiscina(items, duration, size)
+    const limit = MOST_CHUNKS * size
+    contenders[`pawl of ${size}`] = () => extrapolate(items, limit, (some) => runPawl(some, { chunkSize: size, mode: 'threads' }))
+    contenders[`Piscina of ${size}`] = () => extrapolate(items, limit, (some) => runPiscina(some, size))
   }
-  await runPawl(items.slice(0, 1000), duration, { mode: 'threads' })
-  await runPiscina(items.slice(0, 1000), duration, 16)
+  await runPawl(items.slice(0, 1000), { mode: 'threads' })
+  await runPiscina(items.slice(0, 1000), 16)
   const samples = await interleave(contenders, {
     rounds: ROUNDS,
-    drop: (name, sample, best) => !name.startsWith('pawl auto') && sample > best * DROP_FROM,
+    drop: (name, time, best) => (name.includes(' of ') ? time > best * DROP_FROM : name === 'Piscina per item'),
   })
-  return summarize(micros, items.length, samples, sizes, chosen)
+  return { microsPerItem: micros, items: items.length, autoChose: chosen, ...summarize(samples) }
 }
 
-/** @param {number} micros @param {number} count @param {Record<string, number[]>} samples @param {number[]} sizes @param {string} chosen */
-function summarize(micros, count, samples, sizes, chosen) {
-  const of = (/** @type {string} */ name) => /** @type {number[]} */ (samples[name])
-  const candidates = sizes.flatMap((size) => [`pawl ${size}`, `Piscina ${size}`])
-  const complete = candidates.filter((name) => of(name).length === ROUNDS)
-  const bestOf = (/** @type {string} */ prefix) =>
-    complete.filter((it) => it.startsWith(prefix)).reduce((a, b) => (a && median(of(a)) <= median(of(b)) ? a : b), '')
-  const best = bestOf('pawl')
-  const bestPiscina = bestOf('Piscina')
-  const extra = (/** @type {number} */ size) => {
-    const [ours, theirs] = [of(`pawl ${size}`), of(`Piscina ${size}`)]
-    return {
-      size,
-      pawl: median(ours),
-      piscina: median(theirs),
-      rounds: Math.min(ours.length, theirs.length),
-      extraMicros: ((median(ours) - median(theirs)) * 1000) / count,
-    }
+/** @param {Record<string, number[]>} samples */
+function summarize(samples) {
+  const of = (/** @type {string} */ name) => samples[name] ?? []
+  const bestOf = (/** @type {string} */ prefix) => {
+    const whole = Object.keys(samples).filter((name) => name.startsWith(prefix) && of(name).length === ROUNDS)
+    return whole.toSorted((a, b) => median(of(a)) - median(of(b)))[0] ?? ''
   }
+  const compare = (/** @type {string} */ name, /** @type {string} */ best) => ({
+    ratio: ratio(of(name), of(best)),
+    least: Math.min(...of(name)) / Math.min(...of(best)),
+  })
+  const bestPawl = bestOf('pawl of ')
+  const bestPiscina = bestOf('Piscina of ')
   return {
-    microsPerItem: micros,
-    items: count,
-    auto: median(of('pawl auto')),
-    autoChose: chosen,
-    autoAgain: median(of('pawl auto, again')),
-    best,
-    bestTime: median(of(best)),
+    best: bestPawl,
     bestPiscina,
-    bestPiscinaTime: bestPiscina && median(of(bestPiscina)),
-    autoToBest: ratio(of('pawl auto'), of(best)),
-    autoAgainToBest: ratio(of('pawl auto, again'), of(best)),
-    autoToBestPiscina: bestPiscina && ratio(of('pawl auto'), of(bestPiscina)),
-    piscinaPerItem: median(of('Piscina per item')),
-    sizes: sizes.map(extra),
+    autoToBest: compare('pawl auto', bestPawl),
+    againToBest: compare('pawl again', bestPawl),
+    autoToPiscina: compare('pawl auto', bestPiscina),
+    times: Object.fromEntries(
+      Object.entries(samples).map(([name, times]) => [
+        name,
+        { median: median(times), least: Math.min(...times), rounds: times.length },
+      ]),
+    ),
   }
+}
+
+/** What it costs to carry an item there and its result back, at each chunk size, in µs. */
+async function measureCarrying() {
+  const items = Array.from({ length: CARRIED_ITEMS }, (_, i) => i)
+  const pool = openPiscina(0)
+  const executor = createExecutor({ workers, mode: 'threads' })
+  const rows = []
+  for (const size of SIZES) {
+    const samples = await interleave(
+      {
+        pawl: async () => {
+          const { results } = await executor.execute(pawlTask, items, { chunkSize: size, shared: 0 })
+          check(results, items)
+        },
+        piscina: () => mapWithPiscina(pool, items, size),
+      },
+      { rounds: ROUNDS, warmup: true },
+    )
+    const [pawl = [], piscina = []] = [samples.pawl, samples.piscina]
+    const perItem = (/** @type {number} */ time) => (time * 1000) / CARRIED_ITEMS
+    rows.push({
+      size,
+      pawl: perItem(median(pawl)),
+      piscina: perItem(median(piscina)),
+      extra: perItem(median(pawl.map((time, round) => time - Number(piscina[round])))),
+      extraLeast: perItem(Math.min(...pawl) - Math.min(...piscina)),
+    })
+  }
+  await executor.close()
+  await pool.destroy()
+  return rows
+}
+
+/** @param {Awaited<ReturnType<typeof measure>>[]} workloads */
+function printWorkloads(workloads) {
+  const quotient = (/** @type {{ ratio: number, least: number }} */ it) => [it.ratio.toFixed(3), it.least.toFixed(3)]
+  printTable(
+    `chunk size: ${SERIAL_MS} ms of work on ${workers} workers, ms (median of ${ROUNDS} rounds)`,
+    [
+      '',
+      'auto',
+      'chose',
+      'best by hand',
+      '',
+      'auto / it',
+      'least',
+      'goal',
+      'again / it',
+      'least',
+      'best Piscina',
+      '',
+      'auto / it',
+      'least',
+      'per item',
+    ],
+    workloads.map((it) => {
+      const time = (/** @type {string} */ name) => it.times[name]?.median.toFixed(0) ?? ''
+      return [
+        `${it.microsPerItem} µs`,
+        time('pawl auto'),
+        it.autoChose,
+        it.best,
+        time(it.best),
+        ...quotient(it.autoToBest),
+        it.microsPerItem === 1 ? '1.25' : '1.10',
+        ...quotient(it.againToBest),
+        it.bestPiscina,
+        time(it.bestPiscina),
+        ...quotient(it.autoToPiscina),
+        time('Piscina per item'),
+      ]
+    }),
+  )
 }
 
 const wanted = process.argv.slice(2).map(Number)
-const results = []
-for (const micros of wanted.length > 0 ? wanted : WORKLOADS) results.push(await measure(micros))
-
-const ms = (/** @type {number} */ time) => time.toFixed(0)
+const workloads = []
+for (const micros of wanted.length > 0 ? wanted : WORKLOADS) workloads.push(await measure(micros))
+printWorkloads(workloads)
+const carrying = await measureCarrying()
 printTable(
-  `chunk size: ${SERIAL_MS} ms of work on ${workers} workers, ms (median of ${ROUNDS} rounds)`,
-  [
-    'per item',
-    'auto',
-    'again',
-    'best by hand',
-    '',
-    'auto / best',
-    'again / best',
-    'goal',
-    'best Piscina',
-    '',
-    'auto / it',
-    'per item',
-    'auto chose',
-  ],
-  results.map((it) => [
-    `${it.microsPerItem} µs`,
-    ms(it.auto),
-    ms(it.autoAgain),
-    ms(it.bestTime),
-    it.best,
-    it.autoToBest.toFixed(3),
-    it.autoAgainToBest.toFixed(3),
-    it.microsPerItem === 1 ? '1.25' : '1.10',
-    it.bestPiscina && ms(Number(it.bestPiscinaTime)),
-    it.bestPiscina,
-    it.bestPiscina && Number(it.autoToBestPiscina).toFixed(3),
-    ms(it.piscinaPerItem),
-    it.autoChose,
-  ]),
+  `carrying an item at equal chunk size on warm pools, µs (goal: pawl adds less than ${GOAL_MICROS})`,
+  ['chunk size', 'pawl', 'Piscina', 'pawl adds', 'least'],
+  carrying.map((it) => [it.size, it.pawl.toFixed(2), it.piscina.toFixed(2), it.extra.toFixed(2), it.extraLeast.toFixed(2)]),
 )
-printTable(
-  'pawl less hand-chunked Piscina at equal chunk size, µs per item (goal: under 1; * measured once)',
-  ['per item', ...SIZES.map(String)],
-  results.map((it) => [
-    `${it.microsPerItem} µs`,
-    ...SIZES.map((size) => {
-      const found = it.sizes.find((row) => row.size === size)
-      return found ? `${found.extraMicros.toFixed(2)}${found.rounds < ROUNDS ? '*' : ''}` : ''
-    }),
-  ]),
-)
-if (wanted.length === 0) await saveResults('chunk-size', { workers, rounds: ROUNDS, serialTime: SERIAL_MS, workloads: results })
+if (wanted.length === 0) {
+  await saveResults('chunk-size', { rounds: ROUNDS, others: readOthers(), workers, serialTime: SERIAL_MS, workloads, carrying })
+}

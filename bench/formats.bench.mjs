@@ -18,6 +18,7 @@ import { loadCodec } from '../dist/checkpoint/values/codec.js'
 import { createRecords } from './records.mjs'
 import { printTable, saveResults } from './results.mjs'
 import { interleave, median, ratio } from './rounds.mjs'
+import { watchOthers } from './work.mjs'
 
 const COUNTS = [100, 1000, 10_000, 100_000]
 const CHUNK = 100
@@ -49,6 +50,7 @@ function withGzip({ save, load }) {
   }
 }
 
+const readOthers = watchOthers()
 const json = await inChunks('json')
 const msgpack = await inChunks('msgpack')
 /** @type {Record<string, Format>} */
@@ -111,7 +113,12 @@ async function measureIndices() {
     const contenders = {}
     for (const format of /** @type {const} */ (['json', 'msgpack'])) {
       const checkpoint = { store, format, durability: /** @type {const} */ ('none') }
-      await execute(new URL('./tasks/record.mjs', import.meta.url), items, { runId: format, checkpoint, collect: false })
+      await execute(new URL('./tasks/record.mjs', import.meta.url), items, {
+        runId: format,
+        checkpoint,
+        collect: false,
+        on: { warning: () => {} },
+      })
       const [manifest] = await store.list(`${format}/run/`)
       const fingerprint = /** @type {string} */ (manifest?.key.split('/').at(-1)?.replace('.json', ''))
       const { done } = await inspectRun(store, format)
@@ -150,4 +157,4 @@ printTable(
   ['format', 'load ms'],
   indices.map((it) => [it.format, it.load.toFixed(0)]),
 )
-await saveResults('formats', { rounds: ROUNDS, chunk: CHUNK, values, indices })
+await saveResults('formats', { rounds: ROUNDS, others: readOthers(), chunk: CHUNK, values, indices })

@@ -19,9 +19,11 @@ export function describeMachine() {
  * Writes bench/results/<name>.json, times in ms and sizes in bytes unless a field says otherwise.
  *
  * @param {string} name
- * @param {object} results
+ * @param {{ others?: number, [field: string]: unknown }} results `others`: share of all cores that other processes took meanwhile
  */
 export async function saveResults(name, results) {
+  if (results.others !== undefined)
+    console.log(`other processes took ${(results.others * 100).toFixed(0)} % of the cores meanwhile`)
   const directory = join(import.meta.dirname, 'results')
   await mkdir(directory, { recursive: true })
   const content = { bench: name, date: new Date().toISOString(), machine: describeMachine(), ...results }

@@ -1,14 +1,14 @@
 // @ts-check
 import { createRecord } from '../records.mjs'
+import { work } from '../work.mjs'
 
 /**
- * Keeps its thread busy for `context.shared` milliseconds, if any, and gives back a record.
+ * Does `context.shared` rounds of work, if any, and gives back a record.
  *
  * @param {number} item
  * @param {{ shared: number | undefined }} context
  */
-export default function record(item, { shared: duration = 0 }) {
-  const end = performance.now() + duration
-  while (performance.now() < end);
+export default function record(item, { shared: rounds = 0 }) {
+  work(rounds)
   return createRecord(item)
 }
