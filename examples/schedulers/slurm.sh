@@ -19,6 +19,8 @@
 
 cd "${SLURM_SUBMIT_DIR:?}" || exit 2
 
+trap 'kill -TERM "$!"' TERM
+
 # In the background, because bash runs a trap only between commands or while it waits.
 node_modules/.bin/pawl run tasks/census.js \
   --input=data/items.jsonl \
@@ -29,7 +31,6 @@ node_modules/.bin/pawl run tasks/census.js \
   --drain-timeout=60s \
   --json &
 pawl=$!
-trap 'kill -TERM "$pawl"' TERM
 
 # A trapped signal ends `wait` early, so wait until pawl is gone; bash remembers how it ended.
 wait "$pawl"

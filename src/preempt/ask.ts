@@ -2,7 +2,7 @@ import { Agent, type IncomingHttpHeaders, request } from 'node:http'
 import type { Clock } from '../clock.ts'
 
 /** One question to a metadata service. */
-export interface Question {
+interface Question {
   /** Path and query, after the base URL. */
   readonly path: string
   /** `GET` by default. */

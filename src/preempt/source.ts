@@ -25,7 +25,7 @@ export interface Hearers {
 }
 
 /** Answers that fail in a row before the user is told: a metadata service has a bad moment now and then. */
-export const MAX_SILENCES = 3
+const MAX_SILENCES = 3
 
 /** Asks `source` again and again until `signal` aborts. Never rejects. */
 export async function listen(

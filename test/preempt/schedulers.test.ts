@@ -32,7 +32,8 @@ const durationOf = (args: readonly string[], flag: string) =>
 /** The command of the SLURM script, without what comes before `run`. */
 const slurmArgs = (/pawl (run[^&]*)&/.exec(script)?.[1] ?? '').split(/[\s\\]+/).filter(Boolean)
 
-const isThere = (tool: string, ...args: string[]) => spawnSync(tool, args, { stdio: 'ignore' }).status === 0
+const call = (tool: string, args: string[], input = '') => spawnSync(tool, args, { encoding: 'utf8', input })
+const isThere = (tool: string, ...args: string[]) => call(tool, args).status === 0
 const hasKubectl = isThere('kubectl', 'version', '--client')
 const hasAws = isThere('aws', '--version')
 
@@ -116,7 +117,7 @@ describe('kubernetes-job.yaml', () => {
   test.skipIf(!hasKubectl)('holds nothing that Kubernetes does not know (skipped without kubectl)', () => {
     // To change an image, kubectl reads the job into its own types, and drops what these have no field for.
     const args = ['set', 'image', '--local', '-f', '-', `${container.name}=other`, '-o', 'json']
-    const { stdout, stderr } = spawnSync('kubectl', args, { encoding: 'utf8', input: JSON.stringify(job) })
+    const { stdout, stderr } = call('kubectl', args, JSON.stringify(job))
     expect(stderr).toBe('')
     const expected = structuredClone(job)
     expected.spec.template.spec.containers[0].image = 'other'
@@ -140,7 +141,7 @@ describe('aws-batch-job-definition.json', () => {
 
   test.skipIf(!hasAws)('is what the AWS command line takes (skipped without it)', () => {
     const args = ['batch', 'register-job-definition', '--generate-cli-skeleton', 'output', '--region', 'eu-west-1']
-    const { status, stderr } = spawnSync('aws', [...args, '--cli-input-json', `file://${DEFINITION}`], { encoding: 'utf8' })
+    const { status, stderr } = call('aws', [...args, '--cli-input-json', `file://${DEFINITION}`])
     expect([status, stderr]).toEqual([0, ''])
   })
 })
@@ -184,7 +185,7 @@ describe('slurm.sh', () => {
 
   test('hands SIGTERM on, waits for the drain, and queues the task again', async () => {
     const { child, ended, requeued } = submit(
-      "trap 'echo draining; read -t 0.3 <> <(:); exit 75' TERM; echo running; while :; do read -t 0.05 <> <(:); done",
+      "trap 'echo draining; read -t 0.3 <> <(:); exit 75' TERM; echo running; for _ in {1..100}; do read -t 0.05 <> <(:); done",
     )
     const out: string[] = []
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
