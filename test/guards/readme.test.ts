@@ -116,6 +116,13 @@ test.each(documents)('%s links to files that are there', (document) => {
   expect(anchors.filter((anchor) => !headings.includes(anchor))).toEqual([])
 })
 
+test('docs/architecture.md names files that are there', () => {
+  const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+  const named = [...read('docs/architecture.md').matchAll(/`([\w/-]+(?:\.ts|\/))`/g)].map(([, name]) => name as string)
+  expect(named.length).toBeGreaterThan(40)
+  expect(named.filter((name) => !files.some((file) => `/${file}`.endsWith(`/${name.replace(/\/$/, '')}`)))).toEqual([])
+})
+
 test('the programs of README.md run and print what it says', async () => {
   // Under npm or npx their settings are in the environment, and the npx of a program would take them for its own.
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('npm_')))
