@@ -248,6 +248,7 @@ async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>): Promis
       },
       chunkSize: () => planner.chunkSize(source.left),
       backlog: () => session?.backlog ?? origin.backlog?.(),
+      saved: async () => session?.flush(),
     })
   } finally {
     growth.close()

@@ -62,13 +62,23 @@ export interface LoopOptions<T, R> {
   chunkSize(): number
   /** A promise: too much waits to be recorded; go on when it resolves. */
   backlog(): Promise<void> | undefined
+  /** Resolves when all that has settled is recorded: only then is one suspect told from the next. */
+  saved(): Promise<void>
 }
 
 /**
  * Dispatches chunks while there are places for them, and resolves when every one has come back. Takes a chunk from the
  * source only when it has a place. A chunk that is alone has the run to itself.
  */
-export async function runLoop<T, R>({ source, context, room, route, chunkSize, backlog }: LoopOptions<T, R>): Promise<void> {
+export async function runLoop<T, R>({
+  source,
+  context,
+  room,
+  route,
+  chunkSize,
+  backlog,
+  saved,
+}: LoopOptions<T, R>): Promise<void> {
   const inFlight = new Set<Promise<void>>()
   const { draining } = context
   while (!draining.aborted) {
@@ -93,7 +103,10 @@ export async function runLoop<T, R>({ source, context, room, route, chunkSize, b
         inFlight.delete(settled)
       })
     inFlight.add(settled)
-    if (chunk.alone) await settled
+    if (chunk.alone) {
+      await settled
+      await saved().catch(() => {}) // A checkpoint that fails tells of it, and ends the run, by itself.
+    }
   }
   await Promise.all(inFlight)
 }
