@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import type { Report } from './types.ts'
 
 /** The stable codes. Match on `code`, not on `instanceof`: a program may hold two copies of pawl, and errors cross threads. */
 export type ErrorCode =
@@ -32,8 +33,8 @@ export class PawlError extends Error {
 
 /** An error that ends a started run. `report` holds all that had settled by then. */
 export class RunEndedError extends PawlError {
-  /** A `Report`; attached by the run that ends, so that finished work is in hand even then. */
-  report: unknown
+  /** Attached by the run that ends, so that finished work is in hand even then; undefined when it ended before it began. */
+  report: Report | undefined
 }
 
 /** More items failed than `maxFailures` tolerates. `cause` is the first failure's reason. */

@@ -1,12 +1,12 @@
 import { callsAgain, isInsideWorker } from './engine/program.ts'
 import type { Engines } from './engines.ts'
+import type { RunOrigin } from './journey.ts'
 import { type ExecuteOptions, type ResolvedOptions, resolveOptions } from './options.ts'
-import type { RunOrigin } from './perform.ts'
 import { createStream, type OutcomeStream } from './stream.ts'
 import type { TaskRef } from './task.ts'
 import type { Plan, Report } from './types.ts'
 
-export type { RunOrigin } from './perform.ts'
+export type { RunOrigin } from './journey.ts'
 
 /** Options under which some results may be missing. */
 type Partial = { maxFailures: number | string } | { shard: string } | { collect: false }

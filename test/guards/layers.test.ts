@@ -12,7 +12,7 @@ const LAYERS = [
   ['stages/', 'events.ts', 'drain.ts', 'preempt/'],
   ['engine/', 'engines.ts'],
   ['run.ts', 'growth.ts', 'identity.ts', 'restore.ts', 'collector.ts'],
-  ['perform.ts', 'perform-plan.ts', 'stream.ts'],
+  ['journey.ts', 'dispatch-all.ts', 'report.ts', 'perform.ts', 'perform-plan.ts', 'stream.ts'],
   ['execute.ts', 'executor.ts'],
   ['index.ts', 'stored-runs.ts', 'cli/'],
 ] as const

@@ -1,0 +1,108 @@
+import type { Engine, EngineRun, EngineRunOptions } from './engine/engine.ts'
+import type { Emitter } from './events.ts'
+import { startGrowth } from './growth.ts'
+import type { Journey, Run } from './journey.ts'
+import type { ResolvedOptions } from './options.ts'
+import { loadHere } from './resolve-task.ts'
+import { createRoom, runLoop } from './run.ts'
+import { breaker } from './stages/breaker.ts'
+import { checkpoint } from './stages/checkpoint.ts'
+import { retry } from './stages/retry.ts'
+import { compose, type Dispatch, type RunContext, type Stage } from './stages/stage.ts'
+import type { TaskFunction } from './types.ts'
+
+/** Sends all pending items down the stages. */
+export async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>): Promise<void> {
+  const { options, engines, drain, emitter, origin } = run
+  const { source, planner, collector, session, counts } = journey
+  if (drain.signal.aborted || (source.left === 0 && source.total !== undefined)) return
+  const opened = new Map<Engine, EngineRun<T, R>>()
+  const circuit = options.breaker && breaker<T, R>(options.breaker)
+  if (circuit) warnOfIdleBreaker(options, emitter)
+  const stages: Stage<T, R>[] = [
+    retry<T, R>(options.retry, counts),
+    ...(circuit ? [circuit.stage] : []),
+    ...(session ? [checkpoint<T, R>(session, options.maxCrashes)] : []),
+  ]
+  const dispatches = new Map<Engine, Dispatch<T, R>>()
+  const dispatchOf = (engine: Engine): Dispatch<T, R> => {
+    const known = dispatches.get(engine)
+    if (known) return known
+    const engineRun = engine.start<T, R>(describeRun(run, journey, () => growth.measured()))
+    const dispatch = compose(stages, engineRun.dispatch)
+    opened.set(engine, engineRun)
+    dispatches.set(engine, dispatch)
+    return dispatch
+  }
+
+  const growth = await startGrowth({
+    planner,
+    engines,
+    unsettled: () => journey.pending && journey.pending - collector.counts.dispatched,
+    onPlan: () => emitter.emit('plan', planner.describe(source.left)),
+    fail: drain.fail,
+  })
+
+  const context: Omit<RunContext<T, R>, 'rest'> = {
+    draining: drain.signal,
+    clock: run.clock,
+    emit: emitter.emit,
+    settle: collector.settle,
+    fail: drain.fail,
+  }
+  try {
+    await runLoop<T, R>({
+      source,
+      context,
+      room: createRoom(drain.signal),
+      route: () => {
+        const engine = growth.pool && planner.mode(source.left) === 'threads' ? growth.pool : engines.inline
+        return { places: engine.places, dispatch: dispatchOf(engine) }
+      },
+      chunkSize: () => planner.chunkSize(source.left),
+      backlog: () => session?.backlog ?? origin.backlog?.(),
+      saved: async () => session?.flush(),
+    })
+  } finally {
+    growth.close()
+    circuit?.close()
+    for (const engineRun of opened.values()) engineRun.end()
+    await source.close()
+  }
+}
+
+/** Without retries and without tolerance the first failure ends the run, so a breaker has nothing to do. */
+function warnOfIdleBreaker({ retry, maxFailures }: Pick<ResolvedOptions, 'retry' | 'maxFailures'>, { emit }: Emitter): void {
+  const tolerated = 'count' in maxFailures ? maxFailures.count : maxFailures.share
+  if (retry.retries > 0 || tolerated > 0) return
+  const message =
+    "The breaker cannot act: with 'retry: 0' and 'maxFailures: 0' the first failure ends the run. Allow retries or failures"
+  emit('warning', { code: 'BREAKER_IDLE', message })
+}
+
+/** What an engine is told of the run. */
+function describeRun<T, R>(run: Run<T, R>, { runId, planner, counts }: Journey<T, R>, onMeasured: () => void): EngineRunOptions {
+  const { task, options, origin, emitter } = run
+  return {
+    setup: {
+      runId,
+      task: task.spec,
+      shared: options.shared,
+      seed: options.seed,
+      record: options.checkpoint?.format,
+      jsonResults: origin.jsonResults ?? false,
+      timed: options.timeout !== undefined,
+    },
+    load: () => loadHere(task) as Promise<TaskFunction<unknown, unknown>>,
+    timeout: options.timeout,
+    maxCrashes: options.maxCrashes,
+    drainTimeout: options.drainTimeout,
+    observe: (measured) => {
+      planner.observe({ ...measured, now: run.clock.now() })
+      onMeasured()
+    },
+    tally: counts,
+    workerExit: (threadId, index, reason) => emitter.emit('workerExit', { threadId, index, reason }),
+    itemTime: () => planner.itemTime,
+  }
+}

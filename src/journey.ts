@@ -1,0 +1,63 @@
+import type { Session, SessionOptions } from './checkpoint/session.ts'
+import type { Clock } from './clock.ts'
+import type { Collector } from './collector.ts'
+import type { Drain } from './drain.ts'
+import type { Tally } from './engine/engine.ts'
+import type { Engines } from './engines.ts'
+import type { Emitter } from './events.ts'
+import type { Source } from './items.ts'
+import type { ResolvedOptions } from './options.ts'
+import type { Planner } from './plan.ts'
+import type { ResolvedTask } from './resolve-task.ts'
+import type { Json, Outcome } from './types.ts'
+
+/** What a caller knows of a run that the options do not say. */
+export interface RunOrigin<R = unknown> {
+  /** Kept in the manifest, for `pawl resume`. */
+  readonly command?: Json
+  /** `runId` was derived by the caller. */
+  readonly derived?: boolean
+  /** The field `key` reads, as part of the fingerprint. */
+  readonly keyLabel?: string
+  /** A result that JSON cannot hold is a failure of its item. */
+  readonly jsonResults?: boolean
+  /** Takes each outcome as it settles; restored ones first. */
+  readonly onOutcomes?: (outcomes: Outcome<R>[]) => void
+  /** A promise while whoever takes the outcomes cannot take more. */
+  readonly backlog?: () => Promise<void> | undefined
+  /** Aborts when nobody wants the outcomes any more. */
+  readonly abandoned?: AbortSignal
+  /** Time and chance; the machine's own when not given. Given, like `claim`, by simulations. */
+  readonly clock?: Clock
+  readonly claim?: Pick<SessionOptions, 'place' | 'isLeaseIgnored'>
+}
+
+/** What every part of a run needs. */
+export interface Run<T, R> {
+  readonly task: ResolvedTask<T, R>
+  readonly options: ResolvedOptions<T>
+  readonly engines: Engines
+  readonly origin: RunOrigin<R>
+  readonly clock: Clock
+  readonly emitter: Emitter
+  readonly drain: Drain
+  /** When it began, on the clock's monotonic time, in ms. */
+  readonly began: number
+  /** Starts a flush, once there is a session to flush: the machine may go before long. */
+  saveNow: () => void
+}
+
+/** Counts kept by the engines and the retry stage. */
+export type Counts = Tally & { retries: number }
+
+/** A run on its way. */
+export interface Journey<T, R> {
+  readonly runId: string
+  readonly session: Session | undefined
+  readonly source: Source<T>
+  readonly planner: Planner
+  readonly collector: Collector<T, R>
+  readonly counts: Counts
+  /** Items that were to be dispatched when it set out; undefined when nobody knew. */
+  readonly pending: number | undefined
+}

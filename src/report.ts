@@ -1,0 +1,50 @@
+import type { Journey, Run } from './journey.ts'
+import type { Report, Stats } from './types.ts'
+
+/**
+ * The report of a run that has ended; `total` is how many items it has, as far as known.
+ *
+ * @throws the error that ended it, with the report as `report`.
+ */
+export function finish<T, R>(run: Run<T, R>, journey: Journey<T, R>, total: number | undefined): Report<R, T> {
+  const { collector, planner, runId } = journey
+  const { counts: settled } = collector
+  collector.finish(journey.source.total)
+  const isComplete = total !== undefined && settled.succeeded + settled.failed === total
+  const plan = planner.describe(journey.pending)
+  const report: Report<R, T> = {
+    runId,
+    status: isComplete ? 'complete' : 'partial',
+    results: collector.results,
+    failures: collector.failures,
+    plan,
+    stats: countUp(journey, total ?? settled.succeeded + settled.failed, run.clock.now() - run.began, plan.workers),
+  }
+  const error = (run.drain.isFatal && run.drain.error()) || collector.excess() || (isComplete ? undefined : run.drain.error())
+  if (!error) return report
+  throw Object.assign(error, { report })
+}
+
+function countUp(journey: Journey<unknown, unknown>, items: number, wallTime: number, workers: number): Stats {
+  const { collector, session, counts } = journey
+  const { succeeded, failed, restored, dispatched } = collector.counts
+  return {
+    items,
+    dispatched,
+    restored,
+    succeeded,
+    failed,
+    attempts: counts.attempts,
+    retries: counts.retries,
+    crashes: counts.crashes,
+    timeouts: counts.timeouts,
+    chunks: counts.chunks,
+    checkpoints: session?.stats.checkpoints ?? 0,
+    bytesWritten: session?.stats.bytesWritten ?? 0,
+    damaged: session?.restored.damaged ?? 0,
+    conflicts: session?.restored.conflicts ?? 0,
+    wallTime,
+    taskTime: counts.taskTime,
+    utilization: wallTime > 0 ? Math.min(1, counts.taskTime / (workers * wallTime)) : 0,
+  }
+}
