@@ -22,6 +22,8 @@ const WATCH_MS = 8
 /** Runs chunks on worker threads. All that knows Piscina is here and in seat.ts. */
 export function createPool(PiscinaClass: typeof Piscina, resourceLimits: WorkerLimits | undefined, clock: Clock): Engine {
   const benches = new Set<Bench>()
+  /** Threads that are lost, but may not have ended altogether. */
+  const endings = new Set<Promise<void>>()
   const places = createPlaces(0)
   const queue: Piece[] = []
   const runs = new Map<number, JobRun>()
@@ -114,6 +116,8 @@ export function createPool(PiscinaClass: typeof Piscina, resourceLimits: WorkerL
   /** The thread is gone: whoever ran in it is a suspect, everybody else goes back. */
   const lose = (bench: Bench, error: Error | undefined, code: number) => {
     benches.delete(bench)
+    const ending: Promise<void> = bench.seat.close().finally(() => endings.delete(ending))
+    endings.add(ending)
     const verdict = blame(bench, error, code, clock.today())
     if (verdict.started) bench.isProven = true
     stillborn = bench.isProven ? 0 : stillborn + 1
@@ -248,7 +252,7 @@ export function createPool(PiscinaClass: typeof Piscina, resourceLimits: WorkerL
       isClosed = true
       clearImmediate(balancing)
       clearInterval(watch)
-      await Promise.all([...benches].map((bench) => bench.seat.close()))
+      await Promise.all([...endings, ...[...benches].map((bench) => bench.seat.close())])
     },
   }
 }

@@ -32,7 +32,7 @@ export interface Seat {
   send(message: ChunkMessage): void
   /** Ends the thread now, whatever it does; `lost` follows. */
   kill(): void
-  /** Ends the thread without `lost`. */
+  /** Ends the thread without `lost`; resolves when nothing is left of it, also of one that is lost. */
   close(): Promise<void>
 }
 
@@ -54,6 +54,12 @@ export function openSeat(PiscinaClass: typeof Piscina, resourceLimits: WorkerLim
   const { threadId } = thread
   let error: Error | undefined
   let isClosed = false
+  let ending: Promise<void> | undefined
+  /** Piscina replaces a thread that ends by itself; the replacement is ended, too. */
+  const end = () => {
+    ending ??= pool.destroy().catch(() => {})
+    return ending
+  }
 
   pool.on('message', (message: PartMessage) => events.part(message))
   pool.on('error', () => {}) // Known from the thread itself; without a listener it would end the process.
@@ -62,7 +68,7 @@ export function openSeat(PiscinaClass: typeof Piscina, resourceLimits: WorkerLim
   })
   // A thread's messages are all delivered before its exit event, so what was settled is known here.
   thread.once('exit', (code) => {
-    pool.destroy().catch(() => {})
+    end()
     if (!isClosed) events.lost(error, code)
   })
 
@@ -74,12 +80,10 @@ export function openSeat(PiscinaClass: typeof Piscina, resourceLimits: WorkerLim
         if (reason.name === 'DataCloneError' && pool.threads[0] === thread) events.unsent(message.id, reason)
       })
     },
-    kill: () => {
-      pool.destroy().catch(() => {})
-    },
-    close: async () => {
+    kill: () => void end(),
+    close: () => {
       isClosed = true
-      await pool.destroy()
+      return end()
     },
   }
 }
