@@ -1,0 +1,163 @@
+import { plan } from 'pawl'
+import { describe, expect, test } from 'vitest'
+import { createPlanner, MAX_AUTO_ITEMS, type Planner, type PlannerOptions, TARGET_CHUNK_MS } from '../src/plan.ts'
+import { range, sharedCells } from './execute/calls.ts'
+import arithmetic from './fixtures/tasks/arithmetic.mjs'
+import { counted } from './fixtures/tasks/counted.mjs'
+import { spin } from './fixtures/tasks/where.mjs'
+
+let tasks = 0
+const planner = (options: Partial<PlannerOptions> = {}) =>
+  createPlanner({ task: `task ${++tasks}`, mode: 'auto', needsThreads: false, maxWorkers: 4, chunkSize: undefined, ...options })
+
+let now = 0
+const observe = (it: Planner, items: number, taskTime: number) => {
+  now += taskTime
+  it.observe({ items, taskTime, sendTime: 0.01, now })
+}
+
+describe('createPlanner()', () => {
+  test('starts with one item on one thread, and grows chunks at most twofold towards the target', () => {
+    const it = planner()
+    expect(it.mode(1000)).toBe('threads')
+    const sizes: number[] = []
+    for (let chunk = 0; chunk < 20; chunk++) {
+      const size = it.chunkSize(undefined)
+      sizes.push(size)
+      observe(it, size, size * 0.1)
+    }
+    expect(sizes[0]).toBe(1)
+    for (let i = 1; i < sizes.length; i++) expect(sizes[i]).toBeLessThanOrEqual(2 * (sizes[i - 1] as number))
+    expect(sizes.at(-1)).toBe(TARGET_CHUNK_MS / 0.1)
+  })
+
+  test('shrinks chunks at once when items get slower', () => {
+    const it = planner()
+    for (let chunk = 0; chunk < 20; chunk++) observe(it, it.chunkSize(undefined), it.chunkSize(undefined) * 0.01)
+    expect(it.chunkSize(undefined)).toBeGreaterThan(100)
+    observe(it, 10, 10 * 5)
+    expect(it.chunkSize(undefined)).toBe(Math.max(1, Math.floor(TARGET_CHUNK_MS / 5)))
+  })
+
+  test('makes chunks smaller towards the end, so that workers finish together', () => {
+    const it = planner({ maxWorkers: 2 })
+    for (let chunk = 0; chunk < 20; chunk++) observe(it, it.chunkSize(undefined), it.chunkSize(undefined) * 0.1)
+    const sizes = [1000, 100, 60, 30, 12].map((left) => it.chunkSize(left))
+    expect([...sizes].sort((a, b) => b - a)).toEqual(sizes)
+    expect(sizes.at(-1)).toBeLessThan(sizes[0] as number)
+    expect(it.chunkSize(1)).toBeGreaterThanOrEqual(1)
+  })
+
+  test('never takes more items than a message may hold, and keeps a pinned size', () => {
+    const it = planner()
+    for (let chunk = 0; chunk < 40; chunk++) observe(it, it.chunkSize(undefined), 0)
+    expect(it.chunkSize(undefined)).toBe(MAX_AUTO_ITEMS)
+    expect(planner({ chunkSize: 77 }).chunkSize(5)).toBe(77)
+  })
+
+  test('wants as many workers as there is work for', () => {
+    const it = planner({ mode: 'threads' })
+    expect(it.workers(1000)).toBe(4)
+    expect(it.workers(2)).toBe(2)
+    expect(it.workers(undefined)).toBe(4)
+    observe(it, 10, 1)
+    expect(it.workers(10)).toBe(1)
+    expect(it.workers(100_000)).toBe(4)
+  })
+
+  test('runs inline only what was measured, and never what needs threads', () => {
+    const it = planner()
+    expect(it.mode(1)).toBe('threads')
+    observe(it, 1, 0.001)
+    expect(it.mode(1)).toBe('inline')
+    expect(it.describe(1)).toMatchObject({ mode: 'inline', workers: 1 })
+    const bound = planner({ needsThreads: true })
+    observe(bound, 1, 0.001)
+    expect(bound.mode(1)).toBe('threads')
+    expect(planner({ mode: 'inline' }).mode(undefined)).toBe('inline')
+  })
+
+  test('remembers a task from one run to the next, until told to forget', () => {
+    const task = 'remembered'
+    const first = planner({ task })
+    for (let chunk = 0; chunk < 20; chunk++) observe(first, first.chunkSize(undefined), first.chunkSize(undefined) * 0.1)
+    const second = planner({ task })
+    expect(second.itemTime).toBeCloseTo(0.1)
+    expect(second.chunkSize(undefined)).toBeGreaterThan(10)
+    second.forget()
+    expect(second.itemTime).toBe(0)
+    expect(second.chunkSize(undefined)).toBe(1)
+  })
+
+  test('explains itself in a sentence with item time, overhead and speed-up', () => {
+    const it = planner({ mode: 'threads' })
+    expect(it.describe(10)).toMatchObject({
+      itemTime: 0,
+      speedup: 1,
+      reason: 'Runs on 4 threads; nothing is measured yet.',
+      warnings: [],
+    })
+    observe(it, 100, 150)
+    it.warn('something')
+    it.warn('something')
+    const described = it.describe(10_000)
+    expect(described.reason).toMatch(
+      /^Runs on 4 threads in chunks of \d+ by now: an item takes 1\.5 ms, carrying it costs .+, so about \d\.\d times as fast/,
+    )
+    expect(described.itemTime).toBe(1.5)
+    expect(described.speedup).toBeGreaterThan(3)
+    expect(described.speedup).toBeLessThanOrEqual(4)
+    expect(described.warnings).toEqual(['something'])
+  })
+})
+
+describe('plan()', () => {
+  test('explains a run after a few items, in a worker', async () => {
+    const calls = sharedCells(100_000)
+    const made = await plan(counted, range(100_000), { shared: { calls }, workers: 2 })
+    const ran = calls.reduce((sum, it) => sum + it, 0)
+    expect(ran).toBeGreaterThan(0)
+    expect(ran).toBeLessThanOrEqual(2000)
+    expect(calls.every((it) => it <= 1)).toBe(true)
+    expect(made.itemTime).toBeGreaterThan(0)
+    expect(made.reason).toMatch(/^Runs (on|inline)/)
+    expect(made.warnings).toEqual([])
+  })
+
+  test('takes threads for items that take long, and says how much faster', async () => {
+    const made = await plan(
+      spin,
+      range(1000).map(() => 5),
+      { workers: 2 },
+    )
+    expect(made).toMatchObject({ mode: 'threads', workers: 2 })
+    expect(made.itemTime).toBeGreaterThanOrEqual(5)
+    expect(made.speedup).toBeGreaterThan(1)
+    expect(made.speedup).toBeLessThanOrEqual(2)
+    expect(made.reason).toMatch(/an item takes [\d.]+ ms, carrying it costs .* times as fast as one after the other/)
+  })
+
+  test('does so for an iterable, and lets go of it', async () => {
+    let returned = false
+    function* items() {
+      try {
+        for (let i = 0; ; i++) yield i
+      } finally {
+        returned = true
+      }
+    }
+    await expect(plan(arithmetic, items(), { workers: 2 })).resolves.toMatchObject({ itemTime: expect.any(Number) })
+    expect(returned).toBe(true)
+  })
+
+  test('of nothing, and of items that fail, is a plan all the same', async () => {
+    await expect(plan((n: number) => n - 1, [])).resolves.toMatchObject({ itemTime: 0 })
+    const failing = { calls: sharedCells(3), fails: [9, 9, 9] }
+    await expect(plan(counted, [1, 2, 3], { shared: failing })).resolves.toMatchObject({ reason: expect.any(String) })
+  })
+
+  test('warns when the results would not fit into memory', async () => {
+    const made = await plan((n: number) => 'x'.repeat(1_000_000) + n, new Float64Array(1_000_000), { mode: 'threads' })
+    expect(made.warnings.join()).toMatch(/GB.*collect: false/)
+  })
+})
