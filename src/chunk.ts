@@ -13,16 +13,6 @@ export function cut<T>(chunk: Chunk<T>, from: number, to: number): Chunk<T> {
   }
 }
 
-/** The places named, ascending. */
-export function pick<T>(chunk: Chunk<T>, places: readonly number[]): Chunk<T> {
-  return {
-    items: places.map((place) => chunk.items[place] as T),
-    indices: Uint32Array.from(places, (place) => chunk.indices[place] as number),
-    ...(chunk.keys ? { keys: places.map((place) => chunk.keys?.[place] as string) } : {}),
-    ...(chunk.histories ? { histories: chunk.histories } : {}),
-  }
-}
-
 /** The past of the item at `place`; undefined when it was never tried. */
 export function historyAt(chunk: Chunk, place: number): History | undefined {
   return chunk.histories?.get(chunk.indices[place] as number)

@@ -32,7 +32,7 @@ export class PawlError extends Error {
 }
 
 /** An error that ends a started run. `report` holds all that had settled by then. */
-export class RunEndedError extends PawlError {
+class RunEndedError extends PawlError {
   /** Attached by the run that ends, so that finished work is in hand even then; undefined when it ended before it began. */
   report: Report | undefined
 }

@@ -27,7 +27,7 @@ export interface Source<T> {
 }
 
 /** Items per digest of an iterable. Part of the checkpoint's meaning: a resumed run compares block by block. */
-export const BLOCK_ITEMS = 1000
+const BLOCK_ITEMS = 1000
 
 /** A typed array counts as an array: its length and its items are at hand. */
 export function isArrayLike<T>(items: unknown): items is readonly T[] {

@@ -40,7 +40,7 @@ const isBoolean = isOneOf(true, false)
 const isFunction = { check: (value: unknown) => typeof value === 'function', expected: 'a function' }
 
 /** Most items one chunk may hold: a worker answers a chunk at once, and its answer has to fit into memory twice. */
-export const MAX_CHUNK_ITEMS = 1_000_000
+const MAX_CHUNK_ITEMS = 1_000_000
 
 /** What a run may be called: no separator, no leading dot, so that it is a folder name everywhere. */
 export const RUN_ID = /^[\w-][\w.-]{0,127}$/

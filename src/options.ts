@@ -4,7 +4,7 @@ import { fileStore } from './store/file.ts'
 import type { Store } from './store/store.ts'
 import type { Events, Json, Outcome } from './types.ts'
 
-export { listOptions, OPTIONS, type OptionSpec, RUN_ID } from './option-table.ts'
+export { listOptions, type OptionSpec, RUN_ID } from './option-table.ts'
 
 /** Every option of a run: its type here, its row (check, default, help, flag) in option-table.ts, its value when it is not given below. */
 
@@ -140,7 +140,7 @@ export interface ResolvedOptions<T = unknown> {
 }
 
 /** `checkpoint` with every default filled in. */
-export interface ResolvedCheckpoint {
+interface ResolvedCheckpoint {
   readonly store: Store
   /** Where the store is, for people: the directory, else undefined. */
   readonly directory: string | undefined

@@ -64,7 +64,7 @@ export interface PlannerOptions {
 }
 
 /** Some items of one chunk came back. Times in ms. */
-export interface Observation {
+interface Observation {
   readonly items: number
   readonly taskTime: number
   /** Time the main thread took to send them; undefined when they were not sent, or not alone. */

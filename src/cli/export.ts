@@ -2,9 +2,9 @@ import { inspectRun, readResults } from '../checkpoint/runs.ts'
 import { fileStore } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import { OK } from './failure.ts'
+import type { CommonFlags } from './flags.ts'
 import { readKnown } from './known-run.ts'
 import { checkTarget, resultLine, writeLines } from './output.ts'
-import type { CommonFlags } from './program.ts'
 import { plural, printJson, say } from './terminal.ts'
 
 /** `pawl export RUN [--output FILE]`: `{"index","value"}` of every item that succeeded, in input order. */

@@ -2,10 +2,9 @@ import type { RecordedRejection } from '../checkpoint/restored.ts'
 import { readFailures } from '../checkpoint/runs.ts'
 import { fileStore } from '../store/file.ts'
 import { OK } from './failure.ts'
+import type { CommonFlags } from './flags.ts'
 import { readKnown } from './known-run.ts'
-import { formatTime } from './list.ts'
-import type { CommonFlags } from './program.ts'
-import { plural, print, printable, printJson } from './terminal.ts'
+import { formatTime, plural, print, printable, printJson } from './terminal.ts'
 
 /** Longest input shown, in characters; `--json` gives all of it. */
 const INPUT_WIDTH = 200

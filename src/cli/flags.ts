@@ -3,6 +3,12 @@ import { type ExecuteOptions, listOptions, type OptionSpec } from '../options.ts
 import type { Json } from '../types.ts'
 import { DURATION_FORM, parseDuration } from './duration.ts'
 
+/** Flags every command takes. */
+export interface CommonFlags {
+  readonly checkpoint: string
+  readonly json?: true
+}
+
 /** A flag: how it is written, what it says of itself, and how its text becomes a value. */
 export interface Flag {
   readonly notation: string

@@ -8,12 +8,6 @@ import { FLAGS, type FlagName, RESULT_FLAGS, WORK_FLAGS } from './flags.ts'
 import { INPUT_HELP } from './input.ts'
 import { print, printJson, stdout } from './terminal.ts'
 
-/** Flags every command takes. */
-export interface CommonFlags {
-  readonly checkpoint: string
-  readonly json?: true
-}
-
 /** Runs the command line `argv` (without node and script) and resolves with the exit code; never rejects. */
 export async function main(argv: readonly string[]): Promise<number> {
   let exitCode = OK

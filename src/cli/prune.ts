@@ -1,9 +1,8 @@
 import { deleteRun, listRuns, type RunSummary } from '../checkpoint/runs.ts'
 import { fileStore } from '../store/file.ts'
 import { OK } from './failure.ts'
-import { formatTime } from './list.ts'
-import type { CommonFlags } from './program.ts'
-import { formatBytes, plural, print, printable, printJson, say } from './terminal.ts'
+import type { CommonFlags } from './flags.ts'
+import { formatBytes, formatTime, plural, print, printable, printJson, say } from './terminal.ts'
 
 export interface PruneFlags extends CommonFlags {
   /** In milliseconds. */

@@ -80,3 +80,11 @@ function toPlain(value: unknown): unknown {
   const { name, message, cause } = value
   return { name, message, ...('code' in value ? { code: value.code } : {}), ...(cause === undefined ? {} : { cause }) }
 }
+
+/** Local time to the second, `2026-05-01 12:00:00`; '' for what is no time. */
+export function formatTime(time: number | undefined): string {
+  if (time === undefined || !(time > 0)) return ''
+  const date = new Date(time)
+  if (Number.isNaN(date.getTime())) return ''
+  return new Date(time - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 19).replace('T', ' ')
+}

@@ -1,8 +1,8 @@
 import { type Damage, verifyRun } from '../checkpoint/runs.ts'
 import { fileStore } from '../store/file.ts'
 import { FAILED, OK } from './failure.ts'
+import type { CommonFlags } from './flags.ts'
 import { readKnown } from './known-run.ts'
-import type { CommonFlags } from './program.ts'
 import { print, printable, printJson } from './terminal.ts'
 
 /** `pawl verify RUN`: reads every byte; exit code 1 when something is damaged. */

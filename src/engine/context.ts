@@ -80,7 +80,7 @@ export function createDrainSignal(isStopped: () => boolean, stopped: Promise<unk
  *
  * @see https://pracrand.sourceforge.net, `sfc` by Chris Doty-Humphrey
  */
-export function createRandom(seed: string): () => number {
+function createRandom(seed: string): () => number {
   let hash = 0x811c9dc5
   for (let i = 0; i < seed.length; i++) hash = Math.imul(hash ^ seed.charCodeAt(i), 0x01000193)
   const fill = () => {

@@ -47,7 +47,7 @@ export interface EngineRunOptions {
 }
 
 /** What it cost to run some items of one chunk. Times in ms. */
-export interface Measurement {
+interface Measurement {
   readonly items: number
   readonly taskTime: number
   /** Time the main thread took to send all of these items in one message; undefined when they were sent otherwise. */
