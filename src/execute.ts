@@ -9,7 +9,7 @@ import type { Plan, Report } from './types.ts'
 export type { RunOrigin } from './journey.ts'
 
 /** Options under which some results may be missing. */
-type Partial = { maxFailures: number | string } | { shard: string } | { collect: false }
+export type MayMissResults = { maxFailures: number | string } | { shard: string } | { collect: false }
 
 /**
  * Runs `task` once for every item and resolves with a report whose `results[i]` belongs to item `i`.
@@ -25,7 +25,7 @@ type Partial = { maxFailures: number | string } | { shard: string } | { collect:
 export function execute<T, R, const O extends ExecuteOptions<T>>(
   task: TaskRef<T, R>,
   items: Iterable<T> | AsyncIterable<T>,
-  options: O & Partial,
+  options: O & MayMissResults,
 ): Promise<Report<R | undefined, T>>
 export function execute<T, R>(
   task: TaskRef<T, R>,

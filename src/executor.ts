@@ -1,5 +1,5 @@
 import { InvalidOptionError } from './errors.ts'
-import { executeOn, planOn } from './execute.ts'
+import { executeOn, type MayMissResults, planOn } from './execute.ts'
 import { type ExecuteOptions, resolveOptions } from './options.ts'
 import { createStream, type OutcomeStream } from './stream.ts'
 import type { TaskRef } from './task.ts'
@@ -13,6 +13,11 @@ export type RunOptions<T = unknown> = Omit<ExecuteOptions<T>, (typeof OF_THE_POO
 
 /** One warm pool for many runs. Concurrent runs take turns by chunk. */
 export interface Executor extends AsyncDisposable {
+  execute<T, R, const O extends RunOptions<T>>(
+    task: TaskRef<T, R>,
+    items: Iterable<T> | AsyncIterable<T>,
+    options: O & MayMissResults,
+  ): Promise<Report<R | undefined, T>>
   execute<T, R>(task: TaskRef<T, R>, items: Iterable<T> | AsyncIterable<T>, options?: RunOptions<T>): Promise<Report<R, T>>
   stream<T, R>(task: TaskRef<T, R>, items: Iterable<T> | AsyncIterable<T>, options?: RunOptions<T>): OutcomeStream<R, T>
   plan<T, R>(task: TaskRef<T, R>, items: Iterable<T> | AsyncIterable<T>, options?: RunOptions<T>): Promise<Plan>
@@ -53,7 +58,7 @@ export function createExecutor(defaults: ExecuteOptions = {}): Executor {
   }
 
   return {
-    execute: async (task, items, options) => {
+    execute: async <T, R>(task: TaskRef<T, R>, items: Iterable<T> | AsyncIterable<T>, options?: RunOptions<T>) => {
       const merged = optionsOf(options)
       return track(opening.then((engines) => executeOn(task, items, merged, engines)))
     },

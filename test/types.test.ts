@@ -1,0 +1,148 @@
+import {
+  createExecutor,
+  defineTask,
+  type ExecuteOptions,
+  execute,
+  type Failure,
+  move,
+  type Outcome,
+  type Plan,
+  plan,
+  type Report,
+  stream,
+  type Task,
+  type TaskContext,
+} from 'pawl'
+import { describe, expectTypeOf, test } from 'vitest'
+
+/** Checked by tsc and never called. */
+const tasks = () => {
+  const length = defineTask(import.meta.url, (text: string) => text.length)
+  const parse = defineTask(import.meta.url, async (text: string, context: TaskContext<{ unit: 'mm' | 'm' }>) => ({
+    value: Number(text),
+    unit: context.shared.unit,
+  }))
+  return { length, parse }
+}
+type Length = ReturnType<typeof tasks>['length']
+type Parse = ReturnType<typeof tasks>['parse']
+interface Parsed {
+  value: number
+  unit: 'mm' | 'm'
+}
+
+declare const length: Length
+declare const parse: Parse
+declare const texts: string[]
+
+describe('types of', () => {
+  test('defineTask() infer item and result, awaited', () => {
+    expectTypeOf<Length>().toEqualTypeOf<Task<string, number, unknown>>()
+    expectTypeOf<Parse>().toEqualTypeOf<Task<string, Parsed, { unit: 'mm' | 'm' }>>()
+  })
+
+  test('execute() go from the task to results and failures', () => {
+    const run = () => execute(parse, texts)
+    expectTypeOf<ReturnType<typeof run>>().toEqualTypeOf<Promise<Report<Parsed, string>>>()
+    expectTypeOf<Awaited<ReturnType<typeof run>>['results']>().toEqualTypeOf<Parsed[]>()
+    expectTypeOf<Awaited<ReturnType<typeof run>>['failures']>().toEqualTypeOf<readonly Failure<string>[]>()
+    expectTypeOf<Awaited<ReturnType<typeof run>>['failures'][number]['item']>().toEqualTypeOf<string>()
+  })
+
+  test('results say that some may be missing, where some may', () => {
+    const tolerant = () => execute(length, texts, { maxFailures: 3 })
+    const share = () => execute(length, texts, { maxFailures: '5%' })
+    const shard = () => execute(length, texts, { shard: '1/4', workers: 2 })
+    const uncollected = () => execute(length, texts, { collect: false })
+    const collected = () => execute(length, texts, { collect: true, workers: 2 })
+    const plain = () => execute(length, texts, { retry: 3, on: { progress: ({ done }) => void done } })
+    expectTypeOf<Awaited<ReturnType<typeof tolerant>>['results']>().toEqualTypeOf<(number | undefined)[]>()
+    expectTypeOf<Awaited<ReturnType<typeof share>>['results']>().toEqualTypeOf<(number | undefined)[]>()
+    expectTypeOf<Awaited<ReturnType<typeof shard>>['results']>().toEqualTypeOf<(number | undefined)[]>()
+    expectTypeOf<Awaited<ReturnType<typeof uncollected>>['results']>().toEqualTypeOf<(number | undefined)[]>()
+    expectTypeOf<Awaited<ReturnType<typeof collected>>['results']>().toEqualTypeOf<number[]>()
+    expectTypeOf<Awaited<ReturnType<typeof plain>>['results']>().toEqualTypeOf<number[]>()
+    expectTypeOf<Awaited<ReturnType<typeof tolerant>>['failures'][number]['item']>().toEqualTypeOf<string>()
+  })
+
+  test('inline functions are inferred, with item and context', () => {
+    const run = () => execute((n: number) => `${n}`, [1, 2])
+    expectTypeOf<Awaited<ReturnType<typeof run>>['results']>().toEqualTypeOf<string[]>()
+    const later = () => execute(async (n: number, { index, signal }) => ({ n, index, aborted: signal.aborted }), new Set([1]))
+    expectTypeOf<Awaited<ReturnType<typeof later>>['results'][number]>().toEqualTypeOf<{
+      n: number
+      index: number
+      aborted: boolean
+    }>()
+  })
+
+  test('items must be what the task takes, in whatever they come', () => {
+    // @ts-expect-error numbers are no strings
+    const array = () => execute(length, [1, 2])
+    // @ts-expect-error nor is a set of them
+    const set = () => execute(length, new Set([1]))
+    // @ts-expect-error nor a generator
+    const generator = () => execute(length, (function* () {
+      yield 1
+    })()) // biome-ignore format: the line after the comment is the one that errs
+    const typed = () => execute((n: number) => n, new Float64Array(3))
+    const asynchronous = () => execute(length, (async function* () {
+      yield 'text'
+    })()) // biome-ignore format: as above
+    expectTypeOf<Awaited<ReturnType<typeof typed>>['results']>().toEqualTypeOf<number[]>()
+    expectTypeOf<Awaited<ReturnType<typeof asynchronous>>['results']>().toEqualTypeOf<number[]>()
+    expectTypeOf([array, set, generator]).toBeArray()
+  })
+
+  test('options know the item, and refuse what there is not', () => {
+    const keyed = () => execute(length, texts, { key: (text) => text.trim() })
+    expectTypeOf<Awaited<ReturnType<typeof keyed>>['results']>().toEqualTypeOf<number[]>()
+    expectTypeOf<NonNullable<ExecuteOptions<string>['key']>>().toEqualTypeOf<(item: string, index: number) => string>()
+    // @ts-expect-error there is no such option
+    const unknown = () => execute(length, texts, { concurrency: 5 })
+    // @ts-expect-error not of that type
+    const wrong = () => execute(length, texts, { workers: 'two' })
+    // @ts-expect-error a share ends in %
+    const share = () => execute(length, texts, { maxFailures: '5' })
+    expectTypeOf([keyed, unknown, wrong, share]).toBeArray()
+    expectTypeOf<{ workers: undefined; retry: undefined }>().toExtend<ExecuteOptions>()
+  })
+
+  test('stream() and plan() follow the task as well', () => {
+    const outcomes = () => stream(length, texts)
+    expectTypeOf<Awaited<ReturnType<typeof outcomes>['report']>>().toEqualTypeOf<Report<number, string>>()
+    type Yielded = ReturnType<typeof outcomes> extends AsyncIterable<infer V> ? V : never
+    expectTypeOf<Yielded>().toEqualTypeOf<Outcome<number>>()
+    expectTypeOf<Extract<Yielded, { status: 'fulfilled' }>['value']>().toEqualTypeOf<number>()
+    expectTypeOf<Extract<Yielded, { status: 'rejected' }>['reason']>().toEqualTypeOf<Error>()
+    const planned = () => plan(length, texts)
+    expectTypeOf<Awaited<ReturnType<typeof planned>>>().toEqualTypeOf<Plan>()
+  })
+
+  test('an executor takes the same, less what belongs to the pool', () => {
+    const executor = () => createExecutor({ workers: 2, mode: 'threads' })
+    const run = () => executor().execute(parse, texts, { retry: 2 })
+    expectTypeOf<Awaited<ReturnType<typeof run>>['results']>().toEqualTypeOf<Parsed[]>()
+    // @ts-expect-error belongs to the executor
+    const workers = () => executor().execute(parse, texts, { workers: 2 })
+    expectTypeOf(workers).toBeFunction()
+    expectTypeOf<ReturnType<typeof executor>>().toExtend<AsyncDisposable>()
+  })
+
+  test('an executor says that some results may be missing, where some may', () => {
+    const executor = () => createExecutor()
+    const tolerant = () => executor().execute(length, texts, { maxFailures: 3 })
+    expectTypeOf<Awaited<ReturnType<typeof tolerant>>['results']>().toEqualTypeOf<(number | undefined)[]>()
+  })
+
+  test('a module is what its caller says it is', () => {
+    const run = () => execute<string, Parsed>(new URL('file:///task.mjs'), texts)
+    expectTypeOf<Awaited<ReturnType<typeof run>>['results']>().toEqualTypeOf<Parsed[]>()
+    const unsaid = () => execute('./task.mjs', texts)
+    expectTypeOf<Awaited<ReturnType<typeof unsaid>>['results']>().toEqualTypeOf<unknown[]>()
+  })
+
+  test('move() gives back what it was given', () => {
+    expectTypeOf(move<Uint8Array>).returns.toEqualTypeOf<Uint8Array>()
+  })
+})
