@@ -1,0 +1,63 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { packError, unpackError } from '../src/carried-error.ts'
+
+const carry = (thrown: unknown) => unpackError(structuredClone(packError(thrown))) as Error & Record<string, any>
+
+describe('packError() and unpackError()', () => {
+  test('give back name, message, stack, cause and own fields', () => {
+    const error = Object.assign(new RangeError('out of it', { cause: new TypeError('why') }), { code: 'E_X', deep: { n: [1n] } })
+    const carried = carry(error)
+    expect(carried).toBeInstanceOf(RangeError)
+    expect(carried).toMatchObject({ name: 'RangeError', message: 'out of it', code: 'E_X', deep: { n: [1n] } })
+    expect(carried.stack).toBe(error.stack)
+    expect(carried.cause).toBeInstanceOf(TypeError)
+    expect(Object.keys(carried)).toEqual(['code', 'deep'])
+  })
+
+  test('tell a missing cause from an undefined one', () => {
+    expect('cause' in carry(new Error('none'))).toBe(false)
+    expect('cause' in carry(new Error('given', { cause: undefined }))).toBe(true)
+  })
+
+  test('end a chain of causes that leads back to itself', () => {
+    const [a, b] = [new Error('a'), new Error('b')]
+    a.cause = b
+    b.cause = a
+    let depth = 0
+    for (let error: any = carry(a); error instanceof Error; error = error.cause) depth++
+    expect(depth).toBeLessThanOrEqual(20)
+    expect(depth).toBeGreaterThan(2)
+  })
+
+  test('keep a field called __proto__ data', () => {
+    const error = Object.defineProperty(new Error('x'), '__proto__', { value: { polluted: true }, enumerable: true })
+    const carried = carry(error)
+    expect(carried.polluted).toBeUndefined()
+    expect(carried).toBeInstanceOf(Error)
+  })
+
+  test('make an Error of anything that can be thrown', () => {
+    fc.assert(
+      fc.property(fc.anything({ withBigInt: true, withDate: true, withMap: true, withNullPrototype: true }), (thrown) => {
+        const carried = carry(thrown)
+        expect(carried).toBeInstanceOf(Error)
+        expect(carried.cause).toEqual(structuredClone(thrown))
+        expect(carried.message).toContain('not an Error')
+      }),
+    )
+  })
+
+  test('survive hostile errors', () => {
+    const hostile = new Proxy(new Error('proxied'), {
+      get(target, name) {
+        if (name === 'stack') throw new Error('no stack for you')
+        return Reflect.get(target, name)
+      },
+    })
+    expect(carry(hostile).message).toBe('proxied')
+    expect(carry(() => {})).toBeInstanceOf(Error)
+    expect(carry(Symbol('s')).message).toContain('Symbol(s)')
+    expect(carry(Object.assign(new Error(), { name: 5, message: {} }))).toMatchObject({ name: 'Error', message: '' })
+  })
+})

@@ -1,0 +1,77 @@
+import { describe, expect, test } from 'vitest'
+import { createPlaces } from '../../src/engine/places.ts'
+
+const never = new AbortController().signal
+
+describe('createPlaces()', () => {
+  test('gives places in the order they were asked for', async () => {
+    const places = createPlaces(1)
+    const order: string[] = []
+    expect(await places.take(never)).toBe(true)
+    const waiting = ['first', 'second', 'third'].map((name) => places.take(never).then(() => order.push(name)))
+    for (let i = 0; i < 3; i++) {
+      places.give()
+      await waiting[i]
+    }
+    expect(order).toEqual(['first', 'second', 'third'])
+  })
+
+  test('lets nobody in before those who wait', async () => {
+    const places = createPlaces(1)
+    await places.take(never)
+    const order: string[] = []
+    const early = places.take(never).then(() => order.push('early'))
+    places.give()
+    const late = places.take(never).then(() => order.push('late'))
+    await early
+    places.give()
+    await late
+    expect(order).toEqual(['early', 'late'])
+  })
+
+  test('gives up waiting when the signal aborts, and passes the place on', async () => {
+    const places = createPlaces(1)
+    await places.take(never)
+    const abort = new AbortController()
+    const given = places.take(abort.signal)
+    const next = places.take(never)
+    abort.abort()
+    expect(await given).toBe(false)
+    places.give()
+    expect(await next).toBe(true)
+    expect(await places.take(abort.signal)).toBe(false)
+  })
+
+  test('resize() lets in at once, and does not take back what is taken', async () => {
+    const places = createPlaces(0)
+    const both = [places.take(never), places.take(never)]
+    places.resize(2)
+    expect(await Promise.all(both)).toEqual([true, true])
+    places.resize(1)
+    expect(places.count).toBe(1)
+    places.give()
+    let isGiven = false
+    const third = places.take(never).then(() => {
+      isGiven = true
+    })
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(isGiven).toBe(false)
+    places.give()
+    await third
+  })
+
+  test('borrow() takes one more than there are, which is to be given back', async () => {
+    const places = createPlaces(1)
+    await places.take(never)
+    places.borrow()
+    let isGiven = false
+    const next = places.take(never).then(() => {
+      isGiven = true
+    })
+    places.give()
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(isGiven).toBe(false)
+    places.give()
+    await next
+  })
+})

@@ -1,0 +1,88 @@
+import { describe, expect, test } from 'vitest'
+import { arraySource, createKeys, isArrayLike, iterableSource, type Selection, type Source } from '../src/items.ts'
+
+/** What a source gives, chunk by chunk. */
+async function drainSource(source: Source<string>, size: number) {
+  const chunks: { items: string[]; indices: number[]; alone?: true }[] = []
+  for (;;) {
+    const chunk = await source.next(size)
+    if (!chunk) return chunks
+    chunks.push({ items: Array.from(chunk.items), indices: [...chunk.indices], ...(chunk.alone ? { alone: true } : {}) })
+  }
+}
+
+const LETTERS = ['a', 'b', 'c', 'd', 'e']
+const selection = (pending: string, suspects = ''): Selection<string> => ({
+  isPending: (_index, _key, item) => pending.includes(item),
+  historyOf: () => undefined,
+  isSuspect: (index) => suspects.includes(LETTERS[index] as string),
+})
+
+describe.each(['arraySource', 'iterableSource'] as const)('%s()', (kind) => {
+  const make = (chosen?: Selection<string>, pending = 5) =>
+    kind === 'arraySource' ? arraySource(LETTERS, undefined, chosen, pending) : iterableSource(LETTERS, undefined, chosen)
+
+  test('cuts the items into chunks of at most the size asked for', async () => {
+    expect(await drainSource(make(), 2)).toEqual([
+      { items: ['a', 'b'], indices: [0, 1] },
+      { items: ['c', 'd'], indices: [2, 3] },
+      { items: ['e'], indices: [4] },
+    ])
+    expect(await drainSource(make(), 100)).toEqual([{ items: LETTERS, indices: [0, 1, 2, 3, 4] }])
+  })
+
+  test('leaves out what is not pending', async () => {
+    const source = make(selection('ace'), 3)
+    expect(await drainSource(source, 2)).toEqual([
+      { items: ['a', 'c'], indices: [0, 2] },
+      { items: ['e'], indices: [4] },
+    ])
+    expect(source).toMatchObject({ total: 5, left: 0 })
+    expect(await drainSource(make(selection(''), 0), 2)).toEqual([])
+  })
+
+  test('gives suspects alone, each item once', async () => {
+    const chunks = await drainSource(make(selection('abcde', 'c')), 10)
+    expect(chunks.filter((it) => it.alone)).toEqual([{ items: ['c'], indices: [2], alone: true }])
+    expect(chunks.flatMap((it) => it.items).sort()).toEqual(LETTERS)
+  })
+})
+
+test('arraySource() gives the keys it was made with', async () => {
+  const chunk = await arraySource(['a', 'b'], ['ka', 'kb'], undefined, 2).next(5)
+  expect(chunk?.keys).toEqual(['ka', 'kb'])
+})
+
+test('iterableSource() knows no total before its end, and tells blocks of all it pulled', async () => {
+  const blocks: [number, number][] = []
+  const source = iterableSource(new Array(2500).fill('a'), undefined, {
+    ...selection(''),
+    onBlock: (block, items) => void blocks.push([block, items.length]),
+  })
+  expect(source).toMatchObject({ total: undefined, left: undefined })
+  expect(await source.next(10)).toBeUndefined()
+  expect(source.total).toBe(2500)
+  expect(blocks).toEqual([
+    [0, 1000],
+    [1, 1000],
+    [2, 500],
+  ])
+})
+
+test('createKeys() refuses a second item of one key, naming both', () => {
+  const keyOf = createKeys((item: string) => item)
+  expect(keyOf('a', 0)).toBe('a')
+  expect(keyOf('b', 1)).toBe('b')
+  expect(() => keyOf('a', 2)).toThrow(/item 0 and item 2/)
+})
+
+test('isArrayLike() takes arrays and typed arrays', () => {
+  expect([[], new Uint8Array(), Buffer.alloc(1), new BigInt64Array()].map(isArrayLike)).toEqual([true, true, true, true])
+  expect([new Set(), 'text', new DataView(new ArrayBuffer(1)), { length: 1 }, null].map(isArrayLike)).toEqual([
+    false,
+    false,
+    false,
+    false,
+    false,
+  ])
+})
