@@ -1,7 +1,7 @@
 import { attemptsBefore } from '../chunk.ts'
-import { nameItem, SerializationError } from '../errors.ts'
 import type { Chunk } from '../types.ts'
 import { cutPiece, type Piece, rejectPlace } from './job.ts'
+import { refuseItem } from './part.ts'
 import type { ChunkMessage } from './protocol.ts'
 
 /** What a worker is sent of a piece; with the setup of its run when it does not have it yet. */
@@ -22,6 +22,7 @@ export function toMessage({ id, slot, chunk, job }: Piece, withSetup: boolean, e
 
 /** A column of numbers as one block of memory, which is copied as such. */
 function numbersTogether(items: ArrayLike<unknown>): ArrayLike<unknown> {
+  if (Buffer.isBuffer(items)) return new Uint8Array(items) // Its slices are views, and a view would take its whole buffer along.
   if (!Array.isArray(items)) return items
   for (let place = 0; place < items.length; place++) if (typeof items[place] !== 'number') return items
   return new Float64Array(items as number[])
@@ -39,9 +40,8 @@ export function settleUnclonable(piece: Piece, today: number): Piece[] | undefin
   const bad = unclonable(chunk)
   if (bad.size === 0) return undefined
   const rejections = [...bad].map(([place, cause]) => {
-    const name = nameItem(chunk.indices[place] as number, chunk.keys?.[place])
-    const message = `Cannot carry item ${name} to a worker: expected a value that structured clone takes, got ${cause.message}`
-    return rejectPlace(chunk, place, 'serialization', new SerializationError(message, '', { cause }), today)
+    const reason = refuseItem(chunk.indices[place] as number, chunk.keys?.[place], cause)
+    return rejectPlace(chunk, place, 'serialization', reason, today)
   })
   job.settle(undefined, rejections)
   const goOn: Piece[] = []
