@@ -1,0 +1,25 @@
+import { expect, test } from 'vitest'
+import type { EngineRunOptions } from '../../src/engine/engine.ts'
+import { createJob, createPiece } from '../../src/engine/job.ts'
+import { toMessage } from '../../src/engine/message.ts'
+import type { RunContext } from '../../src/stages/stage.ts'
+import type { Chunk } from '../../src/types.ts'
+
+const messageOf = (chunk: Chunk) => {
+  const run = { number: 1, setup: {} } as unknown as EngineRunOptions & { number: number }
+  return toMessage(createPiece(createJob(chunk, run, {} as RunContext).job, chunk), false, [])
+}
+
+test('toMessage() sends numbers as one block, and of a buffer only what is asked for', () => {
+  const indices = Uint32Array.of(0, 1, 2)
+  expect(messageOf({ items: [1, -0, Number.NaN], indices }).items).toEqual(Float64Array.of(1, -0, Number.NaN))
+  expect(messageOf({ items: [1, 'two', 3], indices }).items).toEqual([1, 'two', 3])
+  const bytes = messageOf({ items: Buffer.alloc(100_000).subarray(7, 10), indices }).items as Uint8Array
+  expect([bytes.length, bytes.buffer.byteLength]).toEqual([3, 3])
+})
+
+test('toMessage() says indices in a row by their first, and copies others', () => {
+  expect(messageOf({ items: ['a', 'b'], indices: Uint32Array.of(5, 6) }).indices).toBe(5)
+  const gaps = messageOf({ items: ['a', 'b'], indices: new Uint32Array(1000).subarray(1, 3).fill(2, 1) }).indices as Uint32Array
+  expect([[...gaps], gaps.buffer.byteLength]).toEqual([[0, 2], 8])
+})
