@@ -155,7 +155,7 @@ export function openLog(options: LogOptions): RunLog {
 
   /** Resolves with the bytes written; undefined when the store was given up. */
   async function writeDurably(entries: readonly Entry[]): Promise<number | undefined> {
-    const start = clock.now()
+    let failingSince: number | undefined
     for (let tries = 0; ; tries++) {
       try {
         const bytes = await write(entries, true)
@@ -164,9 +164,10 @@ export function openLog(options: LogOptions): RunLog {
       } catch (error) {
         await segments.drop()
         state = 'failing'
-        if (clock.now() - start >= PATIENCE) return giveUp(error)
+        failingSince ??= clock.now() // Not since the first try began: the process may have been stopped while it wrote.
+        if (clock.now() - failingSince >= PATIENCE) return giveUp(error)
         const delay = Math.min(MAX_DELAY, MIN_DELAY * 2 ** tries) * (0.5 + clock.random() / 2)
-        await clock.sleep(Math.min(delay, Math.max(start + PATIENCE - clock.now(), 1)))
+        await clock.sleep(Math.min(delay, Math.max(failingSince + PATIENCE - clock.now(), 1)))
       }
     }
   }
