@@ -86,6 +86,7 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
     store.put(key, Buffer.from(JSON.stringify({ ...claim, isHeld, beatAt: clock.today() })), { durable: false, replace: true })
 
   const dead = new Set<string>()
+  let listed: string[]
   let beganAt = clock.now()
   let beganToday = clock.today()
   try {
@@ -102,6 +103,8 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
       await store.delete(key)
       await clock.sleep(LOOK_MS * clock.random())
     }
+    for (const other of await readClaims(store, runId)) if (isAlive(other, options.place) === false) dead.add(other.writer)
+    listed = (await store.list(`${runId}/lease/`)).map((object) => object.key.slice(object.key.lastIndexOf('/') + 1))
   } catch (error) {
     await store.delete(key).catch(() => {})
     throw error
@@ -122,8 +125,6 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
     beganToday = today
   }
   const timer = setInterval(() => renew().catch(() => {}), BEAT_MS).unref()
-  for (const other of await readClaims(store, runId)) if (isAlive(other, options.place) === false) dead.add(other.writer)
-  const listed = (await store.list(`${runId}/lease/`)).map((object) => object.key.slice(object.key.lastIndexOf('/') + 1))
   const others = listed.filter((other) => other !== writer && !dead.has(other))
   return {
     others,
