@@ -224,7 +224,7 @@ export function createPool(PiscinaClass: typeof Piscina, resourceLimits: WorkerL
           context.draining.addEventListener(
             'abort',
             () => {
-              patience = drain(run)
+              if (runs.has(run.number)) patience = drain(run) // Nobody would end its timer after the run.
             },
             { once: true },
           )
