@@ -103,7 +103,7 @@ function startSession(
   }
   const log = openLog({ ...options, writer, encoder, lease, recorded, onClosed })
   compaction.startIfDue()
-  noteDead(index, lease, log)
+  const buried = noteDead(index, lease, log)
   const sources = new Map<number, string>()
   let isUnheldTold = false
 
@@ -175,6 +175,7 @@ function startSession(
         await log.close({ head: { kind: 'close', at: clock.today() }, body: [], items: 0, fresh: 0, bytes: 0 })
       } finally {
         await compaction.finish()
+        await buried
         await lease.release()
       }
     },
@@ -185,15 +186,17 @@ function startSession(
  * Says once which sessions were found dead, and only then lets go of their claims: a segment that ends without a word, of a
  * session that left no claim and that nobody found dead, was cut off later, and is told as damage.
  */
-function noteDead(index: RunIndex, lease: Lease, log: RunLog): void {
+async function noteDead(index: RunIndex, lease: Lease, log: RunLog): Promise<void> {
   const isNews = ({ writer, isClosed, isKnownDead }: SessionTrace) => !isClosed && !isKnownDead && !lease.others.includes(writer)
   const writers = [...new Set([...index.sessions.filter(isNews).map(({ writer }) => writer), ...lease.dead])]
   if (writers.length > 0) log.add([{ head: { kind: 'died', writers }, body: [], items: 0, fresh: 0, bytes: 64 }])
-  if (lease.dead.length > 0)
-    log
-      .flush()
-      .then(lease.bury)
-      .catch(() => {}) // The next session finds them again.
+  if (lease.dead.length === 0) return
+  try {
+    await log.flush()
+    await lease.bury()
+  } catch {
+    // The next session finds them again.
+  }
 }
 
 function keysOf({ keys, indices }: FulfilledBatch): readonly string[] {
