@@ -1,4 +1,5 @@
 import { CheckpointMismatchError, CheckpointWriteError, PawlError } from '../errors.ts'
+import type { Store } from '../store/store.ts'
 import type { FulfilledBatch, Rejection } from '../types.ts'
 import { createCompaction } from './compaction.ts'
 import { countDamaged, findCutOff } from './damage.ts'
@@ -10,7 +11,7 @@ import { loadIndex, type RunIndex, type SessionTrace } from './load.ts'
 import { openLog, type RunLog } from './log.ts'
 import type { Manifest } from './manifest.ts'
 import { checkBefore, openManifest } from './open-manifest.ts'
-import { newWriter } from './read-file.ts'
+import { newWriter, writerOf } from './read-file.ts'
 import { type Restored, restore } from './restored.ts'
 import type { Session, SessionOptions } from './session.ts'
 import { type Codec, loadCodec } from './values/codec.ts'
@@ -45,6 +46,7 @@ async function claimAndLoad(options: SessionOptions): Promise<Session> {
     const isKeyed = identity.key !== 'index'
     const index = await loadIndex(store, runId, fingerprint, { isKeyed, isChecked: true, count: identity.items.count })
     warnOfDamage(options, index, lease)
+    if (options.durability === 'fsync') await syncFound(store, index)
     const restored = await restore(store, runId, fingerprint, index, new Set(lease.others))
     const codec = await loadCodec(options.format)
     return startSession(options, manifest, writer, lease, index, restored, codec)
@@ -64,6 +66,15 @@ function warnOfDamage({ runId, emit }: SessionOptions, index: RunIndex, lease: L
   if (frames === 0 && bytes === 0) return
   const message = `Parts of run '${runId}' are damaged: ${frames} frames naming ${index.damaged} items that are not recorded elsewhere, and ${bytes} bytes that tell nothing. What is lost runs again`
   emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
+}
+
+/**
+ * Makes durable what earlier sessions left: they may have been killed between writing and syncing, even as they ended, and from
+ * now on it counts as recorded. Whoever found a session dead, and said so, has done it for that one.
+ */
+async function syncFound(store: Store, { files, sessions }: RunIndex): Promise<void> {
+  const isSure = new Set(sessions.filter(({ isKnownDead }) => isKnownDead).map(({ writer }) => writer))
+  for (const { kind, stem, key } of files) if (kind === 'segment' && !isSure.has(writerOf(stem))) await store.sync?.(key)
 }
 
 function startSession(

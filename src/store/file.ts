@@ -83,6 +83,18 @@ export function fileStore(directory: string): Store {
       })
     },
 
+    sync: async (key) => {
+      const path = pathOf(key)
+      if (await linkAbove(root, path)) return
+      // Windows flushes only what is open for writing.
+      const file = await open(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(ifAbsent)
+      try {
+        await file?.datasync()
+      } finally {
+        await file?.close()
+      }
+    },
+
     list: async (prefix) => {
       const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1)
       if (folder && !KEY.test(folder.slice(0, -1))) return []

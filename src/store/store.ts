@@ -13,8 +13,9 @@
  *    before the call, with its size in bytes.
  * 6. `append` creates an object that grows; a taken key is a `StoreConflictError`. What `sync` has resolved for
  *    survives a power cut, and so does the name of the object. Readers may see any prefix of what was written.
- * 7. `delete` of a key that is not there does nothing.
- * 8. A key that does not match KEY is refused with `InvalidOptionError` before anything is touched, so no key can
+ * 7. `sync` makes durable what there is of an object, whoever wrote it. Of a key that is not there it does nothing.
+ * 8. `delete` of a key that is not there does nothing.
+ * 9. A key that does not match KEY is refused with `InvalidOptionError` before anything is touched, so no key can
  *    leave the place the store was given.
  *
  * A store holds no state but its connection: two stores on one place are interchangeable. No object is larger than
@@ -25,6 +26,8 @@ export interface Store {
   put(key: string, bytes: Uint8Array, options?: PutOptions): Promise<void>
   /** Stores that cannot grow an object leave this out; segments are then put whole, one per flush. */
   append?(key: string): Promise<Log>
+  /** Stores in which readers see nothing but what is durable leave this out. */
+  sync?(key: string): Promise<void>
   list(prefix: string): Promise<readonly StoredObject[]>
   delete(key: string): Promise<void>
 }

@@ -85,4 +85,16 @@ describe('fileStore() makes durable', () => {
     await log?.close()
     expect(calls).toEqual(['datasync /store/run/log'])
   })
+
+  test('sync() syncs the bytes of an object that another left, and nothing where there is none', async () => {
+    const directory = await temporaryDirectory()
+    const log = await fileStore(directory).append?.('run/log')
+    await log?.write(x)
+    await log?.close()
+    const calls = recorded(directory)
+    await fileStore(directory).sync?.('run/log')
+    await fileStore(directory).sync?.('run/other')
+    await fileStore(directory).sync?.('other/log')
+    expect(calls).toEqual(['datasync /run/log'])
+  })
 })
