@@ -70,8 +70,8 @@ export function arraySource<T>(
 ): Source<T> {
   let at = 0
   let left = pending
-  const suspects = selection ? findSuspects(items.length, keys, selection) : []
-  const isSuspect = new Set(suspects)
+  const { first: suspects, last } = selection ? findSuspects(items, keys, selection) : { first: [], last: [] }
+  const isSuspect = new Set([...suspects, ...last])
 
   const build = (indices: Uint32Array, alone: boolean): Chunk<T> => {
     const first = indices[0] as number
@@ -107,7 +107,9 @@ export function arraySource<T>(
       for (; at < items.length && indices.length < size; at++) {
         if (!isSuspect.has(at) && selection.isPending(at, keys?.[at], items[at] as T)) indices.push(at)
       }
-      return indices.length > 0 ? build(Uint32Array.from(indices), false) : undefined
+      if (indices.length > 0) return build(Uint32Array.from(indices), false)
+      const charged = last.shift()
+      return charged === undefined ? undefined : build(Uint32Array.of(charged), true)
     },
     close: async () => {},
   }
@@ -120,10 +122,28 @@ function countFrom(first: number, end: number): Uint32Array {
   return indices
 }
 
-function findSuspects<T>(length: number, keys: readonly string[] | undefined, selection: Selection<T>): number[] {
-  const suspects: number[] = []
-  for (let index = 0; index < length; index++) if (selection.isSuspect(index, keys?.[index])) suspects.push(index)
-  return suspects
+/**
+ * Pending items that may have killed a process. Those that were alone as one died come last: a process that is killed from
+ * outside looks the same, and two such kills in a row must not pass for an item's deed.
+ */
+function findSuspects<T>(
+  items: readonly T[],
+  keys: readonly string[] | undefined,
+  selection: Selection<T>,
+): { first: number[]; last: number[] } {
+  const first: number[] = []
+  const last: number[] = []
+  for (let index = 0; index < items.length; index++) {
+    const key = keys?.[index]
+    if (!selection.isSuspect(index, key) || !selection.isPending(index, key, items[index] as T)) continue
+    if (isCharged(selection.historyOf(index, key))) last.push(index)
+    else first.push(index)
+  }
+  return { first, last }
+}
+
+function isCharged(history: History | undefined): boolean {
+  return history !== undefined && history.crashes > 0
 }
 
 function historiesOf<T>(
@@ -157,6 +177,7 @@ export function iterableSource<T>(
   let ahead: IteratorResult<T>[] = []
   let isCompared = false
   let suspect: Chunk<T> | undefined
+  const last: Chunk<T>[] = []
 
   const pull = async (isFirst: boolean, turn: () => Promise<undefined>): Promise<IteratorResult<T> | undefined> => {
     if (pulled % BLOCK_ITEMS === 0 && ahead.length === 0) {
@@ -216,7 +237,12 @@ export function iterableSource<T>(
       if (selection?.onBlock && !isCompared && block.push(item) === BLOCK_ITEMS) endBlock()
       if (selection && !selection.isPending(index, key, item)) continue
       if (selection?.isSuspect(index, key)) {
-        suspect = { ...build([item], [index], keyOf ? [key as string] : undefined, selection), alone: true }
+        const chunk = { ...build([item], [index], keyOf ? [key as string] : undefined, selection), alone: true }
+        if (isCharged(selection.historyOf(index, key))) {
+          last.push(chunk)
+          continue
+        }
+        suspect = chunk
         break
       }
       taken.push(item)
@@ -224,7 +250,7 @@ export function iterableSource<T>(
       if (keyOf) keys.push(key as string)
     }
     if (taken.length > 0) return build(taken, indices, keyOf ? keys : undefined, selection)
-    return suspect ? next(size) : undefined
+    return suspect ? next(size) : total === undefined ? undefined : last.shift()
   }
 
   return {
@@ -232,7 +258,7 @@ export function iterableSource<T>(
       return total
     },
     get left() {
-      return total === undefined ? undefined : 0
+      return total === undefined ? undefined : last.length
     },
     next,
     close: async () => {

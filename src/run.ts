@@ -94,6 +94,7 @@ export async function runLoop<T, R>({
       places.give()
       break
     }
+    if (chunk.alone) await Promise.all(inFlight)
     const rest: RunContext<T, R>['rest'] = (resting, wait) => room.rest(places, resting, wait)
     const settled = dispatch(chunk, { ...context, rest })
       .then((outcomes) => context.settle(outcomes))

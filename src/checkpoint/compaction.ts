@@ -205,6 +205,7 @@ async function copyFrames(options: CompactionOptions, stem: string, file: RunFil
 
   function isNeeded({ head, stem }: Located, ended: ReadonlySet<string>): boolean {
     if (head.kind === 'running') return !ended.has(writerOf(stem)) && !isAllSettled(head.runs)
+    if (head.kind === 'alone') return !ended.has(writerOf(stem)) && !isAllSettled([head.index, 1])
     if (head.kind !== 'failure') return true
     return !index.fulfilled.has(head.index, head.key)
   }

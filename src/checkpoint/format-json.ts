@@ -11,7 +11,7 @@
  *     outcomes   "index":[[0,9],12]  "attempts":[1,2,…]  "keys":["a",…]   "values":[one for each item]
  *     failure    "failed":{"index":7,"failure":"error","attempts":3,…}    "values":[{"name":"TypeError","message":"…",…},item]
  *     running    "running":[[10,19]]  "hashes":[…]
- *     others     "source":{…}  "total":{…}  "close":{…}  "died":{…}  "covers":{…}  "origin":{…}
+ *     others     "source":{…}  "total":{…}  "close":{…}  "died":{…}  "covers":{…}  "origin":{…}  "alone":{…}
  *
  * `index` and `running` name items by `[first, last]`, or by a number where first and last are one. B is the CRC-32 of the
  * body, in 8 hexadecimal digits, H that of everything from B (or, without a body, from `,`) up to `,"values":` or the last

@@ -56,7 +56,7 @@ import { type FileHeader, FORMAT_VERSION, type FoundFrame, type Head, MAX_BODY_B
 import { checkHead } from './head.ts'
 import type { Layout } from './scan.ts'
 
-const KINDS = ['outcomes', 'failure', 'running', 'source', 'total', 'close', 'covers', 'origin', 'died'] as const
+const KINDS = ['outcomes', 'failure', 'running', 'source', 'total', 'close', 'covers', 'origin', 'died', 'alone'] as const
 const MAGIC = Buffer.from('PAWL')
 const MARK = Buffer.from('PF')
 const HEADER_BYTES = 28

@@ -9,6 +9,8 @@ export type Head =
   | OutcomesHead
   | FailureHead
   | RunningHead
+  /** An item that is about to run with nothing else in flight, as it may have killed a process. `hash`: in keyed runs, `hashKey` of its key. */
+  | { readonly kind: 'alone'; readonly index: number; readonly hash?: number }
   | { readonly kind: 'source'; readonly block: number; readonly count: number; readonly digest: string }
   | { readonly kind: 'total'; readonly count: number }
   /** The session ended on its own, then (milliseconds since 1970): nobody in flight is a suspect. Also the last frame of a snapshot. */

@@ -33,6 +33,8 @@ function isHead(head: Head, bodyBytes: number): boolean {
     }
     case 'running':
       return isRuns(head.runs) && countOf(head.runs) <= MAX_RUNNING && (!head.hashes || isColumn(head.hashes, countOf(head.runs)))
+    case 'alone':
+      return isIndex(head.index) && (head.hash === undefined || isCounts([head.hash]))
     case 'failure':
       return (
         isIndex(head.index) &&

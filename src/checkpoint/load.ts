@@ -63,7 +63,7 @@ export interface FailureEntry {
   readonly session: string
 }
 
-/** What a session left of itself. `running` holds whatever it began: indices, or hashes of keys. */
+/** What a session left of itself. `running` holds whatever it began: indices, or hashes of keys; `alone` what it began alone. */
 export interface SessionTrace {
   readonly writer: string
   isClosed: boolean
@@ -74,6 +74,7 @@ export interface SessionTrace {
   /** When it last told the time, in milliseconds since 1970. */
   lastSeenAt: number
   readonly running: { readonly indices: IndexSet; readonly hashes: Set<number> }
+  readonly alone: Set<number>
 }
 
 export interface LoadOptions {
@@ -199,6 +200,7 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
         beganAt: timeOf(writer),
         lastSeenAt: timeOf(writer),
         running: { indices: new IndexSet(), hashes: new Set() },
+        alone: new Set(),
       }
       sessions.set(writer, session)
     }
@@ -225,6 +227,15 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
         const { running } = sessionOf(stem)
         if (isKeyed) for (const hash of head.hashes ?? []) running.hashes.add(hash)
         else forEachRun(head, (from, length) => running.indices.addRange(from, length))
+        return true
+      }
+      case 'alone': {
+        const { running, alone } = sessionOf(stem)
+        const id = isKeyed ? head.hash : head.index
+        if (id === undefined) return false
+        alone.add(id)
+        if (isKeyed) running.hashes.add(id)
+        else running.indices.addRange(id, 1)
         return true
       }
       case 'source':

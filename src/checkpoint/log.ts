@@ -20,8 +20,8 @@ export interface LogOptions extends SegmentOptions {
 export interface RunLog {
   readonly stats: { checkpoints: number; bytesWritten: number }
   readonly backlog: Promise<void> | undefined
-  /** Adds entries that need not be durable, and sends them off at once unless a write is under way. */
-  note(entry: Entry): void
+  /** Adds entries that need not be durable, and sends them off at once unless a write is under way. Resolves when they are off. */
+  note(entry: Entry): Promise<void>
   /** Adds entries to be made durable with the next flush. */
   add(entries: readonly Entry[]): void
   flush(): Promise<void>
@@ -81,10 +81,12 @@ export function openLog(options: LogOptions): RunLog {
     else if (timer === undefined) startTimer()
   }
 
-  function note(entry: Entry): void {
-    if (isOver()) return
+  function note(entry: Entry): Promise<void> {
+    if (isOver()) return Promise.resolve()
     notes.push(entry)
-    if (canGrow) pump()
+    if (!canGrow) return Promise.resolve()
+    pump()
+    return pumping
   }
 
   function due(): void {

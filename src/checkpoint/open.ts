@@ -1,11 +1,11 @@
 import { CheckpointMismatchError, CheckpointWriteError, PawlError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
-import type { FulfilledBatch, Rejection } from '../types.ts'
+import type { Chunk, FulfilledBatch, Rejection } from '../types.ts'
 import { createCompaction } from './compaction.ts'
 import { countDamaged, findCutOff } from './damage.ts'
 import { createEncoder, type Entry } from './entries.ts'
 import { recordError } from './error-record.ts'
-import { hashKey, MAX_BODY_BYTES, toRuns } from './frame.ts'
+import { type Head, hashKey, MAX_BODY_BYTES, toRuns } from './frame.ts'
 import { acquireLease, type Lease } from './lease.ts'
 import { loadIndex, type RunIndex, type SessionTrace } from './load.ts'
 import { openLog, type RunLog } from './log.ts'
@@ -161,9 +161,8 @@ function startSession(
     get backlog() {
       return log.backlog
     },
-    begin({ indices, keys }) {
-      const hashes = isKeyed ? { hashes: (keys ?? Array.from(indices, String)).map(hashKey) } : {}
-      log.note({ head: { kind: 'running', runs: toRuns(indices), ...hashes }, body: [], items: 0, fresh: 0, bytes: 0 })
+    begin(chunk) {
+      return log.note({ head: toRunning(chunk, isKeyed), body: [], items: 0, fresh: 0, bytes: 0 })
     },
     record({ fulfilled, rejected }) {
       log.add([...fulfilled.flatMap(toEntries), ...rejected.map((rejection) => toFailure(rejection, isKeyed, codec, restored))])
@@ -208,6 +207,14 @@ async function noteDead(index: RunIndex, lease: Lease, log: RunLog): Promise<voi
   } catch {
     // The next session finds them again.
   }
+}
+
+function toRunning({ indices, keys, alone }: Pick<Chunk, 'indices' | 'keys' | 'alone'>, isKeyed: boolean): Head {
+  const hashes = isKeyed ? (keys ?? Array.from(indices, String)).map(hashKey) : undefined
+  const [index] = indices
+  const [hash] = hashes ?? []
+  if (alone && index !== undefined) return { kind: 'alone', index, ...(hash === undefined ? {} : { hash }) }
+  return { kind: 'running', runs: toRuns(indices), ...(hashes ? { hashes } : {}) }
 }
 
 function keysOf({ keys, indices }: FulfilledBatch): readonly string[] {

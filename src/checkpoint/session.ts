@@ -37,8 +37,11 @@ export interface Session {
    * it before dispatching more. Never rejects.
    */
   readonly backlog: Promise<void> | undefined
-  /** Notes items that are about to run. On its way to the operating system when the call returns, unless another write is. */
-  begin(chunk: Pick<Chunk, 'indices' | 'keys'>): void
+  /**
+   * Notes items that are about to run. On its way to the operating system when the call returns, unless another write is;
+   * there when the promise resolves, if the store can grow its objects. Never rejects.
+   */
+  begin(chunk: Pick<Chunk, 'indices' | 'keys' | 'alone'>): Promise<void>
   /** Takes final outcomes. The flush happens behind it. */
   record(outcomes: Outcomes): void
   /**

@@ -4,16 +4,17 @@ import type { IndexSet } from './index-set.ts'
 import { idOf, type RunIndex } from './load.ts'
 import { timeOf } from './read-file.ts'
 
-/** The items that were in flight as their process died, and what is known of those that were so alone. */
+/** The items that were in flight as their process died, and what is known of those that were so alone, and meant to be. */
 export interface Suspects {
   has(index: number, key: string | undefined): boolean
-  /** The past of an item: its failure on record, and the deaths in which it alone was in flight. */
+  /** The past of an item: its failure on record, and the deaths while it ran alone. */
   historyOf(index: number, key: string | undefined): History | undefined
 }
 
 /**
- * Whoever was begun by a session that died, and has no outcome from that session or a later one. When there is only one,
- * the death counts as a crash of it; when there are several, nobody can tell, and they are only to be run alone.
+ * Whoever was begun by a session that died, and has no outcome from that session or a later one. They are to be run alone,
+ * and only a death while one is counts as a crash of it. That it was the only one in flight otherwise tells too little:
+ * sessions begin with a single item, and a process that is killed from outside as it starts would have it convicted.
  *
  * @param live writers of sessions that are at work.
  */
@@ -23,7 +24,7 @@ export function findSuspects(index: RunIndex, live: ReadonlySet<string>): Suspec
   const deaths = new Map<number, string[]>()
   const dead = index.sessions.filter((session) => !session.isClosed && !live.has(session.writer))
   const settledKeys = isKeyed && dead.some(({ running }) => running.hashes.size > 0) ? hashAll(index) : new Map<number, string>()
-  for (const { writer, running } of dead) {
+  for (const { writer, running, alone } of dead) {
     const inFlight: number[] = []
     if (isKeyed) for (const hash of running.hashes) if ((settledKeys.get(hash) ?? '') < writer) inFlight.push(hash)
     if (!isKeyed) {
@@ -31,9 +32,10 @@ export function findSuspects(index: RunIndex, live: ReadonlySet<string>): Suspec
         for (let at = from; at < from + count; at++) if ((failures.get(at)?.session ?? '') < writer) inFlight.push(at)
       })
     }
-    for (const id of inFlight) suspects.add(id)
-    const [alone] = inFlight
-    if (inFlight.length === 1 && alone !== undefined) deaths.set(alone, [...(deaths.get(alone) ?? []), writer])
+    for (const id of inFlight) {
+      suspects.add(id)
+      if (alone.has(id)) deaths.set(id, [...(deaths.get(id) ?? []), writer])
+    }
   }
   const idFor = (at: number, key: string | undefined) => (isKeyed ? hashKey(key ?? '') : at)
   return {

@@ -14,7 +14,8 @@ export function checkpoint<T, R>(session: Pick<Session, 'begin'>, maxCrashes: nu
   return (next) => async (chunk, context) => {
     const past = chunk.alone ? historyAt(chunk, 0) : undefined
     if (past && past.crashes >= maxCrashes) return { fulfilled: [], rejected: [giveUp(chunk, context.clock.today())] }
-    session.begin(chunk)
+    const noted = session.begin(chunk)
+    if (chunk.alone) await noted // One that kills at once must not be faster than the word of it.
     return next(chunk, context)
   }
 }

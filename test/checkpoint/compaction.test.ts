@@ -59,7 +59,7 @@ describe.each(FORMS)('compaction of $format, $compress', (form) => {
     for (let at = 0; at < 16; at++) {
       const session = await open(store, { ...form, keep: 0 })
       session.record(at === 3 ? failing(rejection(3, new Error('three'))) : outcomes([at]))
-      if (at === 7) session.begin({ indices: Uint32Array.of(77) })
+      if (at === 7) session.begin({ indices: Uint32Array.of(77), alone: true })
       await session.flush()
       if (at === 7) await abandon(store, session)
       else await session.close()

@@ -162,7 +162,7 @@ test('two sessions at once, of whom neither heeds the other, lose nothing, and a
 })
 
 describe('items in flight as their process died', () => {
-  test('are suspects until they settle; one that was alone has a crash to its name', async () => {
+  test('are suspects until they settle; one that ran alone for it has a crash to its name', async () => {
     const store = memoryStore()
     const first = await open(store)
     first.begin({ indices: Uint32Array.of(1, 2, 3) })
@@ -172,7 +172,7 @@ describe('items in flight as their process died', () => {
     const second = await open(store)
     expect([1, 2, 3, 4].map((index) => second.restored.isSuspect(index))).toEqual([true, false, true, false])
     expect(second.restored.historyOf(1)).toBeUndefined()
-    second.begin({ indices: Uint32Array.of(3) })
+    second.begin({ indices: Uint32Array.of(3), alone: true })
     second.record(outcomes([50]))
     await second.flush()
     await abandon(store, second)
