@@ -101,7 +101,8 @@ export async function unpackBlock(block: Buffer, { bytes, rawBytes }: BlockHeade
   try {
     const packed = block.subarray(HEADER_BYTES, bytes - TRAILER_BYTES)
     const raw = await inflate(packed, { maxOutputLength: Math.max(rawBytes, 1) })
-    const isRight = raw.length === rawBytes && crc32(raw) === block.readUInt32LE(bytes - TRAILER_BYTES)
+    const trailer = block.subarray(bytes - TRAILER_BYTES, bytes)
+    const isRight = raw.length === rawBytes && crc32(raw) === trailer.readUInt32LE() && raw.length === trailer.readUInt32LE(4)
     return isRight ? raw : undefined
   } catch {
     return undefined

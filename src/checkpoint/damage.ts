@@ -39,6 +39,13 @@ export function findCutOff({ files, sessions }: RunIndex, claimed: ReadonlySet<s
   return [...last].filter(([writer]) => !explained.has(writer)).map(([, name]) => name)
 }
 
+/** Names of snapshots that lack their end. No death explains that: a snapshot is put whole, and read back. */
+export function findCutSnapshots({ files }: RunIndex): string[] {
+  const isCut = (file: LoadedFile) =>
+    file.kind === 'snapshot' && !file.isIntact && !file.report.damage.length && !file.damagedItems.length
+  return files.filter(isCut).map(({ name }) => name)
+}
+
 /** What of a file is damaged. */
 export function describeDamage({ name, kind, report, damagedItems, isIntact }: LoadedFile): Damage[] {
   const damaged: Damage[] = report.damage.map(({ start, end }) => ({

@@ -2,7 +2,7 @@ import { CheckpointMismatchError, CheckpointWriteError, PawlError } from '../err
 import type { Store } from '../store/store.ts'
 import type { Chunk, FulfilledBatch, Rejection } from '../types.ts'
 import { createCompaction } from './compaction.ts'
-import { countDamaged, findCutOff } from './damage.ts'
+import { countDamaged, findCutOff, findCutSnapshots } from './damage.ts'
 import { createEncoder, type Entry } from './entries.ts'
 import { recordError } from './error-record.ts'
 import { type Head, hashKey, MAX_BODY_BYTES, toRuns } from './frame.ts'
@@ -58,7 +58,7 @@ async function claimAndLoad(options: SessionOptions): Promise<Session> {
 
 function warnOfDamage({ runId, emit }: SessionOptions, index: RunIndex, lease: Lease): void {
   const { frames, bytes } = countDamaged(index.files)
-  const cut = findCutOff(index, new Set([...lease.others, ...lease.dead]))
+  const cut = [...findCutOff(index, new Set([...lease.others, ...lease.dead])), ...findCutSnapshots(index)]
   if (cut.length > 0) {
     const message = `Files of run '${runId}' lack their end: ${cut.join(', ')}. What they lack runs again`
     emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
