@@ -10,7 +10,7 @@ import { newDirectory, range } from '../resume/place.ts'
 const PROGRAM = join(import.meta.dirname, '../fixtures/programs/slow-run.mjs')
 
 /** What the oracle, which is outside the processes that are killed, saw of one of them. */
-export interface KilledSession {
+interface KilledSession {
   /** Items answered from the checkpoint; undefined when it was killed before it said so. */
   restored: number | undefined
   /** The largest count that `afterCheckpoint` announced. */
@@ -108,7 +108,7 @@ function readFinished(directory: string, sessions: readonly KilledSession[]): { 
 export const expectedResults = (count: number) => range(count).map(resultOf)
 
 /** A small seeded generator of numbers in [0, 1), by Tommy Ettinger. */
-export function mulberry32(seed: number): () => number {
+function mulberry32(seed: number): () => number {
   let state = seed >>> 0
   return () => {
     state = (state + 0x6d2b79f5) >>> 0
