@@ -48,17 +48,16 @@ export function describeCheckpoints({ records, jsonBytes, runs }) {
   return `${records.toLocaleString('en')} four-field records, ${bytes(jsonBytes)} as JSON; \`written\` as a multiple of that in brackets. \`in checkpoints\` is from the start of each flush to its end, most of it waiting for the disk:\n\n${table(head, rows, 2)}`
 }
 
-/** @param {{ workers: number, serialTime: number, workloads: { microsPerItem: number, auto: number, best: string, bestTime: number, autoToBest: number, bestPiscina: string, bestPiscinaTime: number, piscinaPerItem: number }[] }} results */
+/** @typedef {{ median: number, least: number }} Times */
+
+/** @param {{ workers: number, serialTime: number, workloads: { microsPerItem: number, best: string, bestPiscina: string, autoToBest: { ratio: number, least: number }, times: Record<string, Times> }[] }} results */
 export function describeChunkSizes({ workers, serialTime, workloads }) {
-  const byHand = (/** @type {number} */ time, /** @type {string} */ name) => `${duration(time)} (${name.replace(/\D/g, '')})`
-  const rows = workloads.map((it) => [
-    duration(it.microsPerItem / 1000),
-    duration(it.auto),
-    byHand(it.bestTime, it.best),
-    it.autoToBest.toFixed(2),
-    it.bestPiscina ? byHand(it.bestPiscinaTime, it.bestPiscina) : '',
-    duration(it.piscinaPerItem),
-  ])
+  const rows = workloads.map(({ microsPerItem, best, bestPiscina, autoToBest, times }) => {
+    const took = (/** @type {string} */ name) => duration(/** @type {Times} */ (times[name]).median)
+    const byHand = (/** @type {string} */ name) => `${took(name)} (${name.replace(/\D/g, '')})`
+    const ratio = `${autoToBest.ratio.toFixed(2)} (${autoToBest.least.toFixed(2)})`
+    return [duration(microsPerItem / 1000), took('pawl auto'), byHand(best), ratio, byHand(bestPiscina), took('Piscina per item')]
+  })
   const head = [
     'an item takes',
     'pawl',
@@ -67,7 +66,7 @@ export function describeChunkSizes({ workers, serialTime, workloads }) {
     'Piscina, best size by hand',
     'Piscina, item by item',
   ]
-  return `${duration(serialTime)} of work on ${workers} workers; threads coming up and going down count for all alike:\n\n${table(head, rows)}`
+  return `${duration(serialTime)} of work on ${workers} workers; threads coming up and going down count for all alike; \`ratio\` is the median of the rounds, in brackets that of the least times:\n\n${table(head, rows)}`
 }
 
 /** @param {{ results: { microsPerItem: number, stage: string, extraMicros: number, toOff: number }[] }} results */
