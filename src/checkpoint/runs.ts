@@ -136,7 +136,10 @@ export async function verifyRun(given: Store | string, runId: string): Promise<{
   const store = toStore(given)
   const { index, claims, fingerprint, unreadable, manifest } = await loadRun(store, runId, true)
   const damaged: Damage[] = unreadable.map((key) => ({ file: key.slice(runId.length + 1), problem: 'the manifest is damaged' }))
-  if (manifest === undefined && unreadable.length === 0) damaged.push({ file: 'run/', problem: 'the manifest is missing' })
+  // A session that died before it had written the manifest left a claim and nothing else.
+  const isBegun = index.files.length > 0 || index.covered.length > 0
+  if (manifest === undefined && unreadable.length === 0 && isBegun)
+    damaged.push({ file: 'run/', problem: 'the manifest is missing' })
   for (const file of index.files) damaged.push(...describeDamage(file))
   for (const file of index.covered) {
     const report = newReport()
