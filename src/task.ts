@@ -24,10 +24,14 @@ export interface Task<T = unknown, R = unknown, S = unknown> {
   readonly run: TaskFunction<T, R, S>
 }
 
-/** Everything `execute` takes as a task. What `shared` holds is between the task and the `shared` option. */
+/** `shared` is between the task and the option of that name: nothing but any is assignable both ways. */
+// biome-ignore lint/suspicious/noExplicitAny: see above.
+type AnyShared = any
+
+/** Everything `execute` takes as a task. */
 export type TaskRef<T = unknown, R = unknown> =
-  | Task<T, R, any>
-  | TaskFunction<T, R, any>
+  | Task<T, R, AnyShared>
+  | TaskFunction<T, R, AnyShared>
   | URL
   | string
   | { readonly module: URL | string; readonly export?: string | undefined }

@@ -55,7 +55,7 @@ export class ItemContext implements TaskContext {
 export function createDrainSignal(isStopped: () => boolean, stopped: Promise<unknown> | undefined): AbortSignal {
   const controller = new AbortController()
   const { signal } = controller
-  const isAborted = (Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted')?.get as () => boolean).bind(signal)
+  const isAborted = (Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted') as { get(): boolean }).get.bind(signal)
   const check = () => {
     if (!isAborted() && isStopped()) {
       controller.abort(new RunAbortedError('Cannot go on with this item: the run is being drained. It will be tried again'))

@@ -81,7 +81,7 @@ test.each(FORMS.filter((form) => form.compress === 'none'))(
 test('the binary header and frame are as format.ts tells, byte by byte', () => {
   const layout = layoutOf('msgpack')
   const header = layout.writeHeader({ version: 1, kind: 'segment', fingerprint: FINGERPRINT, createdAt: 0 })
-  expect(header.toString('hex', 0, 24)).toBe('5041574c' + '0100' + '00' + '00' + FINGERPRINT + '0000000000000000')
+  expect(header.toString('hex', 0, 24)).toBe(`5041574c01000000${FINGERPRINT}0000000000000000`)
   const frame = joinBytes(layout.writeFrame({ kind: 'running', runs: [5, 2] }, [], seedOf(STEM, FINGERPRINT)))
   expect(frame.toString('hex', 0, 12)).toBe('5046' + '02' + '00' + '03000000' + '00000000')
   expect(frame.toString('hex', 24)).toBe('01' + '0a' + '02')

@@ -1,5 +1,5 @@
 import * as fs from 'node:fs/promises'
-import { mkdir, open, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { type open, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { fileStore } from '../../src/store/file.ts'
