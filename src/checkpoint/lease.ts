@@ -165,7 +165,7 @@ export function seemsAlive(claim: Claim, today: number): boolean {
 
 /** Waits until no other claim is in the way, adds the dead to `dead`, or raises RunLockedError. */
 async function refuseOthers(options: LeaseOptions, key: string, dead: Set<string>): Promise<void> {
-  const { store, runId, clock } = options
+  const { runId, writer, clock } = options
   const seen = new Map<string, { readonly beatAt: number; readonly since: number }>()
   for (;;) {
     let isClear = true
