@@ -1,0 +1,72 @@
+// @ts-check
+/**
+ * The long form of the tests that have one: faults at every system call, hundreds of kills and power cuts. Writes what
+ * test/crash/ saw to test/soak/results.json, and from there into docs/reliability.md.
+ *
+ * Run it:  npm run soak                     (half an hour on two cores; as root on Linux, or much of it is skipped)
+ *          npm run soak -- test/crash       (only these tests)
+ */
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describeMachine } from '../bench/results.mjs'
+import { writeSoak } from './soak-table.mjs'
+
+const root = join(import.meta.dirname, '..')
+const CRASH = 'test/crash'
+
+/** Tests that look at PAWL_SOAK, test/crash aside. */
+function listOthers() {
+  const files = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' }).map((file) => join('test', file))
+  const tests = files.filter((file) => file.endsWith('.test.ts') && !file.startsWith(CRASH))
+  return tests.filter((file) => readFileSync(join(root, file), 'utf8').includes('PAWL_SOAK'))
+}
+
+/** @param {readonly string[]} tests @param {NodeJS.ProcessEnv} env */
+function run(tests, env) {
+  const { status } = spawnSync(process.execPath, [join(root, 'node_modules/vitest/vitest.mjs'), 'run', ...tests], {
+    cwd: root,
+    env: { ...process.env, ...env, PAWL_SOAK: '1' },
+    stdio: 'inherit',
+  })
+  if (status !== 0) process.exitCode = 1
+  return status === 0
+}
+
+/** Sums what was noted, by row. @param {string} text */
+function sum(text) {
+  /** @type {import('./soak-table.mjs').SoakResults['rows']} */
+  const rows = {}
+  for (const line of text.split('\n').filter(Boolean)) {
+    const { row, figures } = /** @type {{ row: string, figures: Record<string, number> }} */ (JSON.parse(line))
+    rows[row] ??= {}
+    const sums = rows[row]
+    for (const [name, count] of Object.entries(figures)) sums[name] = (sums[name] ?? 0) + count
+  }
+  return rows
+}
+
+const asked = process.argv.slice(2)
+const directory = mkdtempSync(join(tmpdir(), 'pawl-soak-'))
+try {
+  if (asked.length === 0 || asked.some((test) => test.startsWith(CRASH))) {
+    const figures = join(directory, 'figures')
+    writeFileSync(figures, '')
+    const began = performance.now()
+    const isKept = run(asked.length === 0 ? [CRASH] : asked, { PAWL_SOAK_FIGURES: figures })
+    const minutes = Math.round((performance.now() - began) / 60_000)
+    const rows = sum(readFileSync(figures, 'utf8'))
+    const results = { date: new Date().toISOString(), minutes, machine: describeMachine(), rows }
+    console.log(JSON.stringify(results, null, 2))
+    // Only what all of them saw: a part would stand there as if it were the whole.
+    if (isKept && (asked.length === 0 || asked.includes(CRASH))) {
+      writeFileSync(join(root, 'test/soak/results.json'), `${JSON.stringify(results, null, 2)}\n`)
+      const page = join(root, 'docs/reliability.md')
+      writeFileSync(page, writeSoak(readFileSync(page, 'utf8'), results))
+    }
+  }
+  if (asked.length === 0) run(listOthers(), {})
+} finally {
+  rmSync(directory, { recursive: true })
+}
