@@ -43,6 +43,8 @@ export interface CompactionOptions {
   recordedBytes(): number
   /** Of other sessions at work. */
   readonly live: ReadonlySet<string>
+  /** Of sessions that were found dead. */
+  readonly dead: ReadonlySet<string>
   /** Milliseconds since 1970. */
   today(): number
 }
@@ -67,9 +69,10 @@ export function createCompaction(options: CompactionOptions): Compaction {
   const files: RunFile[] = index.files.filter(isSound)
   const snapshots: LoadedFile[] = index.files.filter(({ isIntact }) => isIntact)
   const broken = index.files.filter(({ kind, isIntact, covers }) => kind === 'snapshot' && !isIntact && covers.length > 0)
-  let waiting = files.filter(
-    ({ kind, size, stem }) => kind === 'segment' && size < SMALL_BYTES && !options.live.has(writerOf(stem)),
-  )
+  const ended = new Set(index.sessions.filter(({ isClosed, isKnownDead }) => isClosed || isKnownDead).map(({ writer }) => writer))
+  // One of which nothing is known may be at work after all, its claim lost: what it writes to a file deleted here would be gone.
+  const hasEnded = (writer: string) => !options.live.has(writer) && (ended.has(writer) || options.dead.has(writer))
+  let waiting = files.filter(({ kind, size, stem }) => kind === 'segment' && size < SMALL_BYTES && hasEnded(writerOf(stem)))
   let bytesWritten = 0
   let jsonBytes = index.files.reduce((sum, file) => sum + costOf(file), 0)
   const jsonValues = index.files.reduce((sum, { format, valueBytes }) => sum + (format === 'json' ? valueBytes : 0), 0)

@@ -100,6 +100,7 @@ function startSession(
       format: options.format,
       recordedBytes: () => recordedBytes,
       live: new Set(lease.others),
+      dead: new Set(lease.dead),
       keep: options.keep,
       fingerprint: manifest.fingerprint,
     },
