@@ -24,6 +24,9 @@ const SEED = Number(process.env.PAWL_SEED ?? 1)
 /** Both compact at once: there are as many segments as that needs, and nothing they stand for is kept. */
 const work: Work = { items: 160, checkpoint: { every: 5, keep: 0 }, options: { workers: 1, chunkSize: 4 }, pace: 3 }
 const SEGMENTS = 15
+
+/** So slow that it writes nothing while another compacts. */
+const slow: Work = { items: 36, checkpoint: { every: 1, keep: 0 }, options: { workers: 1, chunkSize: 1 }, pace: 150 }
 const HARMS = ['nothing', 'stop', 'kill the first', 'kill the second'] as const
 
 describe('two processes on one run', () => {
@@ -39,7 +42,7 @@ describe('two processes on one run', () => {
       await sleep(random() * 500)
       await inflict(sessions, harm, random() * 300)
       const what = `${harm}, round ${round}, seed ${SEED}`
-      seen.missing += await settle(place, before, sessions, what)
+      seen.missing += await settle(place, before, sessions, work, what)
       seen.rounds++
       if (harm === 'stop') seen.stops++
       else if (harm !== 'nothing') seen.kills++
@@ -47,18 +50,19 @@ describe('two processes on one run', () => {
     note('two-processes', seen)
   })
 
-  test('of which the first lost its claim lose nothing', { timeout: 1_200_000 }, async () => {
-    const { template, before } = await newTemplate()
+  test('of which the first lost its claim lose nothing, though the second is killed', { timeout: 1_200_000 }, async () => {
+    const { template, before } = await newTemplate(slow)
     const random = mulberry32(SEED + 1)
     const seen = { rounds: 0, missing: 0 }
     for (let round = 0; round < ROUNDS; round++) {
       const place = copyOf(template, round)
-      const first = startSession(place, work)
+      const first = startSession(place, slow)
       await first.until(({ announced }) => announced > before.announced)
-      await sleep(random() * 100)
       rmSync(join(place, 'run/lease'), { recursive: true })
-      const second = startSession(place, work)
-      seen.missing += await settle(place, before, [first, second], `round ${round}, seed ${SEED}`)
+      const second = startSession(place, slow)
+      await sleep(200 + random() * 400)
+      second.child.kill('SIGKILL')
+      seen.missing += await settle(place, before, [first, second], slow, `round ${round}, seed ${SEED}`)
       seen.rounds++
     }
     note('two-processes-no-claim', seen)
@@ -72,10 +76,10 @@ describe('two processes on one run', () => {
   })
 })
 
-async function newTemplate(): Promise<{ template: string; before: Oracle }> {
+async function newTemplate(given: Work = work): Promise<{ template: string; before: Oracle }> {
   const template = join(newDirectory(), 'template')
   mkdirSync(template)
-  return { template, before: await prepareSegments(template, work, SEGMENTS) }
+  return { template, before: await prepareSegments(template, given, SEGMENTS) }
 }
 
 function copyOf(template: string, round: number): string {
@@ -99,7 +103,7 @@ async function takeOverStopped(round: number): Promise<number> {
   expect(performance.now() - began).toBeGreaterThan(15_000)
   expect(readdirSync(join(place, 'run/snap')).length).toBeGreaterThan(0)
   first.child.kill('SIGCONT')
-  return settle(place, before, [first, second], `stopped, round ${round}`)
+  return settle(place, before, [first, second], work, `stopped, round ${round}`)
 }
 
 async function inflict(
@@ -116,17 +120,17 @@ async function inflict(
 }
 
 /** Waits for the sessions, and checks that what both acknowledged is there and that a third completes the run. Gives what is missing. */
-async function settle(place: string, before: Oracle, sessions: readonly Session[], what: string): Promise<number> {
+async function settle(place: string, before: Oracle, sessions: readonly Session[], given: Work, what: string): Promise<number> {
   const oracle = newOracle(before)
   for (const session of sessions) {
     await session.ended
     expect(session.refused, what).toBeUndefined()
-    if (session.done) checkResults(work, session.done)
+    if (session.done) checkResults(given, session.done)
     remember(oracle, session)
   }
   const missing = await countMissing(place, oracle, 'steady', what)
   expect(missing, `acknowledged and missing: ${what}`).toBeLessThanOrEqual(0)
-  const { stats } = await finishRun(place, work, oracle)
+  const { stats } = await finishRun(place, given, oracle)
   expect(stats.restored, what).toBeGreaterThanOrEqual(oracle.announced)
   rmSync(place, { recursive: true })
   return Math.max(0, missing)
