@@ -3,7 +3,7 @@
 /**
  * What scripts/soak.mjs found: for each kind of fault, figures summed over all tests that noted some.
  *
- * @typedef {{ date: string, minutes: number, machine: { cpu: string, cores: number, memory: number, platform: string, node: string },
+ * @typedef {{ date: string, machine: { cpu: string, cores: number, memory: number, platform: string, node: string },
  *   rows: Record<string, Record<string, number>> }} SoakResults
  */
 
@@ -75,7 +75,7 @@ const WORDS = {
 }
 
 /** The table of docs/reliability.md. @param {SoakResults} results */
-export function describeSoak({ date, minutes, machine, rows }) {
+export function describeSoak({ date, machine, rows }) {
   const lines = ROWS.flatMap(([row, fault, how, unit, promise]) => {
     const figures = rows[row]
     if (!figures) return []

@@ -7,7 +7,7 @@
  *          npm run soak -- test/crash       (only these tests)
  */
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describeMachine } from '../bench/results.mjs'
@@ -47,24 +47,26 @@ function sum(text) {
   return rows
 }
 
+/** Figures of tests that did not run this time stay. @param {import('./soak-table.mjs').SoakResults['rows']} rows */
+function save(rows) {
+  const file = join(root, 'test/soak/results.json')
+  const before = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).rows : {}
+  const results = { date: new Date().toISOString(), machine: describeMachine(), rows: { ...before, ...rows } }
+  writeFileSync(file, `${JSON.stringify(results, null, 2)}\n`)
+  const page = join(root, 'docs/reliability.md')
+  writeFileSync(page, writeSoak(readFileSync(page, 'utf8'), results))
+}
+
 const asked = process.argv.slice(2)
 const directory = mkdtempSync(join(tmpdir(), 'pawl-soak-'))
 try {
   if (asked.length === 0 || asked.some((test) => test.startsWith(CRASH))) {
     const figures = join(directory, 'figures')
     writeFileSync(figures, '')
-    const began = performance.now()
     const isKept = run(asked.length === 0 ? [CRASH] : asked, { PAWL_SOAK_FIGURES: figures })
-    const minutes = Math.round((performance.now() - began) / 60_000)
     const rows = sum(readFileSync(figures, 'utf8'))
-    const results = { date: new Date().toISOString(), minutes, machine: describeMachine(), rows }
-    console.log(JSON.stringify(results, null, 2))
-    // Only what all of them saw: a part would stand there as if it were the whole.
-    if (isKept && (asked.length === 0 || asked.includes(CRASH))) {
-      writeFileSync(join(root, 'test/soak/results.json'), `${JSON.stringify(results, null, 2)}\n`)
-      const page = join(root, 'docs/reliability.md')
-      writeFileSync(page, writeSoak(readFileSync(page, 'utf8'), results))
-    }
+    console.log(JSON.stringify(rows, null, 2))
+    if (isKept) save(rows)
   }
   if (asked.length === 0) run(listOthers(), {})
 } finally {

@@ -1,8 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { mulberry32 } from '../promises/killing.ts'
 import { newDirectory } from '../resume/place.ts'
-import { countMissing, finishRun, newOracle, remember, startSession, type Work } from './session.ts'
+import { atRandom, countMissing, finishRun, newOracle, remember, startSession, type Work } from './session.ts'
 import { forEachAtOnce, isSoak, note } from './tools.ts'
 
 const SEED = Number(process.env.PAWL_SEED ?? 1)
@@ -23,8 +22,7 @@ describe('a run that is killed again and again', () => {
         const oracle = newOracle()
         for (let kills = 0, isDone = false; kills < KILLS_PER_RUN && !isDone; kills++) {
           const session = startSession(place, work)
-          // Some die while they start, most at work.
-          await Promise.race([session.ended, sleep(random() < 0.2 ? random() * 200 : 150 + random() * 400)])
+          await atRandom(session, random)
           session.child.kill('SIGKILL')
           await session.ended
           remember(oracle, session)
