@@ -89,7 +89,7 @@ export function describeSoak({ date, machine, rows }) {
   ]
   const { cpu, cores, memory, node } = machine
   const where = `${cpu}, ${cores} cores, ${memory} GiB, Node ${node.replace(/^v/, '')}, ${date.slice(0, 10)}`
-  return `${[...head, ...lines].join('\n')}\n\nPrinted by \`npm run soak\` (these tests took ${minutes} minutes of it) on ${where}.`
+  return `${[...head, ...lines].join('\n')}\n\nPrinted by \`npm run soak\` on ${where}.`
 }
 
 /** `text` with its generated part made anew. @param {string} text @param {SoakResults} results */
