@@ -108,7 +108,7 @@ function readFinished(directory: string, sessions: readonly KilledSession[]): { 
 export const expectedResults = (count: number) => range(count).map(resultOf)
 
 /** A small seeded generator of numbers in [0, 1), by Tommy Ettinger. */
-function mulberry32(seed: number): () => number {
+export function mulberry32(seed: number): () => number {
   let state = seed >>> 0
   return () => {
     state = (state + 0x6d2b79f5) >>> 0
