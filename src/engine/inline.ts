@@ -14,12 +14,20 @@ import { runItems } from './run-items.ts'
 /** Longest time the main thread is kept from the event loop by items that are shorter, in ms. Promise 5 of docs/architecture.md. */
 const SLICE_MS = 4
 
+/** A chunk does not begin so long after the event loop turned, in ms: with a slice of its own it would keep it waiting for longer than 5. */
+const BEGUN_MS = 0.5
+
 /**
  * Runs chunks on the main thread, in slices between which the event loop turns. Items and results are cloned as if
  * they crossed threads, so that nothing depends on where a run took place.
  */
 export function createInline(clock: Clock): Engine {
   let numbered = 0
+  let turnedAt = Number.NEGATIVE_INFINITY
+  const breathe = async () => {
+    await turn()
+    turnedAt = clock.now()
+  }
   const start = (options: EngineRunOptions): EngineRun => {
     const run: JobRun = { ...options, number: ++numbered }
     let loaded: Promise<LoadedRun> | undefined
@@ -33,6 +41,7 @@ export function createInline(clock: Clock): Engine {
       dispatch: async (chunk, context) => {
         loaded ??= prepareRun()
         const atHand = await loaded
+        if (clock.now() - turnedAt > BEGUN_MS) await breathe()
         const { job, done } = createJob(chunk, run, context)
         const piece = createPiece(job, chunk)
         const slot = slotOf(createRecorder(1), 0)
@@ -48,7 +57,7 @@ export function createInline(clock: Clock): Engine {
         const running = runItems({ ...chunk, id: piece.id, keys: chunk.keys, attempts: attemptsBefore(chunk) }, atHand, slot, {
           post: (part, transfer) => post(part.values ? { ...part, values: cloneColumn(part.values, transfer) } : part),
           partMs: SLICE_MS,
-          turn: () => turn(),
+          turn: breathe,
           clone: cloneItem,
         })
         await Promise.race([running, watch.isUp])
