@@ -36,7 +36,7 @@ export interface Seat {
   close(): Promise<void>
 }
 
-const WORKER_FILE = fileURLToPath(new URL('./worker.js', import.meta.url))
+const WORKER_FILE = fileURLToPath(new URL('./worker-entry.cjs', import.meta.url))
 
 export function openSeat(PiscinaClass: typeof Piscina, resourceLimits: WorkerLimits | undefined, events: SeatEvents): Seat {
   const cells = createRecorder(SLOTS)
