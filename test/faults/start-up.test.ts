@@ -1,0 +1,24 @@
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+
+const ROOT = join(import.meta.dirname, '../..')
+
+/** On Node 20.20 about 1 in 1,000 threads took the process down when they were ended while they required an ES module. */
+const TIMES = process.env.PAWL_SOAK ? 10_000 : 200
+
+describe('a thread that is ended while it starts', () => {
+  test('takes nothing else down', { timeout: 1_200_000 }, () => {
+    const program = join(ROOT, 'test/fixtures/programs/ended-threads.mjs')
+    const { stdout, stderr, signal } = spawnSync(process.execPath, [program, String(TIMES)], { encoding: 'utf8' })
+    expect({ stdout, stderr, signal }).toEqual({ stdout: 'survived\n', stderr: '', signal: null })
+  })
+
+  test('requires nothing but CommonJS', () => {
+    const entry = readFileSync(join(ROOT, 'dist/engine/worker-entry.cjs'), 'utf8')
+    expect(readFileSync(join(ROOT, 'dist/engine/seat.js'), 'utf8')).toContain("'./worker-entry.cjs'")
+    expect(entry).toContain('import("./worker.js")')
+    expect(entry).not.toContain('require(')
+  })
+})
