@@ -1,6 +1,6 @@
 import type { Codec, Format } from './contract.ts'
 
-export type { Codec, Encoded, Format, Refusal } from './contract.ts'
+export type { Codec, Format } from './contract.ts'
 
 /** The codec of `format`. msgpackr is imported only for `msgpack`. */
 export async function loadCodec(format: Format): Promise<Codec> {
