@@ -80,7 +80,11 @@ function packCause(cause: unknown, depth: number): NonNullable<CarriedError['cau
 
 /** Also true of errors from another realm, and of DOMExceptions. */
 function isError(value: unknown): value is Error {
-  return value instanceof Error || Object.prototype.toString.call(value) === '[object Error]' || value instanceof DOMException
+  try {
+    return value instanceof Error || Object.prototype.toString.call(value) === '[object Error]' || value instanceof DOMException
+  } catch {
+    return false // A proxy that lets nobody look is no error we could carry.
+  }
 }
 
 function readField(value: object, name: string): unknown {
@@ -108,5 +112,9 @@ function hide(error: Error, name: string, value: string): void {
 }
 
 function describe(value: unknown): string {
-  return inspect(value, { depth: 1, breakLength: Number.POSITIVE_INFINITY }).slice(0, 200)
+  try {
+    return inspect(value, { depth: 1, breakLength: Number.POSITIVE_INFINITY }).slice(0, 200)
+  } catch {
+    return `a value of type ${typeof value} that cannot be shown`
+  }
 }

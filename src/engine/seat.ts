@@ -76,8 +76,12 @@ export function openSeat(PiscinaClass: typeof Piscina, resourceLimits: WorkerLim
     cells,
     threadId,
     send: (message) => {
-      pool.run(message).catch((reason: Error) => {
-        if (reason.name === 'DataCloneError' && pool.threads[0] === thread) events.unsent(message.id, reason)
+      pool.run(message).catch((reason: unknown) => {
+        if (pool.threads[0] === thread)
+          events.unsent(
+            message.id,
+            reason instanceof Error ? reason : new Error('its items could not be cloned', { cause: reason }),
+          ) // A getter may throw anything, not only a DataCloneError.
       })
     },
     kill: () => void end(),

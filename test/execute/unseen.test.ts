@@ -1,0 +1,26 @@
+import { execute } from 'pawl'
+import { describe, expect, test } from 'vitest'
+
+/** Values that throw when they are looked at. Each used to hang a run on threads. */
+describe.each(['threads', 'inline'] as const)('execute() with mode %s', (mode) => {
+  test.each([[new Error('g')], [undefined]])('fails an item alone whose getter throws %s', async (thrown) => {
+    const hostile = {
+      get a(): number {
+        throw thrown
+      },
+    }
+    const { results, failures } = await execute((item: { a: number }) => item.a, [hostile, { a: 2 }], { mode, maxFailures: 1 })
+    expect(results[1]).toBe(2)
+    expect(failures.map(({ index, kind }) => [index, kind])).toEqual([[0, 'serialization']])
+  })
+
+  test.each([
+    ['an object that cannot be shown', "({ [Symbol.for('nodejs.util.inspect.custom')]() { throw new Error('i') } })"],
+    ['a proxy that lets nobody look', '(new Proxy({}, { get() { throw 1 } }))'],
+  ])('settles an item that throws %s', async (_, source) => {
+    const task = new Function('item', `if (item === 1) throw ${source}; return item`) as (item: number) => number
+    const { results, failures } = await execute(task, [1, 2], { mode, maxFailures: 1 })
+    expect(results[1]).toBe(2)
+    expect(failures.map(({ index, kind, reason }) => [index, kind, reason instanceof Error])).toEqual([[0, 'error', true]])
+  })
+})
