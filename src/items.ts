@@ -176,6 +176,7 @@ export function iterableSource<T>(
   let block: T[] = []
   let ahead: IteratorResult<T>[] = []
   let isCompared = false
+  let isClosed = false
   let suspect: Chunk<T> | undefined
   const last: Chunk<T>[] = []
 
@@ -225,7 +226,7 @@ export function iterableSource<T>(
     const turn = () => (turned ??= new Promise((resolve) => setImmediate(() => resolve(undefined))))
     while (total === undefined && taken.length < size) {
       const result = await pull(taken.length === 0, turn)
-      if (!result) break
+      if (!result || isClosed) break // An iterator that was let go says that it is done, which is not its end.
       if (result.done) {
         total = pulled
         endBlock()
@@ -262,6 +263,7 @@ export function iterableSource<T>(
     },
     next,
     close: async () => {
+      isClosed = true
       if (total !== undefined) return
       const letGo = async () => iterator.return?.()
       // An iterator that is waiting for its own next item answers return() only after that, so nobody should wait for it; and
