@@ -37,6 +37,8 @@ export function openSegments(options: SegmentOptions): Segments {
   const { store, runId, encoder } = options
   let segment: { readonly key: string; readonly log: Log | undefined; size: number; isAcknowledged: boolean } | undefined
   let seq = 0
+  /** Segments that were left before anything in them was acknowledged. */
+  let abandoned: string[] = []
 
   async function write(entries: readonly Entry[], isFlush: boolean): Promise<number> {
     // Another process may have taken the run over while this one was stopped, and merged and deleted the segment: what was
@@ -57,6 +59,7 @@ export function openSegments(options: SegmentOptions): Segments {
     if (isFlush && options.lease.isStale()) throw new Error('the process was stopped while it wrote')
     opened.size += bytes.byteLength
     opened.isAcknowledged ||= isFlush
+    if (isFlush) await deleteAbandoned()
     if (opened.log === undefined || opened.size >= SEGMENT_BYTES) await close()
     return bytes.byteLength
   }
@@ -84,7 +87,14 @@ export function openSegments(options: SegmentOptions): Segments {
     if (segment === undefined) return
     const { key, isAcknowledged } = segment
     await close()
-    if (!isAcknowledged) await store.delete(key).catch(() => {})
+    if (!isAcknowledged) abandoned.push(key)
+  }
+
+  /** Only when all that is in them was saved again: whoever took the run over in the meantime may count on it. */
+  async function deleteAbandoned(): Promise<void> {
+    const keys = abandoned
+    abandoned = []
+    for (const key of keys) await store.delete(key).catch(() => {})
   }
 
   return {
