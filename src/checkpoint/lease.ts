@@ -36,7 +36,10 @@ export interface Lease {
   readonly dead: readonly string[]
   /** Deletes the claims of the dead. */
   bury(): Promise<void>
-  /** True when nothing was beaten for so long that another process may have taken the run over. */
+  /**
+   * True when nothing was beaten for so long that another process may have taken the run over. Stays so until `renew`: as a
+   * process that was stopped goes on, its next beat may come before its next write.
+   */
   isStale(): boolean
   /** Beats now. Rejects when the store does. */
   renew(): Promise<void>
@@ -111,7 +114,10 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
   }
 
   let beating: Promise<void> | undefined
-  const renew = () => {
+  let hasLapsed = false
+  // By both clocks: the monotonic one stands still while the machine is suspended. A jump of the other costs a new segment.
+  const isOverdue = () => clock.now() - beganAt > STALE_MS || Math.abs(clock.today() - beganToday) > STALE_MS
+  const beatOnce = () => {
     beating ??= beat().finally(() => {
       beating = undefined
     })
@@ -120,11 +126,12 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
   const beat = async () => {
     const start = clock.now()
     const today = clock.today()
+    hasLapsed ||= isOverdue()
     await put(true)
     beganAt = start
     beganToday = today
   }
-  const timer = setInterval(() => renew().catch(() => {}), BEAT_MS).unref()
+  const timer = setInterval(() => beatOnce().catch(() => {}), BEAT_MS).unref()
   const others = listed.filter((other) => other !== writer && !dead.has(other))
   return {
     others,
@@ -136,9 +143,11 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
     bury: async () => {
       for (const writer of dead) await store.delete(`${runId}/lease/${writer}`)
     },
-    // By both clocks: the monotonic one stands still while the machine is suspended. A jump of the other costs a new segment.
-    isStale: () => clock.now() - beganAt > STALE_MS || Math.abs(clock.today() - beganToday) > STALE_MS,
-    renew,
+    isStale: () => hasLapsed || isOverdue(),
+    renew: async () => {
+      await beatOnce()
+      hasLapsed = false
+    },
     release: async () => {
       clearInterval(timer)
       await beating?.catch(() => {})
