@@ -24,6 +24,8 @@ export interface Port {
   readonly partMs: number
   /** Called after each part but the last. */
   readonly turn?: () => Promise<void>
+  /** Resolves when what tasks printed has left this thread; undefined when nothing waits. A thread may be ended once its last chunk is answered, and its unread output with it. */
+  readonly flushOutput?: () => Promise<void> | undefined
   /** What the task gets to see of an item. Throws when the item cannot be cloned, which is a failure of that item. */
   readonly clone?: (item: unknown) => unknown
 }

@@ -50,6 +50,8 @@ export async function runItems(chunk: ItemColumns, loaded: LoadedRun, slot: Slot
     }
   }
   leave(slot, items.length)
+  const flushing = port.flushOutput?.()
+  if (flushing) await flushing
   part.send(place, true)
   if (signal) announceStop(slot)
 }

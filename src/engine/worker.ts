@@ -16,6 +16,15 @@ const port: Port = {
   // A crash loses no more than this of its neighbours' work. Lower costs messages, higher costs work done again.
   // Set by bench/parts.bench.mjs.
   partMs: 50,
+  flushOutput: () => {
+    const waiting = [process.stdout, process.stderr].filter((it) => it.writableLength > 0)
+    return waiting.length > 0 ? Promise.all(waiting.map(flush)).then(() => {}) : undefined
+  },
+}
+
+/** A worker's streams hand on one write at a time, and the next when the main thread has taken it. */
+function flush(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => stream.write('', () => resolve()))
 }
 
 const runs = new Map<number, Promise<LoadedRun> | LoadedRun>()
