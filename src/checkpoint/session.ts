@@ -1,5 +1,5 @@
 import type { Chunk, Outcomes } from '../types.ts'
-import type { Place } from './lease.ts'
+import type { Place } from './claim.ts'
 import type { Manifest } from './manifest.ts'
 import type { ManifestOptions } from './open-manifest.ts'
 import type { Restored } from './restored.ts'

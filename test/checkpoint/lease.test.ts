@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { describe, expect, test } from 'vitest'
-import { acquireLease, type Place, readClaims, seemsAlive } from '../../src/checkpoint/lease.ts'
+import { overlaps, type Place, readClaims, seemsAlive } from '../../src/checkpoint/claim.ts'
+import { acquireLease, type Lease } from '../../src/checkpoint/lease.ts'
 import type { Clock } from '../../src/clock.ts'
+import { nameShard, type Shard, shardOf } from '../../src/shard.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
 import { abandon, open, virtualClock } from './fixture.ts'
@@ -67,6 +69,15 @@ describe('a lease on the same machine', () => {
     await Promise.all([first.close(), second.close()])
   })
 
+  test('refuses a shard that may have items of one at work, whatever the counts', async () => {
+    const store = memoryStore()
+    const first = await take(store, 'a', { shard: '1/2' })
+    await expect(take(store, 'b', { shard: '3/4' })).rejects.toMatchObject({ code: 'ERR_PAWL_RUN_LOCKED' })
+    await expect(take(store, 'b', { shard: '3/3' })).rejects.toMatchObject({ code: 'ERR_PAWL_RUN_LOCKED' })
+    const other = await take(store, 'c', { shard: '4/4' })
+    await Promise.all([first.release(), other.release()])
+  })
+
   test('goes to one of several that ask at once', async () => {
     const store = memoryStore()
     const tries = await Promise.allSettled(['a', 'b', 'c', 'd'].map((writer) => take(store, writer)))
@@ -77,6 +88,27 @@ describe('a lease on the same machine', () => {
 })
 
 describe('a lease from elsewhere', () => {
+  test('goes to one of several machines that ask at once, and to the others not even later', async () => {
+    const store = memoryStore()
+    const clock = virtualClock()
+    const { sleep } = clock
+    const winners: Lease[] = []
+    clock.sleep = async (ms) => {
+      await sleep(ms)
+      for (const winner of winners) await winner.renew() // As its timer would, on the real time.
+    }
+    const tries = await Promise.allSettled(
+      ['a', 'b', 'c'].map(async (writer) =>
+        winners.push(await take(store, writer, { clock, place: { ...ELSEWHERE, host: `host-${writer}` } })),
+      ),
+    )
+    expect(tries.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected'])
+    for (const it of tries)
+      if (it.status === 'rejected') expect(it.reason).toMatchObject({ code: 'ERR_PAWL_RUN_LOCKED', holder: { host: 'host-a' } })
+    expect((await readClaims(store, 'run-1')).map(({ writer }) => writer)).toEqual(['a'])
+    for (const winner of winners) await winner.release()
+  })
+
   test('is taken over when it does not beat for 15 s', async () => {
     const store = memoryStore()
     await claim(store, 'theirs', {})
@@ -144,4 +176,22 @@ test('a session that was stopped for long writes to a new segment, and counts no
   const next = await open(store)
   expect(next.restored.fulfilled).toBe(2)
   await next.close()
+})
+
+test('shards overlap exactly when some item is in both', () => {
+  const keys = Array.from({ length: 3000 }, (_, at) => `key ${at}`)
+  const shards = [1, 2, 3, 4, 6, 8, 9].flatMap((count) => Array.from({ length: count }, (_, index) => ({ index, count })))
+  const holds = ({ index, count }: Shard) => new Set(keys.filter((key) => shardOf(0, key, count) === index))
+  const sets = shards.map(holds)
+  for (const [at, one] of shards.entries()) {
+    for (const [to, other] of shards.entries()) {
+      const isShared = [...(sets[at] ?? [])].some((key) => sets[to]?.has(key))
+      expect([nameShard(one), nameShard(other), overlaps(nameShard(one), nameShard(other))]).toEqual([
+        nameShard(one),
+        nameShard(other),
+        isShared,
+      ])
+    }
+  }
+  expect(overlaps(null, '1/2') && overlaps('1/2', null) && overlaps('x', '1/2')).toBe(true)
 })

@@ -1,0 +1,114 @@
+import { readFileSync, readlinkSync } from 'node:fs'
+import { hostname } from 'node:os'
+import type { Store } from '../store/store.ts'
+
+/** A session's claim on a run, as the store holds it under `<runId>/lease/<writer>`, in JSON. Times in milliseconds since 1970. */
+export interface Claim extends Place {
+  readonly writer: string
+  /** `K/N`, null for all of the run. */
+  readonly shard: string | null
+  readonly startedAt: number
+  /** False while the claimant still looks for others. */
+  readonly isHeld: boolean
+  /** When it last beat; tells a live session from one that left this behind. */
+  readonly beatAt: number
+}
+
+/** Where a process is, so that another can tell whether it lives. */
+export interface Place {
+  readonly host: string
+  /** Of the running kernel; '' where there is none to be had. */
+  readonly bootId: string
+  readonly pidNamespace: string
+  readonly pid: number
+  /** In clock ticks since boot; '' where it cannot be told. */
+  readonly processStart: string
+}
+
+/** A claim whose last beat is older than this is listed as dead. Larger than the time after which it is taken over (lease.ts) by what clocks may differ. */
+const LISTED_MS = 60_000
+
+const MAX_CLAIM_BYTES = 65_536
+
+/** Claims on the run as they are; what cannot be read is left out. */
+export async function readClaims(store: Store, runId: string): Promise<Claim[]> {
+  const claims: Claim[] = []
+  for (const { key } of await store.list(`${runId}/lease/`)) {
+    const bytes = await store.get(key, { start: 0, length: MAX_CLAIM_BYTES })
+    const claim = bytes && parseClaim(bytes, key.slice(key.lastIndexOf('/') + 1))
+    if (claim) claims.push(claim)
+  }
+  return claims
+}
+
+/** True when the claim is a live session's, as far as a single look can tell. */
+export function seemsAlive(claim: Claim, today: number): boolean {
+  return isAlive(claim) ?? Math.abs(today - claim.beatAt) < LISTED_MS
+}
+
+/**
+ * Whether sessions of the two shards (`K/N`, null for all of the run) may have an item in common. Items are dealt out by
+ * `hash % N`, so those of K/N and J/M have one unless K and J differ by the greatest divisor that N and M share.
+ */
+export function overlaps(shard: string | null, other: string | null): boolean {
+  if (shard === null || other === null) return true
+  const [place = 0, count = 1] = shard.split('/').map(Number)
+  const [otherPlace = 0, otherCount = 1] = other.split('/').map(Number)
+  const gap = (place - otherPlace) % greatestDivisor(count, otherCount)
+  return gap === 0 || Number.isNaN(gap)
+}
+
+function greatestDivisor(a: number, b: number): number {
+  return b === 0 || Number.isNaN(b) ? a : greatestDivisor(b, a % b)
+}
+
+/** Whether the claimant's process lives; undefined when it is elsewhere, so that this machine cannot tell. */
+export function isAlive(claim: Claim, here: Place = herePlace()): boolean | undefined {
+  if (claim.host !== here.host || claim.bootId !== here.bootId || claim.pidNamespace !== here.pidNamespace) return undefined
+  if (here.processStart !== '') return claim.processStart !== '' && processStart(claim.pid) === claim.processStart
+  try {
+    process.kill(claim.pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+export function herePlace(): Place {
+  return {
+    host: hostname(),
+    bootId: attempt(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()),
+    pidNamespace: attempt(() => readlinkSync('/proc/self/ns/pid')),
+    pid: process.pid,
+    processStart: processStart(process.pid),
+  }
+}
+
+/** When the process began; '' when there is none, or it has ended and waits for its parent to notice. */
+function processStart(pid: number): string {
+  // The name, in parentheses, may hold anything; state and start are fields 3 and 22.
+  const stat = attempt(() => readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return /[ZX]/.test(fields[0] ?? 'Z') ? '' : (fields[19] ?? '')
+}
+
+function attempt(read: () => string): string {
+  try {
+    return read()
+  } catch {
+    return ''
+  }
+}
+
+function parseClaim(bytes: Uint8Array, writer: string): Claim | undefined {
+  try {
+    const claim = JSON.parse(Buffer.from(bytes).toString())
+    const texts = [claim.host, claim.bootId, claim.pidNamespace, claim.processStart]
+    const numbers = [claim.pid, claim.startedAt, claim.beatAt]
+    const isShard = claim.shard === null || typeof claim.shard === 'string'
+    if (!texts.every((text) => typeof text === 'string') || !numbers.every(Number.isFinite) || !isShard) return undefined
+    return { ...claim, writer, pid: Math.trunc(claim.pid), isHeld: claim.isHeld === true }
+  } catch {
+    return undefined
+  }
+}
