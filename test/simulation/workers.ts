@@ -1,0 +1,158 @@
+import { EventEmitter } from 'node:events'
+import type { Piscina } from 'piscina'
+import { packError } from '../../src/carried-error.ts'
+import { jsonCodec } from '../../src/checkpoint/values/json.ts'
+import { msgpackCodec } from '../../src/checkpoint/values/msgpack.ts'
+import { enter, leave, sharedNow, slotOf } from '../../src/engine/flight-recorder.ts'
+import type { ChunkMessage, PartMessage, RejectedPlace, RunSetup } from '../../src/engine/protocol.ts'
+import type { Process, World } from './world.ts'
+
+/** How a start of an item goes. `time` in ms; a hang has none. */
+export type Deed =
+  | { readonly kind: 'value'; readonly time: number; readonly value: unknown }
+  | { readonly kind: 'error'; readonly time: number; readonly error: Error }
+  /** Takes its worker, or the whole process, along. */
+  | { readonly kind: 'crash'; readonly time: number; readonly error: Error | undefined }
+  | { readonly kind: 'abort'; readonly time: number }
+  | { readonly kind: 'hang' }
+
+/** Decides what items do, and is told of it. */
+export interface Stage {
+  /** The item begins for the `attempt`th time, as its task is told. */
+  start(item: unknown, attempt: number): Deed
+  /** The item ended so in its worker, whether or not anybody will hear of it. */
+  end(item: unknown, deed: Deed): void
+}
+
+/** Time after which a chunk answers in parts, in ms. */
+const PART_MS = 50
+
+/** What a simulated thread lives in. */
+interface ThreadLife {
+  readonly world: World
+  readonly process: Process
+  readonly stage: Stage
+}
+
+/** Piscina as the pool uses it, with threads that run `stage` on virtual time. */
+export function simulatedPiscina(world: World, process: Process, stage: Stage): typeof Piscina {
+  let threads = 0
+  return class extends SimulatedThread {
+    constructor({ workerData }: { workerData: { cells: Int32Array } }) {
+      super({ world, process, stage }, ++threads, workerData.cells)
+    }
+  } as unknown as typeof Piscina
+}
+
+/** A pool of one thread. */
+class SimulatedThread extends EventEmitter {
+  readonly threads: (EventEmitter & { readonly threadId: number })[]
+  readonly #life: ThreadLife
+  readonly #cells: Int32Array
+  readonly #queue: ChunkMessage[] = []
+  readonly #setups = new Map<number, RunSetup>()
+  #isUp = false
+  #isBusy = false
+  #isEnded = false
+  #isGone = false
+  #deliveredAt = 0
+  #onGone: (() => void)[] = []
+
+  constructor(life: ThreadLife, threadId: number, cells: Int32Array) {
+    super()
+    this.#life = life
+    this.threads = [Object.assign(new EventEmitter(), { threadId })]
+    this.#cells = cells
+    this.#after(this.#life.world.chance.wait(20), () => {
+      this.#isUp = true
+      this.#next()
+    })
+  }
+
+  async run(message: ChunkMessage): Promise<void> {
+    this.#queue.push(structuredClone(message))
+    this.#next()
+  }
+
+  /** Ends the thread: it does nothing more, and says so when all it had posted was delivered. */
+  destroy(code = 1, error?: Error): Promise<void> {
+    const gone = this.#isGone ? Promise.resolve() : new Promise<void>((resolve) => this.#onGone.push(resolve))
+    if (!this.#isEnded) {
+      this.#isEnded = true
+      this.#deliver(() => {
+        this.#isGone = true
+        if (error) this.threads[0]?.emit('error', error)
+        this.threads[0]?.emit('exit', code)
+        for (const tell of this.#onGone) tell()
+      })
+    }
+    return gone
+  }
+
+  #after(delay: number, action: () => void): void {
+    this.#life.world.in(delay, this.#life.process, () => {
+      if (!this.#isEnded) action()
+    })
+  }
+
+  /** Messages of one thread arrive in order. */
+  #deliver(action: () => void): void {
+    this.#deliveredAt = Math.max(this.#deliveredAt, this.#life.world.time + this.#life.world.chance.wait(0.3))
+    this.#life.world.in(this.#deliveredAt - this.#life.world.time, this.#life.process, action)
+  }
+
+  #next(): void {
+    if (!this.#isUp || this.#isBusy || this.#isEnded) return
+    const message = this.#queue.shift()
+    if (!message) return
+    this.#isBusy = true
+    for (const ended of message.ended) this.#setups.delete(ended)
+    if (message.setup) this.#setups.set(message.run, message.setup)
+    this.#after(this.#life.world.chance.wait(0.05), () => this.#runChunk(message, this.#setups.get(message.run) as RunSetup))
+  }
+
+  #runChunk(message: ChunkMessage, setup: RunSetup): void {
+    const slot = slotOf(this.#cells, message.slot)
+    const { items, attempts } = message
+    const codec = setup.record && { msgpack: msgpackCodec, json: jsonCodec }[setup.record]
+    let values: unknown[] = []
+    let rejected: RejectedPlace[] = []
+    let from = 0
+    let began = this.#life.world.time
+    const post = (to: number, end: boolean) => {
+      const taskTime = this.#life.world.time - began
+      const record = codec && values.length > 0 ? codec.encode(values).bytes : undefined
+      const part: PartMessage = {
+        ...{ id: message.id, from, to, end, values: codec ? undefined : values, record, rejected, taskTime },
+        loadError: undefined,
+      }
+      from = to
+      values = []
+      rejected = []
+      began = this.#life.world.time
+      this.#deliver(() => this.emit('message', part))
+    }
+    const step = (place: number) => {
+      const isAllowed = enter(slot, place, setup.timed && place < items.length ? sharedNow() : undefined)
+      if (!isAllowed || place >= items.length) {
+        leave(slot, items.length)
+        post(place, true)
+        this.#isBusy = false
+        this.#next()
+        return
+      }
+      if (place > from && (this.#life.world.time - began > PART_MS || this.#life.world.chance.is(0.05))) post(place, false)
+      const deed = this.#life.stage.start(items[place], (attempts?.[place] ?? 0) + 1)
+      if (deed.kind === 'hang') return
+      this.#after(deed.time, () => {
+        this.#life.stage.end(items[place], deed)
+        if (deed.kind === 'abort') return this.#life.world.kill(this.#life.process)
+        if (deed.kind === 'crash') return void this.destroy(deed.error ? 1 : 7, deed.error)
+        if (deed.kind === 'value') values.push(deed.value)
+        else rejected.push({ place, kind: 'error', error: packError(deed.error) })
+        step(place + 1)
+      })
+    }
+    step(0)
+  }
+}
