@@ -16,7 +16,7 @@ export interface SessionOptions extends ManifestOptions {
   readonly durability: 'fsync' | 'none'
   readonly keep: number
   readonly onError: 'fail' | 'warn'
-  /** `K/N`: sessions of other shards of the same N may be at work at once. */
+  /** `K/N`: sessions of shards that can have no item in common with it may be at work at once. */
   readonly shard?: string
   /** Ends the run with a CheckpointWriteError. Called at most once. */
   fail(error: Error): void

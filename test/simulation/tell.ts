@@ -21,7 +21,7 @@ const ALL = Number(process.env.PAWL_HISTORIES ?? 10_000)
 const ONE = process.env.PAWL_SEED === undefined ? undefined : Number(process.env.PAWL_SEED)
 
 /** So many that do not hold are told; more would say the same. */
-const MAX_TOLD = 5
+const MAX_TOLD = Number(process.env.PAWL_MAX_TOLD ?? 5)
 
 /** Tells the histories of every second seed, from `first` on, and expects what was promised to hold in all of them. */
 export async function tellHistories(first: 1 | 2): Promise<void> {
