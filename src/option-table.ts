@@ -166,9 +166,9 @@ export const PARTS: Record<string, OptionSpec> = {
   'resourceLimits.maxOldGenerationSizeMb': {
     type: 'number',
     default: "Node's",
-    help: 'heap of a worker, in MB',
-    check: (v) => typeof v === 'number' && v >= 1,
-    expected: 'a number >= 1',
+    help: 'heap of a worker, in MB; less than 4 would kill the process on newer Nodes',
+    check: (v) => typeof v === 'number' && v >= 4,
+    expected: 'a number >= 4',
   },
   'resourceLimits.maxYoungGenerationSizeMb': {
     type: 'number',

@@ -60,6 +60,25 @@ describe('createExecutor()', () => {
     await expect(executor.execute(arithmetic, [5])).resolves.toMatchObject({ results: [25] })
   })
 
+  test('goes on however many tasks could not be loaded by the same worker', async () => {
+    await using executor = createExecutor({ workers: 1, mode: 'threads' })
+    for (let run = 0; run < 5; run++) {
+      const failing = executor.execute(new URL('./fixtures/tasks/throws-on-import.mjs', import.meta.url), range(6), {
+        chunkSize: 1,
+      })
+      await expect(failing).rejects.toMatchObject({ code: 'ERR_PAWL_TASK_LOAD' })
+    }
+    expect((await executor.execute(cube, [2])).results).toEqual([8])
+  })
+
+  test('what a task posts to its parentPort is not taken for an answer', async () => {
+    await using executor = createExecutor({ workers: 1, mode: 'threads' })
+    const forged = '{ id: 1, from: 0, to: 1, end: true, values: ["forged"], taskTime: 0 }'
+    const source = `import { parentPort } from "node:worker_threads"; export default (n) => { parentPort.postMessage(${forged}); return n }`
+    const chatty = `data:text/javascript,${source}`
+    expect((await executor.execute(chatty, range(20), { chunkSize: 2 })).results).toEqual(range(20))
+  })
+
   test('a run aborted does not touch the one beside it', async () => {
     await using executor = createExecutor({ workers: 2, mode: 'threads', chunkSize: 1 })
     const abort = new AbortController()

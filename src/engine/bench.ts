@@ -35,6 +35,7 @@ export function createBench(open: (bench: Bench) => Seat): Bench {
 export function release(bench: Bench, piece: Piece): void {
   bench.pieces.splice(bench.pieces.indexOf(piece), 1)
   bench.freeSlots.push(piece.slot)
+  if (bench.pieces.length === 0) bench.seat.rest()
 }
 
 /**

@@ -87,7 +87,7 @@ export function settlePart(piece: Piece, part: PartMessage, today: number): void
   piece.settled = part.to
   count(job.run.tally, items, part.taskTime)
   if (items === 0) return
-  const rejections = part.rejected.map((it) => toRejection(chunk, it, today))
+  const rejections = part.rejected?.map((it) => toRejection(chunk, it, today)) ?? []
   job.settle(items > rejections.length ? toBatch(chunk, part) : undefined, rejections)
 }
 
@@ -97,7 +97,7 @@ function count(tally: Tally, attempts: number, taskTime: number): void {
 }
 
 function toBatch(chunk: Chunk, part: PartMessage): FulfilledBatch {
-  const isRejected = part.rejected.length > 0 ? new Set(part.rejected.map((it) => it.place)) : undefined
+  const isRejected = part.rejected && new Set(part.rejected.map((it) => it.place))
   const whole = cut(chunk, part.from, part.to)
   const stays = (_: unknown, at: number) => !isRejected?.has(part.from + at)
   const attempts = attemptsBefore(whole)?.map((it) => it + 1)

@@ -2,28 +2,29 @@ import { attemptsBefore } from '../chunk.ts'
 import type { Chunk } from '../types.ts'
 import { cutPiece, type Piece, rejectPlace } from './job.ts'
 import { refuseItem } from './part.ts'
-import type { ChunkMessage } from './protocol.ts'
+import { type ChunkMessage, NUMBERS_TOGETHER } from './protocol.ts'
 
 /** What a worker is sent of a piece; with the setup of its run when it does not have it yet. */
 export function toMessage({ id, slot, chunk, job }: Piece, withSetup: boolean, ended: readonly number[]): ChunkMessage {
   const { run } = job
+  const attempts = attemptsBefore(chunk)
   return {
     id,
     run: run.number,
-    setup: withSetup ? { ...run.setup, run: run.number } : undefined,
-    ended,
     slot,
     items: numbersTogether(chunk.items),
     indices: indicesTogether(chunk.indices),
-    keys: chunk.keys,
-    attempts: attemptsBefore(chunk),
+    ...(withSetup ? { setup: { ...run.setup, run: run.number } } : undefined),
+    ...(ended.length > 0 ? { ended } : undefined),
+    ...(chunk.keys ? { keys: chunk.keys } : undefined),
+    ...(attempts ? { attempts } : undefined),
   }
 }
 
-/** A column of numbers as one block of memory, which is copied as such. */
+/** A long column of numbers as one block of memory, which is copied as such. */
 function numbersTogether(items: ArrayLike<unknown>): ArrayLike<unknown> {
   if (Buffer.isBuffer(items)) return new Uint8Array(items) // Its slices are views, and a view would take its whole buffer along.
-  if (!Array.isArray(items)) return items
+  if (!Array.isArray(items) || items.length < NUMBERS_TOGETHER) return items
   for (let place = 0; place < items.length; place++) if (typeof items[place] !== 'number') return items
   return new Float64Array(items as number[])
 }

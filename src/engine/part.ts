@@ -3,7 +3,7 @@ import type { Codec } from '../checkpoint/values/codec.ts'
 import { nameItem, SerializationError } from '../errors.ts'
 import { unwrapMoved } from '../move.ts'
 import type { TaskFunction } from '../types.ts'
-import type { ChunkMessage, PartMessage, RejectedPlace, RunSetup } from './protocol.ts'
+import { type ChunkMessage, NUMBERS_TOGETHER, type PartMessage, type RejectedPlace, type RunSetup } from './protocol.ts'
 
 /** The items of a chunk, as far as whoever runs them needs to know. */
 export type ItemColumns = Pick<ChunkMessage, 'id' | 'items' | 'indices' | 'keys' | 'attempts'>
@@ -84,11 +84,10 @@ export class Part {
       from: this.#from,
       to,
       end,
-      values: codec ? undefined : this.#column(),
-      record: encoded?.bytes,
-      rejected: this.#rejected,
       taskTime,
-      loadError: undefined,
+      ...(encoded ? { record: encoded.bytes } : undefined),
+      ...(!codec && this.#values.length > 0 ? { values: this.#column() } : undefined),
+      ...(this.#rejected.length > 0 ? { rejected: this.#rejected } : undefined),
     })
     if (encoded) this.#transfer = new Set([encoded.bytes.buffer as ArrayBuffer])
     try {
@@ -105,9 +104,9 @@ export class Part {
     this.#began = performance.now()
   }
 
-  /** Numbers as one block of memory; anything else by structured clone. */
+  /** Many numbers as one block of memory; anything else by structured clone. */
   #column(): ArrayLike<unknown> {
-    if (!this.#areNumbers || this.#values.length === 0) return this.#values
+    if (!this.#areNumbers || this.#values.length < NUMBERS_TOGETHER) return this.#values
     const numbers = new Float64Array(this.#values as number[])
     this.#transfer.add(numbers.buffer)
     return numbers

@@ -83,6 +83,7 @@ export function createPool(PiscinaClass: typeof Piscina, resourceLimits: WorkerL
   const receive = (bench: Bench, part: PartMessage) => {
     const piece = bench.pieces.find((it) => it.id === part.id)
     if (part.loadError) failRuns(unpackLoadError(part), piece?.job.run)
+    if (part.loadError && piece) release(bench, piece)
     if (part.loadError || !piece) return
     prove(bench)
     settlePart(piece, part, clock.today())

@@ -1,8 +1,24 @@
+import type { MessagePort } from 'node:worker_threads'
 import type { CarriedError } from '../carried-error.ts'
 import type { TaskSpec } from '../task.ts'
 import type { FailureKind } from '../types.ts'
 
-/** What main thread and worker say to one another. Plain data that structured clone carries. */
+/**
+ * What main thread and worker say to one another. Plain data that structured clone carries. A field that has nothing to
+ * say is left out: structured clone pays for every name, and a chunk of one item is mostly names.
+ */
+
+/**
+ * From so many numbers on a column of them travels as a Float64Array: fewer are cheaper as a plain array, since a typed
+ * array brings a block of memory of its own. Set by bench/carriers.bench.mjs.
+ */
+export const NUMBERS_TOGETHER = 16
+
+/** The first thing a worker gets: where chunks come from and answers go, and the recorder it keeps. */
+export interface ServeMessage {
+  readonly port: MessagePort
+  readonly cells: Int32Array
+}
 
 /** What a worker must know of a run; sent once to each. */
 export interface RunSetup {
@@ -19,21 +35,21 @@ export interface RunSetup {
   readonly timed: boolean
 }
 
-/** A chunk on its way to a worker. Columns as in Chunk; numbers travel as a Float64Array. */
+/** A chunk on its way to a worker. Columns as in Chunk; many numbers travel as a Float64Array. */
 export interface ChunkMessage {
   readonly id: number
   readonly run: number
-  readonly setup: RunSetup | undefined
+  readonly setup?: RunSetup
   /** Runs that are over: forget their setup. */
-  readonly ended: readonly number[]
+  readonly ended?: readonly number[]
   /** The slot of the worker's flight recorder to keep. */
   readonly slot: number
   readonly items: ArrayLike<unknown>
   /** A number: the first of indices that follow one another. */
   readonly indices: Uint32Array | number
-  readonly keys: readonly string[] | undefined
+  readonly keys?: readonly string[] | undefined
   /** Attempts each item had before. Absent: none. */
-  readonly attempts: Uint32Array | undefined
+  readonly attempts?: Uint32Array | undefined
 }
 
 /**
@@ -46,13 +62,13 @@ export interface PartMessage {
   readonly to: number
   readonly end: boolean
   /** The values of the fulfilled places, in order; absent when `record` holds them. */
-  readonly values: ArrayLike<unknown> | undefined
-  readonly record: Uint8Array | undefined
-  readonly rejected: readonly RejectedPlace[]
+  readonly values?: ArrayLike<unknown>
+  readonly record?: Uint8Array
+  readonly rejected?: readonly RejectedPlace[]
   /** Time spent in the task since the last part, in ms. */
   readonly taskTime: number
   /** The task could not be loaded: nothing ran. */
-  readonly loadError: CarriedError | undefined
+  readonly loadError?: CarriedError
 }
 
 export interface RejectedPlace {

@@ -1,9 +1,9 @@
 import { fileURLToPath } from 'node:url'
-import type { Worker } from 'node:worker_threads'
+import { MessageChannel, receiveMessageOnPort, type Worker } from 'node:worker_threads'
 import type { Piscina } from 'piscina'
 import type { WorkerLimits } from '../options.ts'
 import { createRecorder } from './flight-recorder.ts'
-import type { ChunkMessage, PartMessage } from './protocol.ts'
+import type { ChunkMessage, PartMessage, ServeMessage } from './protocol.ts'
 
 /** Chunks one worker holds at once: the one it runs, and the next, so that it never waits for the main thread. */
 export const DEPTH = 2
@@ -22,14 +22,18 @@ export interface SeatEvents {
 }
 
 /**
- * One worker thread. A seat is a Piscina of exactly one thread: Piscina starts the thread, hands it chunks without a
- * turn of the event loop where it can, and ends it; which chunk goes to which thread is decided here, because setup,
- * blame and the taking back of tails are facts about one thread.
+ * One worker thread. A seat is a Piscina of exactly one thread, because setup, blame and the taking back of tails are
+ * facts about one thread. Piscina starts the thread, loads our file in it, hands it one end of a channel, and ends it;
+ * chunks and answers go through the channel, which costs a third of what a run of Piscina per chunk does
+ * (bench/chunk-size.bench.mjs, chunks of one item).
  */
 export interface Seat {
   readonly cells: Int32Array
   readonly threadId: number
+  /** Keeps the process alive until `rest`. */
   send(message: ChunkMessage): void
+  /** All that was sent has been answered. */
+  rest(): void
   /** Ends the thread now, whatever it does; `lost` follows. */
   kill(): void
   /** Ends the thread without `lost`; resolves when nothing is left of it, also of one that is lost. */
@@ -44,14 +48,14 @@ export function openSeat(PiscinaClass: typeof Piscina, resourceLimits: WorkerLim
     filename: WORKER_FILE,
     minThreads: 1,
     maxThreads: 1,
-    concurrentTasksPerWorker: DEPTH + 1,
     idleTimeout: Number.POSITIVE_INFINITY,
     recordTiming: false,
-    workerData: { cells },
+    atomics: 'disabled', // It would sleep until Piscina sends something, and hear nothing of what comes through our channel.
     ...(resourceLimits ? { resourceLimits: withoutUndefined(resourceLimits) } : {}),
   })
   const thread = pool.threads[0] as Worker
   const { threadId } = thread
+  const { port1: port, port2: far } = new MessageChannel()
   let error: Error | undefined
   let isClosed = false
   let ending: Promise<void> | undefined
@@ -61,14 +65,18 @@ export function openSeat(PiscinaClass: typeof Piscina, resourceLimits: WorkerLim
     return ending
   }
 
-  pool.on('message', (message: PartMessage) => events.part(message))
   pool.on('error', () => {}) // Known from the thread itself; without a listener it would end the process.
+  pool.run({ port: far, cells } satisfies ServeMessage, { transferList: [far] }).catch(() => {}) // Nor is it news that the thread is gone.
+  port.on('message', (message: PartMessage) => events.part(message))
+  port.unref()
   thread.on('error', (reason) => {
     error ??= reason instanceof Error ? reason : new Error('A worker ended', { cause: reason })
   })
-  // A thread's messages are all delivered before its exit event, so what was settled is known here.
   thread.once('exit', (code) => {
     end()
+    // What the thread said before it ended counts: who is to blame for the end depends on how far it came.
+    for (let last = receiveMessageOnPort(port); last; last = receiveMessageOnPort(port)) events.part(last.message)
+    port.close()
     if (!isClosed) events.lost(error, code)
   })
 
@@ -76,14 +84,16 @@ export function openSeat(PiscinaClass: typeof Piscina, resourceLimits: WorkerLim
     cells,
     threadId,
     send: (message) => {
-      pool.run(message).catch((reason: unknown) => {
-        if (pool.threads[0] === thread)
-          events.unsent(
-            message.id,
-            reason instanceof Error ? reason : new Error('its items could not be cloned', { cause: reason }),
-          ) // A getter may throw anything, not only a DataCloneError.
-      })
+      port.ref()
+      try {
+        port.postMessage(message)
+      } catch (reason) {
+        // A getter may throw anything, not only a DataCloneError.
+        const why = reason instanceof Error ? reason : new Error('its items could not be cloned', { cause: reason })
+        queueMicrotask(() => events.unsent(message.id, why))
+      }
     },
+    rest: () => port.unref(),
     kill: () => void end(),
     close: () => {
       isClosed = true

@@ -1,25 +1,43 @@
-import { parentPort, workerData } from 'node:worker_threads'
+import type { MessagePort } from 'node:worker_threads'
 import { packError } from '../carried-error.ts'
 import { loadCodec } from '../checkpoint/values/codec.ts'
 import { slotOf } from './flight-recorder.ts'
 import type { LoadedRun, Port } from './part.ts'
 import { loadTaskInWorker } from './program.ts'
-import type { ChunkMessage, PartMessage, RunSetup } from './protocol.ts'
+import type { ChunkMessage, PartMessage, RunSetup, ServeMessage } from './protocol.ts'
 import { runItems } from './run-items.ts'
 
+/** The worker's side. */
+
 /**
- * The worker's side. Answers go through `parentPort` and not through Piscina's return value, because only so a value
- * that cannot be cloned is known here, item by item, and a long chunk can answer in parts.
+ * A crash loses no more than this of its neighbours' work, in ms. Lower costs messages, higher costs work done again.
+ * Set by bench/parts.bench.mjs.
  */
-const port: Port = {
-  post: (part, transfer) => parentPort?.postMessage(part, transfer),
-  // A crash loses no more than this of its neighbours' work. Lower costs messages, higher costs work done again.
-  // Set by bench/parts.bench.mjs.
-  partMs: 50,
-  flushOutput: () => {
-    const waiting = [process.stdout, process.stderr].filter((it) => it.writableLength > 0)
-    return waiting.length > 0 ? Promise.all(waiting.map(flush)).then(() => {}) : undefined
-  },
+const PART_MS = 50
+
+let cells: Int32Array
+let port: Port
+const runs = new Map<number, Promise<LoadedRun> | LoadedRun>()
+let last: Promise<void> = Promise.resolve()
+
+/** Piscina's handler, called once: from now on the thread serves `port`. Chunks queue up here, one runs at a time, also while its items await. */
+export default function serve(message: ServeMessage): void {
+  cells = message.cells
+  port = openPort(message.port)
+  message.port.on('message', (chunk: ChunkMessage) => {
+    last = last.then(() => answer(chunk))
+  })
+}
+
+function openPort(far: MessagePort): Port {
+  return {
+    post: (part, transfer) => far.postMessage(part, transfer),
+    partMs: PART_MS,
+    flushOutput: () => {
+      const waiting = [process.stdout, process.stderr].filter((it) => it.writableLength > 0)
+      return waiting.length > 0 ? Promise.all(waiting.map(flush)).then(() => {}) : undefined
+    },
+  }
 }
 
 /** A worker's streams hand on one write at a time, and the next when the main thread has taken it. */
@@ -27,17 +45,8 @@ function flush(stream: NodeJS.WriteStream): Promise<void> {
   return new Promise((resolve) => stream.write('', () => resolve()))
 }
 
-const runs = new Map<number, Promise<LoadedRun> | LoadedRun>()
-let last: Promise<void> = Promise.resolve()
-
-/** Piscina's handler. Chunks queue up here, one runs at a time, also while its items await. */
-export default function runChunk(message: ChunkMessage): Promise<void> {
-  last = last.then(() => answer(message))
-  return last
-}
-
 async function answer(message: ChunkMessage): Promise<void> {
-  for (const ended of message.ended) runs.delete(ended)
+  for (const ended of message.ended ?? []) runs.delete(ended)
   if (message.setup) runs.set(message.run, load(message.setup))
   let run = runs.get(message.run) as Promise<LoadedRun> | LoadedRun
   if (run instanceof Promise) {
@@ -49,7 +58,7 @@ async function answer(message: ChunkMessage): Promise<void> {
     }
     runs.set(message.run, run)
   }
-  await runItems(message, run, slotOf(workerData.cells, message.slot), port)
+  await runItems(message, run, slotOf(cells, message.slot), port)
 }
 
 async function load(setup: RunSetup): Promise<LoadedRun> {
@@ -65,6 +74,5 @@ async function load(setup: RunSetup): Promise<LoadedRun> {
 const NO_CHUNK = -1
 
 function postLoadError(id: number, error: unknown): void {
-  const nothing = { from: 0, to: 0, end: true, values: undefined, record: undefined, rejected: [], taskTime: 0 }
-  port.post({ id, ...nothing, loadError: packError(error) } satisfies PartMessage, [])
+  port.post({ id, from: 0, to: 0, end: true, taskTime: 0, loadError: packError(error) } satisfies PartMessage, [])
 }

@@ -123,8 +123,8 @@ function hear(session: Session, line: string): void {
 /** Resolves at a random moment of a session's life: some while it starts, most at its work; at the latest when it has ended. */
 export async function atRandom(session: Session, random: () => number): Promise<void> {
   const isEarly = random() < 0.2
-  const delay = random() * (isEarly ? 300 : 600)
-  if (!isEarly) await session.until(({ restored, code }) => restored !== undefined || code !== 'alive')
+  const delay = random() * (isEarly ? 300 : 500)
+  if (!isEarly) await session.until(({ announced, code }) => announced > 0 || code !== 'alive')
   await Promise.race([session.ended, sleep(delay)])
 }
 

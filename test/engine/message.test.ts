@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import type { EngineRunOptions } from '../../src/engine/engine.ts'
 import { createJob, createPiece } from '../../src/engine/job.ts'
 import { toMessage } from '../../src/engine/message.ts'
+import { NUMBERS_TOGETHER } from '../../src/engine/protocol.ts'
 import type { RunContext } from '../../src/stages/stage.ts'
 import type { Chunk } from '../../src/types.ts'
 
@@ -10,9 +11,11 @@ const messageOf = (chunk: Chunk) => {
   return toMessage(createPiece(createJob(chunk, run, {} as RunContext).job, chunk), false, [])
 }
 
-test('toMessage() sends numbers as one block, and of a buffer only what is asked for', () => {
+test('toMessage() sends many numbers as one block, and of a buffer only what is asked for', () => {
   const indices = Uint32Array.of(0, 1, 2)
-  expect(messageOf({ items: [1, -0, Number.NaN], indices }).items).toEqual(Float64Array.of(1, -0, Number.NaN))
+  const many = Array.from({ length: NUMBERS_TOGETHER }, (_, at) => [-0, Number.NaN][at] ?? at)
+  expect(messageOf({ items: many, indices: Uint32Array.from(many.keys()) }).items).toEqual(Float64Array.from(many))
+  expect(messageOf({ items: [1, -0, Number.NaN], indices }).items).toEqual([1, -0, Number.NaN])
   expect(messageOf({ items: [1, 'two', 3], indices }).items).toEqual([1, 'two', 3])
   const bytes = messageOf({ items: Buffer.alloc(100_000).subarray(7, 10), indices }).items as Uint8Array
   expect([bytes.length, bytes.buffer.byteLength]).toEqual([3, 3])

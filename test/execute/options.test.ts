@@ -45,7 +45,7 @@ const BAD: Record<string, object[]> = {
   collect: [{ collect: 'no' }, { collect: 1 }],
   seed: [{ seed: 'x' }, { seed: Number.NaN }],
   'resourceLimits.stackSizeMb': [{ resourceLimits: { stackSizeMb: 0.4 } }],
-  'resourceLimits.maxOldGenerationSizeMb': [{ resourceLimits: { maxOldGenerationSizeMb: 0 } }],
+  'resourceLimits.maxOldGenerationSizeMb': [{ resourceLimits: { maxOldGenerationSizeMb: 3 } }],
   signal: [{ signal: {} }, { signal: new AbortController() }],
   on: [{ on: 5 }, { on: () => {} }],
   'on.outcome': [{ on: { outcome: 'log' } }],

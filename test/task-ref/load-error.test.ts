@@ -66,7 +66,7 @@ describe('TaskLoadError ends the run at once for', () => {
   })
 
   test('a heap that is too small to start', async () => {
-    const resourceLimits = { maxOldGenerationSizeMb: 2, maxYoungGenerationSizeMb: 1 }
+    const resourceLimits = { maxOldGenerationSizeMb: 4, maxYoungGenerationSizeMb: 1 }
     const error = await execute(arithmetic, range(10), { workers: 2, resourceLimits }).catch((it) => it)
     expect(error).toMatchObject({ code: 'ERR_PAWL_TASK_LOAD', cause: { code: 'ERR_WORKER_OUT_OF_MEMORY' } })
     expect(error.message).toMatch(/resourceLimits/)
