@@ -12,7 +12,7 @@ import type { FailureKind } from '../types.ts'
  * From so many numbers on a column of them travels as a Float64Array: fewer are cheaper as a plain array, since a typed
  * array brings a block of memory of its own. Set by bench/carriers.bench.mjs.
  */
-export const NUMBERS_TOGETHER = 16
+export const NUMBERS_TOGETHER = 64
 
 /** The first thing a worker gets: where chunks come from and answers go, and the recorder it keeps. */
 export interface ServeMessage {
