@@ -1,3 +1,5 @@
+import { constants } from 'node:os'
+
 /** What a system call says of a path where no object can be; ELOOP is a symbolic link, ENXIO a socket. */
 const ABSENT = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO'])
 
@@ -14,4 +16,24 @@ export function ifAbsent(error: unknown): undefined {
 /** An error with a code, like those of the system, for what the system does not refuse itself. */
 export function systemError(code: string, message: string): Error {
   return Object.assign(new Error(message), { code })
+}
+
+/** What libuv has no name for, and people meet: a full quota. */
+const UNNAMED: Readonly<Record<string, string>> = { EDQUOT: 'disk quota exceeded' }
+
+/** Rejects as `call` does, and with a code and a sentence where Node has neither (`Unknown system error -122`). */
+export async function withNamedErrors<V>(call: () => Promise<V>): Promise<V> {
+  try {
+    return await call()
+  } catch (error) {
+    throw nameError(error as NodeJS.ErrnoException)
+  }
+}
+
+function nameError(error: NodeJS.ErrnoException): unknown {
+  const { code, errno, message } = error
+  if (errno === undefined || !code?.startsWith('Unknown system error')) return error
+  const name = Object.keys(UNNAMED).find((known) => constants.errno[known as keyof typeof constants.errno] === -errno)
+  if (name === undefined) return error
+  return Object.assign(error, { code: name, message: message.replace(`${code}: ${code}`, `${name}: ${UNNAMED[name]}`) })
 }

@@ -4,10 +4,10 @@ import { type FileHandle, link, lstat, open, rename, unlink } from 'node:fs/prom
 import { basename, dirname, join, resolve } from 'node:path'
 import { StoreConflictError } from '../errors.ts'
 import { checkKey, checkSize, cutRange } from './check.ts'
-import { codeOf, ifAbsent, systemError } from './errno.ts'
+import { codeOf, ifAbsent, systemError, withNamedErrors } from './errno.ts'
 import { ageOf, foldersOf, inFolder, linkAbove, removeEmpty, removeLeftovers, syncFolders, TEMPORARY, walk } from './folder.ts'
 import { logTo } from './log.ts'
-import { type ByteRange, KEY, MAX_OBJECT_BYTES, type Store, type StoredObject } from './store.ts'
+import { type ByteRange, KEY, type Log, MAX_OBJECT_BYTES, type PutOptions, type Store, type StoredObject } from './store.ts'
 
 /** Age in ms from which a claim (see `createByClaim`) counts as left by a crash. It is held for two system calls. */
 const STALE_CLAIM_MS = 60_000
@@ -24,7 +24,8 @@ const NO_HARD_LINKS = new Set(['EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOS
  * `StoreConflictError` at a file. (One planted between this check and the call it guards is beyond what Node can
  * refuse; folders are 0700 so that only the same user could.)
  *
- * A key cannot be at once an object and the folder of others. Errors of the system (ENOSPC, EMFILE, EIO…) come as Node
+ * Where `directory` cannot be made, since something else is there or the file system takes none, `put` and `append` reject with
+ * `InvalidOptionError`. A key cannot be at once an object and the folder of others. Errors of the system (ENOSPC, EMFILE, EIO…) come as Node
  * gives them. Reserved names of Windows (`con`, `nul`) are not looked for.
  */
 export function fileStore(directory: string): Store {
@@ -42,46 +43,50 @@ export function fileStore(directory: string): Store {
     await removeLeftovers(folder)
   }
 
+  async function put(key: string, bytes: Uint8Array, { durable = true, replace = false }: PutOptions): Promise<void> {
+    const path = pathOf(key)
+    checkSize(bytes.byteLength)
+    await inFolder(root, path, async (folder, top) => {
+      await tidy(folder)
+      const aside = join(folder, TEMPORARY + randomUUID())
+      try {
+        await writeAside(aside, bytes, durable)
+        if (replace) await rename(aside, path)
+        else await create(aside, path, key)
+      } finally {
+        await unlink(aside).catch(() => {})
+      }
+      if (durable) await (replace ? syncFolders(folder, top) : syncCreated(path, top))
+    })
+  }
+
+  async function append(key: string): Promise<Log> {
+    const path = pathOf(key)
+    return inFolder(root, path, async (_, top) => {
+      const file = await open(path, 'wx', 0o600).catch(ifTaken(key))
+      try {
+        await syncCreated(path, top)
+      } catch (error) {
+        await file.close()
+        throw error
+      }
+      return logTo({
+        writeAt: (bytes, position) => withNamedErrors(() => writeAt(file, bytes, position)),
+        sync: () => withNamedErrors(() => file.datasync()),
+        close: () => file.close(),
+      })
+    })
+  }
+
   return {
     get: async (key, range) => {
       const path = pathOf(key)
       return (await linkAbove(root, path)) ? undefined : readRange(path, range)
     },
 
-    put: async (key, bytes, { durable = true, replace = false } = {}) => {
-      const path = pathOf(key)
-      checkSize(bytes.byteLength)
-      await inFolder(root, path, async (folder, top) => {
-        await tidy(folder)
-        const aside = join(folder, TEMPORARY + randomUUID())
-        try {
-          await writeAside(aside, bytes, durable)
-          if (replace) await rename(aside, path)
-          else await create(aside, path, key)
-        } finally {
-          await unlink(aside).catch(() => {})
-        }
-        if (durable) await (replace ? syncFolders(folder, top) : syncCreated(path, top))
-      })
-    },
+    put: (key, bytes, options = {}) => withNamedErrors(() => put(key, bytes, options)),
 
-    append: async (key) => {
-      const path = pathOf(key)
-      return inFolder(root, path, async (_, top) => {
-        const file = await open(path, 'wx', 0o600).catch(ifTaken(key))
-        try {
-          await syncCreated(path, top)
-        } catch (error) {
-          await file.close()
-          throw error
-        }
-        return logTo({
-          writeAt: (bytes, position) => writeAt(file, bytes, position),
-          sync: () => file.datasync(),
-          close: () => file.close(),
-        })
-      })
-    },
+    append: (key) => withNamedErrors(() => append(key)),
 
     sync: async (key) => {
       const path = pathOf(key)

@@ -1,5 +1,6 @@
-import { lstat, mkdir, open, readdir, rmdir, unlink } from 'node:fs/promises'
+import { lstat, mkdir, open, readdir, rmdir, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { InvalidOptionError } from '../errors.ts'
 import { codeOf, ifAbsent, systemError } from './errno.ts'
 import { KEY, type StoredObject } from './store.ts'
 
@@ -38,13 +39,49 @@ export async function inFolder<V>(root: string, path: string, fill: (folder: str
     await refuseLinks(root, path)
     try {
       const folder = dirname(path)
-      const made = await mkdir(folder, { recursive: true, mode: 0o700 })
+      const made = await makeFolders(folder)
       // Another writer may have made `root` and not have synced its name yet, so the directory above is always the least.
       return await fill(folder, dirname(made !== undefined && made.length < root.length ? made : root))
     } catch (error) {
-      if (codeOf(error) !== 'ENOENT' || tries === MAX_TRIES) throw error
+      if (codeOf(error) !== 'ENOENT' || tries === MAX_TRIES) throw explainNoPlace(error as NodeJS.ErrnoException, root)
     }
   }
+}
+
+/**
+ * Makes `folder` and those above it that are missing, and gives the topmost that it made. One by one: with `recursive`, Node
+ * 20 asks for ever where the system says ENOENT of a folder whose parent is there, as below /proc.
+ */
+async function makeFolders(folder: string): Promise<string | undefined> {
+  const missing: string[] = []
+  for (let next = folder; !(await isFolder(next)) && next !== dirname(next); next = dirname(next)) missing.push(next)
+  let top: string | undefined
+  for (const next of missing.reverse()) {
+    try {
+      await mkdir(next, { mode: 0o700 })
+      top ??= next
+    } catch (error) {
+      // Another process may have made it.
+      if (codeOf(error) !== 'EEXIST' || !(await isFolder(next))) throw error
+    }
+  }
+  return top
+}
+
+/** Follows symbolic links: the way to the store may have some. */
+async function isFolder(path: string): Promise<boolean> {
+  const found = await stat(path).catch(ifAbsent)
+  return found?.isDirectory() ?? false
+}
+
+/** What the system says where no folder can be: in the place of a file, or in a file system that is not for files. */
+const NO_PLACE = new Set(['ENOTDIR', 'EEXIST', 'ENOENT', 'ENAMETOOLONG'])
+
+/** Of a `root` that can never be made there is more to say than the system does; any other error is given as it is. */
+function explainNoPlace(error: NodeJS.ErrnoException, root: string): Error {
+  const { syscall, code = '', path = root } = error
+  if (syscall !== 'mkdir' || !NO_PLACE.has(code) || path.length > root.length) return error
+  return new InvalidOptionError('checkpoint', `a directory, or a path where one can be made (the system says ${code})`, path)
 }
 
 async function refuseLinks(root: string, path: string): Promise<void> {

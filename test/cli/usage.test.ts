@@ -32,6 +32,7 @@ describe('pawl', () => {
     ['run t.js --input nothing.jsonl', "Cannot read input 'nothing.jsonl'"],
     ['run t.js --input package.json', "Cannot use input 'package.json': expected a file that ends in one of"],
     ['run t.js --input a.jsonl --output nowhere/out.jsonl', "Cannot write output 'nowhere/out.jsonl'"],
+    ['run t.js --input a.jsonl --checkpoint /dev/null', "Cannot use option 'checkpoint': expected a directory"],
     ['run nothing.js --input a.jsonl', "Cannot load task 'nothing.js'"],
     ['run t.js#nothing --input a.jsonl', 'Cannot load task'],
     ['run throws.js --input a.jsonl', 'Cannot load task'],

@@ -1,5 +1,6 @@
 import * as fs from 'node:fs/promises'
 import { type open, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { fileStore } from '../../src/store/file.ts'
@@ -159,6 +160,31 @@ describe('put() that fails', () => {
     vi.mocked(fs.open).mockRejectedValue(systemError('ENOENT'))
     await expect(store.put('run/seg/3', x)).rejects.toMatchObject({ code: 'ENOENT' })
   })
+})
+
+describe('a directory that can never be made', () => {
+  test.skipIf(process.platform !== 'linux').each([
+    ['a file in its place', '/dev/null', '/dev/null'],
+    ['a file above it', '/dev/null/store', '/dev/null'],
+    ['a file system that takes none', '/proc/pawl/store', '/proc/pawl'],
+  ])('because of %s is named, at once', async (_, directory, named) => {
+    const store = fileStore(directory)
+    expect(await store.list('')).toEqual([])
+    const error = { code: 'ERR_PAWL_INVALID_OPTION', message: expect.stringContaining(`got '${named}'`) }
+    await expect(store.put('run/k', x)).rejects.toMatchObject(error)
+    await expect(store.append?.('run/k')).rejects.toMatchObject(error)
+  })
+})
+
+test('an error of the system that Node has no name for gets one', async () => {
+  const { EDQUOT } = constants.errno
+  const error = { errno: -EDQUOT, code: `Unknown system error -${EDQUOT}`, syscall: 'write' }
+  const message = `${error.code}: ${error.code}, write`
+  vi.spyOn(FileHandle, 'write').mockRejectedValue(Object.assign(new Error(message), error))
+  const named = { code: 'EDQUOT', message: 'EDQUOT: disk quota exceeded, write' }
+  const store = fileStore(await temporaryDirectory())
+  await expect(store.put('k', x)).rejects.toMatchObject(named)
+  await expect((await store.append?.('l'))?.write(x)).rejects.toMatchObject(named)
 })
 
 describe('a log that failed', () => {
