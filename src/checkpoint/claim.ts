@@ -10,6 +10,8 @@ export interface Claim extends Place {
   readonly startedAt: number
   /** False while the claimant still looks for others. */
   readonly isHeld: boolean
+  /** True when the session is at an end, and could not say so in its log. */
+  readonly isEnded: boolean
   /** When it last beat; tells a live session from one that left this behind. */
   readonly beatAt: number
 }
@@ -62,8 +64,17 @@ function greatestDivisor(a: number, b: number): number {
   return b === 0 || Number.isNaN(b) ? a : greatestDivisor(b, a % b)
 }
 
-/** Whether the claimant's process lives; undefined when it is elsewhere, so that this machine cannot tell. */
+/** Writers of sessions of this process that are at an end, though their claims could be neither changed nor let go. */
+const ended = new Set<string>()
+
+/** Has every look from this process find the session of `writer` at an end; those from others, once the process is. */
+export function rememberEnded(writer: string): void {
+  ended.add(writer)
+}
+
+/** Whether the claimant's process lives, and the session in it; undefined when it is elsewhere, so that this machine cannot tell. */
 export function isAlive(claim: Claim, here: Place = herePlace()): boolean | undefined {
+  if (claim.isEnded || ended.has(claim.writer)) return false
   if (claim.host !== here.host || claim.bootId !== here.bootId || claim.pidNamespace !== here.pidNamespace) return undefined
   if (here.processStart !== '') return claim.processStart !== '' && processStart(claim.pid) === claim.processStart
   try {
@@ -107,7 +118,7 @@ function parseClaim(bytes: Uint8Array, writer: string): Claim | undefined {
     const numbers = [claim.pid, claim.startedAt, claim.beatAt]
     const isShard = claim.shard === null || typeof claim.shard === 'string'
     if (!texts.every((text) => typeof text === 'string') || !numbers.every(Number.isFinite) || !isShard) return undefined
-    return { ...claim, writer, pid: Math.trunc(claim.pid), isHeld: claim.isHeld === true }
+    return { ...claim, writer, pid: Math.trunc(claim.pid), isHeld: claim.isHeld === true, isEnded: claim.isEnded === true }
   } catch {
     return undefined
   }

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { RunLockedError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
-import { type Claim, herePlace, isAlive, overlaps, type Place, readClaims } from './claim.ts'
+import { type Claim, herePlace, isAlive, overlaps, type Place, readClaims, rememberEnded } from './claim.ts'
 
 export interface Lease {
   /** Writers of other sessions at work on the run, on other shards. */
@@ -21,6 +21,8 @@ export interface Lease {
   renew(): Promise<void>
   /** Stops beating and gives the claim back. */
   release(): Promise<void>
+  /** Stops beating and leaves the claim, as that of a session at an end: the log could not be told of it, and lacks its own. */
+  leave(): Promise<void>
 }
 
 export interface LeaseOptions {
@@ -77,6 +79,10 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
     return beating
   }
   const timer = setInterval(() => beatOnce().catch(() => {}), BEAT_MS).unref()
+  const stop = async () => {
+    clearInterval(timer)
+    await beating?.catch(() => {})
+  }
   const others = listed.filter((other) => other !== writer && !dead.has(other))
   return {
     others,
@@ -94,9 +100,13 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
       hasLapsed = false
     },
     release: async () => {
-      clearInterval(timer)
-      await beating?.catch(() => {})
+      await stop()
       await own.withdraw().catch(() => {})
+    },
+    leave: async () => {
+      await stop()
+      // A store that took nothing of the log may not take this either; the process may go on for long, and use the run again.
+      await own.end().catch(() => rememberEnded(writer))
     },
   }
 }
@@ -108,25 +118,29 @@ interface Beat {
   /** True when the last beat began more than STALE_MS ago. */
   isOverdue(): boolean
   withdraw(): Promise<void>
+  /** Says that this session is at an end. */
+  end(): Promise<void>
 }
 
 function createBeat({ store, runId, writer, shard, clock, place }: LeaseOptions): Beat {
   const key = `${runId}/lease/${writer}`
   const claim = { writer, shard: shard ?? null, startedAt: clock.today(), ...(place ?? herePlace()) }
+  const put = (state: Pick<Claim, 'isHeld' | 'beatAt'> & { isEnded?: true }) =>
+    store.put(key, Buffer.from(JSON.stringify({ ...claim, ...state })), { durable: false, replace: true })
   let beganAt = clock.now()
   let beganToday = clock.today()
   return {
     beat: async (isHeld) => {
       const start = clock.now()
       const today = clock.today()
-      const bytes = Buffer.from(JSON.stringify({ ...claim, isHeld, beatAt: today }))
-      await store.put(key, bytes, { durable: false, replace: true })
+      await put({ isHeld, beatAt: today })
       beganAt = start
       beganToday = today
     },
     // By both clocks: the monotonic one stands still while the machine is suspended. A jump of the other costs a new segment.
     isOverdue: () => clock.now() - beganAt > STALE_MS || Math.abs(clock.today() - beganToday) > STALE_MS,
     withdraw: () => store.delete(key),
+    end: () => put({ isHeld: false, beatAt: clock.today(), isEnded: true }),
   }
 }
 

@@ -25,8 +25,8 @@ export interface RunLog {
   /** Adds entries to be made durable with the next flush. */
   add(entries: readonly Entry[]): void
   flush(): Promise<void>
-  /** Flushes, with `last` as the last entry if there is a segment at all, and lets go of the segment. */
-  close(last: Entry): Promise<void>
+  /** Flushes, with `last` as the last entry if there is a segment at all, and lets go of the segment. False when it is not in it. */
+  close(last: Entry): Promise<boolean>
 }
 
 /** More bytes than this waiting to be written is a backlog: about what a disk takes in half a second. */
@@ -208,14 +208,19 @@ export function openLog(options: LogOptions): RunLog {
     return promise
   }
 
-  async function close(last: Entry): Promise<void> {
+  async function close(last: Entry): Promise<boolean> {
     const isAlone = pending.length === 0
     if (!isAlone) add([last])
     try {
       await flush()
       await pumping
-      // A clean end that cannot be noted is no reason to fail a run that is saved.
-      if (isAlone && segments.hasAny && !isOver()) await write([last], true).catch(() => {})
+      if (!segments.hasAny) return true
+      if (isOver()) return false
+      if (isAlone) await write([last], true)
+      return true
+    } catch (error) {
+      if (failure !== undefined) throw error
+      return false // A clean end that cannot be noted is no reason to fail a run that is saved.
     } finally {
       timer?.abort()
       if (state === 'open' || state === 'failing') state = 'closed'

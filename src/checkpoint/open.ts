@@ -182,12 +182,13 @@ function startSession(
     },
     flush: () => log.flush(),
     async close() {
+      let hasEnd = false
       try {
-        await log.close({ head: { kind: 'close', at: clock.today() }, body: [], items: 0, fresh: 0, bytes: 0 })
+        hasEnd = await log.close({ head: { kind: 'close', at: clock.today() }, body: [], items: 0, fresh: 0, bytes: 0 })
       } finally {
         await compaction.finish()
         await buried
-        await lease.release()
+        await (hasEnd ? lease.release() : lease.leave())
       }
     },
   }

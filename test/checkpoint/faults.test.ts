@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { verifyRun } from '../../src/checkpoint/runs.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Log, Store } from '../../src/store/store.ts'
 import { abandon, failing, open, outcomes, readAll, rejection, virtualClock } from './fixture.ts'
@@ -132,6 +133,41 @@ describe('a store that fails for good', () => {
     await session.close()
     expect(session.failures).toEqual([])
     expect(session.events.filter(({ event }) => event === 'warning')).toMatchObject([{ payload: { code: 'CHECKPOINT_OFF' } }])
+    const next = await open(store)
+    expect(next.events).toEqual([])
+    await next.close()
+    expect(await store.list('run-1/lease/')).toEqual([])
+  })
+
+  test.each([
+    ['of the log only', false],
+    ['of claims too', true],
+  ])('leaves a run that is not damaged, and that anybody can take up at once: %s', async (_, isAll) => {
+    const store = memoryStore()
+    let isBroken = false
+    const refuse = () => {
+      if (isBroken) throw failure('ENOSPC')
+      return undefined
+    }
+    const broken: Store = {
+      ...faulty(store, refuse),
+      put: async (...given) => {
+        if (isAll) refuse()
+        await store.put(...given)
+      },
+    }
+    const session = await open(broken, { clock: virtualClock() })
+    session.record(outcomes([0]))
+    await session.flush()
+    isBroken = true
+    session.record(outcomes([1]))
+    await expect(session.close()).rejects.toMatchObject({ code: 'ERR_PAWL_CHECKPOINT_WRITE' })
+    expect(await verifyRun(store, 'run-1')).toMatchObject({ ok: true, damaged: [] })
+    const next = await open(store)
+    expect(next.events).toEqual([])
+    expect(next.restored.fulfilled).toBe(1)
+    await next.close()
+    expect(await verifyRun(store, 'run-1')).toMatchObject({ ok: true })
     expect(await store.list('run-1/lease/')).toEqual([])
   })
 })

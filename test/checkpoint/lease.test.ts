@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { overlaps, type Place, readClaims, seemsAlive } from '../../src/checkpoint/claim.ts'
 import { acquireLease, type Lease } from '../../src/checkpoint/lease.ts'
 import type { Clock } from '../../src/clock.ts'
@@ -176,6 +176,21 @@ test('a session that was stopped for long writes to a new segment, and counts no
   const next = await open(store)
   expect(next.restored.fulfilled).toBe(2)
   await next.close()
+})
+
+test('a lease that lapsed stays so, though it beats again, until it is renewed', async () => {
+  vi.useFakeTimers()
+  onTestFinished(() => void vi.useRealTimers())
+  const store = memoryStore()
+  const clock = virtualClock()
+  const lease = await take(store, 'mine', { clock })
+  clock.time += 20_000
+  await vi.advanceTimersByTimeAsync(5000)
+  expect((await readClaims(store, 'run-1')).map(({ beatAt }) => beatAt)).toEqual([clock.today()])
+  expect(lease.isStale()).toBe(true)
+  await lease.renew()
+  expect(lease.isStale()).toBe(false)
+  await lease.release()
 })
 
 test('shards overlap exactly when some item is in both', () => {

@@ -85,6 +85,7 @@ const FAULTS = [
     file: 'src/checkpoint/lease.ts',
     search: 'hasLapsed ||= own.isOverdue()',
     replace: '',
+    tests: ['test/checkpoint/lease.test.ts'],
   },
   {
     name: 'a segment that was left is deleted before its contents are saved again',
