@@ -1,6 +1,19 @@
-import { expect } from 'vitest'
+import { expect, vi } from 'vitest'
 import { History, type Told } from './history.ts'
 import { takeOver, type World } from './world.ts'
+
+/** The real one counts from the start of the machine, and rounds, so that a history would not be the same elsewhere. */
+vi.mock('../../src/engine/flight-recorder.ts', async (original) => ({
+  ...(await original<typeof import('../../src/engine/flight-recorder.ts')>()),
+  sharedNow: () => Math.trunc(performance.now()),
+}))
+
+/** What goes through the real one comes when the event loop likes. */
+vi.mock('node:worker_threads', async (original) => {
+  const { SimulatedChannel, SimulatedPort } = await import('./channel.ts')
+  const receiveMessageOnPort = (port: InstanceType<typeof SimulatedPort>) => port.take()
+  return { ...(await original<typeof import('node:worker_threads')>()), MessageChannel: SimulatedChannel, receiveMessageOnPort }
+})
 
 /**
  * A SIMULATION of runs that go wrong. The planner, the run loop, all stages, the pool, the checkpoint's session with its

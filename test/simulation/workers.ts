@@ -5,6 +5,7 @@ import { jsonCodec } from '../../src/checkpoint/values/json.ts'
 import { msgpackCodec } from '../../src/checkpoint/values/msgpack.ts'
 import { enter, leave, sharedNow, slotOf } from '../../src/engine/flight-recorder.ts'
 import type { ChunkMessage, PartMessage, RejectedPlace, RunSetup } from '../../src/engine/protocol.ts'
+import type { SimulatedPort } from './channel.ts'
 import type { Process, World } from './world.ts'
 
 /** How a start of an item goes. `time` in ms; a hang has none. */
@@ -38,8 +39,8 @@ interface ThreadLife {
 export function simulatedPiscina(world: World, process: Process, stage: Stage): typeof Piscina {
   let threads = 0
   return class extends SimulatedThread {
-    constructor({ workerData }: { workerData: { cells: Int32Array } }) {
-      super({ world, process, stage }, ++threads, workerData.cells)
+    constructor() {
+      super({ world, process, stage }, ++threads)
     }
   } as unknown as typeof Piscina
 }
@@ -48,38 +49,41 @@ export function simulatedPiscina(world: World, process: Process, stage: Stage): 
 class SimulatedThread extends EventEmitter {
   readonly threads: (EventEmitter & { readonly threadId: number })[]
   readonly #life: ThreadLife
-  readonly #cells: Int32Array
   readonly #queue: ChunkMessage[] = []
   readonly #setups = new Map<number, RunSetup>()
+  #cells: Int32Array = new Int32Array()
+  #port: SimulatedPort | undefined
   #isUp = false
   #isBusy = false
   #isEnded = false
   #isGone = false
-  #deliveredAt = 0
   #onGone: (() => void)[] = []
 
-  constructor(life: ThreadLife, threadId: number, cells: Int32Array) {
+  constructor(life: ThreadLife, threadId: number) {
     super()
     this.#life = life
     this.threads = [Object.assign(new EventEmitter(), { threadId })]
-    this.#cells = cells
     this.#after(this.#life.world.chance.wait(20), () => {
       this.#isUp = true
       this.#next()
     })
   }
 
-  async run(message: ChunkMessage): Promise<void> {
-    this.#queue.push(structuredClone(message))
-    this.#next()
+  async run({ port, cells }: { port: SimulatedPort; cells: Int32Array }): Promise<void> {
+    this.#port = port
+    this.#cells = cells
+    port.on('message', (message: ChunkMessage) => {
+      this.#queue.push(message)
+      this.#next()
+    })
   }
 
-  /** Ends the thread: it does nothing more, and says so when all it had posted was delivered. */
+  /** Ends the thread: it does nothing more, and says so at some time, whether or not all it had posted was delivered. */
   destroy(code = 1, error?: Error): Promise<void> {
     const gone = this.#isGone ? Promise.resolve() : new Promise<void>((resolve) => this.#onGone.push(resolve))
     if (!this.#isEnded) {
       this.#isEnded = true
-      this.#deliver(() => {
+      this.#later(() => {
         this.#isGone = true
         if (error) this.threads[0]?.emit('error', error)
         this.threads[0]?.emit('exit', code)
@@ -95,10 +99,9 @@ class SimulatedThread extends EventEmitter {
     })
   }
 
-  /** Messages of one thread arrive in order. */
-  #deliver(action: () => void): void {
-    this.#deliveredAt = Math.max(this.#deliveredAt, this.#life.world.time + this.#life.world.chance.wait(0.3))
-    this.#life.world.in(this.#deliveredAt - this.#life.world.time, this.#life.process, action)
+  /** When the main thread hears of it. */
+  #later(action: () => void): void {
+    this.#life.world.in(this.#life.world.chance.wait(0.3), this.#life.process, action)
   }
 
   #next(): void {
@@ -106,7 +109,7 @@ class SimulatedThread extends EventEmitter {
     const message = this.#queue.shift()
     if (!message) return
     this.#isBusy = true
-    for (const ended of message.ended) this.#setups.delete(ended)
+    for (const ended of message.ended ?? []) this.#setups.delete(ended)
     if (message.setup) this.#setups.set(message.run, message.setup)
     this.#after(this.#life.world.chance.wait(0.05), () => this.#runChunk(message, this.#setups.get(message.run) as RunSetup))
   }
@@ -123,14 +126,18 @@ class SimulatedThread extends EventEmitter {
       const taskTime = this.#life.world.time - began
       const record = codec && values.length > 0 ? codec.encode(values).bytes : undefined
       const part: PartMessage = {
-        ...{ id: message.id, from, to, end, values: codec ? undefined : values, record, rejected, taskTime },
-        loadError: undefined,
+        ...{ id: message.id, from, to, end, taskTime },
+        ...(codec ? {} : { values }),
+        ...(record ? { record } : {}),
+        ...(rejected.length > 0 ? { rejected } : {}),
       }
       from = to
       values = []
       rejected = []
       began = this.#life.world.time
-      this.#deliver(() => this.emit('message', part))
+      const near = this.#port?.far
+      near?.wait(part)
+      this.#later(() => near?.deliver())
     }
     const step = (place: number) => {
       const isAllowed = enter(slot, place, setup.timed && place < items.length ? sharedNow() : undefined)
