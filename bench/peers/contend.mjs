@@ -3,7 +3,7 @@
  * One contender at one workload, in a process of its own, started by run.mjs. Prints one line of JSON, see `Sample`.
  *
  * The wall time is that from opening the pool to having all results in hand; importing the contender is timed by itself
- * and ending its threads is not. The delay is that of the event loop of the main thread as `monitorEventLoopDelay` sees
+ * (the row of start-up includes it) and ending its threads is not. The delay is that of the event loop of the main thread as `monitorEventLoopDelay` sees
  * it with a timer of 1 ms: 99 of 100 firings of it came at most so long after the one before (an idle loop gives 1.1 ms;
  * a loop blocked throughout gives the whole run). Memory is the peak of the whole process, items and results included.
  *
@@ -32,6 +32,9 @@ import { workloads } from './workloads.mjs'
 /** Items a generator gives before it waits for the event loop, as one does that reads pages. */
 const PAGE = 100
 
+/** How long a pool may take to end its threads; poolifier waits for ever for one that has not come up yet. */
+const PATIENCE_MS = 1000
+
 /** @param {any[]} items */
 async function* generate(items) {
   for (let i = 0; i < items.length; i++) {
@@ -52,7 +55,7 @@ function digest(results, part) {
   return { digest: hash.digest('hex'), partDigest }
 }
 
-/** @param {string} name @param {string} contender @param {number} count items @param {number} part @returns {Promise<Sample>} */
+/** Prints a sample. @param {string} name @param {string} contender @param {number} count items @param {number} part */
 async function contend(name, contender, count, part) {
   const workload = workloads[name]
   if (!workload) throw new Error(`Cannot run '${name}': expected one of ${Object.keys(workloads).join(', ')}`)
@@ -78,7 +81,7 @@ async function contend(name, contender, count, part) {
     start = performance.now()
     results = await pool.map(source())
   }
-  const wall = performance.now() - start
+  const wall = performance.now() - start + (workload.fromImport ? load : 0)
   busy = threadTime() - busy
   cpu = process.cpuUsage(cpu)
   await setTimeout(2) // A loop that was blocked has not told yet.
@@ -86,9 +89,10 @@ async function contend(name, contender, count, part) {
   const delay = { delay: delays.percentile(99) / 1e6, longest: delays.max / 1e6 }
   const sample = { wall, load, ...delay, busy, cpu: (cpu.user + cpu.system) / 1000, others: readOthers() }
   const memory = process.resourceUsage().maxRSS * 1024
-  await pool.close()
-  return { ...sample, memory, ...digest(results, part) }
+  console.log(JSON.stringify({ ...sample, memory, ...digest(results, part) }))
+  await Promise.race([pool.close(), setTimeout(PATIENCE_MS)])
 }
 
 const [name = '', contender = '', count = '', part = ''] = process.argv.slice(2)
-console.log(JSON.stringify(await contend(name, contender, Number(count), Number(part))))
+await contend(name, contender, Number(count), Number(part))
+process.exit()

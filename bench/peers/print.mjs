@@ -10,7 +10,6 @@ const mb = (/** @type {number} */ bytes) => (bytes / 1e6).toFixed(0)
 export function printWorkload(entry) {
   const rows = Object.keys(titles).flatMap((name) => {
     const title = titles[name] ?? name
-    if (entry.failed[name]) return [[title, `skipped: ${entry.failed[name]}`, ...Array(7).fill('')]]
     const it = summarize(entry, name)
     if (!it) return []
     const part = it.share < 1 ? `, from ${(it.share * 100).toPrecision(2)} %` : ''
@@ -35,6 +34,7 @@ export function printWorkload(entry) {
     rows,
   )
   if (entry.without) console.log(entry.without)
+  for (const [name, reason] of Object.entries(entry.failed)) console.log(`${titles[name]}: skipped, ${reason}`)
   const verdict = judge(entry)
   if (verdict) console.log(describeVerdict(verdict))
 }

@@ -57,6 +57,12 @@ async function sample(name, contender, count) {
   return JSON.parse(stdout.trim().split('\n').at(-1) ?? '')
 }
 
+/** The line of what a process printed that names the error. @param {unknown} error */
+function explain(error) {
+  const lines = (error instanceof Error ? error.message : String(error)).trim().split('\n')
+  return lines.findLast((line) => /Error|differ/.test(line)) ?? lines[0] ?? ''
+}
+
 /**
  * @param {string} name @param {readonly string[]} wanted contenders @param {number} rounds @param {boolean} short
  * @returns {Promise<import('./summary.mjs').Entry>}
@@ -91,7 +97,7 @@ async function measure(name, wanted, rounds, short) {
       } catch (error) {
         if (!isPeer(contender)) throw error
         delete contenders[contender]
-        failed[contender] = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)
+        failed[contender] = explain(error)
       }
     }
   }

@@ -10,6 +10,7 @@
  * @property {(count: number) => any[]} createItems
  * @property {boolean} [generator] the items come from an async generator
  * @property {boolean} [again] the job is done twice on one pool, and the second time counts; raw workers start anew
+ * @property {boolean} [fromImport] importing the contender counts, since pawl imports what a run uses when it uses it
  * @property {boolean} [whole] `--short` does not make it smaller
  * @property {readonly string[]} [besides] contenders of this workload alone
  * @property {string} [without] why only pawl, raw workers and serial run it
@@ -151,12 +152,13 @@ export const workloads = {
     without: 'the peers save nothing; serial, raw workers and pawl without a checkpoint stand for comparison',
   },
   'start-up': {
-    title: 'start-up: two items',
+    title: 'start-up: two items, import included',
     task: 'double',
     micros: 0,
     count: 2,
     createItems: numbers,
     whole: true,
+    fromImport: true,
     excused: ['memory'],
   },
 }
