@@ -92,8 +92,8 @@ async function measureWorkers() {
   const rows = []
   for (const workers of new Set([1, ...PER_CORE.map((each) => each * cores)])) {
     const options = { workers, mode: /** @type {const} */ ('threads') }
-    const { wall, memory, busy } = await repeat(() => oneRun({ task: 'number', count, rounds: 100 * micro, options }))
-    rows.push({ workers, items: count, wall, memory, busy })
+    const { wall, memory, busy, chunks } = await repeat(() => oneRun({ task: 'number', count, rounds: 100 * micro, options }))
+    rows.push({ workers, items: count, wall, memory, busy, chunks })
   }
   return rows
 }
@@ -159,7 +159,7 @@ async function writeSegments(segments) {
   return { store, runId, written: objects.filter(({ key }) => key.includes('/seg/')).length }
 }
 
-/** What the main thread does per item and per chunk, and what the disk takes. Times in ms. */
+/** What the main thread does per item, per chunk, and per item of another shard, and what the disk takes. Times in ms. */
 async function measureConstants() {
   const count = isShort ? 20_000 : 200_000
   const threads = { mode: /** @type {const} */ ('threads') }
@@ -174,7 +174,11 @@ async function measureConstants() {
   const record = await busy('record', 1000)
   const savedRecord = await busy('record', 1000, true)
   const message = (await busy('number', 1)) - number
-  return { start, number, record, savedRecord, message, ...(await measureDisk()) }
+  const shard = { ...threads, shard: /** @type {const} */ ('1/1000') }
+  const skip = (await repeat(() => oneRun({ task: 'number', count: count * 5, options: shard }))).wall
+  const skipNone = (await repeat(() => oneRun({ task: 'number', count: 1000, options: shard }))).wall
+  const skipped = Math.max(0, skip - skipNone) / (count * 5)
+  return { start, number, record, savedRecord, message, skipped, ...(await measureDisk()) }
 }
 
 /** A small durable write, and the time of a byte in large ones. */

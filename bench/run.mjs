@@ -1,8 +1,9 @@
 // @ts-check
 /**
  * Runs every bench of this folder, one after the other, each in a process of its own. Results are in bench/results/.
+ * What stands beside the peers is in bench/peers/.
  *
- * Run it:  npm run bench      (under ten minutes on two cores)
+ * Run it:  npm run bench      (about 25 minutes on two cores)
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

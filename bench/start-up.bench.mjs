@@ -17,7 +17,9 @@ const ROUNDS = 15
 const MEMORY_ROUNDS = 5
 /** Workers in the larger of the two processes whose memory is compared. */
 const MANY = 9
-const GOAL_MS = 15
+/** `import 'pawl'` is not to take longer than `import 'piscina'`, and a first result not longer than this from the call. */
+const IMPORT_GOAL_MS = 0
+const FIRST_GOAL_MS = 60
 
 const program = join(import.meta.dirname, 'tasks/start-up.mjs')
 const run = promisify(execFile)
@@ -54,13 +56,15 @@ printTable(
   ['', 'median', 'least'],
   Object.entries(times).map(([name, samples]) => [name, median(samples).toFixed(1), Math.min(...samples).toFixed(1)]),
 )
-console.log(`import 'pawl' takes ${importExtra.toFixed(1)} ms more than import 'piscina' (goal: at most ${GOAL_MS} ms)`)
+console.log(`import 'pawl' takes ${importExtra.toFixed(1)} ms more than import 'piscina' (goal: at most ${IMPORT_GOAL_MS} ms)`)
+console.log(`the first result is there after ${medians['pawl: first result']?.toFixed(1)} ms (goal: under ${FIRST_GOAL_MS} ms)`)
 console.log(`an idle worker weighs ${(bytesPerWorker / 2 ** 20).toFixed(1)} MiB`)
 await saveResults('start-up', {
   rounds: ROUNDS,
   medians,
   least: Object.fromEntries(Object.entries(times).map(([name, it]) => [name, Math.min(...it)])),
   importExtra,
-  importGoal: GOAL_MS,
+  importGoal: IMPORT_GOAL_MS,
+  firstResultGoal: FIRST_GOAL_MS,
   bytesPerWorker,
 })

@@ -90,19 +90,21 @@ export function describeStartUp({ importExtra, bytesPerWorker }) {
 }
 
 /** @param {readonly string[]} head @param {readonly (readonly string[])[]} rows @param {number} [left] columns of text */
-function table(head, rows, left = 1) {
+export function table(head, rows, left = 1) {
   const line = (/** @type {readonly string[]} */ cells) => `| ${cells.join(' | ')} |`
   return [line(head), line(head.map((_, at) => (at < left ? '---' : '---:'))), ...rows.map(line)].join('\n')
 }
 
-/** `1.5 s`, `12 ms`, `10 µs`. @param {number} ms */
-function duration(ms) {
-  const [value, unit] = ms >= 1000 ? [ms / 1000, 's'] : ms >= 1 ? [ms, 'ms'] : [ms * 1000, 'µs']
+/** `3.1 h`, `1.5 s`, `12 ms`, `10 µs`. @param {number} ms */
+export function duration(ms) {
+  const [value, unit] =
+    ms >= 7.2e6 ? [ms / 3.6e6, 'h'] : ms >= 1000 ? [ms / 1000, 's'] : ms >= 1 || ms === 0 ? [ms, 'ms'] : [ms * 1000, 'µs']
   return `${Number(value.toPrecision(3))} ${unit}`
 }
 
-/** `1.5 MB`, `12 kB`. @param {number} count */
-function bytes(count) {
-  const [value, unit] = count >= 1e6 ? [count / 1e6, 'MB'] : [count / 1000, 'kB']
+/** `1.5 GB`, `1.5 MB`, `12 kB`, `8 B`. @param {number} count */
+export function bytes(count) {
+  const [value, unit] =
+    count >= 1e9 ? [count / 1e9, 'GB'] : count >= 1e6 ? [count / 1e6, 'MB'] : count >= 1000 ? [count / 1000, 'kB'] : [count, 'B']
   return `${Number(value.toPrecision(3))} ${unit}`
 }

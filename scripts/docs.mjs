@@ -1,17 +1,18 @@
 // @ts-check
 /**
  * Writes the generated parts of README.md: the option table from src/options.ts, the tables of figures from
- * bench/results/.
+ * bench/results/. Writes docs/performance.md and its charts.
  *
  * Run it:  npm run docs
  *
  * A generated part stands between `<!-- generated: NAME -->` and `<!-- /generated -->`. test/guards/readme.test.ts
  * compares it with what this makes of the sources.
  */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describeCheckpoints, describeChunkSizes, describeFormats, describeStages, describeStartUp } from './bench-tables.mjs'
+import { makePerformance, peersBlock } from './performance.mjs'
 
 const root = join(import.meta.dirname, '..')
 const file = join(root, 'README.md')
@@ -24,6 +25,7 @@ export async function generate(text) {
     options: () => tableOfOptions(listOptions()),
     formats: () => figures('formats', describeFormats),
     checkpoints: () => figures('checkpoints', describeCheckpoints),
+    peers: peersBlock,
     'chunk sizes': () => figures('chunk-size', describeChunkSizes),
     stages: () => figures('stages', describeStages),
     'start-up': () => figures('start-up', describeStartUp),
@@ -55,4 +57,10 @@ function figures(name, describe) {
   return `${describe(results)}\n\nMeasured by \`bench/${name}.bench.mjs\` on ${where}.`
 }
 
-if (process.argv[1] === import.meta.filename) writeFileSync(file, await generate(readFileSync(file, 'utf8')))
+if (process.argv[1] === import.meta.filename) {
+  writeFileSync(file, await generate(readFileSync(file, 'utf8')))
+  for (const [path, content] of Object.entries(makePerformance())) {
+    mkdirSync(dirname(join(root, path)), { recursive: true })
+    writeFileSync(join(root, path), content)
+  }
+}

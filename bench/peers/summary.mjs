@@ -1,6 +1,6 @@
 // @ts-check
 /** What the samples of one workload come to, for the tables that run.mjs prints and those of the documentation. */
-import { median, ratio } from '../rounds.mjs'
+import { median } from '../rounds.mjs'
 import { isPeer } from './contenders.mjs'
 
 /**
@@ -33,21 +33,52 @@ import { isPeer } from './contenders.mjs'
 export const CLOSE = 0.97
 export const MOST_DELAY_MS = 5
 
+/** Median of the quotients of the rounds that both took part in. @param {readonly number[]} base @param {readonly number[]} own */
+function compare(base, own) {
+  const quotients = own.map((wall, round) => (base[round] ?? Number.NaN) / wall).filter(Number.isFinite)
+  return quotients.length > 0 ? median(quotients) : Number.NaN
+}
+
+/** @param {readonly number[]} samples NaN for rounds it took no part in */
+function middle(samples) {
+  return median(samples.filter(Number.isFinite))
+}
+
+/**
+ * The rounds of several runs of a workload as one entry: the first says what it is about. Contenders that were not in a
+ * later run keep the rounds they have.
+ *
+ * @param {readonly Entry[]} entries at least one
+ * @returns {Entry}
+ */
+export function pool(entries) {
+  const [first] = /** @type {[Entry]} */ (/** @type {unknown} */ (entries))
+  /** @param {string} name @param {'walls' | 'memory' | 'delays' | 'loads' | 'busy' | 'cpus'} field */
+  const join = (name, field) =>
+    entries.flatMap((it) => it.contenders[name]?.[field] ?? Array.from({ length: it.rounds }, () => Number.NaN))
+  const contenders = Object.entries(first.contenders).map(([name, { items }]) => {
+    const [walls, memory, delays] = [join(name, 'walls'), join(name, 'memory'), join(name, 'delays')]
+    const [loads, busy, cpus] = [join(name, 'loads'), join(name, 'busy'), join(name, 'cpus')]
+    return [name, { items, walls, memory, delays, loads, busy, cpus }]
+  })
+  return { ...first, rounds: entries.reduce((sum, it) => sum + it.rounds, 0), contenders: Object.fromEntries(contenders) }
+}
+
 /** Medians of one contender; `ratio` is the wall time of raw static over its own, higher is better. @param {Entry} entry @param {string} name */
 export function summarize(entry, name) {
   const own = entry.contenders[name]
   if (!own) return undefined
   const serial = entry.contenders.serial?.walls ?? []
-  const wall = median(own.walls)
+  const wall = middle(own.walls)
   return {
     wall,
-    ratio: ratio(entry.contenders['raw-static']?.walls ?? [], own.walls),
-    efficiency: ratio(serial, own.walls) / (name === 'serial' ? 1 : entry.workers),
-    memory: median(own.memory),
-    delay: median(own.delays),
-    load: median(own.loads),
-    busy: median(own.busy),
-    cpu: median(own.cpus),
+    ratio: compare(entry.contenders['raw-static']?.walls ?? [], own.walls),
+    efficiency: compare(serial, own.walls) / (name === 'serial' ? 1 : entry.workers),
+    memory: middle(own.memory),
+    delay: middle(own.delays),
+    load: middle(own.loads),
+    busy: middle(own.busy),
+    cpu: middle(own.cpus),
     share: own.items / entry.items,
   }
 }

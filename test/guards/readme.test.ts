@@ -14,7 +14,7 @@ import { listOptions } from '../../src/options.ts'
 const root = join(import.meta.dirname, '../..')
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
 const readme = read('README.md')
-const documents = ['README.md', 'CONTRIBUTING.md', 'docs/architecture.md']
+const documents = ['README.md', 'CONTRIBUTING.md', 'docs/architecture.md', 'docs/performance.md']
 
 /** What of `names` is nowhere in the README as code. */
 const missing = (names: readonly string[]) => names.filter((name) => !new RegExp(`\`[^\`\n]*${escape(name)}\\b`).test(readme))

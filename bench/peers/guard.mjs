@@ -1,0 +1,70 @@
+// @ts-check
+/**
+ * Fails when pawl falls behind raw workers by more than it did: the short form of a few workloads, as ratios, never as
+ * times.
+ *
+ * Run it:  node bench/peers/guard.mjs               (a minute; after `npm run build`; .ci/run calls it)
+ *          node bench/peers/guard.mjs --record      (writes bench/results/guard.json: what later runs are held to)
+ *
+ * Two ratios to raw workers with a static split are looked at, medians of ROUNDS rounds in turn: wall time, which sees
+ * workers that wait, but also what else the machine does; and CPU time of all threads, which others disturb little. A
+ * workload with one more than its margin below what was recorded is measured once more, and fails if it is so again.
+ *
+ * FAULT
+ */
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { saveResults } from '../results.mjs'
+import { measure } from './measure.mjs'
+import { summarize } from './summary.mjs'
+
+const ROUNDS = 5
+const WORKLOADS = ['uniform-10us', 'uniform-1ms', 'pareto-100us-heavy-last', 'objects', 'generator']
+
+/** Share of the recorded ratio that may be lost. Two noisy cores move the median of five rounds of wall time by a fifth, of CPU time by a tenth. */
+const MARGINS = { wall: 0.3, cpu: 0.2 }
+
+/** @typedef {{ wall: number, cpu: number }} Ratios raw static over pawl, higher is better */
+
+/** @param {string} name @returns {Promise<Ratios>} */
+async function measureRatios(name) {
+  const entry = await measure(name, ['pawl'], ROUNDS, true)
+  const [pawl, base] = [summarize(entry, 'pawl'), summarize(entry, 'raw-static')]
+  return { wall: pawl?.ratio ?? 0, cpu: (base?.cpu ?? 0) / (pawl?.cpu ?? 1) }
+}
+
+/** What is too low, in words; empty when nothing is. @param {Ratios} found @param {Ratios} recorded */
+function compare(found, recorded) {
+  return /** @type {const} */ (['wall', 'cpu']).flatMap((kind) => {
+    const least = recorded[kind] * (1 - MARGINS[kind])
+    if (found[kind] >= least) return []
+    return [
+      `${kind} ${found[kind].toFixed(2)} of raw workers, at least ${least.toFixed(2)} expected (recorded ${recorded[kind].toFixed(2)})`,
+    ]
+  })
+}
+
+const file = join(import.meta.dirname, '../results/guard.json')
+if (process.argv.includes('--record')) {
+  /** @type {Record<string, Ratios>} */
+  const ratios = {}
+  for (const name of WORKLOADS) ratios[name] = await measureRatios(name)
+  console.log(ratios)
+  await saveResults('guard', { rounds: ROUNDS, ratios })
+} else {
+  if (!existsSync(file)) throw new Error('Cannot compare: expected bench/results/guard.json, run with --record first')
+  /** @type {Record<string, Ratios>} */
+  const recorded = JSON.parse(readFileSync(file, 'utf8')).ratios
+  for (const [name, expected] of Object.entries(recorded)) {
+    let found = await measureRatios(name)
+    if (compare(found, expected).length > 0) {
+      console.log(`${name}: ${compare(found, expected).join('; ')}. Once more`)
+      found = await measureRatios(name)
+    }
+    const complaints = compare(found, expected)
+    if (complaints.length > 0) process.exitCode = 1
+    console.log(
+      `${name}: ${complaints.length > 0 ? `FAILED, ${complaints.join('; ')}` : `wall ${found.wall.toFixed(2)}, CPU ${found.cpu.toFixed(2)} of raw workers`}`,
+    )
+  }
+}
