@@ -13,6 +13,8 @@ export interface Entry {
   readonly fresh: number
   /** About what it weighs in memory. */
   readonly bytes: number
+  /** The same in smaller parts, when it can be cut. */
+  halve?(): readonly Entry[]
 }
 
 /** How entries become the bytes of a segment. */

@@ -118,6 +118,26 @@ export function openLog(options: LogOptions): RunLog {
     }
   }
 
+  /** Writes to as many segments as it takes, where the system bounds the size of files (EFBIG). */
+  async function writeFitting(entries: readonly Entry[]): Promise<number> {
+    let error: unknown
+    // A new one may have room for what the last had not.
+    for (const _ of ['the last segment', 'a new one']) {
+      try {
+        return await write(entries, true)
+      } catch (reason) {
+        if ((reason as NodeJS.ErrnoException).code !== 'EFBIG') throw reason
+        error = reason
+        await segments.drop()
+      }
+    }
+    const parts = halve(entries)
+    if (parts.length < 2) throw new TooLargeError(error)
+    let bytes = 0
+    for (const part of parts) bytes += await writeFitting(part)
+    return bytes
+  }
+
   async function write(entries: readonly Entry[], isFlush: boolean): Promise<number> {
     const bytes = await segments.write(entries, isFlush)
     stats.bytesWritten += bytes
@@ -160,23 +180,24 @@ export function openLog(options: LogOptions): RunLog {
     let failingSince: number | undefined
     for (let tries = 0; ; tries++) {
       try {
-        const bytes = await write(entries, true)
+        const bytes = await writeFitting(entries)
         if (state === 'failing') state = 'open'
         return bytes
       } catch (error) {
         await segments.drop()
         state = 'failing'
         failingSince ??= clock.now() // Not since the first try began: the process may have been stopped while it wrote.
-        if (clock.now() - failingSince >= PATIENCE) return giveUp(error)
+        if (error instanceof TooLargeError) return giveUp(error.cause, 'files as large as what has to be kept of one item')
+        if (clock.now() - failingSince >= PATIENCE) return giveUp(error, `it within ${PATIENCE / 1000} s`)
         const delay = Math.min(MAX_DELAY, MIN_DELAY * 2 ** tries) * (0.5 + clock.random() / 2)
         await clock.sleep(Math.min(delay, Math.max(failingSince + PATIENCE - clock.now(), 1)))
       }
     }
   }
 
-  function giveUp(cause: unknown): undefined {
+  function giveUp(cause: unknown, expected: string): undefined {
     const reason = cause instanceof Error ? cause.message : String(cause)
-    const message = `Cannot write the checkpoint of run '${runId}': expected the store to take it within ${PATIENCE / 1000} s, got ${reason}`
+    const message = `Cannot write the checkpoint of run '${runId}': expected the store to take ${expected}, got ${reason}`
     pending = []
     notes = []
     waitingBytes = 0
@@ -246,4 +267,19 @@ export function openLog(options: LogOptions): RunLog {
       return gate.promise
     },
   }
+}
+
+/** No file can hold even the smallest part. */
+class TooLargeError extends Error {
+  constructor(cause: unknown) {
+    super('too large for a file', { cause })
+  }
+}
+
+/** Two halves; of a single entry what it can be cut into. */
+function halve(entries: readonly Entry[]): (readonly Entry[])[] {
+  const [only] = entries
+  const parts = entries.length === 1 ? (only?.halve?.() ?? []) : entries
+  const middle = parts.length >>> 1
+  return [parts.slice(0, middle), parts.slice(middle)].filter((part) => part.length > 0)
 }

@@ -140,7 +140,12 @@ function startSession(
     }
     const bytes = record.byteLength + 64 * (keys?.length ?? 1)
     recordedBytes += record.byteLength
-    return [{ head, body: [record], items: indices.length, fresh: countFresh(indices, keys), bytes }]
+    const whole = { head, body: [record], items: indices.length, fresh: countFresh(indices, keys), bytes }
+    const toHalves = () => {
+      recordedBytes -= record.byteLength // Counted again, in parts.
+      return halve(batch, codec).flatMap(toEntries)
+    }
+    return [indices.length > 1 ? { ...whole, halve: toHalves } : whole]
   }
   const encodeBatch = (batch: FulfilledBatch): FulfilledBatch => {
     const { values = [], indices } = batch

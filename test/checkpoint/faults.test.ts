@@ -100,6 +100,39 @@ describe('a store that fails for a while', () => {
   })
 })
 
+test('an outcome that no file can hold ends the run at once, with what was flushed before', async () => {
+  const store = memoryStore()
+  const small: Store = {
+    ...store,
+    append: async (key) => {
+      const log = (await store.append?.(key)) as Log
+      let size = 0
+      return {
+        ...log,
+        write: async (bytes) => {
+          size += bytes.length
+          if (size > 4000) throw failure('EFBIG')
+          await log.write(bytes)
+        },
+      }
+    },
+  }
+  const clock = virtualClock()
+  const session = await open(small, { clock })
+  session.record(outcomes(Array.from({ length: 500 }, (_, n) => n)))
+  await session.flush()
+  session.record(outcomes([500], () => 'x'.repeat(5000)))
+  await expect(session.flush()).rejects.toMatchObject({ code: 'ERR_PAWL_CHECKPOINT_WRITE', cause: { code: 'EFBIG' } })
+  expect(clock.time).toBe(0)
+  expect(session.failures).toMatchObject([
+    { message: expect.stringContaining('files as large as what has to be kept of one item') },
+  ])
+  await session.close().catch(() => {})
+  const next = await open(store)
+  expect(next.restored.fulfilled).toBe(500)
+  await next.close()
+})
+
 describe('a store that fails for good', () => {
   test('ends the run with CheckpointWriteError after 30 s', async () => {
     const clock = virtualClock()

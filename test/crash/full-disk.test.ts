@@ -1,4 +1,6 @@
 import { execFileSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { newDirectory } from '../resume/place.ts'
@@ -74,6 +76,26 @@ describe('a store that fails for a while', () => {
     note('limit', { faults: 1, wentOn: 1, missing: await checkAfter(place, work, oracle) })
   })
 })
+
+test.skipIf(noLimits).each(['msgpack', 'json'] as const)(
+  nameOf('a flush of more than a file may hold goes to several: %s', noLimits),
+  async (format) => {
+    const place = newDirectory()
+    const given: Work = {
+      items: 600,
+      checkpoint: { every: 600, interval: 60_000, format },
+      options: { workers: 1, chunkSize: 600 },
+    }
+    const session = startSession(place, given, ['prlimit', '--fsize=6000'])
+    const oracle = newOracle()
+    remember(oracle, await session.ended)
+    expect(session.refused).toBeUndefined()
+    checkResults(given, session.done as NonNullable<Session['done']>)
+    expect(oracle.announced).toBe(600)
+    expect(readdirSync(join(place, 'run/seg')).length).toBeGreaterThan(2)
+    note('limit', { faults: 1, wentOn: 1, missing: await checkAfter(place, given, oracle) })
+  },
+)
 
 describe('a store that fails for good', () => {
   // Real time: the store is tried for 30 s, so all that wait do so together.
