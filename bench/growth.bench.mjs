@@ -14,7 +14,7 @@ import { execute, fileStore, memoryStore } from 'pawl'
 import { oneRun } from './one-run.mjs'
 import { printTable, saveResults } from './results.mjs'
 import { median } from './rounds.mjs'
-import { roundsPerMs, watchOthers } from './work.mjs'
+import { roundsPerMs } from './work.mjs'
 
 const isShort = process.argv.includes('--short')
 /** Powers of ten from 100. A point of ten million items takes half a minute. */
@@ -29,7 +29,6 @@ const ROUNDS = isShort ? 1 : 3
 
 const pace = roundsPerMs()
 const micro = Math.round(pace / 1000)
-const readOthers = watchOthers()
 const directory = await mkdtemp(join(tmpdir(), 'pawl-bench-'))
 const newStore = () => mkdtemp(join(directory, 'run-'))
 
@@ -222,7 +221,7 @@ try {
       list.map((row) => Object.values(row).map(cell)),
     )
   }
-  if (!isShort) await saveResults('growth', { rounds: ROUNDS, others: readOthers(), ...results })
+  if (!isShort) await saveResults('growth', { rounds: ROUNDS, ...results })
 } finally {
   await rm(directory, { recursive: true })
 }

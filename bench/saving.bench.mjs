@@ -14,7 +14,7 @@ import { join } from 'node:path'
 import { oneRun } from './one-run.mjs'
 import { printTable, saveResults } from './results.mjs'
 import { interleave, median, ratio } from './rounds.mjs'
-import { roundsPerMs, watchOthers } from './work.mjs'
+import { roundsPerMs } from './work.mjs'
 
 const isShort = process.argv.includes('--short')
 const ROUNDS = isShort ? 1 : 5
@@ -31,7 +31,6 @@ const READ = isShort ? 100_000 : 1_000_000
 const READ_GOAL = 1_000_000
 
 const pace = roundsPerMs()
-const readOthers = watchOthers()
 const directory = await mkdtemp(join(tmpdir(), 'pawl-bench-'))
 const newStore = () => mkdtemp(join(directory, 'run-'))
 
@@ -163,7 +162,7 @@ try {
     ]),
   )
   const goals = { first: FIRST_GOAL_MS, read: READ_GOAL }
-  if (!isShort) await saveResults('saving', { rounds: ROUNDS, others: readOthers(), goals, costs, resumes, readings })
+  if (!isShort) await saveResults('saving', { rounds: ROUNDS, goals, costs, resumes, readings })
 } finally {
   await rm(directory, { recursive: true })
 }

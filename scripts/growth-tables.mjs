@@ -117,6 +117,7 @@ export function drawSizes({ sizes }) {
 /** @param {Growth} growth */
 export function describeWorkers({ workers, machine }) {
   const first = workers[0]
+  const fastest = workers.toSorted((a, b) => a.wall - b.wall)[0]
   const rows = workers.map((it) => [
     count(it.workers),
     duration(it.wall),
@@ -127,7 +128,7 @@ export function describeWorkers({ workers, machine }) {
     count(it.chunks),
   ])
   const head = ['workers', 'run', 'speed-up', 'memory', 'per worker more', 'main thread', 'chunks']
-  return `${count(first?.items ?? 0)} items of 100 µs on ${machine.cores} cores. More workers than cores gain nothing and cost memory and start-up; the default is one per core.\n\n${table(head, rows)}`
+  return `${count(first?.items ?? 0)} items of 100 µs on ${machine.cores} cores, fastest with ${fastest?.workers} workers; the default is one per core. Each worker more costs memory and its start-up.\n\n${table(head, rows)}`
 }
 
 /** @param {Growth} growth */

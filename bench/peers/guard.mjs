@@ -10,7 +10,11 @@
  * workers that wait, but also what else the machine does; and CPU time of all threads, which others disturb little. A
  * workload with one more than its margin below what was recorded is measured once more, and fails if it is so again.
  *
- * FAULT
+ * That it can fail: with `chunkSize` in src/plan.ts made to give 1 whatever is left it ended with exit code 1 and
+ *
+ *     uniform-10us: FAILED, wall 0.33 of raw workers, at least 0.55 expected (recorded 0.79); cpu 0.28 of raw workers, at least 0.60 expected (recorded 0.80)
+ *
+ * and three more of the five workloads; those of 1 ms, whose chunks are short anyway, held.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -21,8 +25,8 @@ import { summarize } from './summary.mjs'
 const ROUNDS = 5
 const WORKLOADS = ['uniform-10us', 'uniform-1ms', 'pareto-100us-heavy-last', 'objects', 'generator']
 
-/** Share of the recorded ratio that may be lost. Two noisy cores move the median of five rounds of wall time by a fifth, of CPU time by a tenth. */
-const MARGINS = { wall: 0.3, cpu: 0.2 }
+/** Share of the recorded ratio that may be lost. While three others used the same two cores the CPU ratio of a workload fell by up to 22 %; wall time is disturbed more. */
+const MARGINS = { wall: 0.3, cpu: 0.25 }
 
 /** @typedef {{ wall: number, cpu: number }} Ratios raw static over pawl, higher is better */
 
