@@ -85,7 +85,8 @@ export function settlePart(piece: Piece, part: PartMessage, today: number): void
   const { job, chunk } = piece
   const items = part.to - part.from
   piece.settled = part.to
-  count(job.run.tally, items, part.taskTime)
+  const started = items - part.rejected.filter((it) => it.isUnstarted).length
+  count(job.run.tally, started, part.taskTime)
   if (items === 0) return
   const rejections = part.rejected?.map((it) => toRejection(chunk, it, today)) ?? []
   job.settle(items > rejections.length ? toBatch(chunk, part) : undefined, rejections)
@@ -110,14 +111,14 @@ function toBatch(chunk: Chunk, part: PartMessage): FulfilledBatch {
   }
 }
 
-function toRejection(chunk: Chunk, { place, kind, error }: RejectedPlace, today: number): Rejection {
+function toRejection(chunk: Chunk, { place, kind, error, isUnstarted }: RejectedPlace, today: number): Rejection {
   const reason =
     kind === 'serialization'
       ? new SerializationError(error.message, String(error.fields?.path ?? ''), {
           cause: error.cause && unpackError(error).cause,
         })
       : unpackError(error)
-  return rejectPlace(chunk, place, kind, reason, today)
+  return isUnstarted ? refusePlace(chunk, place, reason, today) : rejectPlace(chunk, place, kind, reason, today)
 }
 
 /** The attempt at `place` failed. `crashed`: it took the worker down. */
@@ -140,6 +141,12 @@ export function rejectPlace(
     ...past,
     lastFailedAt: today,
   }
+}
+
+/** The item at `place` could not be given to the task: a failure, but no attempt. */
+export function refusePlace(chunk: Chunk, place: number, reason: Error, today: number): Rejection {
+  const attempts = historyAt(chunk, place)?.attempts ?? 0
+  return { ...rejectPlace(chunk, place, 'serialization', reason, today), attempts }
 }
 
 /** The past of an item after one more attempt that ended badly. */

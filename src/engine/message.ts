@@ -1,6 +1,6 @@
 import { attemptsBefore } from '../chunk.ts'
 import type { Chunk } from '../types.ts'
-import { cutPiece, type Piece, rejectPlace } from './job.ts'
+import { cutPiece, type Piece, refusePlace } from './job.ts'
 import { refuseItem } from './part.ts'
 import { type ChunkMessage, NUMBERS_TOGETHER } from './protocol.ts'
 
@@ -42,7 +42,7 @@ export function settleUnclonable(piece: Piece, today: number): Piece[] | undefin
   if (bad.size === 0) return undefined
   const rejections = [...bad].map(([place, cause]) => {
     const reason = refuseItem(chunk.indices[place] as number, chunk.keys?.[place], cause)
-    return rejectPlace(chunk, place, 'serialization', reason, today)
+    return refusePlace(chunk, place, reason, today)
   })
   job.settle(undefined, rejections)
   const goOn: Piece[] = []

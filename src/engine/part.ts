@@ -66,6 +66,11 @@ export class Part {
     this.#rejected.push({ place, kind, error: packError(error) })
   }
 
+  /** The item at `place` was not given to the task. */
+  refuse(place: number, error: unknown): void {
+    this.#rejected.push({ place, kind: 'serialization', error: packError(error), isUnstarted: true })
+  }
+
   /** Posts the places from the last part's end up to `to`. */
   send(to: number, end: boolean): void {
     const taskTime = this.elapsed()
@@ -151,7 +156,7 @@ export function refuseItem(index: number, key: string | undefined, cause: unknow
 
 /** A getter may throw what it likes, also nothing. */
 function sayWhy(cause: unknown): string {
-  return cause instanceof Error ? cause.message : `a getter that threw ${typeof cause}`
+  return cause instanceof Error ? cause.message.replace(/\.$/, '') : `a getter that threw ${typeof cause}`
 }
 
 /** Cloned one by one, the values that structured clone refuses. */

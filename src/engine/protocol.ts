@@ -75,4 +75,6 @@ export interface RejectedPlace {
   readonly place: number
   readonly kind: FailureKind
   readonly error: CarriedError
+  /** The item could not be given to the task, so this was no attempt. */
+  readonly isUnstarted?: true
 }

@@ -36,7 +36,7 @@ export async function runItems(chunk: ItemColumns, loaded: LoadedRun, slot: Slot
       try {
         item = port.clone(item)
       } catch (cause) {
-        part.reject(place, 'serialization', refuseItem(index, keys?.[place], cause as Error))
+        part.refuse(place, refuseItem(index, keys?.[place], cause as Error))
         continue
       }
     }

@@ -60,10 +60,12 @@ describe.each(MODES)('execute() carries, %s,', (mode) => {
     const items = [good(0), good(1), bad, good(3), bad, good(5)] as { way: string }[]
     const report = await execute(carry, items, { mode, chunkSize: 6, maxFailures: 2, retry: { retries: 2, minTimeout: 0 } })
     expect(report.results).toEqual([0, 1, undefined, 3, undefined, 5])
-    expect(report.failures.map(({ index, kind }) => ({ index, kind }))).toEqual([
-      { index: 2, kind: 'serialization' },
-      { index: 4, kind: 'serialization' },
+    // Neither was started.
+    expect(report.failures.map(({ index, kind, attempts }) => ({ index, kind, attempts }))).toEqual([
+      { index: 2, kind: 'serialization', attempts: 0 },
+      { index: 4, kind: 'serialization', attempts: 0 },
     ])
+    expect(report.stats).toMatchObject({ attempts: 4, retries: 0, dispatched: 6 })
     expect(report.failures[0]).toMatchObject({ reason: { name: 'SerializationError', code: 'ERR_PAWL_SERIALIZATION' } })
     expect(report.failures[0]?.reason.message).toMatch(/item 2\b/)
     expect(report.failures[0]?.item).toBe(bad)
