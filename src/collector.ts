@@ -214,7 +214,7 @@ function tooMany(failures: readonly Failure[], tolerated: number | string): RunF
   const count = `${failures.length} ${failures.length === 1 ? 'item' : 'items'}`
   return new RunFailedError(
     `Cannot finish the run: expected at most ${tolerated} failures (maxFailures), got ${count} that failed, first item ` +
-      `${nameItem(first.index, first.key)}: ${first.reason.message}. All that finished is in the error's report`,
+      `${nameItem(first.index, first.key)}: ${first.reason.message.replace(/\.$/, '')}. All that finished is in the error's report`,
     { cause: first.reason },
   )
 }

@@ -172,10 +172,11 @@ export class RunNotFoundError extends PawlError {
 export class InvalidOptionError extends PawlError {
   readonly option: string
 
-  constructor(option: string, expected: string, value: unknown) {
+  constructor(option: string, expected: string, value: unknown, options?: ErrorOptions) {
     super(
       'ERR_PAWL_INVALID_OPTION',
       `Cannot use option '${option}': expected ${expected}, got ${inspect(value, { depth: 1, breakLength: Infinity })}`,
+      options,
     )
     this.option = option
   }

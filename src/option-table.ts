@@ -147,21 +147,21 @@ export const PARTS: Record<string, OptionSpec> = {
     default: 'false',
     help: 'ask the EC2 instance metadata service',
     check: isCloud,
-    expected: 'a boolean or { baseUrl }',
+    expected: 'a boolean or { baseUrl }, the URL one of http: without query and fragment',
   },
   'preempt.gcp': {
     type: 'boolean | { baseUrl }',
     default: 'false',
     help: 'ask the Google Compute Engine metadata server',
     check: isCloud,
-    expected: 'a boolean or { baseUrl }',
+    expected: 'a boolean or { baseUrl }, the URL one of http: without query and fragment',
   },
   'preempt.azure': {
     type: 'boolean | { baseUrl }',
     default: 'false',
     help: 'ask Azure Scheduled Events',
     check: isCloud,
-    expected: 'a boolean or { baseUrl }',
+    expected: 'a boolean or { baseUrl }, the URL one of http: without query and fragment',
   },
   'resourceLimits.maxOldGenerationSizeMb': {
     type: 'number',
@@ -220,16 +220,16 @@ export const OPTIONS: Record<keyof ExecuteOptions, OptionSpec> = {
     type: 'number | { retries, factor, … }',
     default: '0',
     help: "retries per item, or p-retry's names",
-    check: (v) => isInteger(0).check(v) || isRecord(v),
-    expected: 'an integer >= 0 or an object',
+    check: (v) => isInteger(0).check(v) || isPlain(v),
+    expected: 'an integer >= 0 or a plain object',
     flag: '--retries <n>',
   },
   breaker: {
     type: 'boolean | { … }',
     default: 'false',
     help: "a circuit breaker over the chunks; `true`, or opossum's names",
-    check: (v) => typeof v === 'boolean' || isRecord(v),
-    expected: 'a boolean or an object',
+    check: (v) => typeof v === 'boolean' || isPlain(v),
+    expected: 'a boolean or a plain object',
   },
   timeout: {
     type: 'ms',
@@ -257,8 +257,8 @@ export const OPTIONS: Record<keyof ExecuteOptions, OptionSpec> = {
     type: 'string | Store | { … }',
     default: 'none',
     help: 'a directory, a `Store`, or `{ store, format, every, … }`: records what has finished',
-    check: (v) => isStoreLike(v) || isRecord(v),
-    expected: 'a directory, a Store, or an object with store',
+    check: (v) => isStoreLike(v) || isPlain(v),
+    expected: 'a directory, a Store, or a plain object with store',
     flag: '--checkpoint <dir>',
   },
   resume: {
@@ -309,8 +309,8 @@ export const OPTIONS: Record<keyof ExecuteOptions, OptionSpec> = {
     type: "'auto' | { signals, aws, gcp, azure }",
     default: 'none',
     help: 'what starts a drain',
-    check: (v) => v === 'auto' || isRecord(v),
-    expected: "'auto' or an object",
+    check: (v) => v === 'auto' || isPlain(v),
+    expected: "'auto' or a plain object",
     flag: '--preempt <auto>',
   },
   drainTimeout: {
@@ -345,8 +345,8 @@ export const OPTIONS: Record<keyof ExecuteOptions, OptionSpec> = {
     type: '{ … }',
     default: 'none',
     help: 'limits of each worker thread, as in `node:worker_threads`',
-    check: isRecord,
-    expected: 'an object',
+    check: isPlain,
+    expected: 'a plain object',
   },
   signal: {
     type: 'AbortSignal',
@@ -359,8 +359,8 @@ export const OPTIONS: Record<keyof ExecuteOptions, OptionSpec> = {
     type: '{ event: listener }',
     default: 'none',
     help: 'listeners: plan, progress, outcome, retry, breaker, beforeCheckpoint, afterCheckpoint, workerExit, drain, warning',
-    check: isRecord,
-    expected: 'an object of functions',
+    check: isPlain,
+    expected: 'a plain object of functions',
   },
 }
 
@@ -374,8 +374,15 @@ export function listOptions(): { name: string; spec: OptionSpec }[] {
   ])
 }
 
-export function isRecord(value: unknown): value is Record<string, unknown> {
+function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** An object made by `{}`, of whatever realm: of a Map, a class or an object that inherits its options some would go unseen. */
+export function isPlain(value: unknown): value is Record<string, unknown> {
+  if (!isRecord(value)) return false
+  const prototype = Object.getPrototypeOf(value)
+  return prototype === null || (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf'))
 }
 
 /** A directory, or an object with the methods of a Store. */
@@ -396,10 +403,14 @@ function isShard(value: unknown): boolean {
 
 function isCloud(value: unknown): boolean {
   if (typeof value === 'boolean') return true
-  if (!isRecord(value)) return false
-  return (
-    Object.keys(value).every((name) => name === 'baseUrl') && (value.baseUrl === undefined || URL.canParse(String(value.baseUrl)))
-  )
+  if (!isPlain(value) || !Object.keys(value).every((name) => name === 'baseUrl')) return false
+  return value.baseUrl === undefined || isMetadataUrl(value.baseUrl)
+}
+
+/** Paths are appended to it, and node:http asks: metadata services speak nothing else. */
+function isMetadataUrl(value: unknown): boolean {
+  if (typeof value !== 'string' || !URL.canParse(value)) return false
+  return new URL(value).protocol === 'http:' && !/[?#]/.test(value)
 }
 
 /** True for what JSON.stringify writes without losing anything. */

@@ -1,5 +1,5 @@
 import { InvalidOptionError } from './errors.ts'
-import { isRecord, isStoreLike, OPTIONS, type OptionSpec, PARTS } from './option-table.ts'
+import { isPlain, isStoreLike, OPTIONS, type OptionSpec, PARTS } from './option-table.ts'
 import { fileStore } from './store/file.ts'
 import type { Store } from './store/store.ts'
 import type { Events, Json, Outcome } from './types.ts'
@@ -159,7 +159,7 @@ interface ResolvedCheckpoint {
  * @throws InvalidOptionError for an unknown option, a value out of bounds, or options that exclude one another.
  */
 export function resolveOptions<T>(given: ExecuteOptions<T> = {}): ResolvedOptions<T> {
-  if (!isRecord(given)) throw new InvalidOptionError('options', 'an object', given)
+  if (!isPlain(given)) throw new InvalidOptionError('options', 'a plain object', given)
   const options = dropUndefined(given) as ExecuteOptions<T>
   checkAll(options, OPTIONS, '')
   const retry = part('retry', typeof options.retry === 'number' ? { retries: options.retry } : options.retry) as RetryOptions

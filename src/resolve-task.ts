@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { isAbsolute, relative, resolve, sep } from 'node:path'
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { inspect } from 'node:util'
 import { InvalidOptionError, TaskLoadError } from './errors.ts'
 import { isProgram, isTask, loadTask, type Task, type TaskRef, type TaskSpec } from './task.ts'
 import type { TaskFunction } from './types.ts'
@@ -42,12 +43,17 @@ function specOf(module: URL | string, name: string | undefined): TaskSpec & { ki
     throw new InvalidOptionError('task.module', 'a URL or a path', module)
   }
   const text = String(module)
+  if (text.includes('\0'))
+    throw new TaskLoadError(`Cannot load task ${inspect(text)}: expected a path, got one with a null byte in it`)
   const isUrl = /^(file|data|node):/.test(text)
+  if (!isUrl && (module instanceof URL || /^[a-z][a-z\d+.-]+:\/\//i.test(text))) {
+    throw new InvalidOptionError('task', 'a path or a file: URL, since a worker loads the task from a file', text)
+  }
   return { kind: 'module', url: isUrl ? text : pathToFileURL(resolve(text)).href, export: name ?? 'default', ordinal: undefined }
 }
 
 function describeModule<T, R>(spec: TaskSpec & { kind: 'module' }, run: TaskFunction<T, R> | undefined): ResolvedTask<T, R> {
-  const file = spec.url.startsWith('file:') ? fileURLToPath(spec.url) : undefined
+  const file = spec.url.startsWith('file:') ? toPath(spec.url) : undefined
   const module = file === undefined ? spec.url : relativeToProject(file)
   const name = spec.export ?? `task ${(spec.ordinal ?? 0) + 1}`
   let digest: string | null = null
@@ -59,6 +65,16 @@ function describeModule<T, R>(spec: TaskSpec & { kind: 'module' }, run: TaskFunc
     })
   }
   return { spec, run, identity: { module, export: name }, digest, name: name === 'default' ? module : `${module}#${name}` }
+}
+
+function toPath(url: string): string {
+  try {
+    return fileURLToPath(url)
+  } catch (error) {
+    throw new TaskLoadError(`Cannot load task '${url}': expected the URL of a file, got ${(error as Error).message}`, {
+      cause: error,
+    })
+  }
 }
 
 function relativeToProject(file: string): string {

@@ -134,6 +134,11 @@ describe('maxFailures', () => {
     await expect(run).rejects.toThrow(/maxFailures/)
   })
 
+  test('is told in one sentence, however the reason ends', async () => {
+    const run = execute((message: string) => Promise.reject(new Error(message)), ['It ended.'])
+    await expect(run).rejects.toThrow('first item 0: It ended. All that finished')
+  })
+
   test('stops soon after it is exceeded, and keeps what finished', async () => {
     const { items, shared } = failing(100_000, range(20))
     const error = await execute(counted, items, { maxFailures: 5, workers: 2, mode: 'threads', shared }).catch((it) => it)

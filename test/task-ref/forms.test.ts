@@ -71,6 +71,15 @@ describe('execute() takes', () => {
     },
   )
 
+  test.each(['https://example.org/task.mjs', 'blob:nodedata:1', 's3://bucket/task.mjs'])(
+    'no URL that a worker cannot load: %s',
+    async (url) => {
+      const expected = { code: 'ERR_PAWL_INVALID_OPTION', message: expect.stringContaining('expected a path or a file: URL') }
+      await expect(execute(new URL(url), [1])).rejects.toMatchObject(expected)
+      if (url.includes('//')) await expect(execute(url, [1])).rejects.toMatchObject(expected)
+    },
+  )
+
   test('a path relative to the working directory, not to the caller', async () => {
     const error = await execute('../fixtures/tasks/arithmetic.mjs', [1]).catch((it) => it)
     expect(error).toMatchObject({ code: 'ERR_PAWL_TASK_LOAD', cause: { code: 'ENOENT' } })

@@ -38,6 +38,13 @@ const CASES: Case[] = [
     /'nothing'.*got string/,
     {},
   ],
+  ['a path with a null byte', 'a\0b.mjs', /'a\\x00b\.mjs': expected a path/, {}],
+  [
+    'a file: URL of another host',
+    new URL('file://host/a.mjs'),
+    /expected the URL of a file/,
+    { code: 'ERR_INVALID_FILE_URL_HOST' },
+  ],
   ['source that is no module', 'data:text/javascript,export default (', /Unexpected/, { name: 'SyntaxError' }],
 ]
 
@@ -51,7 +58,7 @@ describe('TaskLoadError ends the run at once for', () => {
       )
       expect(error).toMatchObject({ name: 'TaskLoadError', code: 'ERR_PAWL_TASK_LOAD' })
       expect(error.message).toMatch(message)
-      expect(error.cause).toMatchObject(cause)
+      expect(error.cause ?? {}).toMatchObject(cause)
       if (error.report) expect(error.report).toMatchObject({ status: 'partial', failures: [], stats: { attempts: 0, failed: 0 } })
     }
     expect(outcomes).toEqual([])
