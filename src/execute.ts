@@ -1,5 +1,6 @@
 import { callsAgain, isInsideWorker } from './engine/program.ts'
 import type { Engines } from './engines.ts'
+import { takeItems } from './items.ts'
 import type { RunOrigin } from './journey.ts'
 import { type ExecuteOptions, type ResolvedOptions, resolveOptions } from './options.ts'
 import { createStream, type OutcomeStream } from './stream.ts'
@@ -47,7 +48,8 @@ export async function executeFrom<T, R>(
   options: ExecuteOptions<T> | undefined,
   origin: RunOrigin<R>,
 ): Promise<Report<R, T>> {
-  return withEngines(options, (engines) => executeOn(task, items, options, engines, origin))
+  const taken = takeItems(items)
+  return withEngines(options, (engines) => executeOn(task, taken, options, engines, origin))
 }
 
 /**
@@ -60,7 +62,8 @@ export function stream<T, R>(
   items: Iterable<T> | AsyncIterable<T>,
   options?: ExecuteOptions<T>,
 ): OutcomeStream<R, T> {
-  return createStream((origin) => withEngines(options, (engines) => executeOn(task, items, options, engines, origin)))
+  const taken = takeItems(items)
+  return createStream((origin) => withEngines(options, (engines) => executeOn(task, taken, options, engines, origin)))
 }
 
 /** Runs a few of the items in a worker and says how the planner would run them all, and why. Nothing is recorded. */
@@ -69,7 +72,8 @@ export async function plan<T, R>(
   items: Iterable<T> | AsyncIterable<T>,
   options?: ExecuteOptions<T>,
 ): Promise<Plan> {
-  return withEngines(options, (engines) => planOn(task, items, options, engines))
+  const taken = takeItems(items)
+  return withEngines(options, (engines) => planOn(task, taken, options, engines))
 }
 
 /** `execute` on engines that stay open. */

@@ -1,5 +1,7 @@
 import { InvalidOptionError } from './errors.ts'
 import { executeOn, type MayMissResults, planOn } from './execute.ts'
+import { takeItems } from './items.ts'
+import { isPlain } from './option-table.ts'
 import { type ExecuteOptions, resolveOptions } from './options.ts'
 import { createStream, type OutcomeStream } from './stream.ts'
 import type { TaskRef } from './task.ts'
@@ -39,6 +41,7 @@ export function createExecutor(defaults: ExecuteOptions = {}): Executor {
 
   const optionsOf = <T>(options: RunOptions<T> = {}): ExecuteOptions<T> => {
     if (closing) throw new InvalidOptionError('executor', 'one that is open', 'one that was closed')
+    if (!isPlain(options)) throw new InvalidOptionError('options', 'a plain object', options)
     for (const option of OF_THE_POOL) {
       const value = (options as ExecuteOptions<T>)[option]
       if (value !== undefined) throw new InvalidOptionError(option, 'to be given to createExecutor(), not to a run of it', value)
@@ -60,15 +63,18 @@ export function createExecutor(defaults: ExecuteOptions = {}): Executor {
   return {
     execute: async <T, R>(task: TaskRef<T, R>, items: Iterable<T> | AsyncIterable<T>, options?: RunOptions<T>) => {
       const merged = optionsOf(options)
-      return track(opening.then((engines) => executeOn(task, items, merged, engines)))
+      const taken = takeItems(items)
+      return track(opening.then((engines) => executeOn(task, taken, merged, engines)))
     },
     stream: (task, items, options) => {
       const merged = optionsOf(options)
-      return createStream((origin) => track(opening.then((engines) => executeOn(task, items, merged, engines, origin))))
+      const taken = takeItems(items)
+      return createStream((origin) => track(opening.then((engines) => executeOn(task, taken, merged, engines, origin))))
     },
     plan: async (task, items, options) => {
       const merged = optionsOf(options)
-      return track(opening.then((engines) => planOn(task, items, merged, engines)))
+      const taken = takeItems(items)
+      return track(opening.then((engines) => planOn(task, taken, merged, engines)))
     },
     close: () => (closing ??= close()),
     [Symbol.asyncDispose]: () => (closing ??= close()),

@@ -34,31 +34,23 @@ export function isArrayLike<T>(items: unknown): items is readonly T[] {
   return Array.isArray(items) || (ArrayBuffer.isView(items) && !(items instanceof DataView))
 }
 
+/**
+ * The items as they are now: of an array a copy, so that what its owner does with it meanwhile (adds, removes, sorts) changes
+ * neither which items there are nor which one a result belongs to. An iterable is itself.
+ */
+export function takeItems<I>(items: I): I {
+  if (Array.isArray(items)) return [...items] as I
+  if (!isArrayLike(items)) return items
+  const { slice } = Object.getPrototypeOf(Uint8Array.prototype) // Buffer's own gives a view.
+  return slice.call(items)
+}
+
 /** @throws InvalidOptionError for what can neither be indexed nor iterated. */
 export function checkItems(items: unknown): void {
   if (isArrayLike(items)) return
   const isObject = (typeof items === 'object' && items !== null) || typeof items === 'function'
   if (isObject && (Symbol.iterator in items || Symbol.asyncIterator in items)) return
   throw new InvalidOptionError('items', 'an array, an iterable or an async iterable', items)
-}
-
-/** Keys by `key`, each item's checked: a string that no other item has. */
-export function createKeys<T>(key: (item: T, index: number) => string): (item: T, index: number) => string {
-  const seen = new Map<string, number>()
-  return (item, index) => {
-    const name = key(item, index)
-    if (typeof name !== 'string')
-      throw new InvalidOptionError('key', `a function that gives a string, also for item ${index}`, name)
-    const first = seen.get(name)
-    if (first !== undefined)
-      throw new InvalidOptionError(
-        'key',
-        `a key of its own for each item, not one for both item ${first} and item ${index}`,
-        name,
-      )
-    seen.set(name, index)
-    return name
-  }
 }
 
 /** Items at hand. `keys` were made of all of them before anything ran; `skipped` says how many are not pending. */

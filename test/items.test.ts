@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { arraySource, createKeys, isArrayLike, iterableSource, type Selection, type Source } from '../src/items.ts'
+import { arraySource, isArrayLike, iterableSource, type Selection, type Source } from '../src/items.ts'
+import { createKeys } from '../src/keys.ts'
 
 /** What a source gives, chunk by chunk. */
 async function drainSource(source: Source<string>, size: number) {

@@ -1,4 +1,4 @@
-import { execute } from 'pawl'
+import { createExecutor, execute, stream } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import task from '../fixtures/tasks/arithmetic.mjs'
 import { counted, waitForLatch } from '../fixtures/tasks/counted.mjs'
@@ -48,6 +48,36 @@ describe('execute() takes items from', () => {
       const report = await execute(task, items(), { mode })
       expect(report).toMatchObject({ status: 'complete', results: [], failures: [], stats: { items: 0, attempts: 0 } })
     }
+  })
+
+  test.each<[string, (items: number[]) => void]>([
+    ['emptied', (items) => items.splice(0)],
+    ['shortened', (items) => items.splice(10)],
+    ['lengthened', (items) => items.push(...range(100))],
+    ['reversed', (items) => items.reverse()],
+  ])('an array as it was at the call, though it is %s meanwhile', async (_, change) => {
+    await using executor = createExecutor({ workers: 2 })
+    for (const mode of ['threads', 'inline'] as const) {
+      const settled = [range(50), range(50), range(50), range(50)] as const
+      const outcomes = stream(task, settled[1], { mode, chunkSize: 2, workers: 2 })
+      const runs = [
+        execute(task, settled[0], { mode, chunkSize: 2, workers: 2 }),
+        outcomes.report,
+        executor.execute(task, settled[2], { chunkSize: 2 }),
+        execute(task, settled[3], { mode, chunkSize: 2, workers: 2, on: { progress: () => change(settled[3]) } }),
+      ]
+      for (const items of settled.slice(0, 3)) change(items)
+      for (const report of await Promise.all(runs)) {
+        expect(report).toMatchObject({ status: 'complete', results: SQUARES, stats: { items: 50, attempts: 50 } })
+      }
+    }
+  })
+
+  test('a typed array as it was at the call, though its buffer is given away meanwhile', async () => {
+    const items = Float64Array.from(range(50))
+    const run = execute(task, items)
+    structuredClone(items, { transfer: [items.buffer] })
+    expect((await run).results).toEqual(SQUARES)
   })
 
   test('an array of one item', async () => {

@@ -20,7 +20,7 @@ const BAD: Record<string, object[]> = {
   'retry.shouldRetry': [{ retry: { shouldRetry: true } }],
   'retry.budget': [{ retry: { budget: 0 } }, { retry: { budget: 2 } }],
   'retry.attempts': [{ retry: { attempts: 3 } }],
-  breaker: [{ breaker: 'on' }, { breaker: 1 }],
+  breaker: [{ breaker: 'on' }, { breaker: 1 }, { breaker: new Set() }],
   'breaker.errorThresholdPercentage': [
     { breaker: { errorThresholdPercentage: 0 } },
     { breaker: { errorThresholdPercentage: 101 } },
@@ -40,14 +40,21 @@ const BAD: Record<string, object[]> = {
   key: [{ key: 'id' }],
   config: [{ config: () => {} }, { config: new Map() }, { config: { n: Number.NaN } }, { config: 1n }],
   shard: [{ shard: '0/3' }, { shard: '4/3' }, { shard: '1' }, { shard: '1/0' }, { shard: 1 }],
-  preempt: [{ preempt: 'yes' }, { preempt: true }],
+  preempt: [{ preempt: 'yes' }, { preempt: true }, { preempt: new Map() }],
+  'preempt.aws': [
+    { preempt: { aws: { baseUrl: 'https://169.254.169.254' } } },
+    { preempt: { aws: { baseUrl: 'ftp://somewhere' } } },
+    { preempt: { aws: { baseUrl: 'http://somewhere?path=' } } },
+    { preempt: { aws: { baseUrl: new URL('http://somewhere') } } },
+    { preempt: { aws: new URL('http://somewhere') } },
+  ],
   drainTimeout: [{ drainTimeout: -1 }, { drainTimeout: '1s' }],
   collect: [{ collect: 'no' }, { collect: 1 }],
   seed: [{ seed: 'x' }, { seed: Number.NaN }],
   'resourceLimits.stackSizeMb': [{ resourceLimits: { stackSizeMb: 0.4 } }],
   'resourceLimits.maxOldGenerationSizeMb': [{ resourceLimits: { maxOldGenerationSizeMb: 3 } }],
   signal: [{ signal: {} }, { signal: new AbortController() }],
-  on: [{ on: 5 }, { on: () => {} }],
+  on: [{ on: 5 }, { on: () => {} }, { on: new Map([['outcome', () => {}]]) }],
   'on.outcome': [{ on: { outcome: 'log' } }],
   'on.done': [{ on: { done: () => {} } }],
   concurrency: [{ concurrency: 2 }],
@@ -75,8 +82,34 @@ describe('an InvalidOptionError before anything starts', () => {
     await expect(execute(arithmetic, [1], { concurrency: 2 } as object)).rejects.toThrow(/known options \(workers, mode/)
   })
 
-  test.each([[null], [5], ['inline'], [[]]])('for options that are no object: %j', async (options) => {
-    await expect(execute(arithmetic, [1], options as never)).rejects.toMatchObject({ code: 'ERR_PAWL_INVALID_OPTION' })
+  class Settings {
+    workers = 1
+  }
+  test.each<[unknown]>([
+    [null],
+    [5],
+    ['inline'],
+    [[]],
+    [new Map([['workers', 1]])],
+    [new Settings()],
+    [Object.create({ workers: 1 })],
+  ])('for options that are no plain object: %o', async (options) => {
+    const expected = { code: 'ERR_PAWL_INVALID_OPTION', option: 'options' }
+    await expect(execute(arithmetic, [1], options as never)).rejects.toMatchObject(expected)
+    await using executor = createExecutor()
+    await expect(executor.execute(arithmetic, [1], options as never)).rejects.toMatchObject(expected)
+  })
+
+  test.each(['an array', 'an iterable'])('for a key function that throws, naming the item: of %s', async (kind) => {
+    const cause = new TypeError('no id')
+    const key = (item: number) => {
+      if (item === 2) throw cause
+      return String(item)
+    }
+    const items = kind === 'an array' ? [1, 2, 3] : new Set([1, 2, 3])
+    const message = expect.stringMatching(/also for item 1,.* got 'no id'/)
+    const expected = { code: 'ERR_PAWL_INVALID_OPTION', option: 'key', message, cause }
+    await expect(execute(arithmetic, items, { key })).rejects.toMatchObject(expected)
   })
 })
 
@@ -110,6 +143,7 @@ test('undefined means not given, also inside', async () => {
 })
 
 test.each([
+  { retry: Object.create(null) },
   { retry: {} },
   { breaker: {}, retry: 1 },
   { config: { deep: [1, 'a', null, { b: false }] } },

@@ -7,7 +7,7 @@ const LAYERS = [
   ['types.ts'],
   ['errors.ts', 'clock.ts'],
   ['store/', 'chunk.ts', 'carried-error.ts', 'machine.ts', 'move.ts'],
-  ['option-table.ts', 'options.ts', 'task.ts', 'resolve-task.ts', 'items.ts', 'shard.ts', 'plan.ts', 'result-size.ts'],
+  ['option-table.ts', 'options.ts', 'task.ts', 'resolve-task.ts', 'items.ts', 'keys.ts', 'shard.ts', 'plan.ts', 'result-size.ts'],
   ['checkpoint/'],
   ['stages/', 'events.ts', 'drain.ts', 'preempt/'],
   ['engine/', 'engines.ts'],

@@ -1,0 +1,31 @@
+import { InvalidOptionError } from './errors.ts'
+
+/** Keys by `key`, each item's checked: a string that no other item has. */
+export function createKeys<T>(key: (item: T, index: number) => string): (item: T, index: number) => string {
+  const seen = new Map<string, number>()
+  return (item, index) => {
+    const name = callKey(key, item, index)
+    if (typeof name !== 'string')
+      throw new InvalidOptionError('key', `a function that gives a string, also for item ${index}`, name)
+    const first = seen.get(name)
+    if (first !== undefined)
+      throw new InvalidOptionError(
+        'key',
+        `a key of its own for each item, not one for both item ${first} and item ${index}`,
+        name,
+      )
+    seen.set(name, index)
+    return name
+  }
+}
+
+function callKey<T>(key: (item: T, index: number) => string, item: T, index: number): string {
+  try {
+    return key(item, index)
+  } catch (cause) {
+    const thrown = cause instanceof Error ? cause.message : cause
+    throw new InvalidOptionError('key', `a function that gives a string, also for item ${index}, for which it throws`, thrown, {
+      cause,
+    })
+  }
+}
