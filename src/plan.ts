@@ -257,12 +257,16 @@ function explain(
     if (options.mode === 'inline') return 'Runs inline on the main thread, as asked for.'
     return known.isCheap
       ? `Runs inline: an item takes ${duration(mean(known))}, and threads got one done every ${duration(known.pace)}: carrying it there and back costs more than it does.`
-      : `Runs inline: the ${left ?? 'few'} items left take about ${duration((left ?? 0) * known.itemTime)} in all, less than starting threads.`
+      : `Runs inline: what is left, ${count(left ?? 0, 'item')}, takes about ${duration((left ?? 0) * known.itemTime)}, less than starting threads.`
   }
   if (known.measured === 0) return `Runs on ${count(workers, 'thread')}; nothing is measured yet.`
+  const gain =
+    speedup < 0.95
+      ? `so slower than one after the other: it takes about ${(1 / speedup).toFixed(1)} times as long.`
+      : `so about ${speedup.toFixed(1)} times as fast as one after the other.`
   return (
     `Runs on ${count(workers, 'thread')} in ${size}: an item takes ${duration(mean(known))}, carrying it costs ${duration(overhead)}, ` +
-    `so about ${speedup.toFixed(1)} times as fast as one after the other.`
+    gain
   )
 }
 

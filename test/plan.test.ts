@@ -55,6 +55,22 @@ describe('createPlanner()', () => {
     expect(planner({ chunkSize: 77 }).chunkSize(5)).toBe(77)
   })
 
+  test('says of threads that would be slower by how much', () => {
+    const it = planner({ mode: 'threads', maxWorkers: 1 })
+    it.observe({ items: 1, taskTime: 0.01, sendTime: 0.02, now: 1 })
+    expect(it.describe(1)).toMatchObject({
+      speedup: expect.closeTo(1 / 3),
+      reason: expect.stringMatching(/so slower than one after the other: it takes about 3\.0 times as long\.$/),
+    })
+  })
+
+  test('says of one item that it is one', () => {
+    const it = planner()
+    it.observe({ items: 1, taskTime: 0.01, sendTime: 0.02, now: 1 })
+    expect(it.describe(1).reason).toBe('Runs inline: what is left, 1 item, takes about 10 µs, less than starting threads.')
+    expect(it.describe(2).reason).toContain('2 items, takes')
+  })
+
   test('wants as many workers as there is work for', () => {
     const it = planner({ mode: 'threads' })
     expect(it.workers(1000)).toBe(4)

@@ -29,7 +29,7 @@ function describe({ mode, workers, chunkSize, itemTime, overhead, speedup, reaso
     ['chunk size', String(chunkSize)],
     ['item time', `${itemTime.toPrecision(3)} ms`],
     ['overhead', `${overhead.toPrecision(3)} ms`],
-    ['speed-up', `${speedup.toFixed(1)} times`],
+    ['speed-up', speedup < 0.95 ? `none: takes ${(1 / speedup).toFixed(1)} times as long` : `${speedup.toFixed(1)} times`],
     ...warnings.map((warning) => ['warning', warning]),
   ] as const
   return `${printable(reason)}\n\n${rows.map(([name, value]) => `${name.padEnd(11)} ${printable(value)}\n`).join('')}`
