@@ -15,7 +15,13 @@ interface Row {
  * @throws UsageError, with the line, for a row with more or fewer fields, an unclosed quote, a name that stands twice.
  */
 export async function readCsv(bytes: Readable, path: string): Promise<Json[]> {
-  const parser = bytes.pipe(parse({ bom: true, info: true, relax_column_count: true }))
+  let ended = 0
+  // Called while it parses: of what an error was preceded by, a reader gets to see no more.
+  const onRecord = (row: Row): Row => {
+    ended = row.info.lines
+    return row
+  }
+  const parser = bytes.pipe(parse({ bom: true, info: true, relax_column_count: true, on_record: onRecord as never }))
   bytes.once('error', (error) => parser.destroy(error))
   const items: Json[] = []
   let names: readonly string[] | undefined
@@ -30,7 +36,12 @@ export async function readCsv(bytes: Readable, path: string): Promise<Json[]> {
       } else items.push(toObject(names, record))
     }
   } catch (error) {
-    throw isCsvError(error) ? new UsageError(`Cannot read ${path}, line ${error.lines}: ${error.message}`) : error
+    if (!isCsvError(error)) throw error
+    const isOpen = error.code === 'CSV_QUOTE_NOT_CLOSED'
+    const [line, problem] = isOpen
+      ? [ended + 1, 'expected every quote of the row that begins there to be closed, got one that is not']
+      : [error.lines, error.message]
+    throw new UsageError(`Cannot read ${path}, line ${line}: ${problem}`)
   }
   return items
 }
@@ -46,6 +57,6 @@ function toObject(names: readonly string[], record: readonly string[]): Json {
   return Object.fromEntries(names.map((name, at) => [name, record[at]]))
 }
 
-function isCsvError(error: unknown): error is Error & { lines: number } {
+function isCsvError(error: unknown): error is Error & { lines: number; code?: string } {
   return error instanceof Error && 'lines' in error && typeof error.lines === 'number'
 }

@@ -74,7 +74,10 @@ describe('readInput() of CSV', () => {
 
   test('names the line of a row with too few fields, an open quote, a blank line', async () => {
     await expect(read('a.csv', 'a,b\n1,2\n3\n')).rejects.toThrow(/a\.csv, line 3: expected 2 fields as in the first row, got 1/)
-    await expect(read('a.csv', 'a,b\n1,"2\n')).rejects.toThrow(/a\.csv, line \d+: Quote Not Closed/)
+    await expect(read('a.csv', 'a,b\n1,"x\ny"\n1,"2\n3,4\n5,6\n')).rejects.toThrow(
+      /a\.csv, line 4: expected every quote of the row that begins there to be closed/,
+    )
+    await expect(read('a.csv', 'a,"b\n1,2\n')).rejects.toThrow(/a\.csv, line 1: expected every quote/)
     await expect(read('a.csv', 'a,b\n\n1,2\n')).rejects.toThrow(/a\.csv, line 2: .* got a blank line/)
     await expect(read('a.csv', 'a,a\n1,2\n')).rejects.toThrow(/'a' twice/)
   })
