@@ -36,9 +36,25 @@ export async function performRun<T, R>(
   const task = await resolveTask(ref)
   const emitter = createEmitter(options.on)
   const drain = createDrain(emitter.emit)
-  const run: Run<T, R> = { task, options, engines, origin, clock, emitter, drain, began, saveNow: () => {} }
-  const stopWatching = watchReasons(run)
   const alive = setInterval(() => {}, KEEP_ALIVE_MS)
+  // Nothing is to be done until somebody takes outcomes: like a paused stream of Node, that is no reason for the process to stay.
+  const backlog = () => {
+    const pause = origin.backlog?.()
+    if (pause) alive.unref()
+    return pause?.finally(() => alive.ref())
+  }
+  const run: Run<T, R> = {
+    task,
+    options,
+    engines,
+    origin: { ...origin, backlog },
+    clock,
+    emitter,
+    drain,
+    began,
+    saveNow: () => {},
+  }
+  const stopWatching = watchReasons(run)
   try {
     return await carryOut(run, items)
   } finally {

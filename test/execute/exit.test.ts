@@ -23,4 +23,8 @@ describe('the process ends by itself, with nothing left open, after', () => {
     expect(json).toEqual({ alive: [] })
     expect(code).toBe(0)
   })
+
+  test.each(['0', '1', '30000'])('a stream of which %s outcomes were taken and no more', async (taken) => {
+    expect(await runProgram('unread-stream.mjs', [taken])).toMatchObject({ code: 0, stderr: '' })
+  })
 })
