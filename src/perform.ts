@@ -4,8 +4,9 @@ import { loadCodec } from './checkpoint/values/codec.ts'
 import { systemClock } from './clock.ts'
 import { createCollector } from './collector.ts'
 import { dispatchAll } from './dispatch-all.ts'
-import { createDrain } from './drain.ts'
+import { createDrain, type Drain } from './drain.ts'
 import type { Engines } from './engines.ts'
+import { PawlError } from './errors.ts'
 import { createEmitter } from './events.ts'
 import { identify, openCheckpoint } from './identity.ts'
 import { arraySource, checkItems, isArrayLike, iterableSource, type Source } from './items.ts'
@@ -121,11 +122,19 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
     await dispatchAll(run, journey)
     if (source.total !== undefined && !array) session?.recordEnd(source.total)
     isClosed = true
-    await session?.close().catch(drain.fail)
+    await session?.close(journey.collector.excess() !== undefined).catch(drain.fail)
+    if (isTaskMissing(drain) && journey.collector.counts.succeeded + journey.collector.counts.failed === 0) {
+      await session?.discardIfEmpty().catch(() => {}) // A run of nothing, of a task that cannot be run, would only be in the way.
+    }
     return finish(run, journey, selected.total(source))
   } finally {
     if (!isClosed) await session?.close().catch(() => {}) // The error that led here is the one to be told.
   }
+}
+
+function isTaskMissing(drain: Drain): boolean {
+  const error = drain.error()
+  return error instanceof PawlError && error.code === 'ERR_PAWL_TASK_LOAD'
 }
 
 async function prepare<T, R>(

@@ -14,7 +14,8 @@ export type Head =
   | { readonly kind: 'source'; readonly block: number; readonly count: number; readonly digest: string }
   | { readonly kind: 'total'; readonly count: number }
   /** The session ended on its own, then (milliseconds since 1970): nobody in flight is a suspect. Also the last frame of a snapshot. */
-  | { readonly kind: 'close'; readonly at: number }
+  /** A clean end. `hasFailed`: more items had failed than was tolerated. */
+  | { readonly kind: 'close'; readonly at: number; readonly hasFailed?: true }
   /** Sessions that were found to have ended without a `close`: what their last segment lacks is no secret any more. */
   | { readonly kind: 'died'; readonly writers: readonly string[] }
   /** In a snapshot: the files it stands for. */

@@ -49,7 +49,7 @@ function isHead(head: Head, bodyBytes: number): boolean {
     case 'total':
       return isCounts([head.count])
     case 'close':
-      return Number.isFinite(head.at)
+      return Number.isFinite(head.at) && (head.hasFailed === undefined || head.hasFailed === true)
     case 'died':
       return Array.isArray(head.writers) && head.writers.every((writer) => typeof writer === 'string')
     case 'covers':

@@ -4,12 +4,12 @@ import { type FailureHead, fromRuns, type RunningHead } from './frame.ts'
 import { IndexSet } from './index-set.ts'
 import { createItemSet, type ItemSet } from './item-set.ts'
 import {
-  FileGoneError,
   type FileReport,
   type Located,
   newReport,
   type RunFile,
   readFrames,
+  startOver,
   timeOf,
   toRunFile,
   writerOf,
@@ -67,6 +67,8 @@ export interface FailureEntry {
 export interface SessionTrace {
   readonly writer: string
   isClosed: boolean
+  /** More items had failed than was tolerated when it closed. */
+  hasFailed: boolean
   /** A later session found it dead, and said so. */
   isKnownDead: boolean
   /** When it began, in milliseconds since 1970. */
@@ -84,9 +86,6 @@ export interface LoadOptions {
   /** Items from this index on are none of the run's. */
   readonly count?: number | undefined
 }
-
-/** Other processes compact now and then; a reader that meets them this often in a row meets something else. */
-const MAX_STARTS = 100
 
 /** How items are told apart: by key in keyed runs, else by index. */
 export function idOf(isKeyed: boolean, index: number, key: string | undefined): number | string | undefined {
@@ -128,17 +127,6 @@ export async function loadIndex(store: Store, runId: string, fingerprint: string
     }
     return index.finish(loaded, skipped)
   })
-}
-
-/** Calls `read` again when a file it had listed was gone. */
-export async function startOver<T>(read: () => Promise<T>): Promise<T> {
-  for (let starts = 1; ; starts++) {
-    try {
-      return await read()
-    } catch (error) {
-      if (!(error instanceof FileGoneError) || starts === MAX_STARTS) throw error
-    }
-  }
 }
 
 function bySnapshotThenStem(a: RunFile, b: RunFile): number {
@@ -196,6 +184,7 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
       session = {
         writer,
         isClosed: false,
+        hasFailed: false,
         isKnownDead: false,
         beganAt: timeOf(writer),
         lastSeenAt: timeOf(writer),
@@ -246,7 +235,8 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
         if (stem >= totalFrom) totalFrom = stem
         return true
       case 'close':
-        if (stem !== '') Object.assign(sessionOf(stem), { isClosed: true, lastSeenAt: head.at })
+        if (stem !== '')
+          Object.assign(sessionOf(stem), { isClosed: true, hasFailed: head.hasFailed === true, lastSeenAt: head.at })
         return true
       case 'died':
         for (const writer of head.writers) knownDead.add(writer)

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module'
+import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../clock.ts'
 import { CheckpointCorruptError, RunNotFoundError, StoreConflictError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
@@ -75,7 +76,7 @@ export async function openManifest(options: ManifestOptions, writer: string): Pr
   const [other] = manifests
   if (same !== undefined) {
     if (same.taskDigest !== null && options.taskDigest !== null && same.taskDigest !== options.taskDigest) warnOfChange(options)
-    return same
+    return updateCommand(options, same)
   }
   if (other !== undefined) throw explainMismatch(runId, other.identity, identity)
 
@@ -103,6 +104,14 @@ export async function openManifest(options: ManifestOptions, writer: string): Pr
   return refuseSecond(store, runId, manifest)
 }
 
+/** `pawl resume` does what the last session was told, so a manifest that holds something else is replaced. */
+async function updateCommand({ store, runId, command }: ManifestOptions, manifest: Manifest): Promise<Manifest> {
+  if (command === undefined || isDeepStrictEqual(command, manifest.command)) return manifest
+  const updated = { ...manifest, command }
+  await store.put(`${runId}/run/${manifest.fingerprint}.json`, writeManifest(updated), { replace: true })
+  return updated
+}
+
 /** Two sessions may have made the run at once, of different items: the fingerprint that sorts first stays. */
 async function refuseSecond(store: Store, runId: string, manifest: Manifest): Promise<Manifest> {
   const { manifests } = await readManifests(store, runId)
@@ -128,6 +137,16 @@ export async function readFingerprints(store: Store, files: readonly RunFile[]):
     if (report.header !== undefined) fingerprints.add(report.header.fingerprint)
   }
   return fingerprints
+}
+
+/**
+ * Deletes what the session `writer`, which has ended, left of a run of which nothing is recorded. If anybody else has left
+ * something, or is at work, all of it stays.
+ */
+export async function discardIfEmpty(store: Store, runId: string, writer: string): Promise<void> {
+  const keys = (await store.list(`${runId}/`)).map(({ key }) => key)
+  const isOurs = (key: string) => key.startsWith(`${runId}/run/`) || key.startsWith(`${runId}/seg/${writer}-`)
+  if (keys.every(isOurs)) await deleteAll(store, runId)
 }
 
 /** Deletes all of a run but the key `except`; the manifest last, so that what a crash leaves still has a name. */

@@ -10,11 +10,12 @@ import { acquireLease, type Lease } from './lease.ts'
 import { loadIndex, type RunIndex, type SessionTrace } from './load.ts'
 import { openLog, type RunLog } from './log.ts'
 import type { Manifest } from './manifest.ts'
-import { checkBefore, openManifest } from './open-manifest.ts'
+import { checkBefore, discardIfEmpty, openManifest } from './open-manifest.ts'
 import { newWriter, writerOf } from './read-file.ts'
 import { type Restored, restore } from './restored.ts'
 import type { Session, SessionOptions } from './session.ts'
 import { type Codec, loadCodec } from './values/codec.ts'
+import { isFailed } from './verdict.ts'
 
 /**
  * Opens a run for work: takes the lease, makes or checks the manifest, and loads what earlier sessions recorded.
@@ -186,16 +187,21 @@ function startSession(
       if (restored.total !== count) log.add([{ head: { kind: 'total', count }, body: [], items: 0, fresh: 0, bytes: 16 }])
     },
     flush: () => log.flush(),
-    async close() {
+    async close(hasFailed = false) {
+      const head = { kind: 'close' as const, at: clock.today(), ...(hasFailed ? { hasFailed } : {}) }
+      const last = { head, body: [], items: 0, fresh: 0, bytes: 0 }
+      // A session that recorded nothing leaves no segment, unless it is news how it ended.
+      if (hasFailed !== isFailed(index)) log.add([last])
       let hasEnd = false
       try {
-        hasEnd = await log.close({ head: { kind: 'close', at: clock.today() }, body: [], items: 0, fresh: 0, bytes: 0 })
+        hasEnd = await log.close(last)
       } finally {
         await compaction.finish()
         await buried
         await (hasEnd ? lease.release() : lease.leave())
       }
     },
+    discardIfEmpty: () => discardIfEmpty(store, runId, writer),
   }
 }
 

@@ -52,6 +52,20 @@ export function layoutOf(format: Format): Layout {
   return format === 'json' ? jsonLayout : binaryLayout
 }
 
+/** Other processes compact now and then; a reader that meets them this often in a row meets something else. */
+const MAX_STARTS = 100
+
+/** Calls `read` again when a file it had listed was gone. */
+export async function startOver<T>(read: () => Promise<T>): Promise<T> {
+  for (let starts = 1; ; starts++) {
+    try {
+      return await read()
+    } catch (error) {
+      if (!(error instanceof FileGoneError) || starts === MAX_STARTS) throw error
+    }
+  }
+}
+
 /** The file of `key`, undefined if its name is none of ours. */
 export function toRunFile(key: string, size: number): RunFile | undefined {
   const match = /\/((seg|snap)\/([\w-]+)\.(json|msgpack)(\.gz)?)$/.exec(key)

@@ -11,14 +11,18 @@ import { deleteAll, readFingerprints, readManifests } from './open-manifest.ts'
 import { newReport, readFrames } from './read-file.ts'
 import { readInOrder } from './read-in-order.ts'
 import { type RecordedRejection, type Restored, restore } from './restored.ts'
+import { isFailed } from './verdict.ts'
 
 export type { Damage } from './damage.ts'
 
 /** A run at a glance. */
 export interface RunSummary {
   readonly runId: string
-  /** `complete`: every item has settled. */
-  readonly status: 'complete' | 'partial'
+  /**
+   * `complete`: every item has settled, tolerated failures included. `failed`: the last session ended because more items failed
+   * than was tolerated. `partial`: anything else.
+   */
+  readonly status: 'complete' | 'failed' | 'partial'
   /** Items that settled, failures included. */
   readonly done: number
   /** undefined: nobody knows yet how many items there are. */
@@ -237,15 +241,16 @@ function toSummary({ manifest, index, claims }: LoadedRun, runId: string, bytes:
     ...index.files.map(({ report }) => report.header?.createdAt ?? 0),
     manifest?.createdAt ?? 0,
   ].filter((time) => time > 0)
+  const live = claims.some(isLive)
   return {
     runId,
-    status: total !== undefined && done >= total ? 'complete' : 'partial',
+    status: !live && isFailed(index) ? 'failed' : total !== undefined && done >= total ? 'complete' : 'partial',
     done,
     total,
     failures: index.failures.size,
     bytes,
     lastWrite: times.length === 0 ? undefined : times.reduce((a, b) => Math.max(a, b)),
-    live: claims.some(isLive),
+    live,
   }
 }
 

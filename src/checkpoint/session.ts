@@ -54,6 +54,11 @@ export interface Session {
   recordEnd(count: number): void
   /** Everything recorded so far is durable when it resolves. Rejects with CheckpointWriteError. */
   flush(): Promise<void>
-  /** Flushes, notes a clean end, compacts when due, gives the lease back. Leaves no timer and no handle. */
-  close(): Promise<void>
+  /**
+   * Flushes, notes a clean end, compacts when due, gives the lease back. Leaves no timer and no handle. `hasFailed`: more items
+   * failed than is tolerated.
+   */
+  close(hasFailed?: boolean): Promise<void>
+  /** Deletes the run, once closed, if nothing at all is recorded of it and nobody else is at work on it. */
+  discardIfEmpty(): Promise<void>
 }

@@ -57,6 +57,28 @@ describe('readResults()', () => {
   })
 })
 
+describe('listRuns() and inspectRun()', () => {
+  test.each(['msgpack', 'json'] as const)(
+    'tell a run that failed from one that is complete, also once it is compacted: %s',
+    async (format) => {
+      const { runs, spoil } = newPlace()
+      spoil(41)
+      const options = { runId: 'run', checkpoint: { store: runs, format, keep: 0 }, chunkSize: 100 } as const
+      const status = async () => {
+        const [{ status } = { status: 'none' }] = await listRuns(runs)
+        expect((await inspectRun(runs, 'run')).status).toBe(status)
+        return status
+      }
+      for (let session = 0; session < 12; session++) {
+        await expect(execute(noted, ITEMS, options)).rejects.toMatchObject({ code: 'ERR_PAWL_RUN_FAILED' })
+        expect(await status()).toBe('failed')
+      }
+      await execute(noted, ITEMS, { ...options, maxFailures: 1 })
+      expect(await status()).toBe('complete')
+    },
+  )
+})
+
 describe('stream() with a checkpoint', () => {
   test('yields restored outcomes first, then those of this session, each item once', async () => {
     const { runs } = newPlace()
