@@ -4,7 +4,7 @@ import type { Store } from '../store/store.ts'
 import { OK } from './failure.ts'
 import type { CommonFlags } from './flags.ts'
 import { readKnown } from './known-run.ts'
-import { checkTarget, resultLine, writeLines } from './output.ts'
+import { checkApart, checkTarget, resultLine, writeLines } from './output.ts'
 import { plural, printJson, say } from './terminal.ts'
 
 /** `pawl export RUN [--output FILE]`: `{"index","value"}` of every item that succeeded, in input order. */
@@ -12,6 +12,7 @@ export async function exportResults(runId: string, flags: CommonFlags & { readon
   const { checkpoint, json, output } = flags
   const store = fileStore(checkpoint)
   await checkTarget(output)
+  checkApart(output, { files: [], directory: checkpoint, runId })
   await readKnown(store, runId, () => inspectRun(store, runId))
   const count = { exported: 0, failed: 0 }
   const lines = readLines(store, runId, count)

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, relative, sep } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { jsonCodec } from '../checkpoint/values/json.ts'
 import { UsageError } from './failure.ts'
+import { toRealPath } from './task-path.ts'
 import { escapeJson, stdout } from './terminal.ts'
 
 /** Characters gathered before they are written at once. */
@@ -36,6 +37,34 @@ export async function checkTarget(path: Target): Promise<void> {
     )
   }
   await rm(aside, { force: true })
+}
+
+/** What must not be replaced by results. */
+export interface Kept {
+  /** Files that are read: the input, the task. */
+  readonly files: readonly string[]
+  /** Where runs are recorded, and the one that is. */
+  readonly directory?: string | undefined
+  readonly runId?: string | undefined
+}
+
+/**
+ * Makes sure that writing `path` replaces nothing that is still needed, whatever it is called there.
+ *
+ * @throws UsageError
+ */
+export function checkApart(path: Target, { files, directory, runId }: Kept): void {
+  if (path === undefined) return
+  const target = toRealPath(path)
+  const file = files.find((it) => toRealPath(it) === target)
+  if (file !== undefined) {
+    throw new UsageError(`Cannot write output '${path}': expected a file of its own, got ${file}, which is read`)
+  }
+  if (directory === undefined) return
+  const [run, folder, ...rest] = relative(toRealPath(directory), target).split(sep)
+  const isRecord = rest.length > 0 && ['run', 'seg', 'snap', 'lease'].includes(folder ?? '')
+  if (run === '..' || folder === undefined || !(isRecord || run === runId)) return
+  throw new UsageError(`Cannot write output '${path}': expected a file of its own, got one in the record of run '${run}'`)
 }
 
 /** Writes `lines`, each with a newline. Nobody reading stdout any more is a quiet end. */

@@ -1,14 +1,15 @@
+import { basename } from 'node:path'
 import { executeFrom } from '../execute.ts'
 import type { ExecuteOptions } from '../options.ts'
 import type { Report } from '../types.ts'
-import { formatDuration } from './duration.ts'
-import { AGAIN, explain, OK, tell } from './failure.ts'
+import { AGAIN, explain, forShell, isPawlError, OK, tell } from './failure.ts'
 import { type FlagValues, toCheckpoint, toOptions } from './flags.ts'
 import { type Input, keyFrom, readInput } from './input.ts'
-import { checkTarget, resultLine, type Target, writeLines } from './output.ts'
+import { goOn, listNextSteps, summarize } from './next-steps.ts'
+import { checkApart, checkTarget, resultLine, type Target, writeLines } from './output.ts'
 import { type Progress, showProgress } from './progress.ts'
 import { Interruption, planDrain, watchInterrupts } from './signals.ts'
-import { formatTask, type TaskPath, toProjectPath } from './task-path.ts'
+import { type TaskPath, toRealPath } from './task-path.ts'
 import { plural, printJson, say } from './terminal.ts'
 
 /** One session of a run, as the command line was told. */
@@ -25,16 +26,23 @@ export interface Assignment {
   readonly resume: true | 'fresh' | 'require'
   readonly retryFailed: boolean | 'only'
   readonly flags: FlagValues
+  /** To be recorded, for `pawl resume`. */
+  readonly command: RecordedCommand
   readonly quiet: boolean
   readonly json: boolean
 }
 
-/** What `pawl resume` finds in the manifest. Flags that only matter to one session are left out. */
+/** What `pawl resume` finds in the manifest: what the last session was told. Flags that only matter to one session are left out. */
 export interface RecordedCommand {
   readonly task: string
   readonly input: string
   readonly output?: string
   readonly flags: FlagValues
+}
+
+/** `flags` without those that only matter to one session. */
+export function lasting({ shard, ...flags }: FlagValues): FlagValues {
+  return flags
 }
 
 /**
@@ -49,6 +57,7 @@ export async function perform(assignment: Assignment): Promise<number> {
   try {
     await checkTarget(assignment.output)
     const input = await readInput(assignment.input)
+    checkApart(assignment.output, { ...assignment, files: filesOf(assignment, input) })
     checkKeys(input, assignment.flags.key)
     announce(assignment, input)
     return await runSession(assignment, input, interrupts.signal)
@@ -65,7 +74,7 @@ async function runSession(assignment: Assignment, input: Input, signal: AbortSig
     derived: isDerived,
     jsonResults: true,
     ...(typeof flags.key === 'string' ? { keyLabel: flags.key } : {}),
-    ...(directory === undefined ? {} : { command: commandOf(assignment) }),
+    ...(directory === undefined ? {} : { command: assignment.command as RecordedCommand & { readonly [name: string]: never } }),
   }
   const progress = await showProgress(quiet)
   try {
@@ -75,6 +84,14 @@ async function runSession(assignment: Assignment, input: Input, signal: AbortSig
   } catch (error) {
     return await finishFailed(assignment, error)
   }
+}
+
+/** What the session reads; of many files those that may be the one results go to. */
+function filesOf({ task, input: path, output = '' }: Assignment, { kind, items }: Input): string[] {
+  if (kind === 'stdin') return [task.module]
+  if (kind !== 'glob') return [task.module, path]
+  const name = basename(toRealPath(output))
+  return [task.module, ...(items as readonly string[]).filter((it) => basename(it) === name)]
 }
 
 function drainOf({ flags }: Assignment): number | undefined {
@@ -96,17 +113,6 @@ function announce({ input, runId, directory, quiet }: Assignment, { items }: Inp
   }
 }
 
-function commandOf({ task, input, output, flags }: Assignment): RecordedCommand & { readonly [name: string]: never } {
-  const { shard, ...lasting } = flags
-  const command = {
-    task: formatTask(task),
-    input,
-    ...(output === undefined ? {} : { output: toProjectPath(output) }),
-    flags: lasting,
-  }
-  return command as RecordedCommand & { readonly [name: string]: never }
-}
-
 function toExecuteOptions(
   assignment: Assignment,
   input: Input,
@@ -125,7 +131,11 @@ function toExecuteOptions(
     on: {
       progress: progress.update,
       warning: ({ message }) => progress.note(`warning: ${message}`),
-      drain: ({ reason }) => progress.note(`stopping (${sentenceOf(reason)}): running items may end, the rest waits`),
+      drain: ({ reason }) => {
+        // An error that ends the run is told once, when it has ended.
+        if (!isPawlError(reason))
+          progress.note(`stopping (${forShell(sentenceOf(reason))}): running items may end, the rest waits`)
+      },
     },
   }
 }
@@ -152,11 +162,7 @@ async function finishFailed(assignment: Assignment, error: unknown): Promise<num
   const { exitCode, code, message } = explanation
   if (isInterruption(error)) say(`interrupted: ${sentenceOf((error as Error).cause)}`)
   else tell(explanation)
-  const isAgain = exitCode === AGAIN
-  say(`${summarize(report)}; ${goOn(assignment, isAgain ? 'go on with' : 'to go on')}`)
-  if (code === 'ERR_PAWL_RUN_FAILED' && assignment.directory !== undefined) {
-    say(`the failures: pawl failures ${assignment.runId}${directoryFlag(assignment)}; --max-failures tolerates them`)
-  }
+  for (const line of listNextSteps(assignment, report, explanation)) say(line)
   if (assignment.json) await printJson({ error: { code, message }, ...withoutResults(report) })
   return exitCode
 }
@@ -167,26 +173,6 @@ function isInterruption(error: unknown): boolean {
 
 function sentenceOf(reason: unknown): string {
   return reason instanceof Interruption || reason instanceof Error ? reason.message : String(reason)
-}
-
-/** `500 items, 200 restored, 3 failed, 12.3s`. */
-function summarize({ stats, runId }: Report): string {
-  const settled = stats.succeeded + stats.failed
-  const count = settled >= stats.items ? plural(stats.items, 'item') : `${settled} of ${plural(stats.items, 'item')} settled`
-  return `run ${runId}: ${count}, ${stats.restored} restored, ${stats.failed} failed, ${formatDuration(stats.wallTime)}`
-}
-
-/** The command that goes on with the run. */
-function goOn({ directory, runId, input, flags, task }: Assignment, words: string): string {
-  if (directory === undefined || runId === undefined) return 'nothing was recorded'
-  const shard = typeof flags.shard === 'string' ? ` --shard ${flags.shard}` : ''
-  const source = input === '-' ? ', with the same stdin' : ''
-  const outside = task.module.startsWith('/') ? ` --task ${formatTask(task)}` : ''
-  return `${words}: pawl resume ${runId}${directoryFlag({ directory })}${outside}${shard}${source}`
-}
-
-function directoryFlag({ directory }: Pick<Assignment, 'directory'>): string {
-  return directory === '.pawl' || directory === undefined ? '' : ` --checkpoint ${directory}`
 }
 
 function reportOf(error: unknown): Report | undefined {

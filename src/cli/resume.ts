@@ -6,9 +6,9 @@ import { UsageError } from './failure.ts'
 import type { CommonFlags } from './flags.ts'
 import { FLAGS, type FlagName, type FlagValues, RESULT_FLAGS, WORK_FLAGS } from './flags.ts'
 import { readKnown } from './known-run.ts'
-import { perform, type RecordedCommand } from './perform.ts'
+import { lasting, perform, type RecordedCommand } from './perform.ts'
 import { pick } from './run.ts'
-import { formatTask, isInProject, parseTask, type TaskPath } from './task-path.ts'
+import { formatTask, isInProject, parseTask, type TaskPath, toProjectPath } from './task-path.ts'
 import { say } from './terminal.ts'
 
 /** What commander makes of the flags of `resume`. */
@@ -35,17 +35,20 @@ export async function resume(runId: string, flags: ResumeFlags): Promise<number>
   }
   const recorded = readCommand(runId, details.command)
   const task = flags.task === undefined ? trustTask(recorded.task) : parseTask(flags.task)
-  say(`run ${runId}: task ${formatTask(task)}, input ${recorded.input}`)
+  if (!flags.quiet) say(`run ${runId}: task ${formatTask(task)}, input ${recorded.input}`)
+  const output = flags.output ?? trustOutput(recorded.output)
+  const given = { ...recorded.flags, ...pick(flags, WORK_FLAGS) }
   return perform({
     task,
     input: recorded.input,
-    output: flags.output ?? trustOutput(recorded.output),
+    output,
     directory: checkpoint,
     runId,
     isDerived: false,
     resume: 'require',
     retryFailed: failedOnly ? 'only' : !skipFailed,
-    flags: { ...recorded.flags, ...pick(flags, WORK_FLAGS) },
+    flags: given,
+    command: { ...recorded, flags: lasting(given), ...(output === undefined ? {} : { output: toProjectPath(output) }) },
     quiet: flags.quiet ?? false,
     json: flags.json ?? false,
   })

@@ -1,7 +1,7 @@
 import { UsageError } from './failure.ts'
 import { type FlagName, type FlagValues, RESULT_FLAGS, WORK_FLAGS } from './flags.ts'
-import { perform } from './perform.ts'
-import { deriveRunName, parseTask, toProjectPath } from './task-path.ts'
+import { lasting, perform } from './perform.ts'
+import { deriveRunName, formatTask, parseTask, toProjectPath } from './task-path.ts'
 
 /** What commander makes of the flags of `run`. */
 export interface RunFlags extends FlagValues {
@@ -21,16 +21,24 @@ export async function run(taskText: string, flags: RunFlags): Promise<number> {
   const task = parseTask(taskText)
   const input = flags.input === '-' ? '-' : toProjectPath(flags.input)
   const isRecorded = flags.checkpoint !== false && (input !== '-' || flags.runId !== undefined)
+  const { output } = flags
+  const given = pick(flags, [...WORK_FLAGS, ...RESULT_FLAGS])
   return perform({
     task,
     input,
-    output: flags.output,
+    output,
     directory: isRecorded ? (flags.checkpoint as string) : undefined,
     runId: flags.runId ?? (input === '-' ? undefined : deriveRunName(task, input)),
     isDerived: flags.runId === undefined,
     resume: flags.resume ? 'require' : flags.overwrite ? 'fresh' : true,
     retryFailed: true,
-    flags: pick(flags, [...WORK_FLAGS, ...RESULT_FLAGS]),
+    flags: given,
+    command: {
+      task: formatTask(task),
+      input,
+      flags: lasting(given),
+      ...(output === undefined ? {} : { output: toProjectPath(output) }),
+    },
     quiet: flags.quiet ?? false,
     json: flags.json ?? false,
   })

@@ -28,14 +28,15 @@ export function toProjectPath(path: string): string {
 
 /** True when `path`, symbolic links followed, lies within the working directory. */
 export function isInProject(path: string): boolean {
-  return !isOutside(relative(realPathOf(process.cwd()), realPathOf(resolve(path))))
+  return !isOutside(relative(toRealPath(process.cwd()), toRealPath(path)))
 }
 
-/** The real path of what is there, with what is not there yet behind it. */
-function realPathOf(path: string): string {
-  if (existsSync(path)) return realpathSync(path)
+/** The real path of what is there, symbolic links followed, with what is not there yet behind it. */
+export function toRealPath(given: string): string {
+  const path = resolve(given)
+  if (existsSync(path)) return realpathSync.native(path)
   const parent = dirname(path)
-  return parent === path ? path : join(realPathOf(parent), basename(path))
+  return parent === path ? path : join(toRealPath(parent), basename(path))
 }
 
 /** The run id of task and input: stable from day to day, and readable, `census-1f0c…`. */

@@ -93,7 +93,7 @@ describe('pawl resume', () => {
   })
 
   test('a run that a live process is at work on is exit code 75', async () => {
-    const { start, pawl } = project(PROJECT)
+    const { start, pawl } = project({ ...PROJECT, 'in.jsonl': items(5000) })
     const first = start(RUN)
     await first.saying(/ran 1$/m)
     expect(await pawl(...RUN)).toMatchObject({ code: 75, stderr: expect.stringContaining(`process ${first.child.pid}`) })
@@ -130,6 +130,27 @@ describe('pawl resume', () => {
     const last = JSON.parse((await pawl('resume', 'odd', '--failed-only', '--json')).stdout)
     expect(last).toMatchObject({ status: 'complete', failures: [], stats: { dispatched: 5, restored: 5 } })
     expect(lines((await pawl('export', 'odd')).stdout)).toHaveLength(10)
+  })
+
+  test('does what the last session was told: flags and output given later take the place of earlier ones', async () => {
+    const odd = 'export default ({ n }) => { if (n % 2) throw new Error(`odd ${n}`); return n }'
+    const { pawl, directory } = project({ 'odd.js': odd, 'in.jsonl': items(10) })
+    const run = (...more: string[]) => pawl('run', 'odd.js', '--input', 'in.jsonl', '--run-id', 'odd', ...more)
+    expect((await run('--max-failures', '1')).code).toBe(1)
+    expect((await pawl('resume', 'odd')).code).toBe(1)
+    expect((await run('--max-failures', '5', '--output', 'a.jsonl')).code).toBe(0)
+    expect(await pawl('resume', 'odd')).toMatchObject({ code: 0, stderr: expect.stringContaining('results in a.jsonl') })
+    expect((await pawl('resume', 'odd', '--max-failures', '4', '--output', 'b.jsonl')).code).toBe(1)
+    expect((await pawl('resume', 'odd')).code).toBe(1)
+    expect(await pawl('resume', 'odd', '--max-failures', '50%', '--quiet')).toEqual({
+      code: 0,
+      signal: null,
+      stdout: '',
+      stderr: '',
+    })
+    expect(existsSync(join(directory, 'b.jsonl'))).toBe(true)
+    expect((await run()).code).toBe(1)
+    expect(await pawl('verify', 'odd')).toMatchObject({ code: 0 })
   })
 
   test('runs no task outside the current directory unless it is passed by hand', async () => {

@@ -72,6 +72,75 @@ describe('pawl run', () => {
     expect(readdirSync(directory).filter((name) => name.endsWith('.tmp'))).toEqual([])
   })
 
+  test.each([
+    ['in.jsonl', ['--input', 'in.jsonl'], 'in.jsonl, which is read'],
+    ['./sub/../in.jsonl', ['--input', 'in.jsonl'], 'in.jsonl, which is read'],
+    ['link.jsonl', ['--input', 'in.jsonl'], 'in.jsonl, which is read'],
+    ['in.jsonl', ['--input', 'link.jsonl'], 'link.jsonl, which is read'],
+    ['sub/link/in.jsonl', ['--input', 'in.jsonl', '--no-checkpoint'], 'in.jsonl, which is read'],
+    ['link.jsonl', ['--input', '*n.jsonl'], 'in.jsonl, which is read'],
+    ['double.js', ['--input', 'in.jsonl'], 'double.js, which is read'],
+    ['.pawl/other/seg/x-0.msgpack', ['--input', 'in.jsonl'], "one in the record of run 'other'"],
+    ['.pawl/mine/out.jsonl', ['--input', 'in.jsonl', '--run-id', 'mine'], "one in the record of run 'mine'"],
+  ])('--output %s for %j is refused before anything starts', async (output, flags, sentence) => {
+    const { pawl, put, directory } = project(DOUBLE)
+    put('.pawl/other/seg/x-0.msgpack', '')
+    put('.pawl/mine/notes', '')
+    put('sub/x', '')
+    symlinkSync('in.jsonl', join(directory, 'link.jsonl'))
+    symlinkSync('..', join(directory, 'sub/link'))
+    const { code, stdout, stderr } = await pawl('run', 'double.js', ...flags, '--output', output)
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toBe(`pawl: Cannot write output '${output}': expected a file of its own, got ${sentence}\n`)
+    expect(readFileSync(join(directory, 'in.jsonl'), 'utf8')).toBe(items(20))
+    expect(readdirSync(join(directory, '.pawl'))).toEqual(['mine', 'other'])
+  })
+
+  test('--output may lie beside the records of runs', async () => {
+    const { pawl, put } = project(DOUBLE)
+    put('.pawl/results/x', '')
+    for (const output of ['.pawl/out.jsonl', '.pawl/results/out.jsonl']) {
+      expect(await pawl('run', 'double.js', '--input', 'in.jsonl', '--output', output)).toMatchObject({ code: 0 })
+    }
+  })
+
+  test('a task that cannot be loaded is told once, and leaves no run of nothing', async () => {
+    const { pawl, put } = project(DOUBLE)
+    put('broken.js', 'throw new Error("out of order")')
+    const run = (...more: string[]) => pawl('run', 'broken.js', '--input', 'in.jsonl', '--quiet', '--run-id', 'r', ...more)
+    const { code, stderr } = await run()
+    expect(code).toBe(2)
+    expect(stderr).toMatch(/^pawl: Cannot load task .* got out of order\n$/)
+    expect((await pawl('list')).stdout).toBe('no runs in .pawl\n')
+    // What is recorded stays.
+    put('broken.js', 'export default ({ n }) => { if (n === 7) throw new Error("seven"); return n }')
+    await run('--max-failures', '1')
+    put('broken.js', 'throw new Error("out of order")')
+    expect(await run()).toMatchObject({ code: 2, stderr: expect.stringContaining('to go on: pawl resume r\n') })
+    expect(JSON.parse((await pawl('list', '--json')).stdout).runs).toMatchObject([{ runId: 'r', done: 20, failures: 1 }])
+  })
+
+  test('after too many failures each command it names does what it says', async () => {
+    const odd =
+      'import { existsSync } from "node:fs"\nexport default ({ n }) => { if (n > 17 && !existsSync("fixed")) throw new Error(`no ${n}.`); return n }'
+    const { pawl, put } = project({ ...DOUBLE, 'odd.js': odd })
+    const args = ['run', 'odd.js', '--input', 'in.jsonl', '--run-id', 'odd', '--chunk-size', '20', '--output', 'o.jsonl']
+    const { code, stderr } = await pawl(...args)
+    expect(code).toBe(1)
+    expect(stderr).toContain(
+      'expected at most 0 failures (--max-failures), got 2 items that failed, first item 18: no 18\npawl: run odd: 20 items,',
+    )
+    expect(stderr).not.toMatch(/report|maxFailures/)
+    const commands = [...stderr.matchAll(/^pawl: to .*: +pawl (.*)$/gm)].map(([, command]) => (command as string).split(' '))
+    const [see, again, leave, have] = commands as [string[], string[], string[], string[]]
+    expect((await pawl(...see)).stdout).toMatch(/item 18[^]*item 19/)
+    expect((await pawl(...again)).code).toBe(1)
+    expect(await pawl(...leave)).toMatchObject({ code: 0, stderr: expect.stringContaining('20 restored, 2 failed') })
+    expect(lines((await pawl(...have)).stdout)).toHaveLength(18)
+    put('fixed', '')
+    expect(await pawl(...again)).toMatchObject({ code: 0, stderr: expect.stringContaining('18 restored, 0 failed') })
+  })
+
   test('--output is left alone when more items fail than tolerated; exit code 1', async () => {
     const { pawl, put, directory } = project({
       ...DOUBLE,

@@ -149,6 +149,30 @@ describe('pawl prune', () => {
   })
 })
 
+describe('a run that ended with more failures than tolerated', () => {
+  test('is failed, for prune no waste, until a session makes up for it', async () => {
+    const odd = 'export default ({ n }) => { if (n % 2) throw new Error("odd"); return n }'
+    const { pawl } = project({ 'odd.js': odd, 'in.jsonl': items(10) })
+    const status = async () => JSON.parse((await pawl('list', '--json')).stdout).runs[0]?.status
+    const prune = async () => (await pawl('prune', '--older-than', '0')).stdout
+    await pawl('run', 'odd.js', '--input', 'in.jsonl', '--run-id', 'odd', '--chunk-size', '10')
+    expect((await pawl('list')).stdout).toMatch(/odd +│ failed +│ 10\/10/)
+    expect((await pawl('inspect', 'odd')).stdout).toMatch(/^status +failed$/m)
+    expect(await prune()).toContain('deleted 0 runs')
+    // A session that has nothing to run makes up for it too, and takes it back.
+    for (const [flags, expected] of [
+      [['--skip-failed', '--max-failures', '5'], 'complete'],
+      [['--skip-failed', '--max-failures', '4'], 'failed'],
+      [['--skip-failed', '--max-failures', '5'], 'complete'],
+    ] as const) {
+      await pawl('resume', 'odd', ...flags)
+      expect(await status()).toBe(expected)
+    }
+    expect((await pawl('verify', 'odd')).code).toBe(0)
+    expect(await prune()).toContain('deleted 1 run')
+  })
+})
+
 describe('pawl plan', () => {
   test('explains without recording', async () => {
     const { pawl, directory } = project({ ...FILES, 'in.jsonl': items(3) })

@@ -1,0 +1,52 @@
+import type { Report } from '../types.ts'
+import { formatDuration } from './duration.ts'
+import { AGAIN, type Explanation } from './failure.ts'
+import type { Assignment } from './perform.ts'
+import { formatTask } from './task-path.ts'
+import { plural } from './terminal.ts'
+
+/** How a run went, in one line: `run census: 500 items, 200 restored, 3 failed, 12.3s`. */
+export function summarize({ stats, runId }: Report): string {
+  const settled = stats.succeeded + stats.failed
+  const count = settled >= stats.items ? plural(stats.items, 'item') : `${settled} of ${plural(stats.items, 'item')} settled`
+  return `run ${runId}: ${count}, ${stats.restored} restored, ${stats.failed} failed, ${formatDuration(stats.wallTime)}`
+}
+
+/** What to say of a session that ended early, and the commands that lead on from there. */
+export function listNextSteps(assignment: Assignment, report: Report, { exitCode, code }: Explanation): string[] {
+  const { stats, failures } = report
+  if (code === 'ERR_PAWL_TASK_LOAD' && stats.succeeded + stats.failed === 0) return []
+  if (code !== 'ERR_PAWL_RUN_FAILED')
+    return [`${summarize(report)}; ${goOn(assignment, exitCode === AGAIN ? 'go on with' : 'to go on')}`]
+  const tolerated = `--max-failures ${failures.length}`
+  const { runId, directory } = assignment
+  if (runId === undefined || directory === undefined) {
+    return [`${summarize(report)}; nothing was recorded`, `to tolerate so many failures: the same command with ${tolerated}`]
+  }
+  const more = directoryFlag(assignment)
+  return [
+    summarize(report),
+    `to see what failed:        pawl failures ${runId}${more}`,
+    `to try it again:           ${resumeCommand(assignment)}`,
+    `to leave it and go on:     ${resumeCommand(assignment, ` --skip-failed ${tolerated}`)}`,
+    `to have what succeeded:    pawl export ${runId}${more}`,
+  ]
+}
+
+/** `words` and the command that goes on with the run, if it was recorded. */
+export function goOn(assignment: Assignment, words: string): string {
+  if (assignment.directory === undefined || assignment.runId === undefined) return 'nothing was recorded'
+  return `${words}: ${resumeCommand(assignment)}`
+}
+
+function resumeCommand(assignment: Assignment, more = ''): string {
+  const { runId, input, flags, task } = assignment
+  const shard = typeof flags.shard === 'string' ? ` --shard ${flags.shard}` : ''
+  const source = input === '-' ? ', with the same stdin' : ''
+  const outside = task.module.startsWith('/') ? ` --task ${formatTask(task)}` : ''
+  return `pawl resume ${runId}${directoryFlag(assignment)}${outside}${shard}${more}${source}`
+}
+
+function directoryFlag({ directory }: Pick<Assignment, 'directory'>): string {
+  return directory === '.pawl' || directory === undefined ? '' : ` --checkpoint ${directory}`
+}
