@@ -85,8 +85,8 @@ export function settlePart(piece: Piece, part: PartMessage, today: number): void
   const { job, chunk } = piece
   const items = part.to - part.from
   piece.settled = part.to
-  const started = items - part.rejected.filter((it) => it.isUnstarted).length
-  count(job.run.tally, started, part.taskTime)
+  const unstarted = part.rejected?.filter((it) => it.isUnstarted).length ?? 0
+  count(job.run.tally, items - unstarted, part.taskTime)
   if (items === 0) return
   const rejections = part.rejected?.map((it) => toRejection(chunk, it, today)) ?? []
   job.settle(items > rejections.length ? toBatch(chunk, part) : undefined, rejections)
