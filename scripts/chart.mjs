@@ -111,18 +111,24 @@ export function dotChart({ title, label, legend, rows }) {
   ])
 }
 
-/** Logarithmic, over whole powers of ten when there is more than one of them. @param {readonly number[]} values @param {number} from @param {number} to */
+/** Logarithmic, from a tick to a tick: powers of ten, and when those are few their doubles and fives too. @param {readonly number[]} values @param {number} from @param {number} to */
 function createScale(values, from, to) {
-  const [least, most] = values.length > 0 ? [Math.min(...values), Math.max(...values)] : [1, 10]
-  const step = most / least > 30 ? 10 : 2
-  const exponent = (/** @type {number} */ value) => Math.log(value) / Math.log(step)
-  const low = Math.floor(exponent(least) + 1e-9)
-  const high = Math.max(low + 1, Math.ceil(exponent(most) - 1e-9))
-  return {
-    at: (/** @type {number} */ value) => from + ((exponent(value) - low) / (high - low)) * (to - from),
-    ticks: Array.from({ length: high - low + 1 }, (_, i) => step ** (low + i)),
-  }
+  const [least, most] = values.length > 0 ? [Math.min(...values) * CLOSE, Math.max(...values) / CLOSE] : [1, 10]
+  const steps = most / least > 30 ? [1] : [1, 2, 5]
+  const decades = Array.from({ length: 31 }, (_, i) => 10 ** (i - 12))
+  const all = decades.flatMap((decade) => steps.map((step) => step * decade))
+  const first = all.findLastIndex((tick) => tick <= least)
+  const last = Math.max(
+    all.findIndex((tick) => tick >= most),
+    first + 1,
+  )
+  const ticks = all.slice(first, last + 1)
+  const [low, high] = [Math.log(ticks[0] ?? 1), Math.log(ticks.at(-1) ?? 10)]
+  return { at: (/** @type {number} */ value) => from + ((Math.log(value) - low) / (high - low)) * (to - from), ticks }
 }
+
+/** A point may be so much past the last tick without another one for it. */
+const CLOSE = 1.02
 
 /** @param {readonly (readonly number[])[]} points @param {number} color */
 function drawLine(points, color) {

@@ -27,12 +27,16 @@ export function describePeers(pooled) {
   const rows = pooled.map(({ entry }) => {
     const it = judge(entry)
     const other = bestOther(entry)
+    const saved = ['msgpack', 'json'].flatMap((format) => {
+      const found = summarize(entry, `pawl-${format}`)
+      return found ? [`, ${quotient(found.ratio)} saved as ${format}`] : []
+    })
     const goal = entry.goal === undefined ? `${quotient((it?.best.ratio ?? 0) * CLOSE)} (best less 3 %)` : entry.goal.toFixed(2)
     return [
       entry.title,
       ...columns.map((name) => quotient(summarize(entry, name)?.ratio)),
       other ? `${quotient(other.ratio)} (${titles[other.name]})` : '',
-      `**${quotient(it?.ratio)}**`,
+      `**${quotient(it?.ratio)}**${saved.join('')}`,
       goal,
       it?.isFast ? 'yes' : 'no',
     ]

@@ -143,7 +143,7 @@ export const workloads = {
     generator: true,
   },
   checkpoint: {
-    title: '2 µs, a million records, saved',
+    title: '2 µs, a million records, saved or not',
     task: 'record',
     micros: 2,
     count: 1_000_000,
