@@ -1,6 +1,7 @@
+import { cut } from './chunk.ts'
 import type { Engine, EngineRun, EngineRunOptions } from './engine/engine.ts'
 import type { Emitter } from './events.ts'
-import { startGrowth } from './growth.ts'
+import { type Growth, startGrowth } from './growth.ts'
 import type { Journey, Run } from './journey.ts'
 import type { ResolvedOptions } from './options.ts'
 import { loadHere } from './resolve-task.ts'
@@ -24,18 +25,23 @@ export async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>):
     ...(circuit ? [circuit.stage] : []),
     ...(session ? [checkpoint<T, R>(session, options.maxCrashes)] : []),
   ]
+  const runOn = (engine: Engine): EngineRun<T, R> => {
+    const known = opened.get(engine) ?? engine.start<T, R>(describeRun(run, journey, growth))
+    opened.set(engine, known)
+    return known
+  }
   const dispatches = new Map<Engine, Dispatch<T, R>>()
   const dispatchOf = (engine: Engine): Dispatch<T, R> => {
     const known = dispatches.get(engine)
     if (known) return known
-    const engineRun = engine.start<T, R>(describeRun(run, journey, () => growth.measured()))
-    const dispatch = compose(stages, engineRun.dispatch)
-    opened.set(engine, engineRun)
+    const here = runOn(engine).dispatch
+    const innermost = engine === engines.inline ? moveOn(here, async () => runOn(await growth.open()).dispatch) : here
+    const dispatch = compose(stages, innermost)
     dispatches.set(engine, dispatch)
     return dispatch
   }
 
-  const growth = await startGrowth({
+  const growth: Growth = await startGrowth({
     planner,
     engines,
     unsettled: () => journey.pending && journey.pending - collector.counts.dispatched,
@@ -71,6 +77,18 @@ export async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>):
   }
 }
 
+/** What `here` leaves of a chunk goes to `elsewhere`, unless a drain is the reason. */
+function moveOn<T, R>(here: Dispatch<T, R>, elsewhere: () => Promise<Dispatch<T, R>>): Dispatch<T, R> {
+  return async (chunk, context) => {
+    const outcomes = await here(chunk, context)
+    const settled = outcomes.fulfilled.reduce((sum, batch) => sum + batch.indices.length, outcomes.rejected.length)
+    if (settled === chunk.items.length || context.draining.aborted) return outcomes
+    const dispatch = await elsewhere()
+    const rest = await dispatch(cut(chunk, settled, chunk.items.length), context)
+    return { fulfilled: [...outcomes.fulfilled, ...rest.fulfilled], rejected: [...outcomes.rejected, ...rest.rejected] }
+  }
+}
+
 /** Without retries and without tolerance the first failure ends the run, so a breaker has nothing to do. */
 function warnOfIdleBreaker({ retry, maxFailures }: Pick<ResolvedOptions, 'retry' | 'maxFailures'>, { emit }: Emitter): void {
   const tolerated = 'count' in maxFailures ? maxFailures.count : maxFailures.share
@@ -81,7 +99,7 @@ function warnOfIdleBreaker({ retry, maxFailures }: Pick<ResolvedOptions, 'retry'
 }
 
 /** What an engine is told of the run. */
-function describeRun<T, R>(run: Run<T, R>, { runId, planner, counts }: Journey<T, R>, onMeasured: () => void): EngineRunOptions {
+function describeRun<T, R>(run: Run<T, R>, { runId, planner, counts }: Journey<T, R>, growth: Growth): EngineRunOptions {
   const { task, options, origin, emitter } = run
   return {
     setup: {
@@ -99,10 +117,11 @@ function describeRun<T, R>(run: Run<T, R>, { runId, planner, counts }: Journey<T
     drainTimeout: options.drainTimeout,
     observe: (measured) => {
       planner.observe({ ...measured, now: run.clock.now() })
-      onMeasured()
+      growth.measured()
     },
     tally: counts,
     workerExit: (threadId, index, reason) => emitter.emit('workerExit', { threadId, index, reason }),
     itemTime: () => planner.itemTime,
+    mayStayInline: () => growth.mode() === 'inline',
   }
 }

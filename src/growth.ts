@@ -22,6 +22,10 @@ export interface GrowthOptions {
 export interface Growth {
   /** The pool, once there was work for it. */
   readonly pool: Engine | undefined
+  /** Where what is not settled should run. */
+  mode(): 'threads' | 'inline'
+  /** The pool, with a thread at least. */
+  open(): Promise<Engine>
   /** To be called when items were measured. */
   measured(): void
   close(): void
@@ -29,7 +33,7 @@ export interface Growth {
 
 export async function startGrowth({ planner, engines, unsettled, onPlan, fail }: GrowthOptions): Promise<Growth> {
   let pool: Engine | undefined
-  let isOpening = false
+  let opening: Promise<Engine> | undefined
   let grown = 0
 
   const growTo = (count: number) => {
@@ -38,15 +42,19 @@ export async function startGrowth({ planner, engines, unsettled, onPlan, fail }:
     pool?.grow(count)
     onPlan()
   }
-  const open = async () => {
-    isOpening = true
-    pool = await engines.pool()
-    pool.grow(1)
+  const mode = () => planner.mode(unsettled())
+  const open = () => {
+    opening ??= engines.pool().then((opened) => {
+      pool = opened
+      pool.grow(1)
+      return pool
+    })
+    return opening
   }
   const measured = () => {
     clearTimeout(patience)
     // What was thought cheap turned out not to be: off the main thread with the rest.
-    if (!isOpening && planner.mode(unsettled()) === 'threads') open().then(measured, fail)
+    if (!opening && mode() === 'threads') open().then(measured, fail)
     growTo(planner.workers(unsettled()))
   }
 
@@ -54,11 +62,13 @@ export async function startGrowth({ planner, engines, unsettled, onPlan, fail }:
     planner.forget() // Nothing came back yet: what earlier runs learned may have been about other items.
     growTo(planner.workers(unsettled()))
   }, FIRST_CHUNK_MS)
-  if (planner.mode(unsettled()) === 'threads') await open()
+  if (mode() === 'threads') await open()
   return {
     get pool() {
       return pool
     },
+    mode,
+    open,
     measured,
     close: () => clearTimeout(patience),
   }

@@ -55,6 +55,7 @@ export async function performPlan<T, R>(
     tally: { attempts: 0, crashes: 0, timeouts: 0, chunks: 0, taskTime: 0 },
     workerExit: () => {},
     itemTime: () => planner.itemTime,
+    mayStayInline: () => true,
   })
   const context: RunContext<T, R> = {
     draining: over.signal,

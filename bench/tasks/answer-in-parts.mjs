@@ -27,6 +27,6 @@ parentPort?.on('message', async (/** @type {{ count: number, partMs: number }} *
     attempts: undefined,
   }
   const began = threadTime()
-  await runItems(chunk, run, slot, { post: (part, transfer) => parentPort?.postMessage(part, transfer), partMs })
+  await runItems(chunk, run, slot, { post: (part, transfer) => parentPort?.postMessage(part, transfer), partMs, maxStride: 64 })
   parentPort?.postMessage({ time: threadTime() - began })
 })

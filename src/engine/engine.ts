@@ -44,6 +44,11 @@ export interface EngineRunOptions {
   workerExit(threadId: number, index: number | undefined, reason: Error): void
   /** Time of one item as the planner knows it, in ms; 0 when unknown. */
   itemTime(): number
+  /**
+   * Whether items may go on running on the main thread. Asked between slices by the inline engine, which leaves the rest
+   * of the chunk unsettled when they may not.
+   */
+  mayStayInline(): boolean
 }
 
 /** What it cost to run some items of one chunk. Times in ms. */

@@ -4,7 +4,7 @@ import { attemptsBefore } from '../chunk.ts'
 import type { Clock } from '../clock.ts'
 import { InvalidOptionError } from '../errors.ts'
 import type { Engine, EngineRun, EngineRunOptions } from './engine.ts'
-import { announceStop, createRecorder, prepare, type Slot, slotOf, stop } from './flight-recorder.ts'
+import { announceStop, createRecorder, cursorOf, prepare, type Slot, slotOf, stop, takeTail } from './flight-recorder.ts'
 import { createJob, createPiece, type JobRun, settlePart } from './job.ts'
 import type { LoadedRun } from './part.ts'
 import { createPlaces } from './places.ts'
@@ -13,6 +13,9 @@ import { runItems } from './run-items.ts'
 
 /** Longest time the main thread is kept from the event loop by items that are shorter, in ms. Promise 5 of docs/architecture.md. */
 const SLICE_MS = 4
+
+/** Items that turn from short to 1 ms each still fit into a slice. A look at the clock costs as much as a trivial item. */
+const MAX_STRIDE = 4
 
 /** A chunk does not begin so long after the event loop turned, in ms: with a slice of its own it would keep it waiting for longer than 5. */
 const BEGUN_MS = 0.5
@@ -57,7 +60,11 @@ export function createInline(clock: Clock): Engine {
         const running = runItems({ ...chunk, id: piece.id, keys: chunk.keys, attempts: attemptsBefore(chunk) }, atHand, slot, {
           post: (part, transfer) => post(part.values ? { ...part, values: cloneColumn(part.values, transfer) } : part),
           partMs: SLICE_MS,
-          turn: breathe,
+          maxStride: MAX_STRIDE,
+          turn: async () => {
+            await breathe()
+            if (!run.mayStayInline()) takeTail(slot, cursorOf(slot) + 1)
+          },
           clone: cloneItem,
         })
         await Promise.race([running, watch.isUp])

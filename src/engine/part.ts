@@ -22,6 +22,8 @@ export interface Port {
   post(part: PartMessage, transfer: ArrayBuffer[]): void
   /** A chunk that runs longer than this answers in parts, in ms. */
   readonly partMs: number
+  /** Items at most between two looks at the clock, while items are short: what turns slow is noticed so many items later. */
+  readonly maxStride: number
   /** Called after each part but the last. */
   readonly turn?: () => Promise<void>
   /** Resolves when what tasks printed has left this thread; undefined when nothing waits. A thread may be ended once its last chunk is answered, and its unread output with it. */

@@ -4,9 +4,6 @@ import { type ItemColumns, type LoadedRun, Part, type Port, refuseItem } from '.
 
 /** Runs the items of a chunk one by one: in a worker, and for inline runs in slices on the main thread. */
 
-/** How often the time is read while items are short: every so many items at most. */
-const MAX_STRIDE = 64
-
 /** Resolves when the last part was posted. An item that fails is an outcome; nothing is thrown. */
 export async function runItems(chunk: ItemColumns, loaded: LoadedRun, slot: Slot, port: Port): Promise<void> {
   const { items, indices, keys, attempts } = chunk
@@ -17,19 +14,23 @@ export async function runItems(chunk: ItemColumns, loaded: LoadedRun, slot: Slot
     return signal
   }
   const part = new Part(chunk, loaded, port)
+  /** Inline nobody else looks at the slot before the event loop turns. */
+  const isWatched = port.turn === undefined
   let readAt = 0
   let stride = 1
   let place = 0
-  for (; enter(slot, place, setup.timed && place < items.length ? sharedNow() : undefined) && place < items.length; place++) {
-    if (place === readAt) {
+  for (; place < items.length; place++) {
+    const isRead = place === readAt
+    if (isRead) {
       const elapsed = part.elapsed()
       if (elapsed > port.partMs) {
         part.send(place, false)
         await port.turn?.()
       }
-      stride = elapsed < stride / 2 ? Math.min(stride * 2, MAX_STRIDE) : 1
+      stride = elapsed < stride / 2 ? Math.min(stride * 2, port.maxStride) : 1
       readAt = place + stride
     }
+    if ((isRead || isWatched) && !enter(slot, place, setup.timed ? sharedNow() : undefined)) break
     const index = typeof indices === 'number' ? indices + place : (indices[place] as number)
     let item = items[place]
     if (port.clone) {

@@ -15,6 +15,9 @@ import { runItems } from './run-items.ts'
  */
 const PART_MS = 50
 
+/** Late by so many items is no harm here, where nothing waits but the rest of the chunk. */
+const MAX_STRIDE = 64
+
 let cells: Int32Array
 let port: Port
 const runs = new Map<number, Promise<LoadedRun> | LoadedRun>()
@@ -33,6 +36,7 @@ function openPort(far: MessagePort): Port {
   return {
     post: (part, transfer) => far.postMessage(part, transfer),
     partMs: PART_MS,
+    maxStride: MAX_STRIDE,
     flushOutput: () => {
       const waiting = [process.stdout, process.stderr].filter((it) => it.writableLength > 0)
       return waiting.length > 0 ? Promise.all(waiting.map(flush)).then(() => {}) : undefined

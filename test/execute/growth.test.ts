@@ -31,3 +31,11 @@ test('items that take long leave the main thread, where those of an earlier run 
   )
   expect(results.filter((it) => it.isMainThread).length).toBeLessThanOrEqual(3)
 })
+
+test('items that turn slow within a chunk leave the main thread with the rest of it', async () => {
+  const [cheap, slow] = [300_000, 300]
+  const items = Array.from({ length: cheap + slow + cheap }, (_, at) => (at < cheap || at >= cheap + slow ? 0 : 5))
+  const { results } = await execute(spin, items, { workers: 2 })
+  expect(results.slice(cheap, cheap + slow).filter((it) => it.isMainThread).length).toBeLessThanOrEqual(5)
+  expect(results.every((it) => it !== undefined)).toBe(true)
+})
