@@ -39,6 +39,13 @@ export function blame(worker: LostWorker, error: Error | undefined, exitCode: nu
     const cursor = cursorOf(slot)
     if (cursor >= 0) started = true
     const isRunning = cursor >= piece.settled && cursor < Math.min(piece.end, limitOf(slot))
+    const isHandedOver = cursor >= piece.chunk.items.length && piece.settled < piece.end
+    if (isHandedOver && worker.doom === undefined && suspects.length === 0) {
+      const { index, again } = halve(piece, reason, today)
+      suspectIndex = index
+      suspects.push(...again)
+      continue
+    }
     if (!isRunning || suspectIndex !== undefined) {
       if (piece.settled < piece.end) innocents.push(cutPiece(piece, piece.settled, piece.end))
       continue
@@ -54,6 +61,20 @@ export function blame(worker: LostWorker, error: Error | undefined, exitCode: nu
     }
   }
   return { again: [...suspects, ...innocents], started, suspectIndex, reason }
+}
+
+/**
+ * All items of `piece` had ended, and the thread was lost on the way with their results: one of these took it along (a
+ * getter that ends the process, say). Halves are run again by themselves until the item is alone.
+ */
+function halve(piece: Piece, reason: Error, today: number): { index?: number; again: Piece[] } {
+  const { settled, end } = piece
+  if (end - settled === 1) {
+    const suspect = charge(piece, settled, reason, today)
+    return { index: piece.chunk.indices[settled] as number, again: suspect ? [suspect] : [] }
+  }
+  const middle = (settled + end) >> 1
+  return { again: [cutPiece(piece, settled, middle, true), cutPiece(piece, middle, end, true)] }
 }
 
 /** The main thread ended the worker because of this very item, which did not end in the meantime. */

@@ -76,8 +76,8 @@ export function createPiece(job: Job, chunk: Chunk, isAlone = false): Piece {
 }
 
 /** The places [from, to) of a piece as a piece of its own. */
-export function cutPiece(piece: Piece, from: number, to: number): Piece {
-  return createPiece(piece.job, cut(piece.chunk, from, to))
+export function cutPiece(piece: Piece, from: number, to: number, isAlone = false): Piece {
+  return createPiece(piece.job, cut(piece.chunk, from, to), isAlone)
 }
 
 /** Settles what a part says and counts it. */

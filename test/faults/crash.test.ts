@@ -93,6 +93,20 @@ describe('an item that takes its worker down', () => {
     expect(report.failures.every((it) => it.kind === 'crash' && it.crashes === 2)).toBe(true)
   })
 
+  test.each([1, 7, 30])('only when its result is looked at is found all the same, at chunk size %i', async (chunkSize) => {
+    const deadly = (item: number) => {
+      if (item !== 4) return item
+      return {
+        get trap() {
+          return process.exit(5)
+        },
+      }
+    }
+    const report = await execute(deadly, range(30), { mode: 'threads', workers: 2, chunkSize, maxFailures: 30 })
+    expect(report.results.map((it) => it)).toEqual(range(30).map((it) => (it === 4 ? undefined : it)))
+    expect(report.failures).toMatchObject([{ index: 4, kind: 'crash', crashes: 2 }])
+  })
+
   test('with a stack overflow is an ordinary failure', async () => {
     const { report } = await run({ 3: 'stackOverflow' }, {})
     expect(report.failures).toMatchObject([{ index: 3, kind: 'error', crashes: 0, reason: { name: 'RangeError' } }])
