@@ -26,12 +26,18 @@ export function createStream<R, T>(start: (origin: StreamOrigin<R>) => Promise<R
   let isBounded = true
   let isOver = false
   let failure: unknown
-  let wakeReader: (() => void) | undefined
+  let readers: (() => void)[] = []
   let wakeRun: (() => void) | undefined
 
+  /** Usually one; several loops over one stream share its outcomes. */
+  const wakeReaders = () => {
+    const woken = readers
+    readers = []
+    for (const wake of woken) wake()
+  }
   const settled = () => {
     isOver = true
-    wakeReader?.()
+    wakeReaders()
   }
   const report = callsAgain()
     ? new Promise<never>(() => {})
@@ -39,7 +45,7 @@ export function createStream<R, T>(start: (origin: StreamOrigin<R>) => Promise<R
         onOutcomes: (outcomes) => {
           queues.push(outcomes)
           waiting += outcomes.length
-          wakeReader?.()
+          wakeReaders()
         },
         backlog: () => {
           if (!isBounded || waiting < MAX_WAITING) return undefined
@@ -65,9 +71,7 @@ export function createStream<R, T>(start: (origin: StreamOrigin<R>) => Promise<R
         for (const outcomes of taken) yield* outcomes
         if (queues.length > 0) continue
         if (isOver) break
-        await new Promise<void>((resolve) => {
-          wakeReader = resolve
-        })
+        await new Promise<void>((resolve) => readers.push(resolve))
       }
       if (failure !== undefined) throw failure
     } finally {

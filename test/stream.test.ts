@@ -17,6 +17,16 @@ describe('stream()', () => {
     await expect(outcomes.report).resolves.toMatchObject({ status: 'complete', stats: { succeeded: 2000 } })
   })
 
+  test('gives each outcome to one of several loops, all of which end', async () => {
+    const outcomes = stream(arithmetic, range(200), { mode: 'threads', chunkSize: 1 })
+    const seen: number[] = []
+    const loop = async () => {
+      for await (const { index } of outcomes) seen.push(index)
+    }
+    await Promise.all([loop(), loop(), loop()])
+    expect(seen.sort((a, b) => a - b)).toEqual(range(200))
+  })
+
   test('yields nothing of no items', async () => {
     for await (const outcome of stream(arithmetic, [])) expect.unreachable(`got ${outcome.index}`)
   })
