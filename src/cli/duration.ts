@@ -22,6 +22,12 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(hours / 24)}d ${hours % 24}h`
 }
 
+/** An estimate for people, no finer than it is good for: `about 15s`, `about 4m`, `about 2h 03m`. */
+export function formatEstimate(ms: number): string {
+  if (ms < 60_000) return `about ${Math.max(1, Math.round(ms / 1000))}s`
+  return ms < 3_600_000 ? `about ${Math.round(ms / 60_000)}m` : `about ${formatDuration(ms)}`
+}
+
 function twoDigits(value: number): string {
   return String(value).padStart(2, '0')
 }

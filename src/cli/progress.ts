@@ -1,6 +1,6 @@
 import type { SingleBar } from 'cli-progress'
 import type { Events } from '../types.ts'
-import { formatDuration } from './duration.ts'
+import { formatEstimate } from './duration.ts'
 import { say } from './terminal.ts'
 
 /** Milliseconds between two lines where there is no terminal: often enough to see that it lives, seldom enough for a log. */
@@ -70,13 +70,13 @@ async function drawBar(): Promise<Progress> {
   }
 }
 
-/** `120/500 done, 3 failed, 40 restored, 25/s, 15.2s left`. */
+/** `120/500 done, 3 failed, 40 restored, 25/s, about 15s left`. */
 function describe({ done, total, failed, restored, itemsPerSecond, eta }: Events['progress']): string {
   return [
     `${total === undefined ? done : `${done}/${total}`} done`,
     `${failed} failed`,
     `${restored} restored`,
     `${itemsPerSecond < 10 ? itemsPerSecond.toFixed(1) : Math.round(itemsPerSecond)}/s`,
-    ...(eta === undefined ? [] : [`${formatDuration(eta)} left`]),
+    ...(eta === undefined || eta === 0 ? [] : [`${formatEstimate(eta)} left`]),
   ].join(', ')
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { formatDuration, parseDuration } from '../../src/cli/duration.ts'
+import { formatDuration, formatEstimate, parseDuration } from '../../src/cli/duration.ts'
 
 describe('parseDuration()', () => {
   test.each([
@@ -41,5 +41,17 @@ describe('formatDuration()', () => {
     [273_600_000, '3d 4h'],
   ])('writes %d ms as %s', (ms, text) => {
     expect(formatDuration(ms)).toBe(text)
+  })
+})
+
+describe('formatEstimate()', () => {
+  test.each([
+    [3, 'about 1s'],
+    [15_200, 'about 15s'],
+    [59_999, 'about 60s'],
+    [245_000, 'about 4m'],
+    [7_380_000, 'about 2h 03m'],
+  ])('writes %d ms as %s', (ms, text) => {
+    expect(formatEstimate(ms)).toBe(text)
   })
 })
