@@ -1,7 +1,8 @@
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { parse } from 'csv-parse'
 import type { Json } from '../types.ts'
 import { UsageError } from './failure.ts'
+import { readText } from './lines.ts'
 
 /** What csv-parse gives with `info`: the fields of a row, and the line it ends on. */
 interface Row {
@@ -21,8 +22,9 @@ export async function readCsv(bytes: Readable, path: string): Promise<Json[]> {
     ended = row.info.lines
     return row
   }
-  const parser = bytes.pipe(parse({ bom: true, info: true, relax_column_count: true, on_record: onRecord as never }))
-  bytes.once('error', (error) => parser.destroy(error))
+  const text = Readable.from(readText(bytes, path))
+  const parser = text.pipe(parse({ bom: true, info: true, relax_column_count: true, on_record: onRecord as never }))
+  text.once('error', (error) => parser.destroy(error))
   const items: Json[] = []
   let names: readonly string[] | undefined
   let blank = 0

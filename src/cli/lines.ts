@@ -10,27 +10,40 @@ const NEWLINE = 0x0a
  * @throws UsageError for bytes that are not UTF-8.
  */
 export async function* readLines(bytes: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<string[]> {
+  let isFirst = true
+  for await (const text of readText(bytes, name)) {
+    const from = isFirst && text.startsWith('\ufeff') ? 1 : 0
+    isFirst = false
+    const lines = text.slice(from, text.endsWith('\n') ? -1 : undefined).split('\n')
+    yield text.includes('\r') ? lines.map((line) => (line.endsWith('\r') ? line.slice(0, -1) : line)) : lines
+  }
+}
+
+/**
+ * The text of a byte stream, in blocks of whole lines, with all that ends them. `name` is the file, for messages.
+ *
+ * @throws UsageError, with the line, for bytes that are not UTF-8.
+ */
+export async function* readText(bytes: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<string> {
   let rest: Uint8Array[] = []
   let lineCount = 0
+  const decodeRest = () => {
+    const block = Buffer.concat(rest)
+    rest = []
+    const text = decode(block)
+    if (text === undefined) throw new UsageError(`Cannot read ${name}, line ${lineCount + findBadLine(block)}: expected UTF-8`)
+    for (let at = block.indexOf(NEWLINE); at >= 0; at = block.indexOf(NEWLINE, at + 1)) lineCount++
+    return text
+  }
   for await (const part of bytes) {
     const end = part.lastIndexOf(NEWLINE) + 1
     if (end > 0) {
-      const lines = splitLines(Buffer.concat([...rest, part.subarray(0, end - 1)]), name, lineCount)
-      lineCount += lines.length
-      yield lines
-      rest = []
+      rest.push(part.subarray(0, end))
+      yield decodeRest()
     }
     if (end < part.length) rest.push(part.subarray(end))
   }
-  if (rest.length > 0) yield splitLines(Buffer.concat(rest), name, lineCount)
-}
-
-/** `block` without its last newline. `before`: how many lines came earlier. */
-function splitLines(block: Uint8Array, name: string, before: number): string[] {
-  const text = decode(block)
-  if (text === undefined) throw new UsageError(`Cannot read ${name}, line ${before + findBadLine(block)}: expected UTF-8`)
-  const lines = (before === 0 && text.startsWith('\ufeff') ? text.slice(1) : text).split('\n')
-  return text.includes('\r') ? lines.map((line) => (line.endsWith('\r') ? line.slice(0, -1) : line)) : lines
+  if (rest.length > 0) yield decodeRest()
 }
 
 function decode(bytes: Uint8Array): string | undefined {

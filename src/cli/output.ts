@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import { jsonCodec } from '../checkpoint/values/json.ts'
 import { UsageError } from './failure.ts'
 import { toRealPath } from './task-path.ts'
-import { escapeJson, stdout } from './terminal.ts'
+import { escapeJson, isReaderGone, stdout } from './terminal.ts'
 
 /** Characters gathered before they are written at once. */
 const BLOCK = 64 * 1024
@@ -106,7 +106,7 @@ async function writeStdout(lines: AsyncIterable<string> | Iterable<string>): Pro
   const out = stdout()
   const blocks = inBlocks(out.isTTY ? escaped(lines) : lines)
   await pipeline(Readable.from(blocks), out, { end: false }).catch((error) => {
-    if (!['EPIPE', 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED'].includes(error.code)) throw error
+    if (!isReaderGone(error)) throw error
   })
 }
 

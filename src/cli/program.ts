@@ -28,7 +28,7 @@ async function tellError(error: unknown, json: boolean): Promise<number> {
   const explanation = error instanceof CommanderError ? explainUsage(error) : explain(error)
   const { exitCode, code, message } = explanation
   if (message !== '') tell(explanation)
-  if (json) await printJson({ error: { code, message } })
+  if (json) await printJson({ error: { code, message } }).catch(() => {}) // Stdout may be what the error is about.
   return exitCode
 }
 
@@ -44,7 +44,7 @@ function describeProgram(exitWith: (code: number) => void): Command {
     .version(versionOf(), '-V, --version', 'print the version')
     .exitOverride()
     .configureOutput({
-      writeOut: (text) => void print(text),
+      writeOut: (text) => void print(text).catch(() => {}),
       writeErr: (text) => void (/^error: /.test(text) || process.stderr.write(text)),
       getOutHelpWidth: () => stdout().columns ?? 100,
       getOutHasColors: () => false,

@@ -25,9 +25,19 @@ export function say(sentence: string): void {
   process.stderr.write(`pawl: ${printable(sentence)}\n`)
 }
 
-/** Text on stdout. It has to be printable already. */
+/** What is told of a reader that went away. */
+const GONE = ['EPIPE', 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED']
+
+/** True of an error that means that nobody reads any more: a quiet end. */
+export function isReaderGone(error: unknown): boolean {
+  return GONE.includes(String((error as NodeJS.ErrnoException | undefined)?.code))
+}
+
+/** Text on stdout. It has to be printable already. Rejects when it cannot be written, a reader that went away aside. */
 export async function print(text: string): Promise<void> {
-  await new Promise<void>((resolve) => stdout().write(text, () => resolve()))
+  await new Promise<void>((resolve, reject) => {
+    stdout().write(text, (error) => (error && !isReaderGone(error) ? reject(error) : resolve()))
+  })
 }
 
 /** One JSON value on stdout, in one line. Errors keep name, message, code and cause. */

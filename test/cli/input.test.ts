@@ -80,6 +80,7 @@ describe('readInput() of CSV', () => {
     await expect(read('a.csv', 'a,"b\n1,2\n')).rejects.toThrow(/a\.csv, line 1: expected every quote/)
     await expect(read('a.csv', 'a,b\n\n1,2\n')).rejects.toThrow(/a\.csv, line 2: .* got a blank line/)
     await expect(read('a.csv', 'a,a\n1,2\n')).rejects.toThrow(/'a' twice/)
+    await expect(read('a.csv', Buffer.from('a,b\n1,2\n\xff,4\n', 'latin1'))).rejects.toThrow(/a\.csv, line 3: expected UTF-8/)
   })
 })
 

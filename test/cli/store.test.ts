@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { items, lines, project } from './pawl.ts'
@@ -50,6 +51,16 @@ describe('pawl list', () => {
     expect(await pawl('list', '--checkpoint', 'elsewhere')).toMatchObject({ code: 0, stdout: 'no runs in elsewhere\n' })
     expect(readdirSync(directory)).toEqual(['package.json'])
   })
+})
+
+test.skipIf(!existsSync('/dev/full'))('what cannot be written to stdout is told, and exit code 75', async () => {
+  const { directory } = await withRun()
+  const bin = join(import.meta.dirname, '../../dist/cli/main.js')
+  for (const args of ['list', 'inspect odd', 'failures odd --json', 'export odd', 'verify odd']) {
+    const command = `${process.execPath} ${bin} ${args} > /dev/full`
+    const { status, stderr } = spawnSync('sh', ['-c', command], { cwd: directory, encoding: 'utf8' })
+    expect({ status, stderr }).toEqual({ status: 75, stderr: 'pawl: Cannot go on: ENOSPC: no space left on device, write\n' })
+  }
 })
 
 describe('a hostile store', () => {
