@@ -3,10 +3,11 @@ import type { Engines } from './engines.ts'
 import type { Planner } from './plan.ts'
 
 /**
- * Time the first chunk may take before more threads are started without knowing what items cost, in ms: a thread comes
- * up in about 20.
+ * Time the first chunk may take, from when the first thread is up, before more threads are started without knowing what
+ * items cost, in ms. Lower, and a run of trivial items starts threads it has no work for; higher, and long items wait
+ * for the second thread. Threads come up one after the other, not at once: two at once take as long for either.
  */
-const FIRST_CHUNK_MS = 30
+const FIRST_CHUNK_MS = 5
 
 export interface GrowthOptions {
   readonly planner: Planner
@@ -35,6 +36,8 @@ export async function startGrowth({ planner, engines, unsettled, onPlan, fail }:
   let pool: Engine | undefined
   let opening: Promise<Engine> | undefined
   let grown = 0
+  let isMeasured = false
+  let patience: NodeJS.Timeout | undefined
 
   const growTo = (count: number) => {
     if (count <= grown) return
@@ -52,17 +55,22 @@ export async function startGrowth({ planner, engines, unsettled, onPlan, fail }:
     return opening
   }
   const measured = () => {
+    isMeasured = true
     clearTimeout(patience)
     // What was thought cheap turned out not to be: off the main thread with the rest.
     if (!opening && mode() === 'threads') open().then(measured, fail)
     growTo(planner.workers(unsettled()))
   }
+  const wait = () => {
+    if (isMeasured) return
+    patience = setTimeout(() => {
+      planner.forget() // Nothing came back yet: what earlier runs learned may have been about other items.
+      growTo(planner.workers(unsettled()))
+    }, FIRST_CHUNK_MS)
+  }
 
-  const patience = setTimeout(() => {
-    planner.forget() // Nothing came back yet: what earlier runs learned may have been about other items.
-    growTo(planner.workers(unsettled()))
-  }, FIRST_CHUNK_MS)
-  if (mode() === 'threads') await open()
+  if (mode() === 'threads') (await open()).up().then(wait)
+  else wait()
   return {
     get pool() {
       return pool
@@ -70,6 +78,9 @@ export async function startGrowth({ planner, engines, unsettled, onPlan, fail }:
     mode,
     open,
     measured,
-    close: () => clearTimeout(patience),
+    close: () => {
+      isMeasured = true
+      clearTimeout(patience)
+    },
   }
 }

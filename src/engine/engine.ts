@@ -10,6 +10,8 @@ export interface Engine {
   readonly workers: number
   /** Starts threads until there are `count`. */
   grow(count: number): void
+  /** Resolves when one of the threads is up. */
+  up(): Promise<void>
   /** Makes the engine ready for the items of a run. */
   start<T, R>(run: EngineRunOptions): EngineRun<T, R>
   /** Ends all threads. What still runs is cut off. */

@@ -80,6 +80,7 @@ export function createInline(clock: Clock): Engine {
     places: createPlaces(1),
     workers: 1,
     grow: () => {},
+    up: async () => {},
     start: start as Engine['start'],
     close: async () => {},
   }

@@ -248,6 +248,7 @@ export function createPool(PiscinaClass: typeof Piscina, resourceLimits: WorkerL
       return benches.size
     },
     grow,
+    up: () => Promise.race([...benches].map((bench) => bench.seat.up)),
     start: start as Engine['start'],
     close: async () => {
       isClosed = true

@@ -30,6 +30,8 @@ export interface SeatEvents {
 export interface Seat {
   readonly cells: Int32Array
   readonly threadId: number
+  /** Resolves when the thread is up, or lost before. */
+  readonly up: Promise<void>
   /** Keeps the process alive until `rest`. */
   send(message: ChunkMessage): void
   /** All that was sent has been answered. */
@@ -66,7 +68,7 @@ export function openSeat(PiscinaClass: typeof Piscina, resourceLimits: WorkerLim
   }
 
   pool.on('error', () => {}) // Known from the thread itself; without a listener it would end the process.
-  pool.run({ port: far, cells } satisfies ServeMessage, { transferList: [far] }).catch(() => {}) // Nor is it news that the thread is gone.
+  const up = pool.run({ port: far, cells } satisfies ServeMessage, { transferList: [far] }).catch(() => {}) // Nor is it news that the thread is gone.
   port.on('message', (message: PartMessage) => events.part(message))
   port.unref()
   thread.on('error', (reason) => {
@@ -83,6 +85,7 @@ export function openSeat(PiscinaClass: typeof Piscina, resourceLimits: WorkerLim
   return {
     cells,
     threadId,
+    up,
     send: (message) => {
       port.ref()
       try {
