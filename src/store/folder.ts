@@ -81,7 +81,8 @@ const NO_PLACE = new Set(['ENOTDIR', 'EEXIST', 'ENOENT', 'ENAMETOOLONG'])
 function explainNoPlace(error: NodeJS.ErrnoException, root: string): Error {
   const { syscall, code = '', path = root } = error
   if (syscall !== 'mkdir' || !NO_PLACE.has(code) || path.length > root.length) return error
-  return new InvalidOptionError('checkpoint', `a directory, or a path where one can be made (the system says ${code})`, path)
+  const why = code === 'EEXIST' ? 'this is something else' : `the system says ${code}`
+  return new InvalidOptionError('checkpoint', `a directory, or a path where one can be made (${why})`, path)
 }
 
 async function refuseLinks(root: string, path: string): Promise<void> {
