@@ -1,13 +1,13 @@
 import { callsAgain, isInsideWorker } from './engine/program.ts'
 import type { Engines } from './engines.ts'
 import { takeItems } from './items.ts'
-import type { RunOrigin } from './journey.ts'
 import { type ExecuteOptions, type ResolvedOptions, resolveOptions } from './options.ts'
-import { createStream, type OutcomeStream } from './stream.ts'
+import type { RunOrigin } from './run/journey.ts'
+import { createStream, type OutcomeStream } from './run/stream.ts'
 import type { TaskRef } from './task.ts'
 import type { Plan, Report } from './types.ts'
 
-export type { RunOrigin } from './journey.ts'
+export type { RunOrigin } from './run/journey.ts'
 
 /** Options under which some results may be missing. */
 export type MayMissResults = { maxFailures: number | string } | { shard: string } | { collect: false }
@@ -88,7 +88,7 @@ export async function executeOn<T, R>(
   const options = resolveHere(given)
   // With a checkpoint it may turn out that nothing is left to be run.
   if (options.mode !== 'inline' && !options.checkpoint && (items as { length?: number } | undefined)?.length !== 0) engines.warm()
-  const { performRun } = await import('./perform.ts')
+  const { performRun } = await import('./run/perform.ts')
   return performRun(task, items, options, engines, origin)
 }
 
@@ -101,7 +101,7 @@ export async function planOn<T, R>(
 ): Promise<Plan> {
   if (callsAgain()) return new Promise<never>(() => {})
   const options = resolveHere(given)
-  const { performPlan } = await import('./perform-plan.ts')
+  const { performPlan } = await import('./run/perform-plan.ts')
   return performPlan(task, items, options, engines)
 }
 

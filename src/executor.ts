@@ -3,7 +3,7 @@ import { executeOn, type MayMissResults, planOn } from './execute.ts'
 import { takeItems } from './items.ts'
 import { isPlain } from './option-table.ts'
 import { type ExecuteOptions, resolveOptions } from './options.ts'
-import { createStream, type OutcomeStream } from './stream.ts'
+import { createStream, type OutcomeStream } from './run/stream.ts'
 import type { TaskRef } from './task.ts'
 import type { Plan, Report } from './types.ts'
 

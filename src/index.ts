@@ -32,11 +32,11 @@ export type {
   RetryOptions,
   WorkerLimits,
 } from './options.ts'
+export type { OutcomeStream } from './run/stream.ts'
 export { fileStore } from './store/file.ts'
 export { memoryStore } from './store/memory.ts'
 export type { ByteRange, Log, PutOptions, Store, StoredObject } from './store/store.ts'
 export { deleteRun, inspectRun, listRuns, readResults, verifyRun } from './stored-runs.ts'
-export type { OutcomeStream } from './stream.ts'
 export { defineTask, type Task, type TaskRef } from './task.ts'
 export type {
   Events,

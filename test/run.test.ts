@@ -3,7 +3,7 @@ import { systemClock } from '../src/clock.ts'
 import { createDrain } from '../src/drain.ts'
 import { createPlaces } from '../src/engine/places.ts'
 import { arraySource, type Source } from '../src/items.ts'
-import { createRoom, type LoopOptions, runLoop } from '../src/run.ts'
+import { createRoom, type LoopOptions, runLoop } from '../src/run/loop.ts'
 import type { Dispatch } from '../src/stages/stage.ts'
 import type { Chunk } from '../src/types.ts'
 

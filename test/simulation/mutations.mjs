@@ -107,7 +107,7 @@ const FAULTS = [
   },
   {
     name: 'a place is not given back when a chunk has settled',
-    file: 'src/run.ts',
+    file: 'src/run/loop.ts',
     search: '.finally(() => {\n        places.give()',
     replace: '.finally(() => {',
   },

@@ -1,5 +1,5 @@
+import type { Report, Stats } from '../types.ts'
 import type { Journey, Run } from './journey.ts'
-import type { Report, Stats } from './types.ts'
 
 /**
  * The report of a run that has ended; `total` is how many items it has, as far as known.

@@ -1,12 +1,12 @@
-import { deriveRunId, type Identity } from './checkpoint/manifest.ts'
-import type { Session, SessionOptions } from './checkpoint/session.ts'
-import { createDigest } from './checkpoint/values/digest.ts'
-import type { Clock } from './clock.ts'
-import { InvalidOptionError } from './errors.ts'
-import type { ResolvedOptions } from './options.ts'
-import type { ResolvedTask } from './resolve-task.ts'
-import { nameShard, type Shard } from './shard.ts'
-import type { Emit, Json } from './types.ts'
+import { deriveRunId, type Identity } from '../checkpoint/manifest.ts'
+import type { Session, SessionOptions } from '../checkpoint/session.ts'
+import { createDigest } from '../checkpoint/values/digest.ts'
+import type { Clock } from '../clock.ts'
+import { InvalidOptionError } from '../errors.ts'
+import type { ResolvedOptions } from '../options.ts'
+import type { ResolvedTask } from '../resolve-task.ts'
+import { nameShard, type Shard } from '../shard.ts'
+import type { Emit, Json } from '../types.ts'
 
 /** What the checkpoint knows a run by. Digests are only made when there is one: without, a count will do. */
 export async function identify<T>(
@@ -27,7 +27,7 @@ export async function identify<T>(
   if (isKeyed) return { ...base, items: { kind: 'keyed' } }
   if (!array) return { ...base, items: { kind: 'iterable' } }
   if (!options.checkpoint) return { ...base, items: { kind: 'array', count: array.length } }
-  const { digestItems } = await import('./checkpoint/digest-items.ts')
+  const { digestItems } = await import('../checkpoint/digest-items.ts')
   const digested = digestItems(array)
   if (digested.sampled !== undefined) {
     const message =
@@ -71,7 +71,7 @@ export async function openCheckpoint<T>(open: OpenCheckpoint<T>): Promise<Sessio
   if (options.runId === undefined && !open.isArray) {
     throw new InvalidOptionError('runId', 'a name for the run, since items that are not an array have no other', undefined)
   }
-  const { openSession } = await import('./checkpoint/open.ts')
+  const { openSession } = await import('../checkpoint/open.ts')
   const { store, format, compress, every, interval, durability, keep, onError } = checkpoint
   return openSession({
     store,

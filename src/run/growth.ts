@@ -1,6 +1,6 @@
-import type { Engine } from './engine/engine.ts'
-import type { Engines } from './engines.ts'
-import type { Planner } from './plan.ts'
+import type { Engine } from '../engine/engine.ts'
+import type { Engines } from '../engines.ts'
+import type { Planner } from '../plan.ts'
 
 /**
  * Time the first chunk may take, from when the first thread is up, before more threads are started without knowing what

@@ -1,5 +1,5 @@
-import { callsAgain } from './engine/program.ts'
-import type { Outcome, Report } from './types.ts'
+import { callsAgain } from '../engine/program.ts'
+import type { Outcome, Report } from '../types.ts'
 
 /** What `stream` returns. */
 export type OutcomeStream<R, T> = AsyncIterable<Outcome<R>> & { readonly report: Promise<Report<R, T>> }

@@ -1,10 +1,10 @@
-import type { RecordedRejection, Restored, Session } from './checkpoint/session.ts'
-import { createDigest } from './checkpoint/values/digest.ts'
+import type { RecordedRejection, Restored, Session } from '../checkpoint/session.ts'
+import { createDigest } from '../checkpoint/values/digest.ts'
+import type { Selection, Source } from '../items.ts'
+import type { ResolvedOptions } from '../options.ts'
+import { type Shard, shardOf } from '../shard.ts'
+import type { Failure, FulfilledBatch } from '../types.ts'
 import type { Collector } from './collector.ts'
-import type { Selection, Source } from './items.ts'
-import type { ResolvedOptions } from './options.ts'
-import { type Shard, shardOf } from './shard.ts'
-import type { Failure, FulfilledBatch } from './types.ts'
 
 /** Which items this session dispatches, and which it answers from the checkpoint. */
 export interface Selected<T> {

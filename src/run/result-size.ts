@@ -1,5 +1,5 @@
 import { serialize } from 'node:v8'
-import { memoryLimit } from './machine.ts'
+import { memoryLimit } from '../machine.ts'
 
 /** Share of the memory that results may fill before a run is warned of it. The other half is for the program and the workers. */
 const SHARE = 0.5

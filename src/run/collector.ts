@@ -1,10 +1,10 @@
-import type { Session } from './checkpoint/session.ts'
-import type { Codec } from './checkpoint/values/codec.ts'
-import type { Clock } from './clock.ts'
-import { nameItem, RunFailedError } from './errors.ts'
-import type { Emitter } from './events.ts'
-import type { ResolvedOptions } from './options.ts'
-import type { Failure, FulfilledBatch, Outcome, Outcomes, Rejection } from './types.ts'
+import type { Session } from '../checkpoint/session.ts'
+import type { Codec } from '../checkpoint/values/codec.ts'
+import type { Clock } from '../clock.ts'
+import { nameItem, RunFailedError } from '../errors.ts'
+import type { Emitter } from '../events.ts'
+import type { ResolvedOptions } from '../options.ts'
+import type { Failure, FulfilledBatch, Outcome, Outcomes, Rejection } from '../types.ts'
 
 /** Failures of an iterable count against a share only when so many items have settled: of three items one is no third. */
 const SHARE_FLOOR = 100

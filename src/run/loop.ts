@@ -1,8 +1,8 @@
-import type { Places } from './engine/places.ts'
-import { PawlError, RunAbortedError } from './errors.ts'
-import type { Source } from './items.ts'
-import type { Dispatch, RunContext } from './stages/stage.ts'
-import type { Chunk } from './types.ts'
+import type { Places } from '../engine/places.ts'
+import { PawlError, RunAbortedError } from '../errors.ts'
+import type { Source } from '../items.ts'
+import type { Dispatch, RunContext } from '../stages/stage.ts'
+import type { Chunk } from '../types.ts'
 
 /** Where chunks wait and how many may; see `runLoop`. */
 export interface Room {
