@@ -19,7 +19,7 @@ const file = join(root, 'README.md')
 
 /** The text with every generated part made anew. @param {string} text */
 export async function generate(text) {
-  const { listOptions } = await import(pathToFileURL(join(root, 'dist/options.js')).href)
+  const { listOptions } = await import(pathToFileURL(join(root, 'build/options.js')).href)
   /** @type {Record<string, () => string>} */
   const parts = {
     options: () => tableOfOptions(listOptions()),

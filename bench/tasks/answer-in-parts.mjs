@@ -1,8 +1,8 @@
 // @ts-check
 /** A worker of parts.bench.mjs: runs chunks of items that take no time with the `partMs` it is told, and says how long that took. */
 import { parentPort } from 'node:worker_threads'
-import { createRecorder, prepare, slotOf } from '../../dist/engine/flight-recorder.js'
-import { runItems } from '../../dist/engine/run-items.js'
+import { createRecorder, prepare, slotOf } from '../../build/engine/flight-recorder.js'
+import { runItems } from '../../build/engine/run-items.js'
 import { threadTime } from '../work.mjs'
 
 const setup = {

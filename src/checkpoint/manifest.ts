@@ -1,32 +1,11 @@
-import { createHash } from 'node:crypto'
 import { inspect } from 'node:util'
 import { crc32 } from 'node:zlib'
 import { CheckpointMismatchError, CheckpointVersionError } from '../errors.ts'
 import type { Json } from '../types.ts'
+import { canonicalJson, fingerprintOf, type Identity } from './fingerprint.ts'
 
 /** The only version so far. */
 const MANIFEST_VERSION = 1
-
-/** What a run is. Everything in it must agree for a session to go on. */
-export interface Identity {
-  /** `module`: relative to the working directory, with `/`; `inline` for an inline function, whose `export` is a digest of its source. */
-  readonly task: { readonly module: string; readonly export: string }
-  readonly items: ItemsIdentity
-  readonly config: Json | null
-  /** `index`, `function`, or the name of a field. */
-  readonly key: string
-  readonly seed: number
-  /** Digest of the `shared` option. */
-  readonly shared: string | null
-}
-
-interface ItemsIdentity {
-  readonly kind: 'array' | 'iterable' | 'keyed' | 'path'
-  readonly count?: number
-  readonly digest?: string
-  /** How many items the digest covers when not all. */
-  readonly sampled?: number
-}
 
 /** `<runId>/run/<fingerprint>.json`. */
 export interface Manifest {
@@ -42,35 +21,6 @@ export interface Manifest {
   readonly taskDigest: string | null
   /** Arguments of the command line, so that `pawl resume` needs nothing else. */
   readonly command?: Json
-}
-
-/** Short hash of all that must agree: 64 bits in hexadecimal digits. */
-export function fingerprintOf(identity: Identity): string {
-  return hash(identity)
-}
-
-/** Names a run by its task and items; a run of keyed items by its task only, since they may come and go. */
-export function deriveRunId({ task, items }: Identity): string {
-  const stem =
-    /[^/]*$/
-      .exec(task.module)?.[0]
-      .replace(/\.\w+$/, '')
-      .replace(/[^\w-]+/g, '-')
-      .slice(0, 40) || 'task'
-  return `${stem}-${hash(items.kind === 'keyed' ? [task] : [task, items]).slice(0, 12)}`
-}
-
-/** The members of objects in one order, so that equal identities have equal text. */
-function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_, part) =>
-    typeof part === 'object' && part !== null && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : part,
-  )
-}
-
-function hash(value: unknown): string {
-  return createHash('sha256').update(canonicalJson(value)).digest('hex').slice(0, 16)
 }
 
 /** The bytes of a manifest: JSON for people, with a checksum of the rest as its last member. */

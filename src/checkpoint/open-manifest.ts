@@ -4,16 +4,9 @@ import type { Clock } from '../clock.ts'
 import { CheckpointCorruptError, RunNotFoundError, StoreConflictError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import type { Emit, Json } from '../types.ts'
+import { fingerprintOf, type Identity } from './fingerprint.ts'
 import { listFiles, loadIndex } from './load.ts'
-import {
-  describeDifference,
-  explainMismatch,
-  fingerprintOf,
-  type Identity,
-  type Manifest,
-  parseManifest,
-  writeManifest,
-} from './manifest.ts'
+import { describeDifference, explainMismatch, type Manifest, parseManifest, writeManifest } from './manifest.ts'
 import { newReport, type RunFile, readFrames } from './read-file.ts'
 
 /** What it takes to make a run's manifest, or to check the one that is there. */
@@ -122,7 +115,7 @@ async function refuseSecond(store: Store, runId: string, manifest: Manifest): Pr
 }
 
 function newManifest({ runId, identity, taskDigest, command, clock }: ManifestOptions, fingerprint: string): Manifest {
-  const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
+  const { version } = createRequire(import.meta.url)('pawl/package.json') as { version: string }
   const made = { version: 1, runId, fingerprint, createdAt: clock.today(), pawl: version, identity, taskDigest } as const
   return command === undefined ? made : { ...made, command }
 }

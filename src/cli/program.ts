@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { Command, CommanderError, Option } from 'commander'
 import { InvalidOptionError } from '../errors.ts'
 import { RUN_ID } from '../options.ts'
@@ -166,5 +166,5 @@ function parseAge(text: string): number {
 }
 
 function versionOf(): string {
-  return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
+  return createRequire(import.meta.url)('pawl/package.json').version
 }

@@ -1,4 +1,4 @@
-import { deriveRunId, type Identity } from '../checkpoint/manifest.ts'
+import { deriveRunId, type Identity } from '../checkpoint/fingerprint.ts'
 import type { Session, SessionOptions } from '../checkpoint/session.ts'
 import { createDigest } from '../checkpoint/values/digest.ts'
 import type { Clock } from '../clock.ts'

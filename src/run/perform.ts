@@ -1,4 +1,4 @@
-import { deriveRunId } from '../checkpoint/manifest.ts'
+import { deriveRunId } from '../checkpoint/fingerprint.ts'
 import type { Session } from '../checkpoint/session.ts'
 import { loadCodec } from '../checkpoint/values/codec.ts'
 import { systemClock } from '../clock.ts'
@@ -10,7 +10,6 @@ import { arraySource, checkItems, isArrayLike, iterableSource, type Source } fro
 import { createKeys } from '../keys.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { createPlanner } from '../plan.ts'
-import { watchPreemption } from '../preempt/preempt.ts'
 import { resolveTask } from '../resolve-task.ts'
 import { readShard } from '../shard.ts'
 import type { TaskRef } from '../task.ts'
@@ -55,7 +54,7 @@ export async function performRun<T, R>(
     began,
     saveNow: () => {},
   }
-  const stopWatching = watchReasons(run)
+  const stopWatching = await watchReasons(run)
   try {
     return await carryOut(run, items)
   } finally {
@@ -68,14 +67,14 @@ export async function performRun<T, R>(
 const KEEP_ALIVE_MS = 2 ** 30
 
 /** Drains when the signal aborts, when the machine is about to go, or when nobody takes the outcomes any more. */
-function watchReasons<T, R>(run: Run<T, R>): () => void {
+async function watchReasons<T, R>(run: Run<T, R>): Promise<() => void> {
   const { drain, emitter } = run
   const { signal, preempt } = run.options
   const { abandoned } = run.origin
   const onAbort = () => drain.begin(signal?.reason)
   const onAbandon = () => drain.begin(abandoned?.reason)
   const hearers = { onNotice: drain.begin, onAdvice: () => run.saveNow(), emit: emitter.emit }
-  const watch = preempt ? watchPreemption(preempt, hearers) : undefined
+  const watch = preempt && (await import('../preempt/preempt.ts')).watchPreemption(preempt, hearers)
   signal?.addEventListener('abort', onAbort, { once: true })
   abandoned?.addEventListener('abort', onAbandon, { once: true })
   if (signal?.aborted) onAbort()

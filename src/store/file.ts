@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
 import { type FileHandle, link, lstat, open, rename, unlink } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
@@ -48,7 +47,7 @@ export function fileStore(directory: string): Store {
     checkSize(bytes.byteLength)
     await inFolder(root, path, async (folder, top) => {
       await tidy(folder)
-      const aside = join(folder, TEMPORARY + randomUUID())
+      const aside = join(folder, TEMPORARY + crypto.randomUUID())
       try {
         await writeAside(aside, bytes, durable)
         if (replace) await rename(aside, path)

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { fingerprintOf } from '../../src/checkpoint/fingerprint.ts'
 import { loadIndex } from '../../src/checkpoint/load.ts'
-import { fingerprintOf } from '../../src/checkpoint/manifest.ts'
 import { newReport, type RunFile, readFrames, toRunFile } from '../../src/checkpoint/read-file.ts'
 import { restore } from '../../src/checkpoint/restored.ts'
 import { PawlError } from '../../src/errors.ts'

@@ -1,7 +1,7 @@
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Identity } from '../../src/checkpoint/manifest.ts'
+import type { Identity } from '../../src/checkpoint/fingerprint.ts'
 import { openSession } from '../../src/checkpoint/open.ts'
 import type { RecordedRejection, Restored, Session, SessionOptions } from '../../src/checkpoint/session.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { digestItems } from '../../src/checkpoint/digest-items.ts'
-import { deriveRunId, fingerprintOf, type Identity } from '../../src/checkpoint/manifest.ts'
+import { deriveRunId, fingerprintOf, type Identity } from '../../src/checkpoint/fingerprint.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
 import { IDENTITY, open, outcomes } from './fixture.ts'

@@ -16,8 +16,8 @@ describe('a thread that is ended while it starts', () => {
   })
 
   test('requires nothing but CommonJS', () => {
-    const entry = readFileSync(join(ROOT, 'dist/engine/worker-entry.cjs'), 'utf8')
-    expect(readFileSync(join(ROOT, 'dist/engine/seat.js'), 'utf8')).toContain("'./worker-entry.cjs'")
+    const entry = readFileSync(join(ROOT, 'dist/worker-entry.cjs'), 'utf8')
+    expect(readFileSync(join(ROOT, 'dist/run.js'), 'utf8')).toContain('"./worker-entry.cjs"')
     expect(entry).toContain('import("./worker.js")')
     expect(entry).not.toContain('require(')
   })

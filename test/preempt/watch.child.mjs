@@ -1,5 +1,5 @@
 /** Watches as the arguments say and prints every notice. `hold`: stay alive until there is one more line to print. */
-import { watchPreemption } from '../../dist/preempt/preempt.js'
+import { watchPreemption } from '../../build/preempt/preempt.js'
 
 const [option = '{}', hold] = process.argv.slice(2)
 watchPreemption(JSON.parse(option), {

@@ -7,7 +7,7 @@ import { fileStore } from '../../src/store/file.ts'
 import { temporaryDirectory } from './place.ts'
 
 const child = join(import.meta.dirname, 'kill.child.mjs')
-const built = new URL('../../dist/store/file.js', import.meta.url)
+const built = new URL('../../build/store/file.js', import.meta.url)
 
 /** What the writer puts as its `i`-th object. */
 function objectOf(i: number): Buffer {

@@ -1,5 +1,5 @@
 import { types } from 'node:util'
-import { isIndex } from './misfit.ts'
+import { isIndex } from './array-key.ts'
 
 /** Deeper objects all count the same, so that no value can run out of stack. */
 const MAX_DEPTH = 500

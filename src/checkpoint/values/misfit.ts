@@ -1,4 +1,5 @@
 import { types } from 'node:util'
+import { isIndex } from './array-key.ts'
 import type { Misfit } from './contract.ts'
 
 /** What is allowed: `json` what JSON can hold, `clone` what structured clone carries and a file can keep. */
@@ -174,9 +175,4 @@ function withArticle(name: string): string {
 function step(key: string, isElement: boolean): string {
   if (isElement && isIndex(key)) return `[${key}]`
   return /^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`
-}
-
-/** True for the keys that an array counts as elements. */
-export function isIndex(key: string): boolean {
-  return /^(0|[1-9]\d*)$/.test(key) && Number(key) < 2 ** 32 - 1
 }

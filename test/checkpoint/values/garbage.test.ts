@@ -157,7 +157,7 @@ describe('msgpackCodec.decode()', () => {
     // In a process of its own, as the deserializer of V8 may end the process on bytes it did not write.
     const program = `
       import { crc32 } from 'node:zlib'
-      import { loadCodec } from ${JSON.stringify(new URL('../../../dist/checkpoint/values/codec.js', import.meta.url))}
+      import { loadCodec } from ${JSON.stringify(new URL('../../../build/checkpoint/values/codec.js', import.meta.url))}
       const codec = await loadCodec('msgpack')
       const source = [new Map([['k', [1, , 3]]]), new Error('e', { cause: 1n }), new Set([new Date(1)]), Object(true), [new ArrayBuffer(8)], { a: -0, b: new DataView(new ArrayBuffer(4)) }]
       const written = source.map((value) => Buffer.from(codec.encode([value]).bytes))

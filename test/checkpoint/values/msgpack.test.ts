@@ -164,7 +164,7 @@ describe('msgpackCodec', () => {
     const records = Array.from({ length: 20 }, (_, id) => ({ id, 'odd "key"': 'x' }))
     const bytes = Buffer.from(codec.encode(records).bytes).toString('hex')
     const program = `
-      import { loadCodec } from ${JSON.stringify(new URL('../../../dist/checkpoint/values/codec.js', import.meta.url))}
+      import { loadCodec } from ${JSON.stringify(new URL('../../../build/checkpoint/values/codec.js', import.meta.url))}
       const codec = await loadCodec('msgpack')
       const values = codec.decode(Buffer.from('${bytes}', 'hex'))
       const isForbidden = (() => { try { new Function('') } catch { return true } })()
