@@ -52,7 +52,8 @@ function specOf(module: URL | string, name: string | undefined): TaskSpec & { ki
   return { kind: 'module', url: isUrl ? text : pathToFileURL(resolve(text)).href, export: name ?? 'default', ordinal: undefined }
 }
 
-function describeModule<T, R>(spec: TaskSpec & { kind: 'module' }, run: TaskFunction<T, R> | undefined): ResolvedTask<T, R> {
+function describeModule<T, R>(given: TaskSpec & { kind: 'module' }, run: TaskFunction<T, R> | undefined): ResolvedTask<T, R> {
+  const spec = { ...given, isProgram: isProgram(given.url) }
   const file = spec.url.startsWith('file:') ? toPath(spec.url) : undefined
   const module = file === undefined ? spec.url : relativeToProject(file)
   const name = spec.export ?? `task ${(spec.ordinal ?? 0) + 1}`
@@ -140,7 +141,7 @@ async function withoutWaitingForItself<V>(loaded: Promise<V>): Promise<V | undef
 export async function loadHere<T, R>(task: ResolvedTask<T, R>): Promise<TaskFunction<T, R>> {
   if (task.run) return task.run
   const loading = loadTask(task.spec)
-  const isOwnFile = task.spec.kind === 'module' && isProgram(task.spec.url)
+  const isOwnFile = task.spec.kind === 'module' && task.spec.isProgram
   const run = isOwnFile ? await withoutWaitingForItself(loading) : await loading
   if (run) return run as TaskFunction<T, R>
   throw new TaskLoadError(

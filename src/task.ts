@@ -38,7 +38,14 @@ export type TaskRef<T = unknown, R = unknown> =
 
 /** What a worker is told about a task: only data. */
 export type TaskSpec =
-  | { readonly kind: 'module'; readonly url: string; readonly export: string | undefined; readonly ordinal: number | undefined }
+  | {
+      readonly kind: 'module'
+      readonly url: string
+      readonly export: string | undefined
+      readonly ordinal: number | undefined
+      /** The module is the program itself. Only the main thread can tell: in a worker, the file that was given to `node` is the worker's. */
+      readonly isProgram?: boolean
+    }
   | { readonly kind: 'inline'; readonly source: string }
 
 /**

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { TaskLoadError } from '../errors.ts'
-import { isProgram, loadTask, type TaskSpec } from '../task.ts'
+import { loadTask, type TaskSpec } from '../task.ts'
 import type { TaskFunction } from '../types.ts'
 
 /**
@@ -40,7 +40,7 @@ export async function loadTaskInWorker(
   spec: TaskSpec,
   late: (error: TaskLoadError) => void,
 ): Promise<TaskFunction<unknown, unknown>> {
-  const isOwnFile = spec.kind === 'module' && isProgram(spec.url)
+  const isOwnFile = spec.kind === 'module' && spec.isProgram
   // Following asynchronous calls costs every promise something, so it is done for the program's own file only.
   const imports = isOwnFile ? new AsyncLocalStorage<true>() : undefined
   const state: WorkerState = { reached: undefined, imports }
