@@ -20,8 +20,15 @@ const SMOOTHING = 0.3
 /** Most that a chunk may grow from one to the next, as a factor. Shrinking has no bound. */
 const MAX_GROWTH = 2
 
-/** Work that is not worth a thread, in ms: about the time one takes to come up. Set by bench/start-up.bench.mjs. */
+/** Work that is not worth carrying anywhere, in ms: so long the main thread may be kept from the event loop at a time. */
 const SMALL_RUN_MS = 5
+
+/**
+ * Work that is worth one thread more, in ms. One comes up in 20 ms when nothing else runs and in twice that beside a
+ * thread at work, and the run does not end before it is up. Lower, and short runs wait for threads they had no need of;
+ * higher, and runs of some hundred ms leave cores idle. Set by bench/peers, 'small-cold' and 'uniform-10ms'.
+ */
+const THREAD_MS = 50
 
 /** A chunk this long tells what carrying one item costs; shorter ones are mostly the cost of a message. */
 const LONG_ENOUGH = 64
@@ -114,7 +121,7 @@ export function createPlanner(options: PlannerOptions): Planner {
     if (current === 'inline') return 1
     if (left === undefined) return options.maxWorkers
     if (known.measured === 0) return Math.max(1, Math.min(options.maxWorkers, left))
-    return Math.max(1, Math.min(options.maxWorkers, left, Math.ceil((left * known.itemTime) / SMALL_RUN_MS)))
+    return Math.max(1, Math.min(options.maxWorkers, left, Math.ceil((left * known.itemTime) / THREAD_MS)))
   }
 
   const chunkSize = (left: number | undefined): number => {
