@@ -70,7 +70,7 @@ export function fileStore(directory: string): Store {
         throw error
       }
       return logTo({
-        writeAt: (bytes, position) => withNamedErrors(() => writeAt(file, bytes, position)),
+        writeAt: (bytes, position) => withNamedErrors(() => appendAt(file, bytes, position)),
         sync: () => withNamedErrors(() => file.datasync()),
         close: () => file.close(),
       })
@@ -131,25 +131,29 @@ async function writeAside(aside: string, bytes: Uint8Array, durable: boolean): P
 }
 
 /**
- * Most that is written without the thread pool, in bytes. It only goes to the page cache, in a few µs, where waking a
+ * Most that a log takes without the thread pool, in bytes. It only goes to the page cache, in a few µs, where waking a
  * thread of the pool costs 0.2 ms beside busy workers: several % of a run whose chunks are noted one by one. Higher, and
  * the main thread copies what could be copied elsewhere. Set by bench/saving.bench.mjs, items of 1 ms.
  */
 const AT_ONCE_BYTES = 4096
 
-/** Rejects when not all was taken at once: what a file holds after a short write is not to be trusted (nor synced). */
+/** As `writeAt`, at once when it is little. */
+async function appendAt(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  if (bytes.byteLength > AT_ONCE_BYTES) return writeAt(file, bytes, position)
+  const written = writeSync(file.fd, bytes, 0, bytes.byteLength, position)
+  if (written < bytes.byteLength) await refuseShort(file, bytes, position, written)
+}
+
 async function writeAt(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  const bytesWritten =
-    bytes.byteLength <= AT_ONCE_BYTES
-      ? writeSync(file.fd, bytes, 0, bytes.byteLength, position)
-      : (await file.write(bytes, 0, bytes.byteLength, position)).bytesWritten
-  if (bytesWritten === bytes.byteLength) return
+  const { bytesWritten } = await file.write(bytes, 0, bytes.byteLength, position)
+  if (bytesWritten < bytes.byteLength) await refuseShort(file, bytes, position, bytesWritten)
+}
+
+/** What a file holds after a short write is not to be trusted (nor synced). */
+async function refuseShort(file: FileHandle, bytes: Uint8Array, position: number, written: number): Promise<never> {
   // Asked for the rest, the system says what is wrong (ENOSPC, EDQUOT, EFBIG), which is the better error.
-  await file.write(bytes, bytesWritten, bytes.byteLength - bytesWritten, position + bytesWritten)
-  throw systemError(
-    'EIO',
-    `Cannot write to a file of the store: expected ${bytes.byteLength} bytes to be taken, got ${bytesWritten}`,
-  )
+  await file.write(bytes, written, bytes.byteLength - written, position + written)
+  throw systemError('EIO', `Cannot write to a file of the store: expected ${bytes.byteLength} bytes to be taken, got ${written}`)
 }
 
 /** Gives the file `aside` the name `path`: link() is the one call that is atomic and refuses a taken name; rename() replaces it. */

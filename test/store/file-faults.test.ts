@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { type open, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { constants } from 'node:os'
@@ -11,19 +12,38 @@ vi.mock('node:fs/promises', async (original) => {
   return { ...actual, link: vi.fn(actual.link), open: vi.fn(actual.open), readdir: vi.fn(actual.readdir) }
 })
 
+vi.mock('node:fs', async (original) => {
+  const actual = await original<typeof import('node:fs')>()
+  return { ...actual, writeSync: vi.fn(actual.writeSync) }
+})
+
 const actual = await vi.importActual<typeof fs>('node:fs/promises')
+const { writeSync: actualWrite } = await vi.importActual<typeof import('node:fs')>('node:fs')
 const probe = await actual.open(import.meta.filename)
 const FileHandle = Object.getPrototypeOf(probe) as fs.FileHandle
 await probe.close()
 
 afterEach(() => {
   vi.restoreAllMocks()
+  vi.mocked(writeSync).mockReset().mockImplementation(actualWrite)
   vi.mocked(fs.link).mockReset().mockImplementation(actual.link)
   vi.mocked(fs.open).mockReset().mockImplementation(actual.open)
   vi.mocked(fs.readdir).mockReset().mockImplementation(actual.readdir)
 })
 
 const x = Buffer.from('x')
+/** More than a log writes at once. */
+const long = Buffer.alloc(5000, 'x')
+
+/** What the next write of a log meets, short or long. */
+const WRITES = [
+  ['short', x, (error: Error) => vi.mocked(writeSync).mockImplementationOnce(() => raise(error))],
+  ['long', long, (error: Error) => vi.spyOn(FileHandle, 'write').mockRejectedValueOnce(error)],
+] as const
+
+function raise(error: Error): never {
+  throw error
+}
 
 function systemError(code: string): Error {
   return Object.assign(new Error(`${code}: injected`), { code })
@@ -184,12 +204,13 @@ test('an error of the system that Node has no name for gets one', async () => {
   const named = { code: 'EDQUOT', message: 'EDQUOT: disk quota exceeded, write' }
   const store = fileStore(await temporaryDirectory())
   await expect(store.put('k', x)).rejects.toMatchObject(named)
-  await expect((await store.append?.('l'))?.write(x)).rejects.toMatchObject(named)
+  for (const [, bytes, fail] of WRITES) {
+    fail(Object.assign(new Error(message), error))
+    await expect((await store.append?.(`l${bytes.length}`))?.write(bytes)).rejects.toMatchObject(named)
+  }
 })
 
 describe('a log that failed', () => {
-  const short = { bytesWritten: 2, buffer: '' }
-
   async function opened() {
     const store = fileStore(await temporaryDirectory())
     const log = await store.append?.('k')
@@ -199,36 +220,54 @@ describe('a log that failed', () => {
     return { store, log }
   }
 
-  test.each([
-    ['write', 'ENOSPC'],
-    ['datasync', 'EIO'],
-  ] as const)('in %s() asks the system for nothing more: every call rejects with the same error', async (call, code) => {
-    const { store, log } = await opened()
-    const failure = systemError(code)
-    vi.spyOn(FileHandle, call).mockRejectedValueOnce(failure)
-    await expect(call === 'write' ? log.write(x) : log.sync()).rejects.toBe(failure)
-    const later = [vi.spyOn(FileHandle, 'write'), vi.spyOn(FileHandle, 'datasync')].map((spy) => spy.mockClear())
-    await expect(log.write(x)).rejects.toBe(failure)
-    await expect(log.sync()).rejects.toBe(failure)
+  /** After `failure` the log asks the system for nothing more. */
+  async function expectDead({ store, log }: Awaited<ReturnType<typeof opened>>, failure: object) {
+    const later = [vi.spyOn(FileHandle, 'write'), vi.spyOn(FileHandle, 'datasync'), vi.mocked(writeSync)]
+    for (const spy of later) spy.mockClear()
+    await expect(log.write(x)).rejects.toMatchObject(failure)
+    await expect(log.write(long)).rejects.toMatchObject(failure)
+    await expect(log.sync()).rejects.toMatchObject(failure)
     for (const spy of later) expect(spy).not.toHaveBeenCalled()
     await log.close()
-    expect(Buffer.from((await store.get('k')) ?? []).toString()).toBe('kept')
+    expect(Buffer.from((await store.get('k')) ?? []).toString()).toMatch(/^kept/)
+  }
+
+  test.each(WRITES)('in a %s write rejects every call with the same error', async (_, bytes, fail) => {
+    const { store, log } = await opened()
+    const failure = systemError('ENOSPC')
+    fail(failure)
+    await expect(log.write(bytes)).rejects.toBe(failure)
+    await expectDead({ store, log }, failure)
   })
 
-  test('because of a short write rejects with what the system says of the rest', async () => {
+  test('in datasync() rejects every call with the same error', async () => {
+    const { store, log } = await opened()
+    const failure = systemError('EIO')
+    vi.spyOn(FileHandle, 'datasync').mockRejectedValueOnce(failure)
+    await expect(log.sync()).rejects.toBe(failure)
+    await expectDead({ store, log }, failure)
+  })
+
+  const CUT = [
+    ['short', Buffer.from('four'), () => vi.mocked(writeSync).mockReturnValueOnce(2)],
+    ['long', long, () => vi.spyOn(FileHandle, 'write').mockResolvedValueOnce({ bytesWritten: 2, buffer: '' })],
+  ] as const
+
+  test.each(CUT)('because a %s write was cut off rejects with what the system says of the rest', async (_, bytes, cut) => {
     const { log } = await opened()
-    vi.spyOn(FileHandle, 'write').mockResolvedValueOnce(short).mockRejectedValueOnce(systemError('ENOSPC'))
-    await expect(log.write(Buffer.from('four'))).rejects.toMatchObject({ code: 'ENOSPC' })
+    cut()
+    vi.spyOn(FileHandle, 'write').mockRejectedValueOnce(systemError('ENOSPC'))
+    await expect(log.write(bytes)).rejects.toMatchObject({ code: 'ENOSPC' })
     await expect(log.sync()).rejects.toMatchObject({ code: 'ENOSPC' })
     await log.close()
   })
 
-  test('because of a short write rejects also when the system then takes the rest', async () => {
+  test.each(CUT)('because a %s write was cut off rejects also when the system then takes the rest', async (_, bytes, cut) => {
     const { log } = await opened()
-    vi.spyOn(FileHandle, 'write').mockResolvedValueOnce(short)
-    await expect(log.write(Buffer.from('four'))).rejects.toMatchObject({
+    cut()
+    await expect(log.write(bytes)).rejects.toMatchObject({
       code: 'EIO',
-      message: expect.stringContaining('expected 4 bytes'),
+      message: expect.stringContaining(`expected ${bytes.length} bytes`),
     })
     await expect(log.sync()).rejects.toMatchObject({ code: 'EIO' })
     await log.close()
