@@ -58,7 +58,7 @@ async function killAtEach(work: Work, segments: number): Promise<{ kills: number
       rmSync(place, { recursive: true })
     }
   })
-  // Two runs do not make their calls in quite the same number: chunks are written when they come.
-  expect(kills).toBeGreaterThan(0.8 * [...counts.values()].reduce((sum, count) => sum + count, 0))
+  // Two runs do not make their calls in the same number: what comes while a write is under way goes with the next.
+  expect(kills).toBeGreaterThan(0.5 * [...counts.values()].reduce((sum, count) => sum + count, 0))
   return { kills, missing }
 }
