@@ -82,9 +82,12 @@ export function createPool(PiscinaClass: typeof Piscina, resourceLimits: WorkerL
 
   const receive = (bench: Bench, part: PartMessage) => {
     const piece = bench.pieces.find((it) => it.id === part.id)
-    if (part.loadError) failRuns(unpackLoadError(part), piece?.job.run)
-    if (part.loadError && piece) release(bench, piece)
-    if (part.loadError || !piece) return
+    if (part.loadError) {
+      failRuns(unpackLoadError(part), piece?.job.run)
+      if (piece) release(bench, piece)
+      return
+    }
+    if (!piece) return
     prove(bench)
     settlePart(piece, part, clock.today())
     piece.job.run.observe({

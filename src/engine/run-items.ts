@@ -14,14 +14,11 @@ export async function runItems(chunk: ItemColumns, loaded: LoadedRun, slot: Slot
     return signal
   }
   const part = new Part(chunk, loaded, port)
-  /** Inline nobody else looks at the slot before the event loop turns. */
-  const isWatched = port.turn === undefined
   let readAt = 0
   let stride = 1
   let place = 0
   for (; place < items.length; place++) {
-    const isRead = place === readAt
-    if (isRead) {
+    if (place === readAt) {
       const elapsed = part.elapsed()
       if (elapsed > port.partMs) {
         part.send(place, false)
@@ -30,7 +27,7 @@ export async function runItems(chunk: ItemColumns, loaded: LoadedRun, slot: Slot
       stride = elapsed < stride / 2 ? Math.min(stride * 2, port.maxStride) : 1
       readAt = place + stride
     }
-    if ((isRead || isWatched) && !enter(slot, place, setup.timed ? sharedNow() : undefined)) break
+    if (!enter(slot, place, setup.timed ? sharedNow() : undefined)) break
     const index = typeof indices === 'number' ? indices + place : (indices[place] as number)
     let item = items[place]
     if (port.clone) {

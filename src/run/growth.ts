@@ -36,7 +36,7 @@ export async function startGrowth({ planner, engines, unsettled, onPlan, fail }:
   let pool: Engine | undefined
   let opening: Promise<Engine> | undefined
   let grown = 0
-  let isMeasured = false
+  let isDecided = false
   let patience: NodeJS.Timeout | undefined
 
   const growTo = (count: number) => {
@@ -55,14 +55,14 @@ export async function startGrowth({ planner, engines, unsettled, onPlan, fail }:
     return opening
   }
   const measured = () => {
-    isMeasured = true
+    isDecided = true
     clearTimeout(patience)
     // What was thought cheap turned out not to be: off the main thread with the rest.
     if (!opening && mode() === 'threads') open().then(measured, fail)
     growTo(planner.workers(unsettled()))
   }
   const wait = () => {
-    if (isMeasured) return
+    if (isDecided) return
     patience = setTimeout(() => {
       planner.forget() // Nothing came back yet: what earlier runs learned may have been about other items.
       growTo(planner.workers(unsettled()))
@@ -79,7 +79,7 @@ export async function startGrowth({ planner, engines, unsettled, onPlan, fail }:
     open,
     measured,
     close: () => {
-      isMeasured = true
+      isDecided = true
       clearTimeout(patience)
     },
   }

@@ -141,3 +141,19 @@ describe('drainTimeout', () => {
     await expect(run).resolves.toMatchObject({ status: 'complete', results: ['ended a', 'ended b'] })
   })
 })
+
+test('inline, items that await are not begun once the drain has started', async () => {
+  const abort = new AbortController()
+  const started = sharedCells(4)
+  const task = async (item: number, { shared }: { shared: Int32Array }) => {
+    Atomics.store(shared, item, 1)
+    Atomics.notify(shared, item)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    return item
+  }
+  const run = execute(task, range(4), { mode: 'inline', chunkSize: 4, shared: started, signal: abort.signal })
+  await whenSet(started, 0)
+  abort.abort()
+  await expect(run).rejects.toMatchObject({ code: 'ERR_PAWL_ABORTED' })
+  expect([...started]).toEqual([1, 0, 0, 0])
+})
