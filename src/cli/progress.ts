@@ -6,6 +6,12 @@ import { say } from './terminal.ts'
 /** Milliseconds between two lines where there is no terminal: often enough to see that it lives, seldom enough for a log. */
 const LINE_INTERVAL = 3000
 
+/**
+ * Items of this session that must have settled before the time left is told. From one or two of uneven items the estimate is
+ * hours off, and worse after a resume, when what was killed half way, often the longest items, comes first.
+ */
+const MIN_TO_ESTIMATE = 10
+
 /** Shows how a run goes, on stderr. */
 export interface Progress {
   update(event: Events['progress']): void
@@ -77,6 +83,6 @@ function describe({ done, total, failed, restored, itemsPerSecond, eta }: Events
     `${failed} failed`,
     `${restored} restored`,
     `${itemsPerSecond < 10 ? itemsPerSecond.toFixed(1) : Math.round(itemsPerSecond)}/s`,
-    ...(eta === undefined || eta === 0 ? [] : [`${formatEstimate(eta)} left`]),
+    ...(eta === undefined || eta === 0 || done - restored < MIN_TO_ESTIMATE ? [] : [`${formatEstimate(eta)} left`]),
   ].join(', ')
 }

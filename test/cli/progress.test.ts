@@ -1,0 +1,34 @@
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { showProgress } from '../../src/cli/progress.ts'
+
+afterEach(() => {
+  vi.useRealTimers()
+  vi.restoreAllMocks()
+  vi.unstubAllEnvs()
+})
+
+/** What is said of `event` where there is no terminal, when the time for a line has come. */
+async function lineOf(event: { done: number; restored: number }): Promise<string> {
+  vi.useFakeTimers({ toFake: ['performance'] })
+  vi.stubEnv('TERM', 'dumb')
+  const written = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+  const progress = await showProgress(false)
+  const full = { total: 1000, failed: 1, itemsPerSecond: 2, eta: 30_000, ...event }
+  progress.update(full)
+  expect(written).not.toHaveBeenCalled()
+  vi.advanceTimersByTime(5000)
+  progress.update(full)
+  return String(written.mock.calls[0]?.[0])
+}
+
+describe('showProgress()', () => {
+  test('says how far it is and how long it will take', async () => {
+    expect(await lineOf({ done: 110, restored: 100 })).toBe(
+      'pawl: 110/1000 done, 1 failed, 100 restored, 2.0/s, about 30s left\n',
+    )
+  })
+
+  test('makes no estimate of a few items, however many are restored', async () => {
+    expect(await lineOf({ done: 109, restored: 100 })).toBe('pawl: 109/1000 done, 1 failed, 100 restored, 2.0/s\n')
+  })
+})
