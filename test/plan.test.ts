@@ -169,7 +169,9 @@ describe('plan()', () => {
   test('of nothing, and of items that fail, is a plan all the same', async () => {
     await expect(plan((n: number) => n - 1, [])).resolves.toMatchObject({ itemTime: 0 })
     const failing = { calls: sharedCells(3), fails: [9, 9, 9] }
-    await expect(plan(counted, [1, 2, 3], { shared: failing })).resolves.toMatchObject({ reason: expect.any(String) })
+    const made = await plan(counted, [1, 2, 3], { shared: failing })
+    expect(made.reason).toEqual(expect.any(String))
+    expect(made.warnings).toEqual([expect.stringMatching(/^Of 3 tried, 3 failed, first item 0: ./)])
   })
 
   test('warns when the results would not fit into memory', async () => {

@@ -7,14 +7,17 @@ import { createPlanner } from '../plan.ts'
 import { loadHere, resolveTask } from '../resolve-task.ts'
 import type { RunContext } from '../stages/stage.ts'
 import type { TaskRef } from '../task.ts'
-import type { Plan, TaskFunction } from '../types.ts'
+import type { Plan, Rejection, TaskFunction } from '../types.ts'
 import { warnOfSize } from './result-size.ts'
 
 /** How long a plan measures at most, in ms, unless a single item takes longer; and how many items. */
 const PROBE_MS = 200
 const PROBE_ITEMS = 1000
 
-/** Runs the first items in one worker, in chunks that grow, until what is measured will do. Failures count as time only. */
+/**
+ * Runs the first items in one worker, in chunks that grow, until what is measured will do. An item that fails counts as any
+ * other for the measurement, and a warning says that some did.
+ */
 export async function performPlan<T, R>(
   ref: TaskRef<T, R>,
   items: Iterable<T> | AsyncIterable<T>,
@@ -72,13 +75,17 @@ export async function performPlan<T, R>(
   const began = systemClock.now()
   const total = source.total
   let tried = 0
+  let failed = 0
+  let first: Rejection<T> | undefined
   try {
     while (tried < PROBE_ITEMS && (tried === 0 || systemClock.now() - began < PROBE_MS)) {
       const chunk = await source.next(Math.max(1, tried))
       if (!chunk) break
       tried += chunk.items.length
-      const { fulfilled } = await run.dispatch(cut(chunk, 0, chunk.items.length), context)
+      const { fulfilled, rejected } = await run.dispatch(cut(chunk, 0, chunk.items.length), context)
       if (failure) throw failure
+      failed += rejected.length
+      first ??= rejected[0]
       const values = fulfilled[0]?.values
       if (values) warnOfSize(Array.from(values).slice(0, 10), total, planner.warn)
     }
@@ -87,5 +94,6 @@ export async function performPlan<T, R>(
     run.end()
     await source.close()
   }
+  if (first) planner.warn(`Of ${tried} tried, ${failed} failed, first item ${first.index}: ${first.reason.message}`)
   return planner.describe(total)
 }
