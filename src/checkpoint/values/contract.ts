@@ -41,7 +41,7 @@ export interface Misfit {
 const TERMS: Record<Format, readonly [expected: string, cure: string]> = {
   json: [
     'a value that JSON can hold',
-    "Use format 'msgpack', which holds whatever structured clone carries, or return plain data",
+    "Return plain data, or use format 'msgpack', which in a program holds whatever structured clone carries",
   ],
   msgpack: ['a value that structured clone carries', 'Return plain data instead'],
 }

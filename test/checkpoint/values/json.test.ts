@@ -166,7 +166,7 @@ describe('jsonCodec refuses', () => {
     expect(refused[0]?.at).toBe(1)
     expect(refused[0]?.error).toMatchObject({ code: 'ERR_PAWL_SERIALIZATION', path })
     const place = path === '' ? '' : ` at result${path.startsWith('[') ? '' : '.'}${path}`
-    const cure = "Use format 'msgpack', which holds whatever structured clone carries, or return plain data"
+    const cure = "Return plain data, or use format 'msgpack', which in a program holds whatever structured clone carries"
     expect(refused[0]?.error.message).toBe(
       `Cannot record the result of item 1: expected a value that JSON can hold, got ${got}${place}. ${cure}`,
     )
