@@ -20,10 +20,10 @@ export function formatTask(task: TaskPath): string {
   return task.export === undefined ? task.module : `${task.module}#${task.export}`
 }
 
-/** `path` relative to the working directory, with `/`, when it lies within it; else absolute. */
+/** `path` relative to the working directory, with `/`, when it lies within it (`.` for itself); else absolute. */
 export function toProjectPath(path: string): string {
   const short = relative(process.cwd(), resolve(path))
-  return isOutside(short) ? resolve(path) : short.split(sep).join('/')
+  return isOutside(short) ? resolve(path) : short.split(sep).join('/') || '.'
 }
 
 /** True when `path`, symbolic links followed, lies within the working directory. */

@@ -30,6 +30,7 @@ describe('pawl', () => {
     ['run t.js --input a.jsonl --resume --no-checkpoint', "Cannot use '--resume' together with '--no-checkpoint'"],
     ['run t.js --input - --resume', "Cannot use '--resume' for stdin without '--run-id'"],
     ['run t.js --input nothing.jsonl', "Cannot read input 'nothing.jsonl'"],
+    ['run t.js --input .', "Cannot use input '.': expected a file or a glob such as './*', got a directory"],
     ['run t.js --input package.json', "Cannot use input 'package.json': expected a file that ends in one of"],
     ['run t.js --input a.jsonl --output nowhere/out.jsonl', "Cannot write output 'nowhere/out.jsonl'"],
     ['run t.js --input a.jsonl --checkpoint /dev/null', "Cannot use option 'checkpoint': expected a directory"],
