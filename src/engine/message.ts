@@ -35,31 +35,40 @@ function indicesTogether(indices: Uint32Array): Uint32Array | number {
   return indices[indices.length - 1] === first + indices.length - 1 ? first : indices.slice()
 }
 
-/** Fails the items of a piece that cannot be cloned, and gives what is left of it as pieces. Undefined when every item can be. */
-export function settleUnclonable(piece: Piece, today: number): Piece[] | undefined {
+/**
+ * Fails the items of a piece that cannot be cloned, and gives what is left of it as pieces. Undefined when the fault is
+ * not with the items, but with what the run shares. `error` is what the piece itself was refused with: an item whose
+ * getter throws only now and then is found by halves.
+ */
+export function settleUnclonable(piece: Piece, error: Error, today: number): Piece[] | undefined {
   const { chunk, job } = piece
-  const bad = unclonable(chunk)
-  if (bad.size === 0) return undefined
+  const { length } = chunk.items
+  const bad = unclonable(chunk.items)
+  if (bad.size === 0) {
+    if (unclonable([job.run.setup.shared]).size > 0) return undefined
+    if (length > 1) return [cutPiece(piece, 0, length >> 1), cutPiece(piece, length >> 1, length)]
+    bad.set(0, error)
+  }
   const rejections = [...bad].map(([place, cause]) => {
     const reason = refuseItem(chunk.indices[place] as number, chunk.keys?.[place], cause)
     return refusePlace(chunk, place, reason, today)
   })
   job.settle(undefined, rejections)
   const goOn: Piece[] = []
-  for (let from = 0, place = 0; place <= chunk.items.length; place++) {
-    if (place < chunk.items.length && !bad.has(place)) continue
+  for (let from = 0, place = 0; place <= length; place++) {
+    if (place < length && !bad.has(place)) continue
     if (place > from) goOn.push(cutPiece(piece, from, place))
     from = place + 1
   }
   return goOn
 }
 
-/** The places whose items structured clone refuses. */
-function unclonable(chunk: Chunk): Map<number, Error> {
+/** The places of what structured clone refuses. */
+function unclonable(items: Chunk['items']): Map<number, Error> {
   const bad = new Map<number, Error>()
-  for (let place = 0; place < chunk.items.length; place++) {
+  for (let place = 0; place < items.length; place++) {
     try {
-      structuredClone(chunk.items[place])
+      structuredClone(items[place])
     } catch (error) {
       bad.set(place, error as Error)
     }

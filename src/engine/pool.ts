@@ -142,7 +142,7 @@ export function createPool(PiscinaClass: typeof Piscina, resourceLimits: WorkerL
     if (!piece) return
     release(bench, piece)
     bench.knows.delete(piece.job.run.number) // Its setup may have been in that message.
-    const goOn = settleUnclonable(piece, clock.today())
+    const goOn = settleUnclonable(piece, error, clock.today())
     if (goOn) requeue(goOn)
     else {
       piece.job.context.fail(new InvalidOptionError('shared', 'a value that can be cloned', error.message))

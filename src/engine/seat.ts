@@ -67,13 +67,19 @@ export function openSeat(PiscinaClass: typeof Piscina, resourceLimits: WorkerLim
     return ending
   }
 
+  const note = (reason: unknown) => {
+    error ??= reason instanceof Error ? reason : new Error('A worker ended', { cause: reason })
+  }
+
   pool.on('error', () => {}) // Known from the thread itself; without a listener it would end the process.
-  const up = pool.run({ port: far, cells } satisfies ServeMessage, { transferList: [far] }).catch(() => {}) // Nor is it news that the thread is gone.
+  const up = pool.run({ port: far, cells } satisfies ServeMessage, { transferList: [far] }).catch((reason) => {
+    if (ending) return // Nor is it news that the thread is gone.
+    note(reason) // Its own files could not be read: it would stay, and hear of nothing.
+    end()
+  })
   port.on('message', (message: PartMessage) => events.part(message))
   port.unref()
-  thread.on('error', (reason) => {
-    error ??= reason instanceof Error ? reason : new Error('A worker ended', { cause: reason })
-  })
+  thread.on('error', note)
   thread.once('exit', (code) => {
     end()
     // What the thread said before it ended counts: who is to blame for the end depends on how far it came.

@@ -33,20 +33,22 @@ export default function serve(message: ServeMessage): void {
 }
 
 function openPort(far: MessagePort): Port {
+  // As they are now: a task may put its own in their place, one that swallows what it is given and never says that it has.
+  const outputs = [process.stdout, process.stderr].map((stream) => ({ stream, write: stream.write.bind(stream) }))
   return {
     post: (part, transfer) => far.postMessage(part, transfer),
     partMs: PART_MS,
     maxStride: MAX_STRIDE,
     flushOutput: () => {
-      const waiting = [process.stdout, process.stderr].filter((it) => it.writableLength > 0)
+      const waiting = outputs.filter(({ stream }) => stream.writableLength > 0 && !stream.writableEnded)
       return waiting.length > 0 ? Promise.all(waiting.map(flush)).then(() => {}) : undefined
     },
   }
 }
 
 /** A worker's streams hand on one write at a time, and the next when the main thread has taken it. */
-function flush(stream: NodeJS.WriteStream): Promise<void> {
-  return new Promise((resolve) => stream.write('', () => resolve()))
+function flush({ write }: { write: NodeJS.WriteStream['write'] }): Promise<void> {
+  return new Promise((resolve) => write('', () => resolve()))
 }
 
 async function answer(message: ChunkMessage): Promise<void> {

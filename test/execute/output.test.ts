@@ -9,3 +9,9 @@ test('all that tasks print comes out before the process ends', async () => {
   expect(stderr.trim().split('\n').sort()).toEqual(expected('err').sort())
   expect(code).toBe(0)
 })
+
+test('a task that silences its streams holds nothing up', async () => {
+  const { code, json } = await runProgram('silencing-tasks.mjs')
+  expect(json).toEqual({ results: [0, 1, 2, 3] })
+  expect(code).toBe(0)
+})

@@ -14,6 +14,20 @@ describe.each(['threads', 'inline'] as const)('execute() with mode %s', (mode) =
     expect(failures.map(({ index, kind }) => [index, kind])).toEqual([[0, 'serialization']])
   })
 
+  test('gives a verdict on an item whose getter throws every other time, and not on others', async () => {
+    let looks = 0
+    const fickle = {
+      get a(): number {
+        if (looks++ % 2 === 0) throw new Error('not now')
+        return 1
+      },
+    }
+    const items = [{ a: 0 }, fickle, { a: 2 }]
+    const { results, failures } = await execute((item) => item.a, items, { mode, maxFailures: 1, chunkSize: 3 })
+    expect([results[0], results[2]]).toEqual([0, 2])
+    expect(results[1] === 1 || failures[0]?.kind === 'serialization').toBe(true)
+  })
+
   test.each([
     ['an object that cannot be shown', "({ [Symbol.for('nodejs.util.inspect.custom')]() { throw new Error('i') } })"],
     ['a proxy that lets nobody look', '(new Proxy({}, { get() { throw 1 } }))'],

@@ -1,6 +1,8 @@
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { describe, expect, test } from 'vitest'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -21,4 +23,21 @@ describe('a thread that is ended while it starts', () => {
     expect(entry).toContain('import("./worker.js")')
     expect(entry).not.toContain('require(')
   })
+})
+
+test("workers that cannot read pawl's own files end the run", async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'pawl-'))
+  try {
+    for (const name of ['dist', 'package.json']) cpSync(join(ROOT, name), join(directory, name), { recursive: true })
+    symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'))
+    rmSync(join(directory, 'dist/worker.js'))
+    const { execute } = await import(pathToFileURL(join(directory, 'dist/index.js')).href)
+    await expect(execute((item: number) => item, [1, 2, 3], { mode: 'threads' })).rejects.toMatchObject({
+      code: 'ERR_PAWL_TASK_LOAD',
+      message: expect.stringMatching(/^Cannot start a worker.*worker-entry\.cjs/),
+      report: { stats: { succeeded: 0 } },
+    })
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
 })
