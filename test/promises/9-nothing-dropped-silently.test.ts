@@ -14,6 +14,16 @@ const FORMS = (['msgpack', 'json'] as const).flatMap((format) =>
   (['none', 'gzip'] as const).map((compress) => ({ format, compress })),
 )
 
+/** What a file says, less the spaces between the words of a manifest. */
+function meaningOf(file: string): string {
+  const text = readFileSync(file, 'latin1')
+  try {
+    return file.includes('/run/run/') ? JSON.stringify(JSON.parse(text)) : text
+  } catch {
+    return text
+  }
+}
+
 describe('a damaged part is reported and its items run again', () => {
   // Of two segments and a manifest, one is left that says what the run is.
   test.each(FORMS)('whatever byte of whatever file is changed: $format, $compress', { timeout: 600_000 }, async (form) => {
@@ -38,7 +48,7 @@ describe('a damaged part is reported and its items run again', () => {
           bytes[place] = (bytes[place] as number) ^ bits
           writeFileSync(join(copy, file), bytes)
         }
-        const isChanged = flips.some(({ file }) => !readFileSync(join(copy, file)).equals(readFileSync(join(runs, file))))
+        const isChanged = flips.some(({ file }) => meaningOf(join(copy, file)) !== meaningOf(join(runs, file)))
         const { on, codes } = listenForWarnings()
         const { results, stats, status } = await execute(described, ITEMS, {
           ...BASE,
@@ -48,7 +58,7 @@ describe('a damaged part is reported and its items run again', () => {
         expect(status).toBe('complete')
         expect(results).toEqual(RECORDS)
         if (stats.dispatched > 0) expect(codes()).toContain('CHECKPOINT_DAMAGED')
-        // Gzip has bits that mean nothing. In a plain file every bit is under a checksum.
+        // Gzip has bits that mean nothing, a manifest has spaces. Every other bit of a plain file is under a checksum.
         if (isChanged && form.compress === 'none') expect(codes()).toContain('CHECKPOINT_DAMAGED')
         // What was repaired stays so.
         const again = await execute(described, ITEMS, {
