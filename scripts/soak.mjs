@@ -7,7 +7,7 @@
  *          npm run soak -- test/crash       (only these tests)
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describeMachine } from '../bench/results.mjs'
@@ -15,6 +15,8 @@ import { writeSoak } from './soak-table.mjs'
 
 const root = join(import.meta.dirname, '..')
 const CRASH = 'test/crash'
+const asked = process.argv.slice(2)
+const isComplete = asked.length === 0
 
 /** Tests that look at PAWL_SOAK, test/crash aside. */
 function listOthers() {
@@ -47,28 +49,27 @@ function sum(text) {
   return rows
 }
 
-/** Figures of tests that did not run this time stay. @param {import('./soak-table.mjs').SoakResults['rows']} rows */
+/** Figures of tests that were not asked for stay. @param {import('./soak-table.mjs').SoakResults['rows']} rows */
 function save(rows) {
   const file = join(root, 'test/soak/results.json')
-  const before = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).rows : {}
+  const before = isComplete ? {} : JSON.parse(readFileSync(file, 'utf8')).rows
   const results = { date: new Date().toISOString(), machine: describeMachine(), rows: { ...before, ...rows } }
   writeFileSync(file, `${JSON.stringify(results, null, 2)}\n`)
   const page = join(root, 'docs/reliability.md')
   writeFileSync(page, writeSoak(readFileSync(page, 'utf8'), results))
 }
 
-const asked = process.argv.slice(2)
 const directory = mkdtempSync(join(tmpdir(), 'pawl-soak-'))
 try {
-  if (asked.length === 0 || asked.some((test) => test.startsWith(CRASH))) {
+  if (isComplete || asked.some((test) => test.startsWith(CRASH))) {
     const figures = join(directory, 'figures')
     writeFileSync(figures, '')
-    const isKept = run(asked.length === 0 ? [CRASH] : asked, { PAWL_SOAK_FIGURES: figures })
+    const isKept = run(isComplete ? [CRASH] : asked, { PAWL_SOAK_FIGURES: figures })
     const rows = sum(readFileSync(figures, 'utf8'))
     console.log(JSON.stringify(rows, null, 2))
     if (isKept) save(rows)
   }
-  if (asked.length === 0) run(listOthers(), {})
+  if (isComplete) run(listOthers(), {})
 } finally {
   rmSync(directory, { recursive: true })
 }
