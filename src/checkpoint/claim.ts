@@ -72,9 +72,14 @@ export function rememberEnded(writer: string): void {
   ended.add(writer)
 }
 
+/** Whether the session came to an end by itself, without a word of it in its log. */
+export function hasEnded({ isEnded, writer }: Claim): boolean {
+  return isEnded || ended.has(writer)
+}
+
 /** Whether the claimant's process lives, and the session in it; undefined when it is elsewhere, so that this machine cannot tell. */
 export function isAlive(claim: Claim, here: Place = herePlace()): boolean | undefined {
-  if (claim.isEnded || ended.has(claim.writer)) return false
+  if (hasEnded(claim)) return false
   if (claim.host !== here.host || claim.bootId !== here.bootId || claim.pidNamespace !== here.pidNamespace) return undefined
   if (here.processStart !== '') return claim.processStart !== '' && processStart(claim.pid) === claim.processStart
   try {

@@ -195,18 +195,18 @@ async function listWriters(store: Store, runId: string): Promise<Set<string>> {
 /** The frames of a segment, as they are, less what nobody needs any more; undefined when it is damaged: it stays as it is. */
 async function copyFrames(options: CompactionOptions, stem: string, file: RunFile): Promise<Uint8Array[] | undefined> {
   const { index } = options
-  const closed = new Set(index.sessions.filter(({ isClosed }) => isClosed).map(({ writer }) => writer))
+  const ended = new Set(index.sessions.filter(({ hasEnded }) => hasEnded).map(({ writer }) => writer))
   const report = newReport()
   const copied: Uint8Array[] = []
   for await (const frames of readFrames(options.store, file, options.fingerprint, true, report)) {
     if (frames.some((frame) => !frame.isWhole)) return undefined
-    for (const frame of frames) if (isNeeded(frame, closed)) copied.push(toWhole(frame, file.format))
+    for (const frame of frames) if (isNeeded(frame)) copied.push(toWhole(frame, file.format))
   }
   if (report.damage.length > 0) return undefined
   const origin = layoutOf(file.format).writeFrame({ kind: 'origin', stem: file.stem }, [], seedOf(stem, options.fingerprint))
   return [joinBytes(origin), ...copied]
 
-  function isNeeded({ head, stem }: Located, ended: ReadonlySet<string>): boolean {
+  function isNeeded({ head, stem }: Located): boolean {
     if (head.kind === 'running') return !ended.has(writerOf(stem)) && !isAllSettled(head.runs)
     if (head.kind === 'alone') return !ended.has(writerOf(stem)) && !isAllSettled([head.index, 1])
     if (head.kind !== 'failure') return true

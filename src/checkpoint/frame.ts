@@ -13,11 +13,16 @@ export type Head =
   | { readonly kind: 'alone'; readonly index: number; readonly hash?: number }
   | { readonly kind: 'source'; readonly block: number; readonly count: number; readonly digest: string }
   | { readonly kind: 'total'; readonly count: number }
-  /** The session ended on its own, then (milliseconds since 1970): nobody in flight is a suspect. Also the last frame of a snapshot. */
-  /** A clean end. `hasFailed`: more items had failed than was tolerated. */
+  /**
+   * The session ended on its own, then (milliseconds since 1970): nobody in flight is a suspect. `hasFailed`: more items had
+   * failed than was tolerated. Also the last frame of a snapshot.
+   */
   | { readonly kind: 'close'; readonly at: number; readonly hasFailed?: true }
-  /** Sessions that were found to have ended without a `close`: what their last segment lacks is no secret any more. */
-  | { readonly kind: 'died'; readonly writers: readonly string[] }
+  /**
+   * Sessions that were found to have ended without a `close`: what their last segment lacks is no secret any more.
+   * `hasEnded`: they were not killed, but could not write it, so nobody in flight is a suspect.
+   */
+  | { readonly kind: 'died'; readonly writers: readonly string[]; readonly hasEnded?: true }
   /** In a snapshot: the files it stands for. */
   | { readonly kind: 'covers'; readonly files: readonly { readonly name: string; readonly size: number }[] }
   /** In a snapshot: the frames up to the next one of this kind were written to the segment `stem`, and are bound to it. */

@@ -51,7 +51,11 @@ function isHead(head: Head, bodyBytes: number): boolean {
     case 'close':
       return Number.isFinite(head.at) && (head.hasFailed === undefined || head.hasFailed === true)
     case 'died':
-      return Array.isArray(head.writers) && head.writers.every((writer) => typeof writer === 'string')
+      return (
+        Array.isArray(head.writers) &&
+        head.writers.every((writer) => typeof writer === 'string') &&
+        (head.hasEnded === undefined || head.hasEnded === true)
+      )
     case 'covers':
       return Array.isArray(head.files) && head.files.every((file) => typeof file?.name === 'string' && isCounts([file.size]))
     case 'origin':

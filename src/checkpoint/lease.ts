@@ -1,15 +1,19 @@
 import type { Clock } from '../clock.ts'
 import { RunLockedError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
-import { type Claim, herePlace, isAlive, overlaps, type Place, readClaims, rememberEnded } from './claim.ts'
+import { type Claim, hasEnded, herePlace, isAlive, overlaps, type Place, readClaims, rememberEnded } from './claim.ts'
 
 export interface Lease {
-  /** Writers of other sessions at work on the run, on other shards. */
+  /** Writers of other sessions at work on the run, on other shards, as of the last look. */
   readonly others: readonly string[]
+  /** Adds those that have begun since to `others`. */
+  lookAgain(): Promise<void>
   /** Raises RunLockedError when any of the others lives, of whatever shard: what concerns all of the run is not to be done then. */
   refuseOthers(): Promise<void>
   /** Writers that left a claim and are not at work any more. */
   readonly dead: readonly string[]
+  /** Those of them that came to an end by themselves: they died of nothing. */
+  readonly ended: readonly string[]
   /** Deletes the claims of the dead. */
   bury(): Promise<void>
   /**
@@ -21,7 +25,9 @@ export interface Lease {
   renew(): Promise<void>
   /** Stops beating and gives the claim back. */
   release(): Promise<void>
-  /** Stops beating and leaves the claim, as that of a session at an end: the log could not be told of it, and lacks its own. */
+  /**
+   * Stops beating and leaves the claim, as that of a session at an end: the log could not be told of it, and lacks its own.
+   */
   leave(): Promise<void>
 }
 
@@ -59,11 +65,21 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
   const { store, runId, writer, clock } = options
   const own = createBeat(options)
   const dead = new Set<string>()
-  let listed: string[]
+  const ended: string[] = []
+  const others: string[] = []
+  const lookAgain = async () => {
+    for (const { key } of await store.list(`${runId}/lease/`)) {
+      const other = key.slice(key.lastIndexOf('/') + 1)
+      if (other !== writer && !dead.has(other) && !others.includes(other)) others.push(other)
+    }
+  }
   try {
     await claimRun(options, own, dead)
-    for (const other of await readClaims(store, runId)) if (isAlive(other, options.place) === false) dead.add(other.writer)
-    listed = (await store.list(`${runId}/lease/`)).map((object) => object.key.slice(object.key.lastIndexOf('/') + 1))
+    for (const other of await readClaims(store, runId)) {
+      if (isAlive(other, options.place) === false) dead.add(other.writer)
+      if (hasEnded(other)) ended.push(other.writer)
+    }
+    await lookAgain()
   } catch (error) {
     await own.withdraw().catch(() => {})
     throw error
@@ -83,10 +99,11 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
     clearInterval(timer)
     await beating?.catch(() => {})
   }
-  const others = listed.filter((other) => other !== writer && !dead.has(other))
   return {
     others,
+    lookAgain,
     dead: [...dead],
+    ended,
     refuseOthers: async () => {
       const holder = (await readClaims(store, runId)).find((other) => others.includes(other.writer))
       if (holder !== undefined) throw locked(runId, holder, clock)
@@ -105,8 +122,14 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
     },
     leave: async () => {
       await stop()
-      // A store that took nothing of the log may not take this either; the process may go on for long, and use the run again.
-      await own.end().catch(() => rememberEnded(writer))
+      // A store that took nothing of the log may not take this either. On a full disk the room of the old claim will do, and
+      // none is better than one that looks like that of a killed session.
+      const endAnew = () => own.withdraw().then(own.end)
+      // The process may go on for long, and use the run again.
+      await own
+        .end()
+        .catch(endAnew)
+        .catch(() => rememberEnded(writer))
     },
   }
 }

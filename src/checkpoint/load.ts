@@ -71,6 +71,8 @@ export interface SessionTrace {
   hasFailed: boolean
   /** A later session found it dead, and said so. */
   isKnownDead: boolean
+  /** It ended by itself, by its own `close` or as a later session found out: nobody in flight is a suspect. */
+  hasEnded: boolean
   /** When it began, in milliseconds since 1970. */
   readonly beganAt: number
   /** When it last told the time, in milliseconds since 1970. */
@@ -174,6 +176,7 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
   const sources = new Map<number, { count: number; digest: string }>()
   const sessions = new Map<string, SessionTrace>()
   const knownDead = new Set<string>()
+  const knownEnded = new Set<string>()
   let total: number | undefined
   let totalFrom = ''
 
@@ -186,6 +189,7 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
         isClosed: false,
         hasFailed: false,
         isKnownDead: false,
+        hasEnded: false,
         beganAt: timeOf(writer),
         lastSeenAt: timeOf(writer),
         running: { indices: new IndexSet(), hashes: new Set() },
@@ -240,6 +244,7 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
         return true
       case 'died':
         for (const writer of head.writers) knownDead.add(writer)
+        if (head.hasEnded) for (const writer of head.writers) knownEnded.add(writer)
         return true
       default:
         return true
@@ -248,7 +253,10 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
 
   const finish = (files: LoadedFile[], covered: RunFile[]): RunIndex => {
     for (const file of files) if (file.kind === 'segment') sessionOf(file.stem)
-    for (const session of sessions.values()) session.isKnownDead = knownDead.has(session.writer)
+    for (const session of sessions.values()) {
+      session.isKnownDead = knownDead.has(session.writer)
+      session.hasEnded = session.isClosed || knownEnded.has(session.writer)
+    }
     for (const [id, { index, key }] of failures) if (fulfilled.has(index, key)) failures.delete(id)
     return {
       ...{ isKeyed, files, covered, fulfilled, failures, duplicates, sources, total },

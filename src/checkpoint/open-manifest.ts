@@ -63,7 +63,10 @@ export async function checkBefore({ store, runId, resume }: ManifestOptions): Pr
 export async function openManifest(options: ManifestOptions, writer: string): Promise<Manifest> {
   const { store, runId, identity, resume, emit } = options
   if (resume === 'fresh') await deleteAll(store, runId, `${runId}/lease/${writer}`)
-  const { manifests, damaged } = await readManifests(store, runId)
+  let { manifests, damaged } = await readManifests(store, runId)
+  const files = manifests.length > 0 ? [] : await listFiles(store, runId)
+  // A session of another shard may have made the manifest, and these, since.
+  if (files.length > 0) ({ manifests, damaged } = await readManifests(store, runId))
   const fingerprint = fingerprintOf(identity)
   const same = manifests.find((manifest) => manifest.fingerprint === fingerprint)
   const [other] = manifests
@@ -73,7 +76,6 @@ export async function openManifest(options: ManifestOptions, writer: string): Pr
   }
   if (other !== undefined) throw explainMismatch(runId, other.identity, identity)
 
-  const files = await listFiles(store, runId)
   const isOurs = files.length === 0 || (await readFingerprints(store, files)).has(fingerprint)
   const isNamedSo = damaged.every((key) => key === `${runId}/run/${fingerprint}.json`)
   if (!isOurs || (files.length === 0 && !isNamedSo)) {

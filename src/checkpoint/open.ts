@@ -3,12 +3,13 @@ import type { Store } from '../store/store.ts'
 import type { Chunk, FulfilledBatch, Rejection } from '../types.ts'
 import { createCompaction } from './compaction.ts'
 import { countDamaged, findCutOff, findCutSnapshots } from './damage.ts'
+import { findEnded, findUnclaimed, noteEnds } from './ends.ts'
 import { createEncoder, type Entry } from './entries.ts'
 import { recordError } from './error-record.ts'
 import { type Head, hashKey, MAX_BODY_BYTES, toRuns } from './frame.ts'
 import { acquireLease, type Lease } from './lease.ts'
-import { loadIndex, type RunIndex, type SessionTrace } from './load.ts'
-import { openLog, type RunLog } from './log.ts'
+import { loadIndex, type RunIndex } from './load.ts'
+import { openLog } from './log.ts'
 import type { Manifest } from './manifest.ts'
 import { checkBefore, discardIfEmpty, openManifest } from './open-manifest.ts'
 import { newWriter, writerOf } from './read-file.ts'
@@ -46,9 +47,11 @@ async function claimAndLoad(options: SessionOptions): Promise<Session> {
     const { fingerprint, identity } = manifest
     const isKeyed = identity.key !== 'index'
     const index = await loadIndex(store, runId, fingerprint, { isKeyed, isChecked: true, count: identity.items.count })
+    // One of another shard may have begun, and written, since the claims were listed.
+    if (findUnclaimed(index, lease).length > 0) await lease.lookAgain()
     warnOfDamage(options, index, lease)
     if (options.durability === 'fsync') await syncFound(store, index)
-    const restored = await restore(store, runId, fingerprint, index, new Set(lease.others))
+    const restored = await restore(store, runId, fingerprint, index, new Set([...lease.others, ...findEnded(index, lease)]))
     const codec = await loadCodec(options.format)
     return startSession(options, manifest, writer, lease, index, restored, codec)
   } catch (error) {
@@ -116,7 +119,7 @@ function startSession(
   }
   const log = openLog({ ...options, writer, encoder, lease, recorded, onClosed })
   compaction.startIfDue()
-  const buried = noteDead(index, lease, log)
+  const buried = noteEnds(index, lease, log)
   const sources = new Map<number, string>()
   let isUnheldTold = false
 
@@ -202,23 +205,6 @@ function startSession(
       }
     },
     discardIfEmpty: () => discardIfEmpty(store, runId, writer),
-  }
-}
-
-/**
- * Says once which sessions were found dead, and only then lets go of their claims: a segment that ends without a word, of a
- * session that left no claim and that nobody found dead, was cut off later, and is told as damage.
- */
-async function noteDead(index: RunIndex, lease: Lease, log: RunLog): Promise<void> {
-  const isNews = ({ writer, isClosed, isKnownDead }: SessionTrace) => !isClosed && !isKnownDead && !lease.others.includes(writer)
-  const writers = [...new Set([...index.sessions.filter(isNews).map(({ writer }) => writer), ...lease.dead])]
-  if (writers.length > 0) log.add([{ head: { kind: 'died', writers }, body: [], items: 0, fresh: 0, bytes: 64 }])
-  if (lease.dead.length === 0) return
-  try {
-    await log.flush()
-    await lease.bury()
-  } catch {
-    // The next session finds them again.
   }
 }
 

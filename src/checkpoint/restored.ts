@@ -61,16 +61,16 @@ export interface Winner {
   readonly digest: string
 }
 
-/** @param live writers of other sessions at work. */
+/** @param spared writers of other sessions that did not die, as in `findSuspects`. */
 export async function restore(
   store: Store,
   runId: string,
   fingerprint: string,
   index: RunIndex,
-  live: ReadonlySet<string>,
+  spared: ReadonlySet<string>,
 ): Promise<Restored> {
   const { isKeyed, fulfilled, failures } = index
-  const suspects = findSuspects(index, live)
+  const suspects = findSuspects(index, spared)
   const winners = await findWinners(store, runId, fingerprint, index)
   const statusOf = (at: number, key?: string) => {
     if (fulfilled.has(at, key)) return 'fulfilled'

@@ -16,13 +16,13 @@ export interface Suspects {
  * and only a death while one is counts as a crash of it. That it was the only one in flight otherwise tells too little:
  * sessions begin with a single item, and a process that is killed from outside as it starts would have it convicted.
  *
- * @param live writers of sessions that are at work.
+ * @param spared writers of sessions that did not die: they are at work, or ended by themselves without a word in their log.
  */
-export function findSuspects(index: RunIndex, live: ReadonlySet<string>): Suspects {
+export function findSuspects(index: RunIndex, spared: ReadonlySet<string>): Suspects {
   const { isKeyed, failures, fulfilled } = index
   const suspects = new Set<number>()
   const deaths = new Map<number, string[]>()
-  const dead = index.sessions.filter((session) => !session.isClosed && !live.has(session.writer))
+  const dead = index.sessions.filter(({ hasEnded, writer }) => !hasEnded && !spared.has(writer))
   const settledKeys = isKeyed && dead.some(({ running }) => running.hashes.size > 0) ? hashAll(index) : new Map<number, string>()
   for (const { writer, running, alone } of dead) {
     const inFlight: number[] = []

@@ -18,7 +18,7 @@ async function describe(details: RunDetails): Promise<string> {
   const { sessions, files } = details
   const facts = listFacts(details)
   const width = Math.max(...facts.map(([name]) => name.length)) + 2
-  const ended = { closed: 'in order', died: 'killed', live: 'at work' }
+  const ended = { closed: 'in order', died: 'cut off', live: 'at work' }
   return [
     ...facts.map(([name, text]) => `${name.padEnd(width)}${printable(text)}\n`),
     await table(

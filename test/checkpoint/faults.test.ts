@@ -188,6 +188,10 @@ describe('a store that fails for good', () => {
         if (isAll) refuse()
         await store.put(...given)
       },
+      delete: async (key) => {
+        if (isAll) refuse()
+        await store.delete(key)
+      },
     }
     const session = await open(broken, { clock: virtualClock() })
     session.record(outcomes([0]))

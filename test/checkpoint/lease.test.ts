@@ -7,7 +7,7 @@ import type { Clock } from '../../src/clock.ts'
 import { nameShard, type Shard, shardOf } from '../../src/shard.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
-import { abandon, open, virtualClock } from './fixture.ts'
+import { abandon, open, outcomes, virtualClock } from './fixture.ts'
 
 const ELSEWHERE: Place = { host: 'elsewhere', bootId: 'b', pidNamespace: 'n', pid: 1, processStart: '1' }
 
@@ -67,6 +67,33 @@ describe('a lease on the same machine', () => {
     await expect(open(store, { shard: '2/2' })).rejects.toMatchObject({ code: 'ERR_PAWL_RUN_LOCKED' })
     await expect(open(store)).rejects.toMatchObject({ code: 'ERR_PAWL_RUN_LOCKED' })
     await Promise.all([first.close(), second.close()])
+  })
+
+  test.each([
+    ['a run that was there', true],
+    ['a new run', false],
+  ])('knows one of another shard that begins between the looks at claims and at files, of %s', async (_, isThere) => {
+    const inner = memoryStore()
+    if (isThere) await (await open(inner)).close()
+    let other: Awaited<ReturnType<typeof open>> | undefined
+    const store: Store = {
+      ...inner,
+      list: async (prefix) => {
+        if (prefix === 'run-1/seg/' && !other) {
+          other = await open(inner, { shard: '2/2' })
+          await other.begin({ indices: Uint32Array.of(1) })
+        }
+        return inner.list(prefix)
+      },
+    }
+    const session = await open(store, { shard: '1/2' })
+    expect(session.events).toEqual([])
+    session.record(outcomes([0]))
+    await session.close()
+    await abandon(inner, other as NonNullable<typeof other>)
+    const next = await open(inner)
+    expect(next.restored.isSuspect(1)).toBe(true)
+    await next.close()
   })
 
   test('refuses a shard that may have items of one at work, whatever the counts', async () => {

@@ -1,10 +1,10 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { execute } from 'pawl'
+import { execute, fileStore, type Store } from 'pawl'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import held from '../fixtures/tasks/held.mjs'
-import { newPlace, type Place, range } from './place.ts'
+import { errorOf, listenForWarnings, newPlace, type Place, range } from './place.ts'
 
 const PROGRAMS = join(import.meta.dirname, '../fixtures/programs')
 
@@ -49,6 +49,106 @@ describe('an item in flight as its process dies', () => {
     expect(order.length).toBeGreaterThan(1)
   })
 })
+
+describe('an item in flight as its session gives its store up', () => {
+  test.each([
+    ['a store that takes its end', {}],
+    ['a full disk, with room for its end where its claim was', { isFull: true }],
+    ['a disk that is full even so', { isFull: true, isCrowded: true }],
+    ['a store that takes nothing at all, in one process', { isFull: true, isReadOnly: true }],
+  ])('is no suspect: %s', async (_, how) => {
+    const { runs } = newPlace()
+    const place = failing(fileStore(runs), how)
+    const settled: number[] = []
+    const { on, codes } = listenForWarnings()
+    const run = () =>
+      execute((n: number) => n * 2, range(3), {
+        ...{ runId: 'run', workers: 1, chunkSize: 3, maxCrashes: 1, checkpoint: { store: place.store, format: 'json' } },
+        on: { ...on, outcome: ({ index }) => void settled.push(index) },
+      })
+    for (let session = 0; session < 4; session++) {
+      place.fail()
+      const { code, report } = await errorOf(run())
+      expect(code).toBe('ERR_PAWL_CHECKPOINT_WRITE')
+      expect(report?.failures).toEqual([])
+      place.heal()
+    }
+    settled.length = 0
+    const { results, failures, stats } = await run()
+    expect(failures).toEqual([])
+    expect(results).toEqual([0, 2, 4])
+    // None of them was sent ahead and alone.
+    expect({ settled, chunks: stats.chunks }).toEqual({ settled: [0, 1, 2], chunks: 1 })
+    // Where there is no word of the end, its lack is told, of each session once.
+    expect(codes()).toEqual('isCrowded' in how ? range(4).map(() => 'CHECKPOINT_DAMAGED') : [])
+  })
+
+  test('is a suspect all the same when its process is killed, whatever came of an earlier one', { timeout: 60_000 }, async () => {
+    const place = newPlace()
+    const store = failing(fileStore(place.runs), {})
+    const run = (given: Store, on = {}) =>
+      execute(held, range(8), { runId: 'run', workers: 1, chunkSize: 8, checkpoint: { store: given, format: 'json' }, on })
+    writeFileSync(join(place.directory, 'go'), '')
+    store.fail()
+    await errorOf(run(store.store))
+    rmSync(join(place.directory, 'go'))
+    await killAtItemFive(place, 8)
+    writeFileSync(join(place.directory, 'go'), '')
+    const { warnings, on } = listenForWarnings()
+    const { results, stats } = await run(fileStore(place.runs), on)
+    expect(warnings).toEqual([])
+    expect(results).toEqual(range(8))
+    expect(stats.chunks).toBeGreaterThan(1)
+  })
+})
+
+/** A store that takes notes of what begins, but no outcomes, as long as it is made to fail: with an error that no time heals. */
+function failing(inner: Store, { isFull = false, isCrowded = false, isReadOnly = false }) {
+  let isFailing = false
+  let hasFailed = false
+  let hasRoom = false
+  const refuse = (code: string) => {
+    throw Object.assign(new Error(code), { code })
+  }
+  const check = (bytes: Uint8Array) => {
+    if (!isFailing || !Buffer.from(bytes).includes('"values"')) return
+    hasFailed = true
+    refuse('EFBIG')
+  }
+  const append = inner.append as NonNullable<Store['append']>
+  const store: Store = {
+    ...inner,
+    put: async (key, bytes, options) => {
+      if (hasFailed && isFull && !hasRoom) refuse('ENOSPC')
+      check(bytes)
+      return inner.put(key, bytes, options)
+    },
+    delete: async (key) => {
+      if (hasFailed && isReadOnly) refuse('EROFS')
+      await inner.delete(key)
+      hasRoom = !isCrowded
+    },
+    append: async (key) => {
+      const log = await append(key)
+      const write = async (bytes: Uint8Array) => {
+        check(bytes)
+        return log.write(bytes)
+      }
+      return { ...log, write }
+    },
+  }
+  return {
+    store,
+    fail: () => {
+      isFailing = true
+    },
+    heal: () => {
+      isFailing = false
+      hasFailed = false
+      hasRoom = false
+    },
+  }
+}
 
 /** Runs `held-run` until item 5 waits, and kills it then. */
 async function killAtItemFive({ runs, directory }: Place, chunkSize: number): Promise<void> {

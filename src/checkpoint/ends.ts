@@ -1,0 +1,38 @@
+import type { Head } from './frame.ts'
+import type { Lease } from './lease.ts'
+import type { RunIndex, SessionTrace } from './load.ts'
+import type { RunLog } from './log.ts'
+
+/**
+ * Sessions that came to an end by themselves, though their log has no word of it: their claim has, or there is none any more. A
+ * killed session leaves one, up to when it is noted that it died.
+ */
+export function findEnded(index: RunIndex, lease: Lease): string[] {
+  return [...new Set([...lease.ended, ...findUnclaimed(index, lease)])]
+}
+
+/** Those that neither said that they ended, nor have a claim, nor are known to have died. */
+export function findUnclaimed({ sessions }: RunIndex, { others, dead }: Lease): string[] {
+  const isUnclaimed = ({ writer, hasEnded, isKnownDead }: SessionTrace) =>
+    !hasEnded && !isKnownDead && !others.includes(writer) && !dead.includes(writer)
+  return sessions.filter(isUnclaimed).map(({ writer }) => writer)
+}
+
+/**
+ * Says once which sessions were found dead, or at an end without a word of it, and only then lets go of their claims: a segment
+ * that ends without a word, of a session that left no claim and that nobody found dead, is told as damage.
+ */
+export async function noteEnds(index: RunIndex, lease: Lease, log: RunLog): Promise<void> {
+  const ended = findEnded(index, lease)
+  const died = lease.dead.filter((writer) => !ended.includes(writer))
+  const toEntry = (head: Head) => ({ head, body: [], items: 0, fresh: 0, bytes: 64 })
+  if (died.length > 0) log.add([toEntry({ kind: 'died', writers: died })])
+  if (ended.length > 0) log.add([toEntry({ kind: 'died', writers: ended, hasEnded: true })])
+  if (lease.dead.length === 0) return
+  try {
+    await log.flush()
+    await lease.bury()
+  } catch {
+    // The next session finds them again.
+  }
+}
