@@ -1,4 +1,5 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type Events, execute } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import arithmetic from '../fixtures/tasks/arithmetic.mjs'
@@ -85,6 +86,28 @@ describe('on', () => {
     expect(warnings.map((it) => it.code)).toEqual(['LISTENER_FAILED', 'LISTENER_FAILED'])
     expect(warnings.map((it) => it.message).join()).toMatch(/'outcome' threw TypeError: listener is broken/)
     expect(warnings.map((it) => it.message).join()).toMatch(/'progress' threw Error: listener rejects/)
+  })
+
+  test('a warning nobody listens to goes to the process, one that somebody listens to does not', async () => {
+    const warned: (Error & { code?: string })[] = []
+    const listen = (it: Error) => void warned.push(it)
+    process.on('warning', listen)
+    try {
+      const codes: string[] = []
+      await execute(arithmetic, [1], { breaker: true, on: { warning: ({ code }) => void codes.push(code) } })
+      await nextTurn()
+      expect(codes).toEqual(['BREAKER_IDLE'])
+      expect(warned).toEqual([])
+      await execute(arithmetic, [1], { breaker: true })
+      await nextTurn()
+      expect(warned).toMatchObject([{ name: 'PawlWarning', code: 'BREAKER_IDLE', message: expect.stringMatching(/retry: 0/) }])
+      await execute(arithmetic, [1], { breaker: true, retry: 1 })
+      await execute(arithmetic, [1], { breaker: true, maxFailures: '1%' })
+      await nextTurn()
+      expect(warned).toHaveLength(1)
+    } finally {
+      process.off('warning', listen)
+    }
   })
 
   test('a warning listener that throws is told to the process', async () => {

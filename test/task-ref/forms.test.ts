@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process'
 import { relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
 import { execute, type TaskRef } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import arithmetic, { cube, getHidden } from '../fixtures/tasks/arithmetic.mjs'
@@ -85,6 +87,16 @@ describe('execute() takes', () => {
     expect(error).toMatchObject({ code: 'ERR_PAWL_TASK_LOAD', cause: { code: 'ENOENT' } })
     expect(error.message).toContain(relative(process.cwd(), fileURLToPath(pathToFileURL('../fixtures/tasks/arithmetic.mjs'))))
   })
+})
+
+test('workers inherit execArgv, also of a program that is given on the command line', async () => {
+  const program = `import { execute } from 'pawl'
+    const { results } = await execute(() => process.execArgv, [1], { mode: 'threads' })
+    console.log(JSON.stringify(results[0]))`
+  const flags = ['--no-deprecation', '--conditions=special', '--input-type=module']
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [...flags, '--eval', program])
+  expect(stderr).toBe('')
+  expect(JSON.parse(stdout)).toEqual(expect.arrayContaining(flags))
 })
 
 describe('an inline function', () => {
