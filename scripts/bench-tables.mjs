@@ -50,8 +50,8 @@ export function describeCheckpoints({ records, jsonBytes, runs }) {
 
 /** @typedef {{ median: number, least: number }} Times */
 
-/** @param {{ workers: number, serialTime: number, workloads: { microsPerItem: number, best: string, bestPiscina: string, autoToBest: { ratio: number, least: number }, times: Record<string, Times> }[] }} results */
-export function describeChunkSizes({ workers, serialTime, workloads }) {
+/** @param {{ workers: number, serialTime: number, workloads: { microsPerItem: number, best: string, bestPiscina: string, autoToBest: { ratio: number, least: number }, times: Record<string, Times> }[], carrying: { size: number, extra: number }[] }} results */
+export function describeChunkSizes({ workers, serialTime, workloads, carrying }) {
   const rows = workloads.map(({ microsPerItem, best, bestPiscina, autoToBest, times }) => {
     const took = (/** @type {string} */ name) => duration(/** @type {Times} */ (times[name]).median)
     const byHand = (/** @type {string} */ name) => `${took(name)} (${name.replace(/\D/g, '')})`
@@ -66,8 +66,21 @@ export function describeChunkSizes({ workers, serialTime, workloads }) {
     'Piscina, best size by hand',
     'Piscina, item by item',
   ]
-  return `${duration(serialTime)} of work on ${workers} workers; threads coming up and going down count for all alike; \`ratio\` is the median of the rounds, in brackets that of the least times:\n\n${table(head, rows)}`
+  return `${duration(serialTime)} of work on ${workers} workers; threads coming up and going down count for all alike; \`ratio\` is the median of the rounds, in brackets that of the least times:\n\n${table(head, rows)}\n\n${describeCarrying(carrying)}`
 }
+
+/** @param {{ size: number, extra: number }[]} carrying */
+function describeCarrying(carrying) {
+  const added = carrying.map((it) => it.extra)
+  const sizes = carrying.map((it) => it.size)
+  return (
+    `To carry an item costs pawl between ${asDifference(Math.min(...added))} and ${asDifference(Math.max(...added))} than Piscina, both on ` +
+    `warm pools and in chunks of the same size, ${Math.min(...sizes)} to ${Math.max(...sizes).toLocaleString('en')} items.`
+  )
+}
+
+/** @param {number} added in µs */
+const asDifference = (added) => `${Math.abs(added).toFixed(2)} µs ${added < 0 ? 'less' : 'more'}`
 
 /** @param {{ results: { microsPerItem: number, stage: string, extraMicros: number, toOff: number }[] }} results */
 export function describeStages({ results }) {
