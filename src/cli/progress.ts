@@ -12,6 +12,8 @@ const LINE_INTERVAL = 3000
  */
 const MIN_TO_ESTIMATE = 10
 
+const NEWLINE = 0x0a
+
 /** Shows how a run goes, on stderr. */
 export interface Progress {
   update(event: Events['progress']): void
@@ -43,36 +45,48 @@ function writeLines(): Progress {
 async function drawBar(): Promise<Progress> {
   const { default: cliProgress } = await import('cli-progress')
   let bar: SingleBar | undefined
-  const start = ({ total }: Events['progress']) => {
+  let isMidLine = false
+  const write = process.stderr.write.bind(process.stderr)
+  const doneOf = ({ done, total }: Events['progress']) => (total === undefined ? 0 : done)
+  const start = (event: Events['progress']) => {
+    const { total } = event
     const format = total === undefined ? '{line}' : '[{bar}] {percentage}% | {line}'
     const options = {
       format,
       barsize: 24,
       fps: 10,
-      stream: process.stderr,
+      stream: Object.create(process.stderr, { write: { value: write } }),
       clearOnComplete: true,
       hideCursor: null,
       gracefulExit: false,
     }
     const created = new cliProgress.SingleBar(options, cliProgress.Presets.legacy)
-    created.start(total ?? 1, 0, { line: '' })
+    created.start(total ?? 1, doneOf(event), { line: describe(event) })
     return created
   }
-  const stop = () => {
+  const erase = () => {
     bar?.stop()
     bar = undefined
   }
+  // The bar goes back to where it began, so nothing may be written behind or below it, neither by tasks nor by us; it is
+  // drawn anew at the next update.
+  process.stderr.write = ((...args: Parameters<typeof write>) => {
+    erase()
+    const last = Buffer.from(args[0] as Uint8Array).at(-1)
+    if (last !== undefined) isMidLine = last !== NEWLINE
+    return write(...args)
+  }) as typeof write
   return {
     update: (event) => {
+      if (isMidLine) return
       bar ??= start(event)
-      bar.update(event.total === undefined ? 0 : event.done, { line: describe(event) })
+      bar.update(doneOf(event), { line: describe(event) })
     },
-    // The bar goes back to where it began, so nothing may be written below it; it is drawn anew at the next update.
-    note: (sentence) => {
-      stop()
-      say(sentence)
+    note: say,
+    stop: () => {
+      erase()
+      process.stderr.write = write
     },
-    stop,
   }
 }
 

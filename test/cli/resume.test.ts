@@ -185,5 +185,8 @@ describe('pawl resume', () => {
     const { stdout } = spawnSync(terminal, ['-qec', command, '/dev/null'], { cwd: directory, encoding: 'utf8' })
     expect(stdout).toMatch(/\[[=-]{24}\] \d+% \| \d+\/200 done, 0 failed, 0 restored, \d+\/s/)
     expect(stdout).toContain('complete: run slow')
+    // What the tasks print has lines of its own, and the bar is gone before.
+    expect(stdout.match(/ran \d+/g)).toHaveLength(200)
+    expect(stdout.match(/(?:^|\n|\x1b\[2K)ran \d+(?=\r?\n)/g)).toHaveLength(200)
   })
 })
