@@ -18,7 +18,7 @@ const modules = (/** @type {string[]} */ ...names) => new RegExp(`/build/(${name
 
 /**
  * Who is first takes what others import, too. `import 'pawl'` loads `pawl` and `shared`, a worker only `shared`, a run
- * also `run`. `values` is for the codecs, which load it in workers and so must not find it in `run` or `checkpoint`.
+ * `engine`, which starts a thread, and while that comes up `run`. `values` is for the codecs, which load it in workers and so must not find it in `run` or `checkpoint`.
  */
 const groups = [
   {
@@ -27,7 +27,8 @@ const groups = [
   },
   { name: 'pawl', test: modules('execute', 'executor', 'stored-runs', 'option-table', 'store/file', 'store/memory') },
   { name: 'values', test: modules('checkpoint/values/contract', 'checkpoint/values/misfit') },
-  { name: 'run', test: modules('run/perform', 'run/perform-plan', 'engines') },
+  { name: 'engine', test: modules('engines') },
+  { name: 'run', test: modules('run/perform', 'run/perform-plan') },
   { name: 'checkpoint', test: modules('checkpoint/open', 'checkpoint/runs', 'checkpoint/digest-items') },
 ].map((group, at) => ({ ...group, priority: 9 - at }))
 

@@ -9,8 +9,8 @@ import type { ResolvedOptions } from './options.ts'
 export interface Engines {
   /** Worker threads. Piscina is loaded and a first thread started when it is asked for. */
   pool(): Promise<Engine>
-  /** Starts a first thread in the background, so that it comes up while the run is still being made ready. */
-  warm(): void
+  /** Starts a first thread, so that it comes up while the run is still being made ready. Resolves when it is on its way; never rejects. */
+  warm(): Promise<void>
   readonly inline: Engine
   /** Most worker threads. */
   readonly maxWorkers: number
@@ -27,7 +27,7 @@ export function openEngines({ workers, resourceLimits }: Pick<ResolvedOptions, '
     pool: () => (opening ??= open()),
     warm: () => {
       opening ??= open()
-      opening.then(
+      return opening.then(
         (pool) => pool.grow(1),
         () => {}, // Told to whoever asks for the pool.
       )

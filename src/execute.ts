@@ -86,8 +86,8 @@ export async function executeOn<T, R>(
 ): Promise<Report<R, T>> {
   if (callsAgain()) return new Promise<never>(() => {}) // The worker that got here has reported it, and is about to be ended.
   const options = resolveHere(given)
-  // With a checkpoint it may turn out that nothing is left to be run.
-  if (options.mode !== 'inline' && !options.checkpoint && (items as { length?: number } | undefined)?.length !== 0) engines.warm()
+  // Before anything else is loaded. With a checkpoint it may turn out that nothing is left to run, which costs less than a thread that comes late.
+  if (options.mode !== 'inline' && (items as { length?: number } | undefined)?.length !== 0) await engines.warm()
   const { performRun } = await import('./run/perform.ts')
   return performRun(task, items, options, engines, origin)
 }

@@ -41,8 +41,8 @@ describe('a stage that is off costs nothing', () => {
   test('without a checkpoint, a breaker or notices none of what serves them is loaded', () => {
     const files = modulesLoadedBy(run("{ mode: 'threads' }")).filter((url) => url.startsWith(PAWL.replace('index.js', '')))
     const names = new Set(files.map((url) => basename(url)))
-    // Of the modules that run.js gathers, each that is asked for has a file that only names it.
-    expect([...names].sort()).toEqual(['engines.js', 'index.js', 'pawl.js', 'perform.js', 'run.js', 'shared.js'])
+    // Of the modules that engine.js and run.js gather, each that is asked for has a file that only names it.
+    expect([...names].sort()).toEqual(['engine.js', 'engines.js', 'index.js', 'pawl.js', 'perform.js', 'run.js', 'shared.js'])
   })
 
   test('listens to no process signal and leaves no listener and no timer behind', async () => {

@@ -39,7 +39,7 @@ export async function performSession(session: Session): Promise<End> {
   const { clock } = process
   const pool = createPool(simulatedPiscina(world, process, stageOf(session)), undefined, clock)
   const engines: Engines = {
-    ...{ pool: async () => pool, warm: () => {}, inline: pool, maxWorkers: scenario.workers },
+    ...{ pool: async () => pool, warm: async () => {}, inline: pool, maxWorkers: scenario.workers },
     close: () => pool.close(),
   }
   const options = resolveOptions({
