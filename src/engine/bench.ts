@@ -31,6 +31,11 @@ export function createBench(open: (bench: Bench) => Seat): Bench {
   return bench
 }
 
+/** Whether an item has begun on it. */
+export function hasBegun({ isProven, pieces, seat }: Bench): boolean {
+  return isProven || pieces.some((piece) => cursorOf(slotOf(seat.cells, piece.slot)) >= 0)
+}
+
 /** Puts a piece that has ended, or could not be sent, off its bench. */
 export function release(bench: Bench, piece: Piece): void {
   bench.pieces.splice(bench.pieces.indexOf(piece), 1)

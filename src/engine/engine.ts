@@ -12,6 +12,8 @@ export interface Engine {
   grow(count: number): void
   /** Resolves when one of the threads is up. */
   up(): Promise<void>
+  /** An item has begun. */
+  readonly hasBegun: boolean
   /** Makes the engine ready for the items of a run. */
   start<T, R>(run: EngineRunOptions): EngineRun<T, R>
   /** Ends all threads. What still runs is cut off. */

@@ -3,7 +3,7 @@ import { unpackError } from '../carried-error.ts'
 import type { Clock } from '../clock.ts'
 import { InvalidOptionError, TaskLoadError } from '../errors.ts'
 import type { WorkerLimits } from '../options.ts'
-import { type Bench, createBench, leastBusy, release, steal } from './bench.ts'
+import { type Bench, createBench, hasBegun, leastBusy, release, steal } from './bench.ts'
 import { blame } from './blame.ts'
 import type { Engine, EngineRun } from './engine.ts'
 import { announceStop, cursorOf, limitOf, prepare, runningFor, sharedNow, slotOf, stop } from './flight-recorder.ts'
@@ -252,6 +252,9 @@ export function createPool(PiscinaClass: typeof Piscina, resourceLimits: WorkerL
     },
     grow,
     up: () => Promise.race([...benches].map((bench) => bench.seat.up)),
+    get hasBegun() {
+      return [...benches].some(hasBegun)
+    },
     start: start as Engine['start'],
     close: async () => {
       isClosed = true

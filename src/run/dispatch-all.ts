@@ -117,7 +117,7 @@ function describeRun<T, R>(run: Run<T, R>, { runId, planner, counts }: Journey<T
     drainTimeout: options.drainTimeout,
     observe: (measured) => {
       planner.observe({ ...measured, now: run.clock.now() })
-      growth.measured()
+      growth.measured(measured.taskTime)
     },
     tally: counts,
     workerExit: (threadId, index, reason) => emitter.emit('workerExit', { threadId, index, reason }),

@@ -3,11 +3,20 @@ import type { Engines } from '../engines.ts'
 import type { Planner } from '../plan.ts'
 
 /**
- * Time the first chunk may take, from when the first thread is up, before more threads are started without knowing what
- * items cost, in ms. Lower, and a run of trivial items starts threads it has no work for; higher, and long items wait
- * for the second thread. Threads come up one after the other, not at once: two at once take as long for either.
+ * So long the first thread must have run items before others are started, in ms: code that is run for the first time passes
+ * for slow, and a run of trivial items would start threads it has no work for, and wait for them. Threads come up one after
+ * the other, not at once: two at once take as long for either. Set by bench/peers, 'small-cold' and 'trivial'.
  */
-const FIRST_CHUNK_MS = 5
+const ENOUGH_MS = 2.5
+
+/** An item that takes longer than this is reason enough, in ms. Set by bench/peers, 'uniform-10ms'. */
+const WATCH_MS = 5
+
+/** How often it is looked whether the first item has begun, in ms. */
+const LOOK_MS = 1
+
+/** So long after the thread is up a task may load before others load it, too, in ms: no longer than a thread takes to come up. */
+const LOAD_MS = 25
 
 export interface GrowthOptions {
   readonly planner: Planner
@@ -27,8 +36,8 @@ export interface Growth {
   mode(): 'threads' | 'inline'
   /** The pool, with a thread at least. */
   open(): Promise<Engine>
-  /** To be called when items were measured. */
-  measured(): void
+  /** To be called when items were measured, with the time the task took, in ms. */
+  measured(taskTime: number): void
   close(): void
 }
 
@@ -37,7 +46,8 @@ export async function startGrowth({ planner, engines, unsettled, onPlan, fail }:
   let opening: Promise<Engine> | undefined
   let grown = 0
   let isDecided = false
-  let patience: NodeJS.Timeout | undefined
+  let seen = 0
+  let timer: NodeJS.Timeout | undefined
 
   const growTo = (count: number) => {
     if (count <= grown) return
@@ -54,23 +64,34 @@ export async function startGrowth({ planner, engines, unsettled, onPlan, fail }:
     })
     return opening
   }
-  const measured = () => {
+  const decide = () => {
     isDecided = true
-    clearTimeout(patience)
-    // What was thought cheap turned out not to be: off the main thread with the rest.
-    if (!opening && mode() === 'threads') open().then(measured, fail)
+    clearTimeout(timer)
     growTo(planner.workers(unsettled()))
   }
-  const wait = () => {
+  const measured = (taskTime: number) => {
+    seen += taskTime
+    // What was thought cheap turned out not to be: off the main thread with the rest.
+    if (!opening && mode() === 'threads') open().then(decide, fail)
+    if (isDecided || seen >= ENOUGH_MS) decide()
+  }
+  /** Waits for what was measured to be worth something, but not for an item that takes its time. */
+  const watch = () => {
+    const before = seen
+    timer = setTimeout(() => {
+      if (seen > before) return watch()
+      planner.forget() // What earlier runs, or items, taught does not hold for the one that runs now.
+      decide()
+    }, WATCH_MS)
+  }
+  const look = (waited = 0) => {
     if (isDecided) return
-    patience = setTimeout(() => {
-      planner.forget() // Nothing came back yet: what earlier runs learned may have been about other items.
-      growTo(planner.workers(unsettled()))
-    }, FIRST_CHUNK_MS)
+    if (!pool || pool.hasBegun || waited >= LOAD_MS) watch()
+    else timer = setTimeout(() => look(waited + LOOK_MS), LOOK_MS)
   }
 
-  if (mode() === 'threads') (await open()).up().then(wait)
-  else wait()
+  if (mode() === 'threads') (await open()).up().then(() => look())
+  else look()
   return {
     get pool() {
       return pool
@@ -80,7 +101,8 @@ export async function startGrowth({ planner, engines, unsettled, onPlan, fail }:
     measured,
     close: () => {
       isDecided = true
-      clearTimeout(patience)
+      clearTimeout(timer)
+      if (grown === 0 && seen > 0) onPlan() // It was over before there was anything to decide.
     },
   }
 }

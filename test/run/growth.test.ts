@@ -1,0 +1,88 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import type { Engine } from '../../src/engine/engine.ts'
+import type { Engines } from '../../src/engines.ts'
+import { createPlanner } from '../../src/plan.ts'
+import { startGrowth } from '../../src/run/growth.ts'
+
+/** Engines of which only the number of threads is asked: a stand-in, since when a thread is up is not to be had by the millisecond. */
+function watched({ hasBegun = true } = {}) {
+  const pool = { workers: 0, hasBegun, up: async () => {} }
+  const grow = (count: number) => {
+    pool.workers = Math.max(pool.workers, count)
+  }
+  const engines = { pool: async () => Object.assign(pool, { grow }) as unknown as Engine } as Engines
+  return { pool, engines }
+}
+
+let tasks = 0
+async function begin(items: number, engines: Engines) {
+  const planner = createPlanner({
+    task: `growth ${++tasks}`,
+    mode: 'threads',
+    needsThreads: false,
+    maxWorkers: 4,
+    chunkSize: undefined,
+  })
+  const told = vi.fn()
+  const growth = await startGrowth({ planner, engines, unsettled: () => items, onPlan: told, fail: told })
+  const measure = (count: number, taskTime: number) => {
+    planner.observe({ items: count, taskTime, sendTime: 0.01, now: 0 })
+    growth.measured(taskTime)
+  }
+  return { growth, measure, told }
+}
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+test('one thread is enough for items that only seemed slow the first time', async () => {
+  const { pool, engines } = watched()
+  const { growth, measure, told } = await begin(1000, engines)
+  measure(1, 1)
+  for (let chunk = 0; chunk < 10; chunk++) measure(100, 1)
+  await vi.advanceTimersByTimeAsync(100)
+  growth.close()
+  expect(pool.workers).toBe(1)
+  expect(told).toHaveBeenCalledOnce()
+})
+
+test('more are started as soon as enough was measured to tell', async () => {
+  const { pool, engines } = watched()
+  const { growth, measure } = await begin(1000, engines)
+  measure(1, 1)
+  measure(1, 1)
+  expect(pool.workers).toBe(1)
+  measure(1, 1)
+  expect(pool.workers).toBe(4)
+  growth.close()
+})
+
+test('an item that takes its time is not waited for, be it the first or a later one', async () => {
+  for (const before of [0, 1]) {
+    const { pool, engines } = watched()
+    const { growth, measure } = await begin(10, engines)
+    for (let count = 0; count < before; count++) measure(1, 0.01)
+    await vi.advanceTimersByTimeAsync(20)
+    expect(pool.workers).toBe(4)
+    growth.close()
+  }
+})
+
+test('a task that is being loaded has not begun, and is waited for, but not for ever', async () => {
+  const { pool, engines } = watched({ hasBegun: false })
+  const { growth } = await begin(10, engines)
+  await vi.advanceTimersByTimeAsync(20)
+  expect(pool.workers).toBe(1)
+  await vi.advanceTimersByTimeAsync(20)
+  expect(pool.workers).toBe(4)
+  growth.close()
+})
+
+test('a run that is over before anything was decided has told its plan', async () => {
+  const { engines } = watched()
+  const { growth, measure, told } = await begin(1, engines)
+  measure(1, 0.01)
+  expect(told).not.toHaveBeenCalled()
+  growth.close()
+  expect(told).toHaveBeenCalledOnce()
+})
