@@ -11,14 +11,26 @@ export const TARGET_CHUNK_MS = 10
 /** Least time worth a chunk of its own near the end of a run, in ms: about ten times what sending one costs. Set by bench/chunk-size.bench.mjs. */
 const MIN_CHUNK_MS = 1
 
-/** Most items in a chunk the planner chooses: bounds the memory of a message when items take next to no time. */
-export const MAX_AUTO_ITEMS = 10_000
+/** Most items in a chunk the planner chooses, and most that carrying them may cost, in ms: bounds a message when items take next to no time. Set by bench/peers, 'trivial' and 'objects'. */
+export const MAX_AUTO_ITEMS = 32_768
+const MAX_CARRY_MS = 4
 
-/** Weight of the newest measurement when items got faster, in (0, 1]. When they got slower it counts in full. */
+/** Most of an iterable, which has its items made for the chunk. */
+export const MAX_PULLED_ITEMS = 10_000
+
+/**
+ * Weight of the newest measurement when items got faster, in (0, 1]; more when it is about most of all items measured so
+ * far, as it is while chunks grow. When they got slower it counts in full.
+ */
 const SMOOTHING = 0.3
 
-/** Most that a chunk may grow from one to the next, as a factor. Shrinking has no bound. */
+/**
+ * Most that a chunk may grow from one to the next, as a factor; and when it took next to nothing, in ms. Shrinking has no
+ * bound. Set by bench/peers, 'trivial': by twos alone a million numbers are half done before their chunks are of any size.
+ */
 const MAX_GROWTH = 2
+const MAX_GROWTH_OF_SHORT = 8
+const SHORT_CHUNK_MS = 0.15
 
 /** Work that is not worth carrying anywhere, in ms: so long the main thread may be kept from the event loop at a time. */
 const SMALL_RUN_MS = 5
@@ -102,7 +114,9 @@ export function createPlanner(options: PlannerOptions): Planner {
   const known: Knowledge = { ...(memory.get(options.task) ?? NOTHING) }
   const warnings: string[] = []
   const mayInline = options.mode === 'auto' && !options.needsThreads
+  /** Items of the largest chunk that came back, as far as that many are still wanted, and how much larger the next may be. */
   let largest = known.measured > 0 ? Math.max(1, Math.floor(wanted(known) / MAX_GROWTH)) : 0
+  let growth = MAX_GROWTH
   const pace = createPace(known)
   let isThreadUp = false
   let isConfirmed = false
@@ -128,8 +142,9 @@ export function createPlanner(options: PlannerOptions): Planner {
     if (options.chunkSize !== undefined) return options.chunkSize
     if (known.measured === 0) return 1
     if (current === 'inline' && !isConfirmed) largest = 1 / MAX_GROWTH // These items may be others: they get no whole chunk of the main thread.
-    const grown = Math.min(wanted(known), Math.max(1, largest * MAX_GROWTH))
-    if (left === undefined || current === 'inline') return grown
+    const grown = Math.min(wanted(known), Math.max(1, largest * growth))
+    if (left === undefined) return Math.min(grown, MAX_PULLED_ITEMS)
+    if (current === 'inline') return grown
     // Towards the end every worker gets its share in ever smaller chunks, down to what a message is worth.
     const share = Math.ceil(left / (options.maxWorkers * 3))
     const least = Math.ceil(MIN_CHUNK_MS / Math.max(known.itemTime, Number.MIN_VALUE))
@@ -144,15 +159,16 @@ export function createPlanner(options: PlannerOptions): Planner {
       if (items === 0) return
       isConfirmed = true
       const newest = taskTime / items
-      known.itemTime =
-        known.measured === 0 || newest > known.itemTime ? newest : known.itemTime + (newest - known.itemTime) * SMOOTHING
       known.measured += items
       known.taskTime += taskTime
+      const weight = newest > known.itemTime ? 1 : Math.max(SMOOTHING, items / known.measured)
+      known.itemTime += (newest - known.itemTime) * weight
       largest = Math.max(Math.min(largest, wanted(known)), items)
+      growth = items === largest && taskTime < SHORT_CHUNK_MS ? MAX_GROWTH_OF_SHORT : MAX_GROWTH
       if (sendTime !== undefined) {
         isThreadUp = true
         learnCost(known, items, sendTime * THERE_AND_BACK)
-        if (items >= LONG_ENOUGH) pace.count(items, now)
+        if (items >= Math.max(LONG_ENOUGH, wanted(known) / 4)) pace.count(items, now) // Chunks that still grow tell of growing.
       } else if (known.itemTime > known.pace * HYSTERESIS) known.isCheap = false
       memory.delete(options.task)
       memory.set(options.task, known)
@@ -180,6 +196,9 @@ function mean(known: Knowledge): number {
 const PACE_MS = 5
 const PACE_ITEMS = 1000
 
+/** A task is cheap when threads take so many times as long as one alone would: the main thread has its own costs, and its code is still cold. Set by bench/peers, 'trivial'. */
+const CHEAP = 2
+
 /** A task counts as slow again when its items take so many times what carrying them cost. Above 1, so that noise does not flip it to and fro. */
 const HYSTERESIS = 2
 
@@ -197,7 +216,7 @@ function createPace(known: Knowledge): { count(items: number, now: number): void
       }
       if (now - since < PACE_MS || counted < PACE_ITEMS) return
       known.pace = (now - since) / counted
-      slower = known.pace > known.itemTime ? slower + 1 : 0
+      slower = known.pace > known.itemTime * CHEAP ? slower + 1 : 0
       if (slower >= 2) known.isCheap = true // One slow stretch may be a hiccup of the machine; two are a reason.
       since = now
       counted = 0
@@ -205,9 +224,10 @@ function createPace(known: Knowledge): { count(items: number, now: number): void
   }
 }
 
-/** Items that take TARGET_CHUNK_MS. */
-function wanted(known: Knowledge): number {
-  return Math.max(1, Math.min(MAX_AUTO_ITEMS, Math.floor(TARGET_CHUNK_MS / Math.max(known.itemTime, Number.MIN_VALUE))))
+/** Items that take TARGET_CHUNK_MS, fewer if they are costly to carry. */
+function wanted({ itemTime, carry }: Knowledge): number {
+  const most = Math.min(TARGET_CHUNK_MS / Math.max(itemTime, Number.MIN_VALUE), MAX_CARRY_MS / Math.max(carry, Number.MIN_VALUE))
+  return Math.max(1, Math.min(MAX_AUTO_ITEMS, Math.floor(most)))
 }
 
 /** Short chunks tell the cost of a message, long ones the cost of an item. */

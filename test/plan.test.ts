@@ -1,6 +1,13 @@
 import { plan } from 'pawl'
 import { describe, expect, test } from 'vitest'
-import { createPlanner, MAX_AUTO_ITEMS, type Planner, type PlannerOptions, TARGET_CHUNK_MS } from '../src/plan.ts'
+import {
+  createPlanner,
+  MAX_AUTO_ITEMS,
+  MAX_PULLED_ITEMS,
+  type Planner,
+  type PlannerOptions,
+  TARGET_CHUNK_MS,
+} from '../src/plan.ts'
 import { range, sharedCells } from './execute/calls.ts'
 import arithmetic from './fixtures/tasks/arithmetic.mjs'
 import { counted } from './fixtures/tasks/counted.mjs'
@@ -17,18 +24,25 @@ const observe = (it: Planner, items: number, taskTime: number) => {
 }
 
 describe('createPlanner()', () => {
-  test('starts with one item on one thread, and grows chunks at most twofold towards the target', () => {
+  test.each([
+    ['twofold', 0.2, 2],
+    ['eightfold while they take next to nothing', 0.001, 8],
+  ])('starts with one item on one thread, and grows chunks towards the target at most %s', (_, itemTime, most) => {
     const it = planner()
     expect(it.mode(1000)).toBe('threads')
     const sizes: number[] = []
     for (let chunk = 0; chunk < 20; chunk++) {
       const size = it.chunkSize(undefined)
       sizes.push(size)
-      observe(it, size, size * 0.1)
+      observe(it, size, size * itemTime)
     }
     expect(sizes[0]).toBe(1)
-    for (let i = 1; i < sizes.length; i++) expect(sizes[i]).toBeLessThanOrEqual(2 * (sizes[i - 1] as number))
-    expect(sizes.at(-1)).toBe(TARGET_CHUNK_MS / 0.1)
+    const growths = sizes.slice(1).map((size, at) => size / (sizes[at] as number))
+    expect(Math.max(...growths)).toBe(most)
+    for (let at = 1; at < sizes.length; at++) {
+      if ((sizes[at - 1] as number) * itemTime > 0.2) expect(growths[at - 1]).toBeLessThanOrEqual(2)
+    }
+    expect(sizes.at(-1)).toBe(TARGET_CHUNK_MS / itemTime)
   })
 
   test('shrinks chunks at once when items get slower', () => {
@@ -50,14 +64,17 @@ describe('createPlanner()', () => {
 
   test('never takes more items than a message may hold, and keeps a pinned size', () => {
     const it = planner()
-    for (let chunk = 0; chunk < 40; chunk++) observe(it, it.chunkSize(undefined), 0)
-    expect(it.chunkSize(undefined)).toBe(MAX_AUTO_ITEMS)
+    for (let chunk = 0; chunk < 40; chunk++) observe(it, it.chunkSize(1e9), 0)
+    expect(it.chunkSize(1e9)).toBe(MAX_AUTO_ITEMS)
+    expect(it.chunkSize(undefined)).toBe(MAX_PULLED_ITEMS)
+    for (let chunk = 0; chunk < 20; chunk++) it.observe({ items: 1000, taskTime: 0, sendTime: 5, now: ++now })
+    expect(it.chunkSize(1e9)).toBeLessThan(1000) // What takes the main thread 5 ms to send.
     expect(planner({ chunkSize: 77 }).chunkSize(5)).toBe(77)
   })
 
   test('says of threads that would be slower by how much', () => {
     const it = planner({ mode: 'threads', maxWorkers: 1 })
-    it.observe({ items: 1, taskTime: 0.01, sendTime: 0.02, now: 1 })
+    it.observe({ items: 1, taskTime: 0.2, sendTime: 0.4, now: 1 })
     expect(it.describe(1)).toMatchObject({
       speedup: expect.closeTo(1 / 3),
       reason: expect.stringMatching(/so slower than one after the other: it takes about 3\.0 times as long\.$/),

@@ -61,6 +61,7 @@ export function createInline(clock: Clock): Engine {
           post: (part, transfer) => post(part.values ? { ...part, values: cloneColumn(part.values, transfer) } : part),
           partMs: SLICE_MS,
           maxStride: MAX_STRIDE,
+          isRecorderOwn: true,
           turn: async () => {
             await breathe()
             if (!run.mayStayInline()) takeTail(slot, cursorOf(slot) + 1)
@@ -81,6 +82,7 @@ export function createInline(clock: Clock): Engine {
     workers: 1,
     grow: () => {},
     up: async () => {},
+    hasBegun: true,
     start: start as Engine['start'],
     close: async () => {},
   }

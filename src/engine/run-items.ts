@@ -1,5 +1,5 @@
 import { createDrainSignal, ItemContext } from './context.ts'
-import { announceStop, enter, isStopped, leave, type Slot, sharedNow, whenStopped } from './flight-recorder.ts'
+import { announceStop, enter, enterHere, isStopped, leave, type Slot, sharedNow, whenStopped } from './flight-recorder.ts'
 import { type ItemColumns, type LoadedRun, Part, type Port, refuseItem } from './part.ts'
 
 /** Runs the items of a chunk one by one: in a worker, and for inline runs in slices on the main thread. */
@@ -27,7 +27,8 @@ export async function runItems(chunk: ItemColumns, loaded: LoadedRun, slot: Slot
       stride = elapsed < stride / 2 ? Math.min(stride * 2, port.maxStride) : 1
       readAt = place + stride
     }
-    if (!enter(slot, place, setup.timed ? sharedNow() : undefined)) break
+    const mayBegin = port.isRecorderOwn ? enterHere(slot, place) : enter(slot, place, setup.timed ? sharedNow() : undefined)
+    if (!mayBegin) break
     const index = typeof indices === 'number' ? indices + place : (indices[place] as number)
     let item = items[place]
     if (port.clone) {

@@ -1,5 +1,6 @@
 import { createExecutor, execute, stream } from 'pawl'
 import { describe, expect, test } from 'vitest'
+import { MAX_PULLED_ITEMS } from '../../src/plan.ts'
 import task from '../fixtures/tasks/arithmetic.mjs'
 import { counted, waitForLatch } from '../fixtures/tasks/counted.mjs'
 import { openLatch, range, sharedCells, whenSet } from './calls.ts'
@@ -148,7 +149,7 @@ describe('execute() pulls an iterable', () => {
     }
     await execute(task, watched(), { mode: 'threads', workers: 2, on: { outcome: () => void settled++ } })
     expect(settled).toBe(200_000)
-    expect(widest).toBeLessThanOrEqual(5 * 10_000)
+    expect(widest).toBeLessThanOrEqual(5 * MAX_PULLED_ITEMS) // Two chunks a worker, and one in hand.
   })
 
   test('and sends on what is there while the next item lets itself be waited for', async () => {
