@@ -64,7 +64,6 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
   const progress = (isLast: boolean) => {
     const now = clock.now()
     if ((!isLast && now - toldAt < PROGRESS_MS) || !emitter.wants('progress')) return
-    toldAt = now
     const done = counts.succeeded + counts.failed
     const total = env.total()
     const seconds = (now - began) / 1000
@@ -78,6 +77,7 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
       itemsPerSecond,
       eta: done === total ? 0 : eta,
     })
+    toldAt = clock.now() // Not when it set out: listeners are promised 100 ms from one call to the next.
   }
 
   const excess = (): RunFailedError | undefined => {
