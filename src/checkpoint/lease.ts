@@ -65,6 +65,9 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
   const { store, runId, writer, clock } = options
   const own = createBeat(options)
   const dead = new Set<string>()
+  // The process may go on for long, and use the run again.
+  const forget = () => rememberEnded(writer)
+  const giveUp = () => own.withdraw().catch(own.end).catch(forget)
   const ended: string[] = []
   const others: string[] = []
   const lookAgain = async () => {
@@ -81,7 +84,7 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
     }
     await lookAgain()
   } catch (error) {
-    await own.withdraw().catch(() => {})
+    await giveUp()
     throw error
   }
 
@@ -118,18 +121,14 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
     },
     release: async () => {
       await stop()
-      await own.withdraw().catch(() => {})
+      await giveUp()
     },
     leave: async () => {
       await stop()
       // A store that took nothing of the log may not take this either. On a full disk the room of the old claim will do, and
       // none is better than one that looks like that of a killed session.
       const endAnew = () => own.withdraw().then(own.end)
-      // The process may go on for long, and use the run again.
-      await own
-        .end()
-        .catch(endAnew)
-        .catch(() => rememberEnded(writer))
+      await own.end().catch(endAnew).catch(forget)
     },
   }
 }
@@ -148,7 +147,7 @@ interface Beat {
 function createBeat({ store, runId, writer, shard, clock, place }: LeaseOptions): Beat {
   const key = `${runId}/lease/${writer}`
   const claim = { writer, shard: shard ?? null, startedAt: clock.today(), ...(place ?? herePlace()) }
-  const put = (state: Pick<Claim, 'isHeld' | 'beatAt'> & { isEnded?: true }) =>
+  const put = async (state: Pick<Claim, 'isHeld' | 'beatAt'> & { isEnded?: true }) =>
     store.put(key, Buffer.from(JSON.stringify({ ...claim, ...state })), { durable: false, replace: true })
   let beganAt = clock.now()
   let beganToday = clock.today()
@@ -162,7 +161,7 @@ function createBeat({ store, runId, writer, shard, clock, place }: LeaseOptions)
     },
     // By both clocks: the monotonic one stands still while the machine is suspended. A jump of the other costs a new segment.
     isOverdue: () => clock.now() - beganAt > STALE_MS || Math.abs(clock.today() - beganToday) > STALE_MS,
-    withdraw: () => store.delete(key),
+    withdraw: async () => store.delete(key),
     end: () => put({ isHeld: false, beatAt: clock.today(), isEnded: true }),
   }
 }

@@ -178,14 +178,17 @@ async function* scanWindows(
 ): AsyncGenerator<Located[]> {
   let base = start
   let bytes = opening.subarray(start)
+  let isShort = opening.length < Math.min(WINDOW_BYTES, file.size)
   for (;;) {
-    const isLast = base + bytes.length >= file.size || bytes.length === 0
+    // A file may be shorter than it was listed as: what is missing never comes, however often it is asked for.
+    const isLast = isShort || base + bytes.length >= file.size
     const { next, need } = scanner.push(bytes, base, isLast)
     yield take()
     if (isLast || next >= file.size) return
     // A line of JSON does not say how long it is: to double the window bounds the bytes read twice by the file's size.
     const length = next === base ? Math.max(bytes.length * 2, need) : Math.max(WINDOW_BYTES, need)
     bytes = await read(store, file, next, length)
+    isShort = bytes.length < Math.min(length, file.size - next)
     base = next
   }
 }

@@ -6,6 +6,7 @@ import { newReport, type RunFile, readFrames, toRunFile } from '../../src/checkp
 import { restore } from '../../src/checkpoint/restored.ts'
 import { PawlError } from '../../src/errors.ts'
 import { memoryStore } from '../../src/store/memory.ts'
+import type { Store } from '../../src/store/store.ts'
 import { FORMS, failing, IDENTITY, open, outcomes, readAll, rejection } from './fixture.ts'
 
 const identity = { ...IDENTITY, items: { kind: 'array' as const, count: 1000 } }
@@ -56,10 +57,12 @@ function range(runs: readonly number[], at: number): number[] {
 async function load(
   files: Record<string, Uint8Array>,
   isChecked = true,
+  missing = 0,
 ): Promise<{ items: Set<number>; index: Awaited<ReturnType<typeof loadIndex>> }> {
   const store = memoryStore()
   for (const [key, bytes] of Object.entries(files)) await store.put(key, bytes)
-  const index = await loadIndex(store, 'run-1', fingerprint, { isKeyed: false, isChecked, count: 1000 })
+  const list: Store['list'] = async (prefix) => (await store.list(prefix)).map(({ key, size }) => ({ key, size: size + missing }))
+  const index = await loadIndex({ ...store, list }, 'run-1', fingerprint, { isKeyed: false, isChecked, count: 1000 })
   const restored = await restore(store, 'run-1', fingerprint, index, new Set())
   const { values, rejected } = await readAll(restored)
   for (const [at, value] of values) expect(value).toEqual(valueOf(at))
@@ -78,6 +81,14 @@ describe.each(FORMS)('loading damaged files of $format, $compress', (form) => {
   test('reads all of an undamaged one', async () => {
     expect(all).toHaveLength(13)
     expect((await load({ [one.key]: one.bytes })).items).toEqual(new Set(all))
+  })
+
+  test('shorter than it was listed as: loses what is missing, and nothing before', async () => {
+    for (let length = 0; length < one.bytes.length; length += 7) {
+      const { items } = await load({ [one.key]: one.bytes.subarray(0, length) }, true, one.bytes.length - length)
+      const whole = one.stretches.filter(({ end }) => end <= length)
+      expect([...items]).toEqual(expect.arrayContaining(whole.flatMap((it) => it.items)))
+    }
   })
 
   test('cut off anywhere: loses what is behind the cut, and nothing before', async () => {

@@ -29,6 +29,28 @@ describe('a lease on the same machine', () => {
     await (await open(store)).close()
   })
 
+  test('is given up by a session that ended, or could not begin, though the store lets go of nothing', async () => {
+    const whole = memoryStore()
+    const fault = { puts: false, lists: false }
+    const fail = () => Promise.reject(new Error('the store is out of order'))
+    const store: Store = {
+      ...whole,
+      put: (...args) => (fault.puts ? fail() : whole.put(...args)),
+      list: (...args) => (fault.lists ? fail() : whole.list(...args)),
+      delete: fail,
+    }
+    const first = await take(store, 'a')
+    await first.release()
+    const second = await take(store, 'b')
+    fault.puts = true
+    await second.release()
+    fault.puts = false
+    fault.lists = true
+    await expect(take(store, 'c')).rejects.toThrow('out of order')
+    fault.lists = false
+    expect((await take(store, 'd')).dead.toSorted()).toEqual(['a', 'b', 'c'])
+  })
+
   test('names the process that holds it, and goes to the next at once when that was killed', async () => {
     const store = memoryStore()
     const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1e6)'])
