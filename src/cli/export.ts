@@ -13,7 +13,7 @@ export async function exportResults(runId: string, flags: CommonFlags & { readon
   const store = fileStore(checkpoint)
   await checkTarget(output)
   checkApart(output, { files: [], directory: checkpoint, runId })
-  await readKnown(store, runId, () => inspectRun(store, runId))
+  const { total } = await readKnown(store, runId, () => inspectRun(store, runId))
   const count = { exported: 0, failed: 0 }
   const lines = readLines(store, runId, count)
   if (json && output === undefined) for await (const _ of lines);
@@ -21,6 +21,9 @@ export async function exportResults(runId: string, flags: CommonFlags & { readon
   if (json) await printJson({ runId, ...count, ...(output === undefined ? {} : { output }) })
   else if (output !== undefined)
     say(`${plural(count.exported, 'result')} in ${output}; ${plural(count.failed, 'failure')} left out`)
+  const missing = (total ?? 0) - count.exported - count.failed
+  if (missing > 0)
+    say(`${plural(missing, 'item')} of run ${runId} left out: not run yet, or damaged on record, which 'pawl verify' tells`)
   return OK
 }
 

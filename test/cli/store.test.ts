@@ -125,17 +125,31 @@ describe('pawl export', () => {
     expect(await pawl('export', 'odd', '--output', 'e.jsonl')).toMatchObject({ code: 0, stdout: '' })
     expect(lines(readFileSync(join(directory, 'e.jsonl'), 'utf8'))).toEqual(expected)
   })
+
+  test('says how many items it has nothing of', async () => {
+    const { pawl, directory } = await withRun()
+    expect((await pawl('export', 'odd')).stderr).toBe('')
+    damage(directory)
+    const { code, stderr } = await pawl('export', 'odd')
+    expect(code).toBe(0)
+    expect(stderr).toMatch(/^pawl: \d+ items? of run odd left out: .*'pawl verify'/)
+  })
 })
+
+/** Alters a byte in the middle of what is recorded. */
+function damage(directory: string): void {
+  const path = filesOf(directory).find((it) => /[\\/](seg|snap)[\\/]/.test(it)) as string
+  const bytes = readFileSync(path)
+  const middle = Math.floor(bytes.length / 2)
+  bytes.writeUInt8(bytes.readUInt8(middle) ^ 0xff, middle)
+  writeFileSync(path, bytes)
+}
 
 describe('pawl verify', () => {
   test('exits 0 when all is whole, 1 when a byte is not, and says which file', async () => {
     const { pawl, directory } = await withRun()
     expect((await pawl('verify', 'odd')).code).toBe(0)
-    const path = filesOf(directory).find((it) => /[\\/](seg|snap)[\\/]/.test(it)) as string
-    const bytes = readFileSync(path)
-    const middle = Math.floor(bytes.length / 2)
-    bytes.writeUInt8(bytes.readUInt8(middle) ^ 0xff, middle)
-    writeFileSync(path, bytes)
+    damage(directory)
     const { code, stdout, stderr } = await pawl('verify', 'odd')
     expect({ code, stderr }).toEqual({ code: 1, stderr: '' })
     expect(stdout).toMatch(/^(seg|snap)\/[\w.-]+: /m)
