@@ -5,7 +5,8 @@
  * Run it:  npm run build && node bench/start-up.bench.mjs
  *
  * Each sample is a fresh process. `first result` counts from the call, `all` from before the import until four items of
- * 1 ms are done and the pool is closed again. Settles SMALL_RUN_MS in src/plan.ts and WORKER_BYTES in src/machine.ts.
+ * 1 ms are done and the pool is closed again. Settles SMALL_RUN_MS in src/plan.ts, WORKER_BYTES in src/machine.ts, and how
+ * much of msgpackr src/checkpoint/values/msgpack.ts loads.
  */
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
@@ -34,6 +35,8 @@ const times = await interleave(
   {
     'import pawl': () => measure('import', 'pawl'),
     'import piscina': () => measure('import', 'piscina'),
+    'import msgpackr': () => measure('import', 'msgpackr'),
+    'import msgpackr/pack': () => measure('import', 'msgpackr/pack'),
     'pawl: first result': () => measure('pawl first result'),
     'piscina: first result': () => measure('piscina first result'),
     'pawl: all': () => measure('pawl all'),

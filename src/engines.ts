@@ -17,11 +17,15 @@ export interface Engines {
   close(): Promise<void>
 }
 
-export function openEngines({ workers, resourceLimits }: Pick<ResolvedOptions, 'workers' | 'resourceLimits'>): Engines {
+export function openEngines({
+  workers,
+  resourceLimits,
+  checkpoint,
+}: Pick<ResolvedOptions, 'workers' | 'resourceLimits' | 'checkpoint'>): Engines {
   let opening: Promise<Engine> | undefined
   const open = async () => {
     const { Piscina } = await import('piscina')
-    return createPool(Piscina, resourceLimits, systemClock)
+    return createPool(Piscina, { resourceLimits, record: checkpoint?.format }, systemClock)
   }
   return {
     pool: () => (opening ??= open()),

@@ -37,6 +37,8 @@ export async function openSession(options: SessionOptions): Promise<Session> {
 
 async function claimAndLoad(options: SessionOptions): Promise<Session> {
   const { store, runId, clock } = options
+  const loading = loadCodec(options.format)
+  loading.catch(() => {}) // Told where it is awaited.
   await checkBefore(options)
   const writer = newWriter(clock.today())
   const { isLeaseIgnored: isIgnored, place, shard } = options
@@ -52,8 +54,7 @@ async function claimAndLoad(options: SessionOptions): Promise<Session> {
     warnOfDamage(options, index, lease)
     if (options.durability === 'fsync') await syncFound(store, index)
     const restored = await restore(store, runId, fingerprint, index, new Set([...lease.others, ...findEnded(index, lease)]))
-    const codec = await loadCodec(options.format)
-    return startSession(options, manifest, writer, lease, index, restored, codec)
+    return startSession(options, manifest, writer, lease, index, restored, await loading)
   } catch (error) {
     await lease.release()
     throw error
@@ -179,7 +180,7 @@ function startSession(
     },
     recordSource(block, count, digest) {
       const known = restored.sourceDigest(block) ?? sources.get(block)
-      if (known !== undefined && known !== digest) throw otherSource(runId, block, known, digest)
+      if (known !== undefined && known !== digest) throw otherSource(runId, block, count, known, digest)
       if (known !== undefined) return
       sources.set(block, digest)
       log.add([{ head: { kind: 'source', block, count, digest }, body: [], items: 0, fresh: 0, bytes: 64 }])
@@ -258,8 +259,12 @@ function toFailure(rejection: Rejection, isKeyed: boolean, codec: Codec, restore
   return { head, body: [bytes], items: 1, fresh, bytes: bytes.byteLength + 256 }
 }
 
-function otherSource(runId: string, block: number, known: string, digest: string): CheckpointMismatchError {
-  const message = `Cannot resume run '${runId}': expected the source to give the same items ${block * 1000} to ${block * 1000 + 999} as before, got others. To keep both, give this run another 'runId' (--run-id); to discard what is recorded, use resume: 'fresh' (--overwrite)`
+/** Items per digest of an iterable, as in `Session.recordSource`. */
+const SOURCE_BLOCK = 1000
+
+function otherSource(runId: string, block: number, count: number, known: string, digest: string): CheckpointMismatchError {
+  const [first, last] = [block * SOURCE_BLOCK, block * SOURCE_BLOCK + count - 1]
+  const message = `Cannot resume run '${runId}': expected the source to give the same items ${first} to ${last} as before (digest ${known}), got others (${digest}). To keep both, give this run another 'runId' (--run-id); to discard what is recorded, use resume: 'fresh' (--overwrite)`
   return new CheckpointMismatchError('items', known, digest, message)
 }
 

@@ -2,7 +2,6 @@ import type { Piscina } from 'piscina'
 import { unpackError } from '../carried-error.ts'
 import type { Clock } from '../clock.ts'
 import { InvalidOptionError, TaskLoadError } from '../errors.ts'
-import type { WorkerLimits } from '../options.ts'
 import { type Bench, createBench, hasBegun, leastBusy, release, steal } from './bench.ts'
 import { blame } from './blame.ts'
 import type { Engine, EngineRun } from './engine.ts'
@@ -11,7 +10,7 @@ import { createJob, createPiece, cutPiece, type JobRun, type Piece, settlePart }
 import { settleUnclonable, toMessage } from './message.ts'
 import { createPlaces } from './places.ts'
 import type { PartMessage } from './protocol.ts'
-import { DEPTH, openSeat } from './seat.ts'
+import { DEPTH, openSeat, type SeatOptions } from './seat.ts'
 
 /** Workers that die in a row before they start any item, after which the run ends: two could be bad luck with memory. */
 const MAX_STILLBORN = 3
@@ -20,7 +19,7 @@ const MAX_STILLBORN = 3
 const WATCH_MS = 8
 
 /** Runs chunks on worker threads. All that knows Piscina is here and in seat.ts. */
-export function createPool(PiscinaClass: typeof Piscina, resourceLimits: WorkerLimits | undefined, clock: Clock): Engine {
+export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOptions, clock: Clock): Engine {
   const benches = new Set<Bench>()
   /** Threads that are lost, but may not have ended altogether. */
   const endings = new Set<Promise<void>>()
@@ -36,7 +35,7 @@ export function createPool(PiscinaClass: typeof Piscina, resourceLimits: WorkerL
 
   const open = () => {
     const bench = createBench((it) =>
-      openSeat(PiscinaClass, resourceLimits, {
+      openSeat(PiscinaClass, seatOptions, {
         part: (part) => receive(it, part),
         lost: (error, code) => lose(it, error, code),
         unsent: (id, error) => refuse(it, id, error),

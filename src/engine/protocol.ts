@@ -18,6 +18,8 @@ export const NUMBERS_TOGETHER = 64
 export interface ServeMessage {
   readonly port: MessagePort
   readonly cells: Int32Array
+  /** Load this codec already: values will be packed with it. */
+  readonly record: 'msgpack' | 'json' | undefined
 }
 
 /** What a worker must know of a run; sent once to each. */

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { MessageChannel, receiveMessageOnPort, type Worker } from 'node:worker_threads'
 import type { Piscina } from 'piscina'
+import type { Format } from '../checkpoint/values/contract.ts'
 import type { WorkerLimits } from '../options.ts'
 import { createRecorder } from './flight-recorder.ts'
 import type { ChunkMessage, PartMessage, ServeMessage } from './protocol.ts'
@@ -10,6 +11,12 @@ export const DEPTH = 2
 
 /** Slots of a recorder: one for each chunk the worker may hold. */
 const SLOTS = DEPTH
+
+export interface SeatOptions {
+  readonly resourceLimits: WorkerLimits | undefined
+  /** The codec that values will be packed with, as far as is known when the thread starts: it loads it before a chunk is there. */
+  readonly record: Format | undefined
+}
 
 /** What a seat tells the pool. */
 export interface SeatEvents {
@@ -44,7 +51,7 @@ export interface Seat {
 
 const WORKER_FILE = fileURLToPath(new URL('./worker-entry.cjs', import.meta.url))
 
-export function openSeat(PiscinaClass: typeof Piscina, resourceLimits: WorkerLimits | undefined, events: SeatEvents): Seat {
+export function openSeat(PiscinaClass: typeof Piscina, { resourceLimits, record }: SeatOptions, events: SeatEvents): Seat {
   const cells = createRecorder(SLOTS)
   const pool = new PiscinaClass({
     filename: WORKER_FILE,
@@ -72,7 +79,7 @@ export function openSeat(PiscinaClass: typeof Piscina, resourceLimits: WorkerLim
   }
 
   pool.on('error', () => {}) // Known from the thread itself; without a listener it would end the process.
-  const up = pool.run({ port: far, cells } satisfies ServeMessage, { transferList: [far] }).catch((reason) => {
+  const up = pool.run({ port: far, cells, record } satisfies ServeMessage, { transferList: [far] }).catch((reason) => {
     if (ending) return // Nor is it news that the thread is gone.
     note(reason) // Its own files could not be read: it would stay, and hear of nothing.
     end()

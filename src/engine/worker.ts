@@ -27,6 +27,7 @@ let last: Promise<void> = Promise.resolve()
 export default function serve(message: ServeMessage): void {
   cells = message.cells
   port = openPort(message.port)
+  if (message.record) loadCodec(message.record).catch(() => {}) // Told to the first chunk that needs it.
   message.port.on('message', (chunk: ChunkMessage) => {
     last = last.then(() => answer(chunk))
   })

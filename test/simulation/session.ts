@@ -37,7 +37,11 @@ export async function performSession(session: Session): Promise<End> {
   const { world, scenario, life, store, abort, name, place } = session
   const { process } = life
   const { clock } = process
-  const pool = createPool(simulatedPiscina(world, process, stageOf(session)), undefined, clock)
+  const pool = createPool(
+    simulatedPiscina(world, process, stageOf(session)),
+    { resourceLimits: undefined, record: undefined },
+    clock,
+  )
   const engines: Engines = {
     ...{ pool: async () => pool, warm: async () => {}, inline: pool, maxWorkers: scenario.workers },
     close: () => pool.close(),

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE, Unpackr } from 'msgpackr'
+import { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE, Unpackr } from 'msgpackr/pack'
 import { CheckpointCorruptError } from '../../errors.ts'
 import { carry, deserialize, serialize } from './carry.ts'
 import { NUMBERS, readNumbers, readStrings, STRINGS, writeNumbers, writeStrings } from './columns.ts'
@@ -127,7 +127,21 @@ function read(bytes: Buffer): unknown[] {
   }
 }
 
+let isAccelerated = false
+
+/**
+ * msgpackr reads strings up to three times as fast with its native addon, whose loading takes longer than that of all else of
+ * msgpackr (bench/start-up.bench.mjs): so it is loaded behind the first values that are read, and never where none are, as
+ * in workers. Where there is no addon for the machine msgpackr does without.
+ */
+function accelerate(): void {
+  if (isAccelerated) return
+  isAccelerated = true
+  import('msgpackr').catch(() => {})
+}
+
 function unpack(bytes: Buffer): unknown[] {
+  accelerate()
   scan(bytes)
   // As a Uint8Array, so that what is cut from it is one too. msgpackr leaves a property on its source.
   const values: unknown = unpackr.unpack(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength))
