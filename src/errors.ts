@@ -103,13 +103,18 @@ export class WorkerCrashError extends PawlError {
   }
 }
 
-/** A value that cannot be carried to a worker, back from it, or into the checkpoint. `path` says where in the value. */
+/**
+ * A value that cannot be carried to a worker, back from it, or into the checkpoint. `index` says of which item, where it is
+ * one's, and `path` where in the value.
+ */
 export class SerializationError extends PawlError {
   readonly path: string
+  readonly index?: number
 
-  constructor(message: string, path = '', options?: ErrorOptions) {
+  constructor(message: string, path = '', options: ErrorOptions & { readonly index?: number } = {}) {
     super('ERR_PAWL_SERIALIZATION', message, options)
     this.path = path
+    if (options.index !== undefined) this.index = options.index
   }
 }
 

@@ -113,7 +113,7 @@ export interface Planner {
 export function createPlanner(options: PlannerOptions): Planner {
   const known: Knowledge = { ...(memory.get(options.task) ?? NOTHING) }
   const warnings: string[] = []
-  const mayInline = options.mode === 'auto' && !options.needsThreads
+  const mayInline = isFree(options)
   /** Items of the largest chunk that came back, as far as that many are still wanted, and how much larger the next may be. */
   let largest = known.measured > 0 ? Math.max(1, Math.floor(wanted(known) / MAX_GROWTH)) : 0
   let growth = MAX_GROWTH
@@ -186,6 +186,11 @@ export function createPlanner(options: PlannerOptions): Planner {
     },
     describe: (left) => describe(options, known, mode(left), workers(left), chunkSize(left), left, warnings),
   }
+}
+
+/** Whether threads or inline is for the planner to choose. */
+function isFree({ mode, needsThreads }: PlannerOptions): boolean {
+  return mode === 'auto' && !needsThreads
 }
 
 function mean(known: Knowledge): number {
@@ -289,10 +294,10 @@ function explain(
   if (known.measured === 0) return `Runs on ${count(workers, 'thread')}; nothing is measured yet.`
   const gain =
     speedup < 0.95
-      ? `so slower than one after the other: it takes about ${(1 / speedup).toFixed(1)} times as long.`
+      ? `so slower than one after the other: it takes about ${(1 / speedup).toFixed(1)} times as long.${isFree(options) ? ' It goes inline when that is seen to last.' : ''}`
       : `so about ${speedup.toFixed(1)} times as fast as one after the other.`
   return (
-    `Runs on ${count(workers, 'thread')} in ${size}: an item takes ${duration(mean(known))}, carrying it costs ${duration(overhead)}, ` +
+    `Runs on ${count(workers, 'thread')} in ${size}: an item takes ${duration(mean(known))}, carrying it costs ${overhead > 0 ? duration(overhead) : 'next to nothing'}, ` +
     gain
   )
 }

@@ -116,6 +116,7 @@ function toRejection(chunk: Chunk, { place, kind, error, isUnstarted }: Rejected
     kind === 'serialization'
       ? new SerializationError(error.message, String(error.fields?.path ?? ''), {
           cause: error.cause && unpackError(error).cause,
+          index: chunk.indices[place] as number,
         })
       : unpackError(error)
   return isUnstarted ? refusePlace(chunk, place, reason, today) : rejectPlace(chunk, place, kind, reason, today)

@@ -155,7 +155,7 @@ export class Part {
 /** Why an item was not given to the task. */
 export function refuseItem(index: number, key: string | undefined, cause: unknown): SerializationError {
   const message = `Cannot carry item ${nameItem(index, key)} to a worker: expected a value that structured clone takes, got ${sayWhy(cause)}`
-  return new SerializationError(message, '', { cause })
+  return new SerializationError(message, '', { cause, index })
 }
 
 /** A getter may throw what it likes, also nothing. */

@@ -196,6 +196,7 @@ describe('a result that the format cannot hold', () => {
     const reason = failures[0]?.reason as SerializationError
     expect(reason.message).toMatch(/item 3/)
     expect(reason.path).toMatch(/list\[1\]\.at/)
+    expect(reason.index).toBe(failures[0]?.index)
     expect(Array.from(results)).toEqual(ITEMS.map((n) => (n === 3 ? undefined : n)))
     const binary = await execute(task, ITEMS, { ...BASE, checkpoint: { store: runs, format: 'msgpack' } })
     expect(binary.results[3]).toEqual({ list: [1, { at: 10n }] })
