@@ -4,7 +4,18 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { StoreConflictError } from '../errors.ts'
 import { checkKey, checkSize, cutRange } from './check.ts'
 import { codeOf, ifAbsent, systemError, withNamedErrors } from './errno.ts'
-import { ageOf, foldersOf, inFolder, linkAbove, removeEmpty, removeLeftovers, syncFolders, TEMPORARY, walk } from './folder.ts'
+import {
+  ageOf,
+  foldersOf,
+  inFolder,
+  linkAbove,
+  refuseOther,
+  removeEmpty,
+  removeLeftovers,
+  syncFolders,
+  TEMPORARY,
+  walk,
+} from './folder.ts'
 import { logTo } from './log.ts'
 import { type ByteRange, KEY, type Log, MAX_OBJECT_BYTES, type PutOptions, type Store, type StoredObject } from './store.ts'
 
@@ -24,7 +35,7 @@ const NO_HARD_LINKS = new Set(['EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOS
  * refuse; folders are 0700 so that only the same user could.)
  *
  * Where `directory` cannot be made, since something else is there or the file system takes none, `put` and `append` reject with
- * `InvalidOptionError`. A key cannot be at once an object and the folder of others. Errors of the system (ENOSPC, EMFILE, EIO…) come as Node
+ * `InvalidOptionError`; so does `list` where something else is there. A key cannot be at once an object and the folder of others. Errors of the system (ENOSPC, EMFILE, EIO…) come as Node
  * gives them. Reserved names of Windows (`con`, `nul`) are not looked for.
  */
 export function fileStore(directory: string): Store {
@@ -105,6 +116,7 @@ export function fileStore(directory: string): Store {
       if (await linkAbove(root, join(root, folder, 'object'))) return []
       const found: StoredObject[] = []
       await walk(root, folder, prefix, found)
+      if (found.length === 0) await refuseOther(root)
       return found.sort((a, b) => (a.key < b.key ? -1 : 1))
     },
 

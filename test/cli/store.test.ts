@@ -51,6 +51,18 @@ describe('pawl list', () => {
     expect(await pawl('list', '--checkpoint', 'elsewhere')).toMatchObject({ code: 0, stdout: 'no runs in elsewhere\n' })
     expect(readdirSync(directory)).toEqual(['package.json'])
   })
+
+  test('and every other command say that a file is no place for runs', async () => {
+    const { pawl } = project({ ...FILES, file: '' })
+    const run = ['run', 'odd.js', '--input', 'in.jsonl', '--run-id', 'odd']
+    const asked = ['inspect', 'failures', 'export', 'verify', 'resume'].map((command) => [command, 'odd'])
+    for (const args of [['list'], ['prune'], run, [...run, '--resume'], [...run, '--overwrite'], ...asked]) {
+      const { code, stdout, stderr } = await pawl(...args, '--checkpoint', 'file')
+      expect({ args, code, stdout }).toEqual({ args, code: 2, stdout: '' })
+      const sentence = /^pawl: Cannot use option 'checkpoint': expected a directory, .* got '.*\/file'\n$/
+      expect(stderr.replace(/^pawl: run .*\n/, '')).toMatch(sentence)
+    }
+  })
 })
 
 test.skipIf(!existsSync('/dev/full'))('what cannot be written to stdout is told, and exit code 75', async () => {

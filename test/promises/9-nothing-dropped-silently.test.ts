@@ -1,7 +1,15 @@
 import { cpSync, mkdtempSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { type CheckpointOptions, type ExecuteOptions, execute, memoryStore, type SerializationError, type Store } from 'pawl'
+import {
+  type CheckpointOptions,
+  type ExecuteOptions,
+  execute,
+  listRuns,
+  memoryStore,
+  type SerializationError,
+  type Store,
+} from 'pawl'
 import { describe, expect, test } from 'vitest'
 import { described, noted } from '../fixtures/tasks/noted.mjs'
 import { errorOf, interrupt, listenForWarnings, newPlace, range } from '../resume/place.ts'
@@ -176,9 +184,12 @@ describe('a checkpoint that cannot be written is an error the user sees', () => 
     const { directory, starts } = newPlace()
     const file = join(directory, 'file')
     writeFileSync(file, '')
-    const error = await errorOf(execute(noted, ITEMS, { ...BASE, checkpoint: join(file, 'runs') }))
-    expect(error).toMatchObject({ code: 'ERR_PAWL_INVALID_OPTION' })
-    expect(error.message).toContain(file)
+    for (const checkpoint of [file, join(file, 'runs')]) {
+      const error = await errorOf(execute(noted, ITEMS, { ...BASE, checkpoint }))
+      expect(error).toMatchObject({ code: 'ERR_PAWL_INVALID_OPTION' })
+      expect(error.message).toContain(file)
+    }
+    await expect(listRuns(file)).rejects.toMatchObject({ code: 'ERR_PAWL_INVALID_OPTION' })
     expect(starts()).toEqual([])
   })
 })
