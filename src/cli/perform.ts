@@ -41,7 +41,7 @@ export interface RecordedCommand {
 }
 
 /** `flags` without those that only matter to one session. */
-export function lasting({ shard, ...flags }: FlagValues): FlagValues {
+export function lasting({ shard, timeLimit, ...flags }: FlagValues): FlagValues {
   return flags
 }
 

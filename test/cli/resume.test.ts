@@ -83,13 +83,16 @@ describe('pawl resume', () => {
     expect((await run.ended).code).toBe(expected)
   })
 
-  test('--time-limit drains in time and exits 75', async () => {
-    const { start } = project(PROJECT)
+  test('--time-limit drains in time and exits 75, and is of one session only', async () => {
+    const { start, pawl } = project(PROJECT)
     const begin = performance.now()
     const { code, stderr } = await start([...RUN, '--workers', '1', '--time-limit', '1500ms']).ended
     expect(code).toBe(75)
     expect(performance.now() - begin).toBeLessThan(3000)
     expect(stderr).toContain('interrupted: the time limit of 1.5s is near')
+    const { command } = JSON.parse((await pawl('inspect', 'slow', '--json')).stdout)
+    expect(command.flags).toMatchObject({ workers: 1 })
+    expect(command.flags).not.toHaveProperty('timeLimit')
   })
 
   test('a run that a live process is at work on is exit code 75', async () => {
