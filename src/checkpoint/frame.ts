@@ -15,9 +15,9 @@ export type Head =
   | { readonly kind: 'total'; readonly count: number }
   /**
    * The session ended on its own, then (milliseconds since 1970): nobody in flight is a suspect. `hasFailed`: more items had
-   * failed than was tolerated. Also the last frame of a snapshot.
+   * failed than was tolerated. `shard`: `K/N`, absent for all of the run. Also the last frame of a snapshot.
    */
-  | { readonly kind: 'close'; readonly at: number; readonly hasFailed?: true }
+  | { readonly kind: 'close'; readonly at: number; readonly hasFailed?: true; readonly shard?: string }
   /**
    * Sessions that were found to have ended without a `close`: what their last segment lacks is no secret any more.
    * `hasEnded`: they were not killed, but could not write it, so nobody in flight is a suspect.

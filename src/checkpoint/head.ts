@@ -49,7 +49,11 @@ function isHead(head: Head, bodyBytes: number): boolean {
     case 'total':
       return isCounts([head.count])
     case 'close':
-      return Number.isFinite(head.at) && (head.hasFailed === undefined || head.hasFailed === true)
+      return (
+        Number.isFinite(head.at) &&
+        (head.hasFailed === undefined || head.hasFailed === true) &&
+        (head.shard === undefined || typeof head.shard === 'string')
+      )
     case 'died':
       return (
         Array.isArray(head.writers) &&

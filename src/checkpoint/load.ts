@@ -69,6 +69,8 @@ export interface SessionTrace {
   isClosed: boolean
   /** More items had failed than was tolerated when it closed. */
   hasFailed: boolean
+  /** `K/N`, once it closed; undefined for all of the run. */
+  shard: string | undefined
   /** A later session found it dead, and said so. */
   isKnownDead: boolean
   /** It ended by itself, by its own `close` or as a later session found out: nobody in flight is a suspect. */
@@ -188,6 +190,7 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
         writer,
         isClosed: false,
         hasFailed: false,
+        shard: undefined,
         isKnownDead: false,
         hasEnded: false,
         beganAt: timeOf(writer),
@@ -239,8 +242,10 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
         if (stem >= totalFrom) totalFrom = stem
         return true
       case 'close':
-        if (stem !== '')
-          Object.assign(sessionOf(stem), { isClosed: true, hasFailed: head.hasFailed === true, lastSeenAt: head.at })
+        if (stem !== '') {
+          const { at: lastSeenAt, hasFailed = false, shard } = head
+          Object.assign(sessionOf(stem), { isClosed: true, hasFailed, shard, lastSeenAt })
+        }
         return true
       case 'died':
         for (const writer of head.writers) knownDead.add(writer)

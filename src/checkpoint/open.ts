@@ -192,7 +192,8 @@ function startSession(
     },
     flush: () => log.flush(),
     async close(hasFailed = false) {
-      const head = { kind: 'close' as const, at: clock.today(), ...(hasFailed ? { hasFailed } : {}) }
+      const shard = options.shard === undefined ? {} : { shard: options.shard }
+      const head = { kind: 'close' as const, at: clock.today(), ...(hasFailed ? { hasFailed } : {}), ...shard }
       const last = { head, body: [], items: 0, fresh: 0, bytes: 0 }
       // A session that recorded nothing leaves no segment, unless it is news how it ended.
       if (hasFailed !== isFailed(index)) log.add([last])

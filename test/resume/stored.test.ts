@@ -77,6 +77,30 @@ describe('listRuns() and inspectRun()', () => {
       expect(await status()).toBe('complete')
     },
   )
+
+  test('tell of a shard that failed, though others end well after it, until it or all of the run does', async () => {
+    const { runs, spoil } = newPlace()
+    spoil(...range(100))
+    const run = (shard: `${number}/${number}` | undefined, maxFailures: number) =>
+      execute(noted, ITEMS, {
+        ...{ runId: 'run', checkpoint: runs, chunkSize: 100, maxFailures, retryFailed: false },
+        ...(shard ? { shard } : {}),
+      })
+    const status = async () => (await listRuns(runs))[0]?.status
+    await expect(run('1/2', 0)).rejects.toMatchObject({ code: 'ERR_PAWL_RUN_FAILED' })
+    await run('2/2', 100)
+    expect(await status()).toBe('failed')
+    await run('1/2', 100)
+    expect(await status()).toBe('complete')
+    await expect(run(undefined, 0)).rejects.toMatchObject({ code: 'ERR_PAWL_RUN_FAILED' })
+    await run('2/2', 100)
+    expect(await status()).toBe('failed')
+    await run('1/2', 100)
+    expect(await status()).toBe('complete')
+    await expect(run('1/2', 0)).rejects.toMatchObject({ code: 'ERR_PAWL_RUN_FAILED' })
+    await run(undefined, 100)
+    expect(await status()).toBe('complete')
+  })
 })
 
 describe('stream() with a checkpoint', () => {
