@@ -131,7 +131,7 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
         place(batch, false)
       }
       counts.dispatched += outcomes.rejected.length
-      add(outcomes.rejected.map((it) => toFailure(it, session?.writer)))
+      add(outcomes.rejected.map((it) => toFailure(it, false, session?.writer)))
       progress(false)
     },
     restore: (fulfilled, failed) => {
@@ -191,13 +191,14 @@ function toOutcome({ index, key, attempts, restored, status, reason, kind }: Fai
   return { index, key, attempts, restored, status, reason, kind }
 }
 
-function toFailure<T>(rejection: Rejection<T>, session: string | undefined): Failure<T> {
+/** `restored`: recorded by an earlier session. `session`: the one that recorded it. */
+export function toFailure<T>(rejection: Rejection<T>, restored: boolean, session: string | undefined): Failure<T> {
   const { index, key, item, kind, reason, attempts, crashes, firstFailedAt, lastFailedAt } = rejection
   return {
     index,
     key: key ?? String(index),
     attempts,
-    restored: false,
+    restored,
     status: 'rejected',
     reason,
     kind,

@@ -4,7 +4,7 @@ import type { Selection, Source } from '../items.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { type Shard, shardOf } from '../shard.ts'
 import type { Failure, FulfilledBatch } from '../types.ts'
-import type { Collector } from './collector.ts'
+import { type Collector, toFailure } from './collector.ts'
 
 /** Which items this session dispatches, and which it answers from the checkpoint. */
 export interface Selected<T> {
@@ -119,7 +119,7 @@ export async function restoreOutcomes<T, R>(
       else collector.restore(moveBatch(batch, selected), [])
     }
     for (const failure of options.keepFailures ? rejected : []) {
-      const restore = (index: number, item: T) => collector.restore(NOTHING, [toFailure(failure, index, item)])
+      const restore = (index: number, item: T) => collector.restore(NOTHING, [reviveFailure(failure, index, item)])
       const index = selected.placeOf(failure.index, failure.key)
       if (options.isKeyedIterable) held.set(failure.key as string, restore)
       else if (index !== undefined) restore(index, (selected.itemOf(index) ?? failure.item) as T)
@@ -141,24 +141,9 @@ function hold<T, R>(
 
 const NOTHING: FulfilledBatch<never> = { indices: new Uint32Array(0), values: [] }
 
-function toFailure<T>(failure: RecordedRejection, index: number, item: T): Failure<T> {
-  const { kind, attempts, crashes, firstFailedAt, lastFailedAt, session } = failure
+function reviveFailure<T>(failure: RecordedRejection, index: number, item: T): Failure<T> {
   const reason = failure.reason ?? new Error('Cannot tell why the item failed: its reason was not recorded')
-  const key = failure.key ?? String(index)
-  return {
-    index,
-    key,
-    attempts,
-    restored: true,
-    status: 'rejected',
-    reason,
-    kind,
-    item,
-    crashes,
-    firstFailedAt,
-    lastFailedAt,
-    session,
-  }
+  return toFailure({ ...failure, index, item, reason }, true, failure.session)
 }
 
 /** The batch with the indices its items have now, less those that have none. */
