@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type CheckpointOptions, type ExecuteOptions, execute, type Report, readResults, type Stats, verifyRun } from 'pawl'
 import { expect } from 'vitest'
 import { isHopeless, resultOf } from './fixtures/outcomes.mjs'
+import { type Heard, hear, newHeard } from './hear.ts'
 
 const PROGRAM = join(import.meta.dirname, 'fixtures/session.mjs')
 const TASKS = join(import.meta.dirname, 'fixtures/tasks.mjs')
@@ -43,14 +44,8 @@ interface Refusal {
 }
 
 /** A session as its parent sees it, who is not harmed when it is. */
-export interface Session {
+export interface Session extends Heard {
   readonly child: ChildProcess
-  restored: number | undefined
-  /** The largest count that `afterCheckpoint` announced. */
-  announced: number
-  /** Items `afterCheckpoint` announced, as far as they can be told apart from those of the next flush. */
-  readonly durable: Set<number>
-  readonly warnings: { readonly code: string; readonly message: string }[]
   done: Ending | undefined
   refused: Refusal | undefined
   signal: NodeJS.Signals | null
@@ -74,8 +69,8 @@ export function startSession(directory: string, work: Work, wrapper: readonly st
     errors += text
   })
   const session: Session = {
-    ...{ child, restored: undefined, announced: 0, durable: new Set(), warnings: [], done: undefined, refused: undefined },
-    ...{ signal: null, code: 'alive' },
+    ...newHeard(),
+    ...{ child, done: undefined, refused: undefined, signal: null, code: 'alive' },
     ended: new Promise((resolve, reject) => {
       child.on('error', reject)
       child.on('close', (code, signal) => {
@@ -94,30 +89,12 @@ export function startSession(directory: string, work: Work, wrapper: readonly st
     },
   }
   session.ended.catch(() => {})
-  lines.on('line', (line) => hear(session, line))
+  lines.on('line', (line) => {
+    const { word, value } = hear(session, line)
+    if (word === 'done') session.done = value
+    if (word === 'refused') session.refused = value
+  })
   return session
-}
-
-function hear(session: Session, line: string): void {
-  const space = line.indexOf(' ')
-  const value = JSON.parse(line.slice(space + 1))
-  switch (line.slice(0, space)) {
-    case 'restored':
-      session.restored = value
-      break
-    case 'durable':
-      session.announced = Math.max(session.announced, value.recorded)
-      for (const index of value.indices) session.durable.add(index)
-      break
-    case 'warning':
-      session.warnings.push(value)
-      break
-    case 'done':
-      session.done = value
-      break
-    default:
-      session.refused = value
-  }
 }
 
 /** Resolves at a random moment of a session's life: some while it starts, most at its work; at the latest when it has ended. */

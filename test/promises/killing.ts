@@ -4,20 +4,14 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { CheckpointOptions, Stats } from 'pawl'
 import { onTestFinished } from 'vitest'
+import { type Heard, hear, newHeard } from '../crash/hear.ts'
 import { resultOf, timeOf } from '../fixtures/tasks/slow.mjs'
 import { newDirectory, range } from '../resume/place.ts'
 
 const PROGRAM = join(import.meta.dirname, '../fixtures/programs/slow-run.mjs')
 
 /** What the oracle, which is outside the processes that are killed, saw of one of them. */
-interface KilledSession {
-  /** Items answered from the checkpoint; undefined when it was killed before it said so. */
-  restored: number | undefined
-  /** The largest count that `afterCheckpoint` announced. */
-  announced: number
-  /** Items of this session that `afterCheckpoint` announced. */
-  readonly durable: Set<number>
-  readonly warnings: unknown[]
+interface KilledSession extends Heard {
   done: { results: unknown[]; stats: Stats } | undefined
 }
 
@@ -58,30 +52,16 @@ function runSession(
   given: object,
   moment: { readonly afterStart: boolean; readonly delay: number } | undefined,
 ): Promise<KilledSession> {
-  const session: KilledSession = { restored: undefined, announced: 0, durable: new Set(), warnings: [], done: undefined }
+  const session: KilledSession = { ...newHeard(), done: undefined }
   const env = { ...process.env, PAWL_TEST_DIRECTORY: directory, PAWL_TEST_SESSION: String(number) }
   const child = spawn(process.execPath, [PROGRAM, JSON.stringify(given)], { env, stdio: ['ignore', 'pipe', 'inherit'] })
   onTestFinished(() => void child.kill('SIGKILL'))
   const killSoon = () => moment && setTimeout(() => child.kill('SIGKILL'), moment.delay)
   if (moment?.afterStart) killSoon()
   createInterface({ input: child.stdout }).on('line', (line) => {
-    const space = line.indexOf(' ')
-    const value = JSON.parse(line.slice(space + 1))
-    switch (line.slice(0, space)) {
-      case 'restored':
-        session.restored = value
-        if (!moment?.afterStart) killSoon()
-        break
-      case 'durable':
-        session.announced = Math.max(session.announced, value.recorded)
-        for (const index of value.indices) session.durable.add(index)
-        break
-      case 'warning':
-        session.warnings.push(value)
-        break
-      default:
-        session.done = value
-    }
+    const { word, value } = hear(session, line)
+    if (word === 'done') session.done = value
+    if (word === 'restored' && !moment?.afterStart) killSoon()
   })
   return new Promise((resolve, reject) => {
     child.on('error', reject)
