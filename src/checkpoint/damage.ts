@@ -27,7 +27,8 @@ export function countDamaged(files: readonly LoadedFile[]): { frames: number; by
 }
 
 /**
- * Names of segments that lack their end, though nobody knows of a death that explains it.
+ * Names of segments that lack their end, though nobody knows of a death that explains it: the last of a session, and any that
+ * the session, as it ended, said to be longer.
  *
  * @param claimed writers of sessions that left a claim, live or dead.
  */
@@ -36,7 +37,14 @@ export function findCutOff({ files, sessions }: RunIndex, claimed: ReadonlySet<s
   for (const { writer, isClosed, isKnownDead } of sessions) if (isClosed || isKnownDead) explained.add(writer)
   const last = new Map<string, string>()
   for (const { kind, stem, name } of files) if (kind === 'segment') last.set(writerOf(stem), name)
-  return [...last].filter(([writer]) => !explained.has(writer)).map(([, name]) => name)
+  const lastOnes = [...last].filter(([writer]) => !explained.has(writer)).map(([, name]) => name)
+  const sizes = new Map(sessions.map((session) => [session.writer, session.sizes]))
+  const isCut = ({ kind, stem, size, report }: LoadedFile) => {
+    const least = sizes.get(writerOf(stem))?.[Number(stem.slice(stem.lastIndexOf('-') + 1))] ?? 0
+    // Behind what was acknowledged a write that failed may have left something.
+    return kind === 'segment' && (size < least || (least > 0 && report.torn > size - least))
+  }
+  return [...lastOnes, ...files.filter(isCut).map(({ name }) => name)]
 }
 
 /** Names of snapshots that lack their end. No death explains that: a snapshot is put whole, and read back. */

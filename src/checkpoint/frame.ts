@@ -15,9 +15,16 @@ export type Head =
   | { readonly kind: 'total'; readonly count: number }
   /**
    * The session ended on its own, then (milliseconds since 1970): nobody in flight is a suspect. `hasFailed`: more items had
-   * failed than was tolerated. `shard`: `K/N`, absent for all of the run. Also the last frame of a snapshot.
+   * failed than was tolerated. `shard`: `K/N`, absent for all of the run. `sizes`: bytes that its segments before
+   * this one have at least, the first one first; absent when there are none. Also the last frame of a snapshot.
    */
-  | { readonly kind: 'close'; readonly at: number; readonly hasFailed?: true; readonly shard?: string }
+  | {
+      readonly kind: 'close'
+      readonly at: number
+      readonly hasFailed?: true
+      readonly shard?: string
+      readonly sizes?: readonly number[]
+    }
   /**
    * Sessions that were found to have ended without a `close`: what their last segment lacks is no secret any more.
    * `hasEnded`: they were not killed, but could not write it, so nobody in flight is a suspect.

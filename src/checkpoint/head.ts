@@ -52,7 +52,8 @@ function isHead(head: Head, bodyBytes: number): boolean {
       return (
         Number.isFinite(head.at) &&
         (head.hasFailed === undefined || head.hasFailed === true) &&
-        (head.shard === undefined || typeof head.shard === 'string')
+        (head.shard === undefined || typeof head.shard === 'string') &&
+        (head.sizes === undefined || isCounts(head.sizes))
       )
     case 'died':
       return (

@@ -71,6 +71,8 @@ export interface SessionTrace {
   hasFailed: boolean
   /** `K/N`, once it closed; undefined for all of the run. */
   shard: string | undefined
+  /** Bytes that its segments had, but for the last, once it closed. */
+  sizes: readonly number[]
   /** A later session found it dead, and said so. */
   isKnownDead: boolean
   /** It ended by itself, by its own `close` or as a later session found out: nobody in flight is a suspect. */
@@ -191,6 +193,7 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
         isClosed: false,
         hasFailed: false,
         shard: undefined,
+        sizes: [],
         isKnownDead: false,
         hasEnded: false,
         beganAt: timeOf(writer),
@@ -243,8 +246,8 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
         return true
       case 'close':
         if (stem !== '') {
-          const { at: lastSeenAt, hasFailed = false, shard } = head
-          Object.assign(sessionOf(stem), { isClosed: true, hasFailed, shard, lastSeenAt })
+          const { at: lastSeenAt, hasFailed = false, shard, sizes = [] } = head
+          Object.assign(sessionOf(stem), { isClosed: true, hasFailed, shard, sizes, lastSeenAt })
         }
         return true
       case 'died':

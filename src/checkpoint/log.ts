@@ -20,13 +20,18 @@ export interface LogOptions extends SegmentOptions {
 export interface RunLog {
   readonly stats: { checkpoints: number; bytesWritten: number }
   readonly backlog: Promise<void> | undefined
+  /** Of the segments that were left, as `Segments` has them. */
+  readonly sizes: readonly number[]
   /** Adds entries that need not be durable, and sends them off at once unless a write is under way. Resolves when they are off. */
   note(entry: Entry): Promise<void>
   /** Adds entries to be made durable with the next flush. */
   add(entries: readonly Entry[]): void
   flush(): Promise<void>
-  /** Flushes, with `last` as the last entry if there is a segment at all, and lets go of the segment. False when it is not in it. */
-  close(last: Entry): Promise<boolean>
+  /**
+   * Flushes, with `last` as the last entry if there is a segment at all or it `isNews`, and lets go of the segment. False when it
+   * is not in it.
+   */
+  close(last: Entry, isNews: boolean): Promise<boolean>
 }
 
 /** More bytes than this waiting to be written is a backlog: about what a disk takes in half a second. */
@@ -229,8 +234,8 @@ export function openLog(options: LogOptions): RunLog {
     return promise
   }
 
-  async function close(last: Entry): Promise<boolean> {
-    const isAlone = pending.length === 0
+  async function close(last: Entry, isNews: boolean): Promise<boolean> {
+    const isAlone = pending.length === 0 && !isNews
     if (!isAlone) add([last])
     try {
       await flush()
@@ -251,6 +256,7 @@ export function openLog(options: LogOptions): RunLog {
 
   return {
     stats,
+    sizes: segments.sizes,
     note,
     add,
     flush,

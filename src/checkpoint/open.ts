@@ -52,7 +52,7 @@ async function claimAndLoad(options: SessionOptions): Promise<Session> {
     // One of another shard may have begun, and written, since the claims were listed.
     if (findUnclaimed(index, lease).length > 0) await lease.lookAgain()
     warnOfDamage(options, index, lease)
-    if (options.durability === 'fsync') await syncFound(store, index)
+    if (options.durability === 'fsync') await syncFound(store, index, lease)
     const restored = await restore(store, runId, fingerprint, index, new Set([...lease.others, ...findEnded(index, lease)]))
     return startSession(options, manifest, writer, lease, index, restored, await loading)
   } catch (error) {
@@ -75,10 +75,12 @@ function warnOfDamage({ runId, emit }: SessionOptions, index: RunIndex, lease: L
 
 /**
  * Makes durable what earlier sessions left: they may have been killed between writing and syncing, even as they ended, and from
- * now on it counts as recorded. Whoever found a session dead, and said so, has done it for that one.
+ * now on it counts as recorded. Whoever found a session dead, and said so, has done it for that one; unless there is a claim of
+ * it again: it was only stopped, and may have written since.
  */
-async function syncFound(store: Store, { files, sessions }: RunIndex): Promise<void> {
+async function syncFound(store: Store, { files, sessions }: RunIndex, { dead, others }: Lease): Promise<void> {
   const isSure = new Set(sessions.filter(({ isKnownDead }) => isKnownDead).map(({ writer }) => writer))
+  for (const writer of [...dead, ...others]) isSure.delete(writer)
   for (const { kind, stem, key } of files) if (kind === 'segment' && !isSure.has(writerOf(stem))) await store.sync?.(key)
 }
 
@@ -193,13 +195,19 @@ function startSession(
     flush: () => log.flush(),
     async close(hasFailed = false) {
       const shard = options.shard === undefined ? {} : { shard: options.shard }
-      const head = { kind: 'close' as const, at: clock.today(), ...(hasFailed ? { hasFailed } : {}), ...shard }
-      const last = { head, body: [], items: 0, fresh: 0, bytes: 0 }
+      const close = { kind: 'close' as const, at: clock.today(), ...(hasFailed ? { hasFailed } : {}), ...shard }
+      const last: Entry = {
+        // As it is written: segments may be left until then.
+        get head() {
+          return log.sizes.length > 0 ? { ...close, sizes: [...log.sizes] } : close
+        },
+        ...{ body: [], items: 0, fresh: 0, bytes: 0 },
+      }
       // A session that recorded nothing leaves no segment, unless it is news how it ended.
-      if (hasFailed !== isFailed(index)) log.add([last])
+      const isNews = hasFailed !== isFailed(index)
       let hasEnd = false
       try {
-        hasEnd = await log.close(last)
+        hasEnd = await log.close(last, isNews)
       } finally {
         await compaction.finish()
         await buried

@@ -9,7 +9,7 @@ import type { Identity } from './fingerprint.ts'
 import { type LoadedFile, listFiles, loadIndex, type RunIndex } from './load.ts'
 import type { Manifest } from './manifest.ts'
 import { deleteAll, readFingerprints, readManifests } from './open-manifest.ts'
-import { newReport, readFrames } from './read-file.ts'
+import { newReport, readFrames, startOver } from './read-file.ts'
 import { readInOrder } from './read-in-order.ts'
 import { type RecordedRejection, type Restored, restore } from './restored.ts'
 import { isFailed } from './verdict.ts'
@@ -211,14 +211,19 @@ interface LoadedRun {
 async function loadRun(store: Store, runId: string, isChecked: boolean): Promise<LoadedRun> {
   const objects = await store.list(`${runId}/`)
   if (objects.length === 0) throw new RunNotFoundError(runId)
-  const { manifests, damaged: unreadable } = await readManifests(store, runId)
-  const [manifest] = manifests
-  const [recorded = ''] = manifest ? [] : await readFingerprints(store, await listFiles(store, runId))
-  const fingerprint = manifest?.fingerprint ?? recorded
+  const { manifest, unreadable, fingerprint } = await startOver(() => readIdentity(store, runId))
   const isKeyed = manifest !== undefined && manifest.identity.key !== 'index'
   const index = await loadIndex(store, runId, fingerprint, { isKeyed, isChecked, count: manifest?.identity.items.count })
   const bytes = objects.reduce((sum, { size }) => sum + size, 0)
   return { manifest, unreadable, fingerprint, index, claims: await readClaims(store, runId), bytes }
+}
+
+/** What the run is, by its manifest, else by its files. */
+async function readIdentity(store: Store, runId: string): Promise<Pick<LoadedRun, 'manifest' | 'unreadable' | 'fingerprint'>> {
+  const { manifests, damaged: unreadable } = await readManifests(store, runId)
+  const [manifest] = manifests
+  const [recorded = ''] = manifest ? [] : await readFingerprints(store, await listFiles(store, runId))
+  return { manifest, unreadable, fingerprint: manifest?.fingerprint ?? recorded }
 }
 
 async function summarize(store: Store, runId: string, bytes: number): Promise<{ summary: RunSummary }> {

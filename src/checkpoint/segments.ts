@@ -18,6 +18,8 @@ export interface SegmentOptions {
 export interface Segments {
   /** True when one was begun. */
   readonly hasAny: boolean
+  /** Of those that were left, the first one first: how many bytes were acknowledged. */
+  readonly sizes: readonly number[]
   /** Writes entries behind the others; with `isFlush` they are durable when it resolves with the bytes written. */
   write(entries: readonly Entry[], isFlush: boolean): Promise<number>
   /** Leaves a segment that cannot be trusted to save anything more. What was acknowledged in it stays. */
@@ -35,8 +37,8 @@ const SEGMENT_BYTES = 2 ** 28
 
 export function openSegments(options: SegmentOptions): Segments {
   const { store, runId, encoder } = options
-  let segment: { readonly key: string; readonly log: Log | undefined; size: number; isAcknowledged: boolean } | undefined
-  let seq = 0
+  let segment: { readonly key: string; readonly log: Log | undefined; size: number; acknowledged: number } | undefined
+  const sizes: number[] = []
   /** Segments that were left before anything in them was acknowledged. */
   let abandoned: string[] = []
 
@@ -49,7 +51,7 @@ export function openSegments(options: SegmentOptions): Segments {
     }
     segment ??= await openSegment()
     const opened = segment
-    const encoding = encodeEntries(encoder, `${options.writer}-${seq}`, entries, opened.size === 0, isFlush)
+    const encoding = encodeEntries(encoder, `${options.writer}-${sizes.length}`, entries, opened.size === 0, isFlush)
     const bytes = encoding instanceof Promise ? await encoding : encoding
     if (opened.log === undefined) await store.put(opened.key, bytes, { durable: options.durability === 'fsync' })
     else {
@@ -58,36 +60,36 @@ export function openSegments(options: SegmentOptions): Segments {
     }
     if (isFlush && options.lease.isStale()) throw new Error('the process was stopped while it wrote')
     opened.size += bytes.byteLength
-    opened.isAcknowledged ||= isFlush
+    if (isFlush) opened.acknowledged = opened.size
     if (isFlush) await deleteAbandoned()
     if (opened.log === undefined || opened.size >= SEGMENT_BYTES) await close()
     return bytes.byteLength
   }
 
   async function openSegment() {
-    const key = `${runId}/seg/${options.writer}-${seq}.${encoder.form}`
+    const key = `${runId}/seg/${options.writer}-${sizes.length}.${encoder.form}`
     try {
-      return { key, log: await store.append?.(key), size: 0, isAcknowledged: false }
+      return { key, log: await store.append?.(key), size: 0, acknowledged: 0 }
     } catch (error) {
-      seq++ // It may be there all the same.
+      sizes.push(0) // It may be there all the same.
       throw error
     }
   }
 
   async function close(): Promise<void> {
     if (segment === undefined) return
-    const { key, log, size, isAcknowledged } = segment
+    const { key, log, size, acknowledged } = segment
     segment = undefined
-    seq++
+    sizes.push(acknowledged)
     await log?.close().catch(() => {})
-    if (isAcknowledged) options.onClosed(key, size)
+    if (acknowledged > 0) options.onClosed(key, size)
   }
 
   async function drop(): Promise<void> {
     if (segment === undefined) return
-    const { key, isAcknowledged } = segment
+    const { key, acknowledged } = segment
     await close()
-    if (!isAcknowledged) abandoned.push(key)
+    if (acknowledged === 0) abandoned.push(key)
   }
 
   /** Only when all that is in them was saved again: whoever took the run over in the meantime may count on it. */
@@ -99,8 +101,9 @@ export function openSegments(options: SegmentOptions): Segments {
 
   return {
     get hasAny() {
-      return segment !== undefined || seq > 0
+      return segment !== undefined || sizes.length > 0
     },
+    sizes,
     write,
     drop,
     close,

@@ -4,6 +4,7 @@ import { fingerprintOf } from '../../src/checkpoint/fingerprint.ts'
 import { loadIndex } from '../../src/checkpoint/load.ts'
 import { newReport, type RunFile, readFrames, toRunFile } from '../../src/checkpoint/read-file.ts'
 import { restore } from '../../src/checkpoint/restored.ts'
+import { verifyRun } from '../../src/checkpoint/runs.ts'
 import { PawlError } from '../../src/errors.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -198,5 +199,39 @@ describe.each(FORMS)('loading damaged files of $format, $compress', (form) => {
       }),
       { numRuns: 300 },
     )
+  })
+})
+
+describe('a segment that was followed by another', () => {
+  test.each(FORMS)('is told to lack its end, wherever it is cut off or changed: $format, $compress', async (form) => {
+    const { append: _, ...store } = memoryStore()
+    const session = await open(store, form)
+    for (let index = 0; index < 3; index++) {
+      session.record(outcomes([index]))
+      await session.flush()
+    }
+    await session.close()
+    const [{ key, size } = { key: '', size: 0 }, ...others] = await store.list('run-1/seg/')
+    expect(others.length).toBeGreaterThanOrEqual(2)
+    const whole = (await store.get(key)) as Uint8Array
+    const next = async (bytes: Uint8Array) => {
+      await store.put(key, bytes, { replace: true })
+      expect((await verifyRun(store, 'run-1')).ok).toBe(bytes === whole)
+      const { events, restored, close } = await open(store, form)
+      const told = events.map(({ payload }) => (payload as { code: string }).code)
+      await close()
+      return { told, isThere: restored.statusOf(0) === 'fulfilled' }
+    }
+    expect(await next(whole)).toEqual({ told: [], isThere: true })
+    for (let end = 0; end < size; end++) {
+      const { told } = await next(whole.subarray(0, end))
+      expect({ end, told }).toEqual({ end, told: told.map(() => 'CHECKPOINT_DAMAGED') })
+      expect(told.length).toBeGreaterThan(0)
+    }
+    for (let at = 0; at < size; at++) {
+      const { told, isThere } = await next(whole.map((byte, place) => (place === at ? byte ^ 1 : byte)))
+      if (!isThere) expect({ at, told: told.length }).not.toEqual({ at, told: 0 })
+    }
+    expect(await next(whole)).toEqual({ told: [], isThere: true })
   })
 })
