@@ -12,6 +12,9 @@ export interface Content {
   isStuck: boolean
 }
 
+/** Ends the lines of JSON. */
+const NEWLINE = 0x0a
+
 interface Entry {
   live: Content | undefined
   /** What is sure to be there after a power cut, else one of `since`. */
@@ -64,6 +67,15 @@ export class Disk {
     content.durable = content.size
     const entry = this.#entry(key)
     if (entry.live === content) keep(entry, content)
+  }
+
+  /** Changes a bit of an object, for good. */
+  damage(key: string, chance: Chance): void {
+    const { live } = this.#entry(key)
+    if (!live) return
+    let at = chance.int(0, live.size - 1)
+    while (live.bytes[at] === NEWLINE) at-- // Nothing is lost with one, so nothing need be told.
+    live.bytes[at] = (live.bytes[at] as number) ^ (1 << chance.int(0, 7))
   }
 
   delete(key: string): void {

@@ -2,8 +2,9 @@ import type { Place } from '../../src/checkpoint/claim.ts'
 import { readResults } from '../../src/checkpoint/runs.ts'
 import { type Chance, createChance } from './chance.ts'
 import { Disk } from './disk.ts'
-import type { Storm } from './line.ts'
-import { type Life, Oracle } from './oracle.ts'
+import { type Life, type Told, writerOf } from './life.ts'
+import { makeStorms, type Storm } from './line.ts'
+import { Oracle } from './oracle.ts'
 import { createScenario, type Scenario } from './scenario.ts'
 import { type End, isExpected, performSession } from './session.ts'
 import { type SimulatedStore, simulatedStore } from './store.ts'
@@ -11,18 +12,6 @@ import { type Process, Violation, World } from './world.ts'
 
 /** Virtual time a session may take, in ms: far more than the patience of the log, of leases and of breakers together. */
 const LIMIT = 1_800_000
-
-/** What a history came to. */
-export interface Told {
-  readonly seed: number
-  readonly violation: string | undefined
-  readonly lines: readonly string[]
-  readonly sessions: number
-  readonly kills: number
-  readonly powerCuts: number
-  readonly acknowledged: number
-  readonly ends: readonly string[]
-}
 
 /** One run from its first session to its end, as `seed` has it. */
 export class History {
@@ -35,6 +24,8 @@ export class History {
   readonly #oracle: Oracle
   readonly #ends: string[] = []
   #kills = 0
+  #damages = 0
+  #readers = 0
   #powerCuts = 0
   #boots = 0
 
@@ -67,6 +58,7 @@ export class History {
       sessions: this.#oracle.lives.length,
       kills: this.#kills,
       powerCuts: this.#powerCuts,
+      damages: this.#damages,
       acknowledged: this.#oracle.acknowledged,
       ends: this.#ends,
     }
@@ -81,6 +73,7 @@ export class History {
       await this.#until([first, ...others])
       await this.#wait(this.#chance.pick([0, 20, 20_000]))
     }
+    if (this.#scenario.isDamaged) this.#damage()
     for (let shard = 0; shard < shards && shards > 1; shard++) await this.#finish(shard)
     await this.#finish(undefined)
     if (this.#chance.is(0.5)) return
@@ -134,6 +127,21 @@ export class History {
     this.#oracle.powerCut()
   }
 
+  /** Changes a bit in a file of a session that ended well, so that nothing but damage can explain it. */
+  #damage(): void {
+    const keys = this.#disk.keys()
+    // What a snapshot stands for is not read, and a reader at work may find more than is told here.
+    if (!this.#oracle.isUntouched || this.#readers > 0 || keys.some((key) => key.includes('/snap/'))) return
+    const left = this.#oracle.lives.filter(({ process, writer }) => process.isAlive && writer !== '')
+    const files = left.flatMap((life) => keys.filter((key) => key.includes(`/seg/${life.writer}-`)).map((key) => ({ key, life })))
+    if (files.length === 0) return
+    const { key, life } = this.#chance.pick(files)
+    this.world.trace(() => `${key} is damaged`)
+    this.#disk.damage(key, this.#chance)
+    this.#damages++
+    this.#oracle.damaged(life)
+  }
+
   /** A session, in `delay` ms from now; `isExposed` to whatever may befall it. */
   #begin(shard: number | undefined, isExposed: boolean, delay = 0): Life {
     const { world } = this
@@ -147,7 +155,7 @@ export class History {
       ...{ process, shard, hasStorms: storms.length > 0, beganAt: world.time + delay, endedAt: Number.POSITIVE_INFINITY },
       order: isKeyed ? this.#chance.shuffle(items) : items,
       ...{ isPaused: false, isDrained: false, losses: 0, flushed: 0, flushing: 0 },
-      ...{ starts: new Map(), restored: new Map(), settled: [], warnings: new Set<string>() },
+      ...{ starts: new Map(), restored: new Map(), settled: [], warnings: new Set<string>(), writer: '' },
     }
     this.#oracle.join(life)
     const abort = new AbortController()
@@ -159,6 +167,7 @@ export class History {
     const begin = async () => {
       world.trace(() => `begins, shard ${shard}`)
       const end = await performSession(session)
+      life.writer = writerOf(store.claims)
       this.#end(life, end, store.pending.size)
       this.#announceEnd(store.claims)
     }
@@ -191,10 +200,16 @@ export class History {
       for await (const { index, status } of readResults(store, runId)) if (status === 'fulfilled') read.add(index)
       this.#oracle.looked(read, began)
     }
+    const count = () => {
+      this.#readers--
+    }
+    this.#readers++
     world.in(delay, process, () => {
-      look().catch((error) => {
-        if (error.code !== 'ERR_PAWL_RUN_NOT_FOUND') this.blame(`a reader ends with ${error.stack}`)
-      })
+      look()
+        .catch((error) => {
+          if (error.code !== 'ERR_PAWL_RUN_NOT_FOUND') this.blame(`a reader ends with ${error.stack}`)
+        })
+        .finally(count)
     })
   }
 
@@ -278,15 +293,3 @@ const HERE: Place = { host: 'here', bootId: '', pidNamespace: 'here', pid: proce
 
 /** No system gives out a number as high. */
 const NO_PROCESS = 2 ** 30
-
-/** When the store is slow or fails for a process that begins at `begin`. */
-function makeStorms(chance: Chance, begin: number): Storm[] {
-  return Array.from({ length: chance.int(1, 3) }, () => {
-    const from = begin + chance.wait(100)
-    const to = from + chance.pick([20, 200, 2000, 2000, 60_000])
-    return {
-      ...{ from, to, failing: chance.pick([0, 0.1, 0.5, 1]), code: chance.pick(['EIO', 'ENOSPC'] as const) },
-      slow: chance.pick([0, 0, 10, 1000]),
-    }
-  })
-}

@@ -1,3 +1,4 @@
+import type { Chance } from './chance.ts'
 import type { Process, World } from './world.ts'
 
 /** When a process finds its store slow or failing, on the world's time. */
@@ -98,4 +99,16 @@ function ignoreFailure(effect: () => unknown): void {
   } catch {
     // Nobody is there to be told.
   }
+}
+
+/** When the store is slow or fails for a process that begins at `begin`. */
+export function makeStorms(chance: Chance, begin: number): Storm[] {
+  return Array.from({ length: chance.int(1, 3) }, () => {
+    const from = begin + chance.wait(100)
+    const to = from + chance.pick([20, 200, 2000, 2000, 60_000])
+    return {
+      ...{ from, to, failing: chance.pick([0, 0.1, 0.5, 1]), code: chance.pick(['EIO', 'ENOSPC'] as const) },
+      slow: chance.pick([0, 0, 10, 1000]),
+    }
+  })
 }

@@ -3,7 +3,8 @@
  *
  *     node test/simulation/mutations.mjs [part of a fault's name]
  *
- * Prints the table of CONTRIBUTING.md. Exits with 1 when a fault is not seen, or its place is not found any more.
+ * Prints the table of CONTRIBUTING.md. Exits with 1 when a fault is not seen, or its place is not found any more, and at once
+ * when a test that is to see one fails without it.
  */
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -90,8 +91,8 @@ const FAULTS = [
   {
     name: 'a segment that was left is deleted before its contents are saved again',
     file: 'src/checkpoint/segments.ts',
-    search: 'if (!isAcknowledged) abandoned.push(key)',
-    replace: 'if (!isAcknowledged) await store.delete(key).catch(() => {})',
+    search: 'if (acknowledged === 0) abandoned.push(key)',
+    replace: 'if (acknowledged === 0) await store.delete(key).catch(() => {})',
   },
   {
     name: 'a retry repeats what succeeded',
@@ -157,6 +158,13 @@ const FAULTS = [
     tests: ['test/crash/power-cut.test.ts'],
   },
   {
+    name: 'a session that gave its store up counts as killed',
+    file: 'src/checkpoint/ends.ts',
+    search: 'writers: ended, hasEnded: true }',
+    replace: 'writers: ended }',
+    tests: ['test/resume/suspects.test.ts'],
+  },
+  {
     name: 'segments of a session that may be at work are merged',
     file: 'src/checkpoint/compaction.ts',
     search: '!options.live.has(writer) && (ended.has(writer) || options.dead.has(writer))',
@@ -169,15 +177,24 @@ const chosen = FAULTS.filter(({ name }) => name.includes(process.argv[2] ?? ''))
 const copy = mkdtempSync(join(tmpdir(), 'pawl-mutations-'))
 let isMissed = false
 try {
-  for (const part of ['src', 'test', 'package.json', 'vitest.config.ts', 'tsconfig.json', 'tsconfig.build.json'])
+  for (const part of ['src', 'test', 'scripts', 'package.json', 'vitest.config.ts', 'tsconfig.json', 'tsconfig.build.json'])
     cpSync(join(root, part), join(copy, part), { recursive: true })
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
+  expectSound()
   console.log('| fault | where | caught by |\n| --- | --- | --- |')
   for (const fault of chosen) console.log(`| ${fault.name} | \`${fault.file}\` | ${tryOut(fault)} |`)
 } finally {
   rmSync(copy, { recursive: true, force: true })
 }
 process.exitCode = isMissed ? 1 : 0
+
+/** Of the simulation that is seen whenever the tests run. */
+function expectSound() {
+  const tests = new Set(chosen.flatMap(({ tests: given = [] }) => given).filter((it) => !SIMULATION.includes(it)))
+  if (tests.size === 0) return
+  const { status, stdout } = build() ? call('vitest/vitest.mjs', ['run', ...tests]) : { status: 1, stdout: 'it does not build' }
+  if (status !== 0) throw new Error(`The tests fail without any fault: ${stdout}`)
+}
 
 /**
  * Who catches the fault, for the last cell of its row.
@@ -193,8 +210,7 @@ function tryOut({ file, search, replace, tests = SIMULATION }) {
     text.replace(search, () => replace),
   )
   try {
-    const isBuilt =
-      tests.every((it) => SIMULATION.includes(it)) || call('typescript/bin/tsc', ['-p', 'tsconfig.build.json']).status === 0
+    const isBuilt = tests.every((it) => SIMULATION.includes(it)) || build()
     if (!isBuilt) return miss('with it, the sources do not compile')
     for (const test of tests) {
       const caught = run(test)
@@ -218,6 +234,12 @@ function run(test) {
   if (seed !== undefined) return `simulation, seed ${seed}: ${inCell(what.replace(/[",\\]+$/, ''))}`
   const [, name] = /FAIL\s+(?:\S+) > ([^\n]*)/.exec(output) ?? []
   return status === 0 || name === undefined ? undefined : `\`${test}\`: ${inCell(name)}`
+}
+
+/** Tests that start processes do so from dist/ and build/. */
+function build() {
+  if (call('typescript/bin/tsc', ['-p', 'tsconfig.build.json']).status !== 0) return false
+  return spawnSync(process.execPath, [join(copy, 'scripts/bundle.mjs')], { cwd: copy }).status === 0
 }
 
 /**

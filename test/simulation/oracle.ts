@@ -2,32 +2,10 @@ import { isDeepStrictEqual } from 'node:util'
 import { shardOf } from '../../src/shard.ts'
 import type { Events, Outcome, Report } from '../../src/types.ts'
 import type { TrueItem } from './items.ts'
+import type { Life } from './life.ts'
 import type { Scenario } from './scenario.ts'
 import type { Deed } from './workers.ts'
 import type { Process } from './world.ts'
-
-/** What is known of a session from outside. Times are the world's. */
-export interface Life {
-  readonly process: Process
-  readonly shard: number | undefined
-  /** The item at each index, as this session was given them. */
-  readonly order: readonly TrueItem[]
-  readonly hasStorms: boolean
-  readonly beganAt: number
-  endedAt: number
-  isPaused: boolean
-  isDrained: boolean
-  /** Workers that were lost. */
-  losses: number
-  readonly starts: Map<number, { count: number; readonly before: number; isDone: boolean }>
-  readonly restored: Map<number, Outcome>
-  /** In the order in which they settled, which is that of the log. */
-  readonly settled: Outcome[]
-  /** How many of them are durable. */
-  flushed: number
-  flushing: number
-  readonly warnings: Set<string>
-}
 
 /** An outcome somebody was told is safe. */
 interface Acknowledged {
@@ -47,6 +25,7 @@ export class Oracle {
   readonly #seen = new Map<number, number>()
   readonly #everSettled = new Set<number>()
   hasLostPower = false
+  #damagedAt = Number.POSITIVE_INFINITY
   violation: string | undefined
 
   constructor(scenario: Scenario, now: () => number) {
@@ -200,6 +179,29 @@ export class Oracle {
     for (const item of this.#scenario.items) item.deaths += this.#lives.length // Sessions that ended well look as if they had not.
   }
 
+  /** Whether what sessions left is as they left it: no power was lost, no store failed, and nobody was in the way of another. */
+  get isUntouched(): boolean {
+    return !this.hasLostPower && !this.#hadCompany()
+  }
+
+  /** A file of a session that had ended was damaged. What it had come to may be lost, but not in silence. */
+  damaged(life: Life): void {
+    this.#damagedAt = this.#now()
+    for (const { index, key } of life.settled) {
+      const id = this.#idOf(life, index, key)
+      this.#acknowledged.delete(id)
+      this.#seen.delete(id)
+    }
+  }
+
+  /** Damage is told of by the first session that goes to work after it, and by none before. */
+  #checkDamage(life: Life): void {
+    const isTold = (it: Life) => it.beganAt >= this.#damagedAt && it.warnings.has('CHECKPOINT_DAMAGED')
+    if (life.beganAt >= this.#damagedAt && !this.#lives.some(isTold)) this.blame('damage is not told of')
+    if (life.beganAt < this.#damagedAt && this.isUntouched && life.warnings.has('CHECKPOINT_DAMAGED'))
+      this.blame('damage is told of, and there was none')
+  }
+
   /** A reader that began at `began` found these indices to be fulfilled. */
   looked(read: ReadonlySet<number>, began: number): void {
     if (this.#scenario.isKeyed) return
@@ -225,10 +227,9 @@ export class Oracle {
     this.#expect('failed', stats.failed, outcomes.size - succeeded)
     this.#expect('failures', failures.length, outcomes.size - succeeded)
     this.#expect('conflicts', stats.conflicts, 0)
-    const hasDamage = this.hasLostPower || this.#lives.some(({ hasStorms }) => hasStorms)
-    if (!hasDamage) this.#expect('damaged', stats.damaged, 0)
-    if (!hasDamage && !this.#hadCompany() && life.warnings.has('CHECKPOINT_DAMAGED'))
-      this.blame('damage is told of, and there was none')
+    const mayLack = this.hasLostPower || this.#lives.some(({ hasStorms }) => hasStorms)
+    if (!mayLack && life.beganAt < this.#damagedAt) this.#expect('damaged', stats.damaged, 0)
+    this.#checkDamage(life)
     if (status === 'complete') this.#expect('items of a complete run', outcomes.size, mine.length)
     if (hasResolved && status !== 'complete') this.blame('a run resolves though it is partial')
     for (const [id, outcome] of outcomes) {

@@ -42,6 +42,8 @@ export interface Scenario {
   readonly pauses: readonly number[]
   /** Readers that look at the run during a bad session, on average. */
   readonly readers: number
+  /** Whether a file is damaged after the bad sessions, if one ended so well that its files have to be as it left them. */
+  readonly isDamaged: boolean
 }
 
 export function createScenario(chance: Chance): Scenario {
@@ -124,5 +126,6 @@ function createAny(chance: Chance): Scenario {
     paused: 0.15,
     pauses: [200, 8000, 12_000, 40_000],
     readers: 0.5,
+    isDamaged: chance.is(0.15),
   }
 }

@@ -1,5 +1,6 @@
 import { expect, vi } from 'vitest'
-import { History, type Told } from './history.ts'
+import { History } from './history.ts'
+import type { Told } from './life.ts'
 import { takeOver, type World } from './world.ts'
 
 /** The real one counts from the start of the machine, and rounds, so that a history would not be the same elsewhere. */
@@ -38,12 +39,12 @@ const MAX_TOLD = Number(process.env.PAWL_MAX_TOLD ?? 5)
 
 /** Tells the histories of every second seed, from `first` on, and expects what was promised to hold in all of them. */
 export async function tellHistories(first: 1 | 2): Promise<void> {
-  const sums = { histories: 0, sessions: 0, kills: 0, powerCuts: 0, acknowledged: 0 }
+  const sums = { histories: 0, sessions: 0, kills: 0, powerCuts: 0, damages: 0, acknowledged: 0 }
   const broken: string[] = []
   await withTeller(async (tell) => {
     for (const seed of seedsFrom(first)) {
       const told = await tell(new History(seed, ONE !== undefined))
-      for (const name of ['sessions', 'kills', 'powerCuts', 'acknowledged'] as const) sums[name] += told[name]
+      for (const name of ['sessions', 'kills', 'powerCuts', 'damages', 'acknowledged'] as const) sums[name] += told[name]
       sums.histories++
       if (told.violation !== undefined) broken.push(describe(told))
       if (broken.length >= MAX_TOLD) break
@@ -54,6 +55,7 @@ export async function tellHistories(first: 1 | 2): Promise<void> {
   if (sums.histories >= 1000) {
     expect(sums.kills).toBeGreaterThan(sums.histories / 3)
     expect(sums.powerCuts).toBeGreaterThan(sums.histories / 10)
+    expect(sums.damages).toBeGreaterThan(sums.histories / 50)
     expect(sums.acknowledged).toBeGreaterThan(sums.histories * 3)
   }
 }
