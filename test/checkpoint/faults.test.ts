@@ -286,3 +286,27 @@ describe('items in flight as their process died', () => {
     await session.close()
   })
 })
+
+test('a segment that failed is there until all that is in it was saved again: another session may count on it', async () => {
+  const store = memoryStore()
+  const steps: string[] = []
+  let fails = 1
+  const append = async (key: string) => {
+    const log = await (store.append as NonNullable<Store['append']>)(key)
+    const sync = async () => {
+      if (fails-- > 0) throw failure('EIO')
+      steps.push(`saved ${key.slice(-9, -8)}`)
+      await log.sync()
+    }
+    return { ...log, sync }
+  }
+  const remove = (key: string) => {
+    if (key.includes('/seg/')) steps.push(`deleted ${key.slice(-9, -8)}`)
+    return store.delete(key)
+  }
+  const session = await open({ ...store, append, delete: remove }, { clock: virtualClock() })
+  session.record(outcomes([0]))
+  await session.flush()
+  expect(steps).toEqual(['saved 1', 'deleted 0'])
+  await session.close()
+})

@@ -93,6 +93,7 @@ const FAULTS = [
     file: 'src/checkpoint/segments.ts',
     search: 'if (acknowledged === 0) abandoned.push(key)',
     replace: 'if (acknowledged === 0) await store.delete(key).catch(() => {})',
+    tests: ['test/checkpoint/faults.test.ts'],
   },
   {
     name: 'a retry repeats what succeeded',
