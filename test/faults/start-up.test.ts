@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -19,7 +19,8 @@ describe('a thread that is ended while it starts', () => {
 
   test('requires nothing but CommonJS', () => {
     const entry = readFileSync(join(ROOT, 'dist/worker-entry.cjs'), 'utf8')
-    expect(readFileSync(join(ROOT, 'dist/run.js'), 'utf8')).toContain('"./worker-entry.cjs"')
+    const bundles = readdirSync(join(ROOT, 'dist')).filter((name) => name.endsWith('.js')) // Which of them starts threads is for the bundler to say.
+    expect(bundles.some((name) => readFileSync(join(ROOT, 'dist', name), 'utf8').includes('"./worker-entry.cjs"'))).toBe(true)
     expect(entry).toContain('import("./worker.js")')
     expect(entry).not.toContain('require(')
   })
