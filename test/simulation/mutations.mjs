@@ -36,7 +36,7 @@ const FAULTS = [
   {
     name: 'what a killed session wrote is not synced before it counts',
     file: 'src/checkpoint/open.ts',
-    search: "if (options.durability === 'fsync') await syncFound(store, index)",
+    search: "if (options.durability === 'fsync') await syncFound(store, index, lease)",
     replace: '',
   },
   {
