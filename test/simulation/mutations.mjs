@@ -136,6 +136,7 @@ const FAULTS = [
     file: 'src/checkpoint/lease.ts',
     search: 'await clock.sleep(LOOK_MS)\n    await own.beat(false)',
     replace: 'await clock.sleep(LOOK_MS)',
+    tests: ['test/checkpoint/lease.test.ts'],
   },
   {
     name: 'shards of different counts let one another be',
