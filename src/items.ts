@@ -179,11 +179,12 @@ export function iterableSource<T>(
       if (isCompared) await compare(pulled / BLOCK_ITEMS)
     }
     if (ahead.length > 0) return ahead.shift()
-    if (!isAsync) return (iterator as Iterator<T>).next()
+    if (!isAsync) return checkResult((iterator as Iterator<T>).next())
     waiting ??= (iterator as AsyncIterator<T>).next()
     const result = await (isFirst ? waiting : Promise.race([waiting, turn()]))
     if (result) waiting = undefined
-    return result
+    else if (isFirst) checkResult(result)
+    return result && checkResult(result)
   }
 
   /** Of a block that was seen before, no item is given out until all are known to be the same: what one came to would be recorded. */
@@ -191,7 +192,7 @@ export function iterableSource<T>(
     const pulling: IteratorResult<T>[] = []
     const items: T[] = []
     while (items.length < BLOCK_ITEMS) {
-      const result = await iterator.next()
+      const result = checkResult(await iterator.next())
       pulling.push(result)
       if (result.done) break
       items.push(result.value)
@@ -263,6 +264,12 @@ export function iterableSource<T>(
       letGo().catch(() => {})
     },
   }
+}
+
+/** As `for…of` does: what is no object would be taken for an item for ever. */
+function checkResult<T>(result: IteratorResult<T> | undefined): IteratorResult<T> {
+  if (typeof result === 'object' && result !== null) return result
+  throw new TypeError(`Iterator result ${String(result)} is not an object`)
 }
 
 function build<T>(items: T[], indices: number[], keys: string[] | undefined, selection: Selection<T> | undefined): Chunk<T> {

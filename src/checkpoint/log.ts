@@ -190,6 +190,7 @@ export function openLog(options: LogOptions): RunLog {
         return bytes
       } catch (error) {
         await segments.drop()
+        if (isGone(error)) tellGone()
         state = 'failing'
         failingSince ??= clock.now() // Not since the first try began: the process may have been stopped while it wrote.
         if (error instanceof TooLargeError) return giveUp(error.cause, 'files as large as what has to be kept of one item')
@@ -198,6 +199,12 @@ export function openLog(options: LogOptions): RunLog {
         await clock.sleep(Math.min(delay, Math.max(failingSince + PATIENCE - clock.now(), 1)))
       }
     }
+  }
+
+  /** What was recorded before is gone with it, and only this process ever knew. */
+  function tellGone(): void {
+    const message = `Files of run '${runId}' were deleted while it was at work: what they held runs again when the run is resumed`
+    emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
   }
 
   function giveUp(cause: unknown, expected: string): undefined {
@@ -246,6 +253,7 @@ export function openLog(options: LogOptions): RunLog {
       return true
     } catch (error) {
       if (failure !== undefined) throw error
+      if (isGone(error)) tellGone()
       return false // A clean end that cannot be noted is no reason to fail a run that is saved.
     } finally {
       timer?.abort()
@@ -273,6 +281,11 @@ export function openLog(options: LogOptions): RunLog {
       return gate.promise
     },
   }
+}
+
+/** The file that is written to was deleted. */
+function isGone(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT'
 }
 
 /** No file can hold even the smallest part. */

@@ -4,7 +4,7 @@ import { fileStore } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import type { Json, Outcome } from '../types.ts'
 import { type Claim, readClaims, seemsAlive } from './claim.ts'
-import { type Damage, describeDamage, findCutOff } from './damage.ts'
+import { countDamaged, type Damage, describeDamage, findCutOff } from './damage.ts'
 import type { Identity } from './fingerprint.ts'
 import { type LoadedFile, listFiles, loadIndex, type RunIndex } from './load.ts'
 import type { Manifest } from './manifest.ts'
@@ -166,6 +166,11 @@ export async function verifyRun(given: Store | string, runId: string): Promise<{
 export async function* readResults(given: Store | string, runId: string): AsyncGenerator<Outcome> {
   const store = toStore(given)
   const { fingerprint, index } = await loadRun(store, runId, true)
+  const { frames, bytes } = countDamaged(index.files)
+  if (frames > 0 || bytes > 0) {
+    const message = `Parts of run '${runId}' are damaged: ${index.damaged} items that were recorded cannot be read, and ${bytes} bytes tell nothing. verifyRun names them; run again to have them`
+    process.emitWarning(message, { type: 'PawlWarning', code: 'CHECKPOINT_DAMAGED' })
+  }
   yield* readInOrder(store, runId, fingerprint, index)
 }
 

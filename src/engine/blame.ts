@@ -10,6 +10,8 @@ interface LostWorker {
   readonly seat: Pick<Seat, 'cells' | 'threadId'>
   readonly pieces: readonly Piece[]
   readonly doom: { readonly piece: Piece; readonly place: number } | 'drain' | undefined
+  /** It has answered before. */
+  readonly isProven: boolean
 }
 
 export interface Verdict {
@@ -56,7 +58,9 @@ export function blame(worker: LostWorker, error: Error | undefined, exitCode: nu
     if (isInnocent) innocents.push(cutPiece(piece, cursor, cursor + 1))
     else {
       suspectIndex = piece.chunk.indices[cursor] as number
-      const again = charge(piece, cursor, worker.doom !== undefined ? undefined : reason, today)
+      // What is thrown outside of any item may be what an earlier one left behind.
+      const isSure = piece.isAlone || error === undefined || isOutOfMemory(error) || (cursor === 0 && !worker.isProven)
+      const again = charge(piece, cursor, worker.doom !== undefined ? undefined : reason, isSure, today)
       if (again) suspects.push(again)
     }
   }
@@ -70,7 +74,7 @@ export function blame(worker: LostWorker, error: Error | undefined, exitCode: nu
 function halve(piece: Piece, reason: Error, today: number): { index?: number; again: Piece[] } {
   const { settled, end } = piece
   if (end - settled === 1) {
-    const suspect = charge(piece, settled, reason, today)
+    const suspect = charge(piece, settled, reason, true, today)
     return { index: piece.chunk.indices[settled] as number, again: suspect ? [suspect] : [] }
   }
   const middle = (settled + end) >> 1
@@ -82,8 +86,15 @@ function isDoomed(doom: NonNullable<LostWorker['doom']>, piece: Piece, place: nu
   return doom !== 'drain' && doom.piece === piece && doom.place === place
 }
 
-/** Counts the attempt that ended the worker. Gives the item as a suspect, or nothing when it has settled. `crash` is missing for a timeout. */
-function charge(piece: Piece, place: number, crash: Error | undefined, today: number): Piece | undefined {
+function isOutOfMemory(error: Error): boolean {
+  return (error as { code?: unknown }).code === 'ERR_WORKER_OUT_OF_MEMORY'
+}
+
+/**
+ * Counts the attempt that ended the worker. Gives the item as a suspect, or nothing when it has settled: one that may be
+ * innocent is never given up before it had a worker to itself. `crash` is missing for a timeout.
+ */
+function charge(piece: Piece, place: number, crash: Error | undefined, isSure: boolean, today: number): Piece | undefined {
   const { chunk, job } = piece
   const { run } = job
   run.tally.attempts++
@@ -98,7 +109,8 @@ function charge(piece: Piece, place: number, crash: Error | undefined, today: nu
   run.tally.crashes++
   const history = nextHistory(historyAt(chunk, place), 1, today)
   if (history.crashes < run.maxCrashes) return suspectOf(piece, place, history)
-  const kind: FailureKind = (crash as { code?: unknown }).code === 'ERR_WORKER_OUT_OF_MEMORY' ? 'memory' : 'crash'
+  if (!isSure) return suspectOf(piece, place, { ...history, crashes: run.maxCrashes - 1 })
+  const kind: FailureKind = isOutOfMemory(crash) ? 'memory' : 'crash'
   const message =
     `Cannot finish item ${nameItem(index, key)}: expected its worker to survive it, got ${crash.message} ` +
     `(${history.crashes} ${history.crashes === 1 ? 'time' : 'times'}, and maxCrashes is ${run.maxCrashes})`

@@ -82,7 +82,7 @@ export function fileStore(directory: string): Store {
       }
       return logTo({
         writeAt: (bytes, position) => withNamedErrors(() => appendAt(file, bytes, position)),
-        sync: () => withNamedErrors(() => file.datasync()),
+        sync: () => withNamedErrors(() => syncPresent(file)),
         close: () => file.close(),
       })
     })
@@ -140,6 +140,12 @@ async function writeAside(aside: string, bytes: Uint8Array, durable: boolean): P
   } finally {
     await file.close()
   }
+}
+
+/** @throws ENOENT when somebody has deleted the file meanwhile: what a sync of it saves, nobody will find again. */
+async function syncPresent(file: FileHandle): Promise<void> {
+  await file.datasync()
+  if ((await file.stat()).nlink === 0) throw systemError('ENOENT', 'A file of the store was deleted while it was written')
 }
 
 /**

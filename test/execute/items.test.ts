@@ -139,6 +139,16 @@ describe('execute() pulls an iterable', () => {
     expect(pulled).toBe(1000)
   })
 
+  test.each([5, 0, undefined, null])('and ends when its next() gives %s', async (given) => {
+    for (const symbol of [Symbol.iterator, Symbol.asyncIterator]) {
+      const items = { [symbol]: () => ({ next: () => given }) } as unknown as Iterable<number>
+      await expect(execute(task, items)).rejects.toMatchObject({
+        code: 'ERR_PAWL_ABORTED',
+        message: expect.stringContaining(`Iterator result ${given} is not an object`),
+      })
+    }
+  })
+
   test('and never holds more than a bounded part of it, with chunks that grow', async () => {
     let [pulled, settled, widest] = [0, 0, 0]
     function* watched() {

@@ -139,12 +139,13 @@ test('a worker that is terminated from outside is replaced, and its item tried a
 })
 
 describe('an exception that surfaces after its item settled', () => {
-  test('makes the running item a suspect that clears itself alone', async () => {
+  test.each([1, 2])('makes the running item a suspect that clears itself alone, with maxCrashes %i', async (maxCrashes) => {
     const calls = sharedCells(4)
     const report = await execute(forget, ['forget', 'slow', 'fine', 'slow'] as const, {
       mode: 'threads',
       workers: 1,
       chunkSize: 4,
+      maxCrashes,
       shared: { calls },
     })
     expect(report.results).toEqual([0, 1, 2, 3])

@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type CheckpointOptions, type Events, type ExecuteOptions, execute, inspectRun, memoryStore, type Store } from 'pawl'
 import { describe, expect, test } from 'vitest'
+import held from '../fixtures/tasks/held.mjs'
 import { described, noted } from '../fixtures/tasks/noted.mjs'
 import { listenForWarnings, newPlace, range } from './place.ts'
 
@@ -150,5 +151,28 @@ describe('a run of many sessions', () => {
     const { stats } = await execute(noted, ITEMS, { ...ONE, checkpoint })
     expect(stats.checkpoints).toBeGreaterThan(5)
     expect(await execute(noted, ITEMS, { ...ONE, checkpoint })).toMatchObject({ stats: { restored: 200, dispatched: 0 } })
+  })
+})
+
+describe('a directory that is deleted under a run', () => {
+  test('is told, and what settles from then on is recorded', async () => {
+    const { runs, directory } = newPlace()
+    const { warnings, codes, on } = listenForWarnings()
+    const { results, status } = await execute(held, range(8), {
+      ...{ workers: 1, chunkSize: 1, runId: 'run', checkpoint: { store: runs, every: 1 } },
+      on: {
+        ...on,
+        afterCheckpoint: ({ recorded }) => {
+          if (recorded !== 5) return
+          rmSync(runs, { recursive: true })
+          writeFileSync(join(directory, 'go'), '')
+        },
+      },
+    })
+    expect([status, results]).toEqual(['complete', range(8)])
+    expect(codes()).toEqual(['CHECKPOINT_DAMAGED'])
+    expect(warnings[0]?.message).toContain('were deleted while it was at work')
+    const again = await execute(held, range(8), { workers: 1, runId: 'run', checkpoint: runs, on })
+    expect(again).toMatchObject({ status: 'complete', results, stats: { restored: 3, dispatched: 5 } })
   })
 })

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   deleteRun,
@@ -164,6 +164,24 @@ describe('the runs of a store', () => {
       expect(await errorOf(ask(runs, 'done'))).toMatchObject({ code: 'ERR_PAWL_RUN_NOT_FOUND' })
     }
     expect((await execute(noted, ITEMS, { runId: 'done', checkpoint: runs, maxFailures: 1 })).stats.restored).toBe(0)
+  })
+
+  test('of a run that is damaged are read as far as they go, and the process is told of the rest', async () => {
+    const { runs } = newPlace()
+    await execute(noted, ITEMS, { runId: 'run', checkpoint: { store: runs, format: 'json' } })
+    const seg = join(runs, 'run/seg')
+    const file = join(seg, readdirSync(seg)[0] as string)
+    const text = readFileSync(file, 'utf8')
+    writeFileSync(file, text.replace(/("values":\[)./, '$1!'))
+    const told: Error[] = []
+    const hear = (warning: Error) => void told.push(warning)
+    process.on('warning', hear)
+    const outcomes: Outcome[] = []
+    for await (const outcome of readResults(runs, 'run')) outcomes.push(outcome)
+    await new Promise((resolve) => setImmediate(resolve)) // A warning is emitted behind what goes on.
+    process.off('warning', hear)
+    expect(outcomes.length).toBeLessThan(ITEMS.length)
+    expect(told).toMatchObject([{ name: 'PawlWarning', code: 'CHECKPOINT_DAMAGED' }])
   })
 
   test('are none where there is no directory', async () => {

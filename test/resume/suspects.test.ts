@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { execute, fileStore, type Store } from 'pawl'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import held from '../fixtures/tasks/held.mjs'
@@ -155,10 +156,12 @@ async function killAtItemFive({ runs, directory }: Place, chunkSize: number): Pr
   const sign = join(directory, 'held')
   rmSync(sign, { force: true })
   const given = JSON.stringify({ checkpoint: runs, chunkSize })
-  const child = spawn(process.execPath, [join(PROGRAMS, 'held-run.mjs'), given], { stdio: 'ignore' })
+  const child = spawn(process.execPath, [join(PROGRAMS, 'held-run.mjs'), given], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const said = text(child.stderr)
   onTestFinished(() => void child.kill('SIGKILL'))
   const closed = new Promise((resolve) => child.once('close', resolve))
   while (!existsSync(sign) && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 5))
   child.kill('SIGKILL')
   await closed
+  if (!existsSync(sign)) throw new Error(`Cannot kill the run at item 5: expected it to get there, got ${await said}`)
 }
