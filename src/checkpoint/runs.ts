@@ -159,17 +159,31 @@ export async function verifyRun(given: Store | string, runId: string): Promise<{
 }
 
 /**
- * The outcomes of a run in the order of their indices. Values are read as they are reached, not all at once.
+ * The outcomes of a run in the order of their indices. Values are read as they are reached, not all at once. Where parts of
+ * the run are damaged the process is warned (`PawlWarning`, code `CHECKPOINT_DAMAGED`), and what they held is left out.
  *
  * @throws RunNotFoundError, CheckpointVersionError; CheckpointCorruptError when a part that was whole is not any more.
  */
-export async function* readResults(given: Store | string, runId: string): AsyncGenerator<Outcome> {
+export function readResults(given: Store | string, runId: string): AsyncGenerator<Outcome> {
+  return readOutcomes(given, runId, (message) =>
+    process.emitWarning(message, { type: 'PawlWarning', code: 'CHECKPOINT_DAMAGED' }),
+  )
+}
+
+/** `readResults`, for callers that tell of damage themselves. */
+export async function* readOutcomes(
+  given: Store | string,
+  runId: string,
+  warn: (message: string) => void = () => {},
+): AsyncGenerator<Outcome> {
   const store = toStore(given)
   const { fingerprint, index } = await loadRun(store, runId, true)
   const { frames, bytes } = countDamaged(index.files)
   if (frames > 0 || bytes > 0) {
-    const message = `Parts of run '${runId}' are damaged: ${index.damaged} items that were recorded cannot be read, and ${bytes} bytes tell nothing. verifyRun names them; run again to have them`
-    process.emitWarning(message, { type: 'PawlWarning', code: 'CHECKPOINT_DAMAGED' })
+    warn(
+      `Parts of run '${runId}' are damaged: ${index.damaged} items that were recorded cannot be read, and ${bytes} bytes tell nothing. ` +
+        'verifyRun names them; run again to have them',
+    )
   }
   yield* readInOrder(store, runId, fingerprint, index)
 }
