@@ -27,7 +27,7 @@ export interface Source<T> {
 }
 
 /** Items per digest of an iterable. Part of the checkpoint's meaning: a resumed run compares block by block. */
-const BLOCK_ITEMS = 1000
+export const BLOCK_ITEMS = 1000
 
 /** A typed array counts as an array: its length and its items are at hand. */
 export function isArrayLike<T>(items: unknown): items is readonly T[] {
@@ -182,9 +182,9 @@ export function iterableSource<T>(
     if (!isAsync) return checkResult((iterator as Iterator<T>).next())
     waiting ??= (iterator as AsyncIterator<T>).next()
     const result = await (isFirst ? waiting : Promise.race([waiting, turn()]))
-    if (result) waiting = undefined
-    else if (isFirst) checkResult(result)
-    return result && checkResult(result)
+    if (result === undefined && !isFirst) return undefined // It takes its time.
+    waiting = undefined
+    return checkResult(result)
   }
 
   /** Of a block that was seen before, no item is given out until all are known to be the same: what one came to would be recorded. */

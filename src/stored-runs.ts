@@ -30,12 +30,15 @@ export async function verifyRun(store: Store | string, runId: string): Promise<{
 }
 
 /**
- * The outcomes of a run in the order of their indices. Values are read as they are reached, not all at once.
+ * The outcomes of a run in the order of their indices. Values are read as they are reached, not all at once. Where parts of
+ * the run are damaged the process is warned (`PawlWarning`, code `CHECKPOINT_DAMAGED`), and what they held is left out.
  *
  * @throws RunNotFoundError, CheckpointVersionError; CheckpointCorruptError when a part that was whole is not any more.
  */
 export async function* readResults(store: Store | string, runId: string): AsyncGenerator<Outcome> {
-  yield* (await load()).readResults(store, runId)
+  yield* (await load()).readResults(store, runId, (message) =>
+    process.emitWarning(message, { type: 'PawlWarning', code: 'CHECKPOINT_DAMAGED' }),
+  )
 }
 
 /**

@@ -16,7 +16,7 @@ export interface Damage {
 const MAX_NAMED_ITEMS = 100
 
 /** How many frames have a damaged body, and how many bytes hold no frame though they should. */
-export function countDamaged(files: readonly LoadedFile[]): { frames: number; bytes: number } {
+function countDamaged(files: readonly LoadedFile[]): { frames: number; bytes: number } {
   let frames = 0
   let bytes = 0
   for (const { damagedItems, report } of files) {
@@ -24,6 +24,13 @@ export function countDamaged(files: readonly LoadedFile[]): { frames: number; by
     for (const { start, end } of report.damage) bytes += end - start
   }
   return { frames, bytes }
+}
+
+/** What damage cost a run, in a sentence; undefined when nothing is damaged. */
+export function describeLoss(runId: string, { files, damaged }: RunIndex): string | undefined {
+  const { frames, bytes } = countDamaged(files)
+  if (frames === 0 && bytes === 0) return undefined
+  return `Parts of run '${runId}' are damaged: ${frames} frames naming ${damaged} items that are not recorded elsewhere, and ${bytes} bytes that tell nothing. What is lost runs again`
 }
 
 /**

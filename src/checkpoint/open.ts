@@ -1,8 +1,9 @@
 import { CheckpointMismatchError, CheckpointWriteError, PawlError } from '../errors.ts'
+import { BLOCK_ITEMS } from '../items.ts'
 import type { Store } from '../store/store.ts'
 import type { Chunk, FulfilledBatch, Rejection } from '../types.ts'
 import { createCompaction } from './compaction.ts'
-import { countDamaged, findCutOff, findCutSnapshots } from './damage.ts'
+import { describeLoss, findCutOff, findCutSnapshots } from './damage.ts'
 import { findEnded, findUnclaimed, noteEnds } from './ends.ts'
 import { createEncoder, type Entry } from './entries.ts'
 import { recordError } from './error-record.ts'
@@ -62,15 +63,13 @@ async function claimAndLoad(options: SessionOptions): Promise<Session> {
 }
 
 function warnOfDamage({ runId, emit }: SessionOptions, index: RunIndex, lease: Lease): void {
-  const { frames, bytes } = countDamaged(index.files)
   const cut = [...findCutOff(index, new Set([...lease.others, ...lease.dead])), ...findCutSnapshots(index)]
   if (cut.length > 0) {
     const message = `Files of run '${runId}' lack their end: ${cut.join(', ')}. What they lack runs again`
     emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
   }
-  if (frames === 0 && bytes === 0) return
-  const message = `Parts of run '${runId}' are damaged: ${frames} frames naming ${index.damaged} items that are not recorded elsewhere, and ${bytes} bytes that tell nothing. What is lost runs again`
-  emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
+  const message = describeLoss(runId, index)
+  if (message !== undefined) emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
 }
 
 /**
@@ -268,11 +267,8 @@ function toFailure(rejection: Rejection, isKeyed: boolean, codec: Codec, restore
   return { head, body: [bytes], items: 1, fresh, bytes: bytes.byteLength + 256 }
 }
 
-/** Items per digest of an iterable, as in `Session.recordSource`. */
-const SOURCE_BLOCK = 1000
-
 function otherSource(runId: string, block: number, count: number, known: string, digest: string): CheckpointMismatchError {
-  const [first, last] = [block * SOURCE_BLOCK, block * SOURCE_BLOCK + count - 1]
+  const [first, last] = [block * BLOCK_ITEMS, block * BLOCK_ITEMS + count - 1]
   const message = `Cannot resume run '${runId}': expected the source to give the same items ${first} to ${last} as before (digest ${known}), got others (${digest}). To keep both, give this run another 'runId' (--run-id); to discard what is recorded, use resume: 'fresh' (--overwrite)`
   return new CheckpointMismatchError('items', known, digest, message)
 }

@@ -4,7 +4,7 @@ import { fileStore } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import type { Json, Outcome } from '../types.ts'
 import { type Claim, readClaims, seemsAlive } from './claim.ts'
-import { countDamaged, type Damage, describeDamage, findCutOff } from './damage.ts'
+import { type Damage, describeDamage, describeLoss, findCutOff } from './damage.ts'
 import type { Identity } from './fingerprint.ts'
 import { type LoadedFile, listFiles, loadIndex, type RunIndex } from './load.ts'
 import type { Manifest } from './manifest.ts'
@@ -159,32 +159,20 @@ export async function verifyRun(given: Store | string, runId: string): Promise<{
 }
 
 /**
- * The outcomes of a run in the order of their indices. Values are read as they are reached, not all at once. Where parts of
- * the run are damaged the process is warned (`PawlWarning`, code `CHECKPOINT_DAMAGED`), and what they held is left out.
+ * The outcomes of a run in the order of their indices. Values are read as they are reached, not all at once. What is damaged
+ * is left out, and `warn` is told.
  *
  * @throws RunNotFoundError, CheckpointVersionError; CheckpointCorruptError when a part that was whole is not any more.
  */
-export function readResults(given: Store | string, runId: string): AsyncGenerator<Outcome> {
-  return readOutcomes(given, runId, (message) =>
-    process.emitWarning(message, { type: 'PawlWarning', code: 'CHECKPOINT_DAMAGED' }),
-  )
-}
-
-/** `readResults`, for callers that tell of damage themselves. */
-export async function* readOutcomes(
+export async function* readResults(
   given: Store | string,
   runId: string,
   warn: (message: string) => void = () => {},
 ): AsyncGenerator<Outcome> {
   const store = toStore(given)
   const { fingerprint, index } = await loadRun(store, runId, true)
-  const { frames, bytes } = countDamaged(index.files)
-  if (frames > 0 || bytes > 0) {
-    warn(
-      `Parts of run '${runId}' are damaged: ${index.damaged} items that were recorded cannot be read, and ${bytes} bytes tell nothing. ` +
-        'verifyRun names them; run again to have them',
-    )
-  }
+  const loss = describeLoss(runId, index)
+  if (loss !== undefined) warn(`${loss} when the run is resumed; verifyRun names it`)
   yield* readInOrder(store, runId, fingerprint, index)
 }
 

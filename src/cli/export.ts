@@ -1,4 +1,4 @@
-import { inspectRun, readOutcomes } from '../checkpoint/runs.ts'
+import { inspectRun, readResults } from '../checkpoint/runs.ts'
 import { fileStore } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import { OK } from './failure.ts'
@@ -28,7 +28,7 @@ export async function exportResults(runId: string, flags: CommonFlags & { readon
 }
 
 async function* readLines(store: Store, runId: string, count: { exported: number; failed: number }): AsyncGenerator<string> {
-  for await (const outcome of readOutcomes(store, runId)) {
+  for await (const outcome of readResults(store, runId)) {
     if (outcome.status === 'rejected') {
       count.failed++
       continue
