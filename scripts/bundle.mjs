@@ -18,7 +18,8 @@ const modules = (/** @type {string[]} */ ...names) => new RegExp(`/build/(${name
 
 /**
  * Who is first takes what others import, too. `import 'pawl'` loads `pawl` and `shared`, a worker only `shared`, a run
- * `engine`, which starts a thread, and while that comes up `run`. `values` is for the codecs, which load it in workers and so must not find it in `run` or `checkpoint`.
+ * `engine`, which starts a thread, and while that comes up `run`. `values` is for the codecs, which load it in workers
+ * and so must not find it in `run` or `checkpoint`.
  */
 const groups = [
   {

@@ -12,17 +12,13 @@ import type { Stage } from './stage.ts'
  */
 export function checkpoint<T, R>(session: Pick<Session, 'begin'>, maxCrashes: number): Stage<T, R> {
   let first: Promise<void> | undefined
-  let isUnderWay = false
   return (next) => async (chunk, context) => {
     const past = chunk.alone ? historyAt(chunk, 0) : undefined
     if (past && past.crashes >= maxCrashes) return { fulfilled: [], rejected: [giveUp(chunk, context.clock.today())] }
     const noted = session.begin(chunk)
-    first ??= noted.then(() => {
-      isUnderWay = true
-    })
+    first ??= noted
     // One that kills at once must not be faster than the word of it. The first word of a session takes long, for a file is made for it.
-    if (chunk.alone) await noted
-    else if (!isUnderWay) await first
+    await (chunk.alone ? noted : first)
     return next(chunk, context)
   }
 }
