@@ -41,7 +41,7 @@ export function describeLoss(runId: string, { files, damaged }: RunIndex): strin
  */
 export function findCutOff({ files, sessions }: RunIndex, claimed: ReadonlySet<string>): string[] {
   const explained = new Set(claimed)
-  for (const { writer, isClosed, isKnownDead } of sessions) if (isClosed || isKnownDead) explained.add(writer)
+  for (const { writer, hasEnded, isKnownDead } of sessions) if (hasEnded || isKnownDead) explained.add(writer)
   const last = new Map<string, string>()
   for (const { kind, stem, name } of files) if (kind === 'segment') last.set(writerOf(stem), name)
   const lastOnes = [...last].filter(([writer]) => !explained.has(writer)).map(([, name]) => name)

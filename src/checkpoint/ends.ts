@@ -20,13 +20,13 @@ export function findUnclaimed({ sessions }: RunIndex, { others, dead }: Lease): 
 
 /**
  * Says once which sessions were found dead, or at an end without a word of it, and only then lets go of their claims: a segment
- * that ends without a word, of a session that left no claim and that nobody found dead, is told as damage.
+ * that ends without a word, of a session that left no claim and that nobody found dead, is told as damage. Of one without a
+ * claim nobody knows that it is dead: somebody may have deleted the claim, and it writes on.
  */
 export async function noteEnds(index: RunIndex, lease: Lease, log: RunLog): Promise<void> {
   const ended = findEnded(index, lease)
-  const died = lease.dead.filter((writer) => !ended.includes(writer))
   const toEntry = (head: Head) => ({ head, body: [], items: 0, fresh: 0, bytes: 64 })
-  if (died.length > 0) log.add([toEntry({ kind: 'died', writers: died })])
+  if (lease.dead.length > 0) log.add([toEntry({ kind: 'died', writers: lease.dead })])
   if (ended.length > 0) log.add([toEntry({ kind: 'died', writers: ended, hasEnded: true })])
   if (lease.dead.length === 0) return
   try {

@@ -26,8 +26,8 @@ export type Head =
       readonly sizes?: readonly number[]
     }
   /**
-   * Sessions that were found to have ended without a `close`: what their last segment lacks is no secret any more.
-   * `hasEnded`: they were not killed, but could not write it, so nobody in flight is a suspect.
+   * Sessions that were found dead without a `close`: what their last segment lacks is no secret any more. `hasEnded`: they
+   * were not killed, but could not write it, so nobody in flight is a suspect; that they are dead is another frame's to say.
    */
   | { readonly kind: 'died'; readonly writers: readonly string[]; readonly hasEnded?: true }
   /** In a snapshot: the files it stands for. */

@@ -251,8 +251,7 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
         }
         return true
       case 'died':
-        for (const writer of head.writers) knownDead.add(writer)
-        if (head.hasEnded) for (const writer of head.writers) knownEnded.add(writer)
+        for (const writer of head.writers) (head.hasEnded ? knownEnded : knownDead).add(writer)
         return true
       default:
         return true

@@ -88,6 +88,23 @@ test('compaction leaves alone the segments of a session that is at work', async 
   await session.close()
 })
 
+test('compaction leaves alone the segments of a session of which nothing is known: it may be at work, its claim deleted', async () => {
+  const store = memoryStore()
+  const live = await open(store, { shard: '1/2' })
+  live.record(outcomes([900]))
+  await live.flush()
+  const [segment] = await names(store, 'seg')
+  for (const { key } of await store.list('run-1/lease/')) await store.delete(key)
+  await fill(store, 16, { shard: '2/2' })
+  expect(await names(store, 'snap')).toHaveLength(1)
+  expect(await names(store, 'seg')).toEqual([segment])
+  live.record(outcomes([901]))
+  await live.close()
+  const session = await open(store)
+  expect(session.restored.fulfilled).toBe(34)
+  await session.close()
+})
+
 test('a store whose objects cannot grow ends with few files and writes little more than twice', async () => {
   const { append: _, ...store } = memoryStore()
   const session = await open(store, { every: 1, keep: 0 })

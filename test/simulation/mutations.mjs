@@ -171,7 +171,7 @@ const FAULTS = [
     file: 'src/checkpoint/compaction.ts',
     search: '!options.live.has(writer) && (ended.has(writer) || options.dead.has(writer))',
     replace: '!options.live.has(writer)',
-    tests: [...SIMULATION, 'test/crash/two-processes.test.ts'],
+    tests: ['test/checkpoint/compaction.test.ts'],
   },
 ]
 
