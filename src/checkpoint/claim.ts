@@ -2,7 +2,10 @@ import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 import type { Store } from '../store/store.ts'
 
-/** A session's claim on a run, as the store holds it under `<runId>/lease/<writer>`, in JSON. Times in milliseconds since 1970. */
+/**
+ * A session's claim on a run, as the store holds it under `<runId>/lease/<writer>`, in JSON; empty once the session is at an end
+ * and the store had no room to say so. Times in milliseconds since 1970.
+ */
 export interface Claim extends Place {
   readonly writer: string
   /** `K/N`, null for all of the run. */
@@ -116,7 +119,10 @@ function attempt(read: () => string): string {
   }
 }
 
+const NOWHERE: Place = { host: '', bootId: '', pidNamespace: '', pid: 0, processStart: '' }
+
 function parseClaim(bytes: Uint8Array, writer: string): Claim | undefined {
+  if (bytes.byteLength === 0) return { writer, shard: null, startedAt: 0, isHeld: false, isEnded: true, beatAt: 0, ...NOWHERE }
   try {
     const claim = JSON.parse(Buffer.from(bytes).toString())
     const texts = [claim.host, claim.bootId, claim.pidNamespace, claim.processStart]

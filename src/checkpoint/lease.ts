@@ -125,10 +125,10 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
     },
     leave: async () => {
       await stop()
-      // A store that took nothing of the log may not take this either. On a full disk the room of the old claim will do, and
-      // none is better than one that looks like that of a killed session.
+      // A store that took nothing of the log may not take this either. On a full disk there is room for a claim without a word,
+      // or that of the old one will do; and none is better than one that looks like that of a killed session.
       const endAnew = () => own.withdraw().then(own.end)
-      await own.end().catch(endAnew).catch(forget)
+      await own.end().catch(own.endSilently).catch(endAnew).catch(forget)
     },
   }
 }
@@ -142,6 +142,8 @@ interface Beat {
   withdraw(): Promise<void>
   /** Says that this session is at an end. */
   end(): Promise<void>
+  /** The same by an empty claim, which takes no room. */
+  endSilently(): Promise<void>
 }
 
 function createBeat({ store, runId, writer, shard, clock, place }: LeaseOptions): Beat {
@@ -163,6 +165,7 @@ function createBeat({ store, runId, writer, shard, clock, place }: LeaseOptions)
     isOverdue: () => clock.now() - beganAt > STALE_MS || Math.abs(clock.today() - beganToday) > STALE_MS,
     withdraw: async () => store.delete(key),
     end: () => put({ isHeld: false, beatAt: clock.today(), isEnded: true }),
+    endSilently: () => store.put(key, new Uint8Array(0), { durable: false, replace: true }),
   }
 }
 

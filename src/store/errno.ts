@@ -21,7 +21,7 @@ export function systemError(code: string, message: string): Error {
 /** What libuv has no name for, and people meet: a full quota. */
 const UNNAMED: Readonly<Record<string, string>> = { EDQUOT: 'disk quota exceeded' }
 
-/** Rejects as `call` does, and with a code and a sentence where Node has neither (`Unknown system error -122`). */
+/** Rejects as `call` does, and with a code and a sentence where Node has neither (`Unknown system error -122`; of synchronous calls `UNKNOWN`). */
 export async function withNamedErrors<V>(call: () => Promise<V>): Promise<V> {
   try {
     return await call()
@@ -32,8 +32,8 @@ export async function withNamedErrors<V>(call: () => Promise<V>): Promise<V> {
 
 function nameError(error: NodeJS.ErrnoException): unknown {
   const { code, errno, message } = error
-  if (errno === undefined || !code?.startsWith('Unknown system error')) return error
+  if (errno === undefined || !code || !/^(Unknown system error|UNKNOWN$)/.test(code)) return error
   const name = Object.keys(UNNAMED).find((known) => constants.errno[known as keyof typeof constants.errno] === -errno)
   if (name === undefined) return error
-  return Object.assign(error, { code: name, message: message.replace(`${code}: ${code}`, `${name}: ${UNNAMED[name]}`) })
+  return Object.assign(error, { code: name, message: message.replace(/^[^:]*: [^,]*/, `${name}: ${UNNAMED[name]}`) })
 }

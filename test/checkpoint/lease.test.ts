@@ -204,10 +204,18 @@ describe('a lease from elsewhere', () => {
 
 test('what is no claim is in nobody’s way', async () => {
   const store = memoryStore()
-  for (const [at, text] of ['', '{', 'null', '[]', '{"pid":"x"}', '{"pid":1}'].entries())
+  for (const [at, text] of ['{', 'null', '[]', '{"pid":"x"}', '{"pid":1}'].entries())
     await store.put(`run-1/lease/w${at}`, Buffer.from(text))
   const lease = await take(store, 'mine')
   expect(lease.dead).toEqual([])
+  await lease.release()
+})
+
+test('an empty claim is that of a session at an end', async () => {
+  const store = memoryStore()
+  await store.put('run-1/lease/theirs', new Uint8Array(0))
+  const lease = await take(store, 'mine')
+  expect(lease).toMatchObject({ dead: ['theirs'], ended: ['theirs'], others: [] })
   await lease.release()
 })
 

@@ -54,6 +54,7 @@ describe('an item in flight as its process dies', () => {
 describe('an item in flight as its session gives its store up', () => {
   test.each([
     ['a store that takes its end', {}],
+    ['a full disk, with room for a name', { isFull: true, hasNames: true }],
     ['a full disk, with room for its end where its claim was', { isFull: true }],
     ['a disk that is full even so', { isFull: true, isCrowded: true }],
     ['a store that takes nothing at all, in one process', { isFull: true, isReadOnly: true }],
@@ -104,7 +105,7 @@ describe('an item in flight as its session gives its store up', () => {
 })
 
 /** A store that takes notes of what begins, but no outcomes, as long as it is made to fail: with an error that no time heals. */
-function failing(inner: Store, { isFull = false, isCrowded = false, isReadOnly = false }) {
+function failing(inner: Store, { isFull = false, hasNames = false, isCrowded = false, isReadOnly = false }) {
   let isFailing = false
   let hasFailed = false
   let hasRoom = false
@@ -120,14 +121,14 @@ function failing(inner: Store, { isFull = false, isCrowded = false, isReadOnly =
   const store: Store = {
     ...inner,
     put: async (key, bytes, options) => {
-      if (hasFailed && isFull && !hasRoom) refuse('ENOSPC')
+      if (hasFailed && isFull && !hasRoom && !(hasNames && bytes.length === 0)) refuse('ENOSPC')
       check(bytes)
       return inner.put(key, bytes, options)
     },
     delete: async (key) => {
       if (hasFailed && isReadOnly) refuse('EROFS')
       await inner.delete(key)
-      hasRoom = !isCrowded
+      hasRoom = !isCrowded && !hasNames
     },
     append: async (key) => {
       const log = await append(key)
