@@ -262,8 +262,9 @@ export class History {
     if (this.#scenario.isRemote) return
     for (const key of claims) {
       const content = this.#disk.read(key)
-      const claim = content && JSON.parse(content.bytes.toString('utf8', 0, content.size))
-      if (claim) this.#disk.put(key, Buffer.from(JSON.stringify({ ...claim, pid: NO_PROCESS })), true, false)
+      if (!content?.size) continue // Gone, or says itself that it is at an end.
+      const claim = JSON.parse(content.bytes.toString('utf8', 0, content.size))
+      this.#disk.put(key, Buffer.from(JSON.stringify({ ...claim, pid: NO_PROCESS })), true, false)
     }
   }
 
