@@ -1,3 +1,4 @@
+import { describePlan } from './describe-plan.ts'
 import type { Plan } from './types.ts'
 
 /**
@@ -46,7 +47,7 @@ const THREAD_MS = 50
 const LONG_ENOUGH = 64
 
 /** What the planner has seen of a task. Times in ms per item. */
-interface Knowledge {
+export interface Knowledge {
   /** As of late: quick to rise, slow to fall. */
   itemTime: number
   /** Cost of one message there and back, whatever is in it. */
@@ -184,17 +185,16 @@ export function createPlanner(options: PlannerOptions): Planner {
     warn: (message) => {
       if (!warnings.includes(message)) warnings.push(message)
     },
-    describe: (left) => describe(options, known, mode(left), workers(left), chunkSize(left), left, warnings),
+    describe: (left) => {
+      const chosen = { mode: mode(left), workers: workers(left), chunkSize: chunkSize(left) }
+      return describePlan({ ...chosen, options, known, isFree: mayInline, left }, warnings)
+    },
   }
 }
 
 /** Whether threads or inline is for the planner to choose. */
 function isFree({ mode, needsThreads }: PlannerOptions): boolean {
   return mode === 'auto' && !needsThreads
-}
-
-function mean(known: Knowledge): number {
-  return known.measured > 0 ? known.taskTime / known.measured : 0
 }
 
 /** How long a pace is measured, in ms and in items: long against a chunk, short against a run. */
@@ -243,71 +243,4 @@ function learnCost(known: Knowledge, items: number, overhead: number): void {
   }
   const carry = Math.max(overhead - known.message, 0) / items
   known.carry = known.carry === 0 ? carry : known.carry + (carry - known.carry) * SMOOTHING
-}
-
-function describe(
-  options: PlannerOptions,
-  known: Knowledge,
-  mode: 'threads' | 'inline',
-  workers: number,
-  chunkSize: number,
-  left: number | undefined,
-  warnings: readonly string[],
-): Plan {
-  const overhead = known.carry + known.message / chunkSize
-  const speedup = mode === 'inline' || known.measured === 0 ? 1 : estimateSpeedup(mean(known), overhead, workers)
-  return {
-    mode,
-    workers: mode === 'inline' ? 1 : workers,
-    chunkSize,
-    itemTime: mean(known),
-    overhead,
-    speedup,
-    reason: explain(options, known, mode, workers, chunkSize, overhead, speedup, left),
-    warnings: [...warnings],
-  }
-}
-
-/** Serial time over the time `workers` need, when the main thread carries every item. */
-function estimateSpeedup(itemTime: number, overhead: number, workers: number): number {
-  const parallel = Math.max(overhead, (itemTime + overhead) / workers)
-  return parallel > 0 ? itemTime / parallel : 1
-}
-
-function explain(
-  options: PlannerOptions,
-  known: Knowledge,
-  mode: 'threads' | 'inline',
-  workers: number,
-  chunkSize: number,
-  overhead: number,
-  speedup: number,
-  left: number | undefined,
-): string {
-  const size = options.chunkSize === undefined ? `chunks of ${chunkSize} by now` : `chunks of ${chunkSize}, as asked for`
-  if (mode === 'inline') {
-    if (options.mode === 'inline') return 'Runs inline on the main thread, as asked for.'
-    return known.isCheap
-      ? `Runs inline: an item takes ${duration(mean(known))}, and threads got one done every ${duration(known.pace)}: carrying it there and back costs more than it does.`
-      : `Runs inline: what is left, ${count(left ?? 0, 'item')}, takes about ${duration((left ?? 0) * known.itemTime)}, less than starting threads.`
-  }
-  if (known.measured === 0) return `Runs on ${count(workers, 'thread')}; nothing is measured yet.`
-  const gain =
-    speedup < 0.95
-      ? `so slower than one after the other: it takes about ${(1 / speedup).toFixed(1)} times as long.${isFree(options) ? ' It goes inline when that is seen to last.' : ''}`
-      : `so about ${speedup.toFixed(1)} times as fast as one after the other.`
-  return (
-    `Runs on ${count(workers, 'thread')} in ${size}: an item takes ${duration(mean(known))}, carrying it costs ${overhead > 0 ? duration(overhead) : 'next to nothing'}, ` +
-    gain
-  )
-}
-
-function count(many: number, what: string): string {
-  return `${many} ${what}${many === 1 ? '' : 's'}`
-}
-
-/** `1.5 ms`, `12 µs`, `3.2 s`. */
-function duration(ms: number): string {
-  const [value, unit] = ms >= 1000 ? [ms / 1000, 's'] : ms >= 1 ? [ms, 'ms'] : ms >= 0.001 ? [ms * 1000, 'µs'] : [ms * 1e6, 'ns']
-  return `${Number(value.toPrecision(2))} ${unit}`
 }

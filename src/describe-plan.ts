@@ -1,0 +1,61 @@
+import type { Knowledge, PlannerOptions } from './plan.ts'
+import type { Plan } from './types.ts'
+
+/** What a planner has chosen so far, and from what. Times in ms per item. */
+export interface Choice extends Pick<Plan, 'mode' | 'workers' | 'chunkSize'> {
+  readonly known: Knowledge
+  readonly options: PlannerOptions
+  /** Whether threads or inline is for the planner to choose. */
+  readonly isFree: boolean
+  /** Items still to be dispatched; undefined when nobody knows. */
+  readonly left: number | undefined
+}
+
+/** The plan with what it is expected to bring, and a sentence that says why. */
+export function describePlan(choice: Choice, warnings: readonly string[]): Plan {
+  const { mode, chunkSize, known } = choice
+  const workers = mode === 'inline' ? 1 : choice.workers
+  const itemTime = mean(known)
+  const overhead = known.carry + known.message / chunkSize
+  const speedup = mode === 'inline' || known.measured === 0 ? 1 : estimateSpeedup(itemTime, overhead, workers)
+  const reason = mode === 'inline' ? explainInline(choice) : explainThreads(choice, overhead, speedup)
+  return { mode, workers, chunkSize, itemTime, overhead, speedup, reason, warnings: [...warnings] }
+}
+
+function mean({ measured, taskTime }: Knowledge): number {
+  return measured > 0 ? taskTime / measured : 0
+}
+
+/** Serial time over the time `workers` need, when the main thread carries every item. */
+function estimateSpeedup(itemTime: number, overhead: number, workers: number): number {
+  const parallel = Math.max(overhead, (itemTime + overhead) / workers)
+  return parallel > 0 ? itemTime / parallel : 1
+}
+
+function explainInline({ options, known, left = 0 }: Choice): string {
+  if (options.mode === 'inline') return 'Runs inline on the main thread, as asked for.'
+  return known.isCheap
+    ? `Runs inline: an item takes ${duration(mean(known))}, and threads got one done every ${duration(known.pace)}: carrying it there and back costs more than it does.`
+    : `Runs inline: what is left, ${count(left, 'item')}, takes about ${duration(left * known.itemTime)}, less than starting threads.`
+}
+
+function explainThreads({ options, known, isFree, workers, chunkSize }: Choice, overhead: number, speedup: number): string {
+  if (known.measured === 0) return `Runs on ${count(workers, 'thread')}; nothing is measured yet.`
+  const size = options.chunkSize === undefined ? `chunks of ${chunkSize} by now` : `chunks of ${chunkSize}, as asked for`
+  const cost = overhead > 0 ? duration(overhead) : 'next to nothing'
+  const gain =
+    speedup < 0.95
+      ? `so slower than one after the other: it takes about ${(1 / speedup).toFixed(1)} times as long.${isFree ? ' It goes inline when that is seen to last.' : ''}`
+      : `so about ${speedup.toFixed(1)} times as fast as one after the other.`
+  return `Runs on ${count(workers, 'thread')} in ${size}: an item takes ${duration(mean(known))}, carrying it costs ${cost}, ${gain}`
+}
+
+function count(many: number, what: string): string {
+  return `${many} ${what}${many === 1 ? '' : 's'}`
+}
+
+/** `1.5 ms`, `12 µs`, `3.2 s`. */
+function duration(ms: number): string {
+  const [value, unit] = ms >= 1000 ? [ms / 1000, 's'] : ms >= 1 ? [ms, 'ms'] : ms >= 0.001 ? [ms * 1000, 'µs'] : [ms * 1e6, 'ns']
+  return `${Number(value.toPrecision(2))} ${unit}`
+}
