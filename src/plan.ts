@@ -4,10 +4,11 @@ import type { Plan } from './types.ts'
 /**
  * Time one chunk should take, in milliseconds.
  *
- * Much lower, and the cost of sending a chunk to a worker and back shows; much higher, and workers idle while the last
- * chunks of a run finish, and a lost worker costs more repeated work. Set by bench/chunk-size.bench.mjs.
+ * Much lower, and the cost of sending a chunk to a worker and back, and of noting it in a checkpoint, shows; much higher, and
+ * workers idle while the last chunks of a run finish. Set by bench/saving.bench.mjs, items of 1 ms, and bench/peers,
+ * 'pareto-5ms-heavy-last'.
  */
-export const TARGET_CHUNK_MS = 10
+export const TARGET_CHUNK_MS = 25
 
 /** Least time worth a chunk of its own near the end of a run, in ms: about ten times what sending one costs. Set by bench/chunk-size.bench.mjs. */
 const MIN_CHUNK_MS = 1

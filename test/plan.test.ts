@@ -42,7 +42,7 @@ describe('createPlanner()', () => {
     for (let at = 1; at < sizes.length; at++) {
       if ((sizes[at - 1] as number) * itemTime > 0.2) expect(growths[at - 1]).toBeLessThanOrEqual(2)
     }
-    expect(sizes.at(-1)).toBe(TARGET_CHUNK_MS / itemTime)
+    expect(sizes.at(-1)).toBe(Math.min(TARGET_CHUNK_MS / itemTime, MAX_PULLED_ITEMS))
   })
 
   test('shrinks chunks at once when items get slower', () => {
