@@ -24,7 +24,7 @@ const modules = (/** @type {string[]} */ ...names) => new RegExp(`/build/(${name
 const groups = [
   {
     name: 'shared',
-    test: modules('engine/run-items', 'engine/program', 'checkpoint/values/codec', 'checkpoint/values/array-key'),
+    test: modules('engine/run-items', 'engine/program', 'file-items', 'checkpoint/values/codec', 'checkpoint/values/array-key'),
   },
   { name: 'pawl', test: modules('execute', 'executor', 'stored-runs', 'option-table', 'store/file', 'store/memory') },
   { name: 'values', test: modules('checkpoint/values/contract', 'checkpoint/values/misfit') },
@@ -36,7 +36,12 @@ const groups = [
 rmSync(to, { recursive: true, force: true })
 cpSync(from, to, { recursive: true, filter: (path) => path.endsWith('.d.ts') || statSync(path).isDirectory() })
 const bundle = await rolldown({
-  input: { index: join(from, 'index.js'), worker: join(from, 'engine/worker.js'), 'cli/main': join(from, 'cli/main.js') },
+  input: {
+    index: join(from, 'index.js'),
+    worker: join(from, 'engine/worker.js'),
+    'cli/main': join(from, 'cli/main.js'),
+    'cli/scan': join(from, 'cli/scan.js'),
+  },
   external: /^[^./]/,
   platform: 'node',
 })

@@ -31,7 +31,5 @@ export function attemptsBefore(chunk: Chunk): Uint32Array | undefined {
 }
 
 function cutColumn<T>(column: ArrayLike<T>, from: number, to: number): ArrayLike<T> {
-  return Array.isArray(column) || ArrayBuffer.isView(column)
-    ? (column as T[]).slice(from, to)
-    : Array.from({ length: to - from }, (_, i) => column[from + i] as T)
+  return 'slice' in column ? (column as T[]).slice(from, to) : Array.from({ length: to - from }, (_, i) => column[from + i] as T)
 }

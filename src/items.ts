@@ -1,4 +1,5 @@
 import { InvalidOptionError } from './errors.ts'
+import { isFileItems, pickFileItems } from './file-items.ts'
 import type { Chunk, History } from './types.ts'
 
 /** What an item is to this session, decided by the checkpoint and the shard. */
@@ -29,9 +30,9 @@ export interface Source<T> {
 /** Items per digest of an iterable. Part of the checkpoint's meaning: a resumed run compares block by block. */
 export const BLOCK_ITEMS = 1000
 
-/** A typed array counts as an array: its length and its items are at hand. */
+/** A typed array counts as an array, and so do the items of a file: its length and its items are at hand. */
 export function isArrayLike<T>(items: unknown): items is readonly T[] {
-  return Array.isArray(items) || (ArrayBuffer.isView(items) && !(items instanceof DataView))
+  return Array.isArray(items) || (ArrayBuffer.isView(items) && !(items instanceof DataView)) || isFileItems(items)
 }
 
 /**
@@ -40,7 +41,7 @@ export function isArrayLike<T>(items: unknown): items is readonly T[] {
  */
 export function takeItems<I>(items: I): I {
   if (Array.isArray(items)) return [...items] as I
-  if (!isArrayLike(items)) return items
+  if (!isArrayLike(items) || isFileItems(items)) return items
   const { slice } = Object.getPrototypeOf(Uint8Array.prototype) // Buffer's own gives a view.
   return slice.call(items)
 }
@@ -62,13 +63,18 @@ export function arraySource<T>(
 ): Source<T> {
   let at = 0
   let left = pending
-  const { first: suspects, last } = selection ? findSuspects(items, keys, selection) : { first: [], last: [] }
+  const isFile = isFileItems(items)
+  const atHand = isFile ? [] : items // A line is not parsed to ask whether it is pending: of an array nobody looks at the item.
+  const { first: suspects, last } = selection ? findSuspects(items.length, atHand, keys, selection) : { first: [], last: [] }
   const isSuspect = new Set([...suspects, ...last])
+
+  const pick = (indices: Uint32Array): readonly T[] =>
+    isFile ? pickFileItems(items, indices) : Array.from(indices, (index) => items[index] as T)
 
   const build = (indices: Uint32Array, alone: boolean): Chunk<T> => {
     const first = indices[0] as number
     const isRange = indices[indices.length - 1] === first + indices.length - 1
-    const chosen = isRange ? items.slice(first, first + indices.length) : Array.from(indices, (index) => items[index] as T)
+    const chosen = isRange ? items.slice(first, first + indices.length) : pick(indices)
     const histories = selection ? historiesOf(indices, keys, selection) : undefined
     left -= indices.length
     return {
@@ -97,7 +103,7 @@ export function arraySource<T>(
       }
       const indices: number[] = []
       for (; at < items.length && indices.length < size; at++) {
-        if (!isSuspect.has(at) && selection.isPending(at, keys?.[at], items[at] as T)) indices.push(at)
+        if (!isSuspect.has(at) && selection.isPending(at, keys?.[at], atHand[at] as T)) indices.push(at)
       }
       if (indices.length > 0) return build(Uint32Array.from(indices), false)
       const charged = last.shift()
@@ -119,13 +125,14 @@ function countFrom(first: number, end: number): Uint32Array {
  * outside looks the same, and two such kills in a row must not pass for an item's deed.
  */
 function findSuspects<T>(
+  length: number,
   items: readonly T[],
   keys: readonly string[] | undefined,
   selection: Selection<T>,
 ): { first: number[]; last: number[] } {
   const first: number[] = []
   const last: number[] = []
-  for (let index = 0; index < items.length; index++) {
+  for (let index = 0; index < length; index++) {
     const key = keys?.[index]
     if (!selection.isSuspect(index, key) || !selection.isPending(index, key, items[index] as T)) continue
     if (isCharged(selection.historyOf(index, key))) last.push(index)

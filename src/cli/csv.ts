@@ -1,62 +1,120 @@
-import { Readable } from 'node:stream'
-import { parse } from 'csv-parse'
-import type { Json } from '../types.ts'
+import { parse } from 'csv-parse/sync'
+import { type FileFormat, toObject } from '../file-items.ts'
 import { UsageError } from './failure.ts'
-import { readText } from './lines.ts'
+import type { Findings } from './scan.ts'
 
-/** What csv-parse gives with `info`: the fields of a row, and the line it ends on. */
-interface Row {
-  readonly record: readonly string[]
-  readonly info: { readonly lines: number }
+const QUOTE = 0x22
+const LF = 0x0a
+const CR = 0x0d
+
+/** What ends the rows, as the first row tells; undefined when it does not end in `bytes`, which may go on when not `isWhole`. */
+export function findDelimiter(bytes: Uint8Array, isWhole: boolean): string | undefined {
+  let isQuoted = false
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at]
+    if (byte === QUOTE) isQuoted = !isQuoted
+    else if (isQuoted) continue
+    else if (byte === LF) return '\n'
+    else if (byte !== CR) continue
+    else if (at + 1 < bytes.length) return bytes[at + 1] === LF ? '\r\n' : '\r'
+    else return isWhole ? '\r' : undefined
+  }
+  return undefined
+}
+
+/** One past each row that `delimiter` ends, from the byte `from` on, where a row begins. */
+export function listRowEnds(bytes: Uint8Array, from: number, delimiter: string): number[] {
+  const ends: number[] = []
+  const last = delimiter === '\r' ? CR : LF
+  let isQuoted = false
+  for (let at = from; at < bytes.length; at++) {
+    const byte = bytes[at]
+    if (byte === QUOTE) isQuoted = !isQuoted
+    else if (byte === last && !isQuoted && (delimiter.length === 1 || bytes[at - 1] === CR)) ends.push(at + 1)
+  }
+  return ends
+}
+
+/** Something is wrong with a row. Lines count from 1. */
+interface Fault {
+  readonly line: number
+  readonly problem: string
+}
+
+/** Calls `onRow` with each row of `text` and the line it ends on, until it says false. */
+export function eachRow(
+  text: string,
+  delimiter: string,
+  onRow: (row: readonly string[], line: number) => boolean,
+): Fault | undefined {
+  let ended = 0
+  let goesOn = true
+  const onRecord = (row: string[], { lines }: { lines: number }) => {
+    ended = lines
+    goesOn &&= onRow(row, lines)
+    return null
+  }
+  if (isPlain(text, delimiter)) {
+    const rows = (text.endsWith(delimiter) ? text.slice(0, -delimiter.length) : text).split(delimiter)
+    if (text !== '') rows.every((row, at) => onRow(row.split(','), at + 1))
+    return undefined
+  }
+  try {
+    parse(text, { record_delimiter: delimiter, relax_column_count: true, on_record: onRecord })
+  } catch (error) {
+    if (!goesOn) return undefined
+    if (!isCsvError(error)) throw error
+    const isOpen = error.code === 'CSV_QUOTE_NOT_CLOSED'
+    return isOpen
+      ? { line: ended + 1, problem: 'expected every quote of the row that begins there to be closed, got one that is not' }
+      : { line: error.lines, problem: error.message }
+  }
+  return undefined
+}
+
+/** Nothing in it needs a parser. */
+function isPlain(text: string, delimiter: string): boolean {
+  return !text.includes('"') && !/[\r\n]/.test(text.replaceAll(delimiter, ''))
 }
 
 /**
- * The rows of a CSV file as objects of strings, named by the first row. Blank lines are left out at the end only.
+ * The first row of `bytes`, which begins at the byte `from`: the names of the columns, where it ends, and how many lines it takes.
  *
- * @throws UsageError, with the line, for a row with more or fewer fields, an unclosed quote, a name that stands twice.
+ * @throws UsageError
  */
-export async function readCsv(bytes: Readable, path: string): Promise<Json[]> {
-  let ended = 0
-  // Called while it parses: of what an error was preceded by, a reader gets to see no more.
-  const onRecord = (row: Row): Row => {
-    ended = row.info.lines
-    return row
-  }
-  const text = Readable.from(readText(bytes, path))
-  const parser = text.pipe(parse({ bom: true, info: true, relax_column_count: true, on_record: onRecord as never }))
-  text.once('error', (error) => parser.destroy(error))
-  const items: Json[] = []
-  let names: readonly string[] | undefined
-  let blank = 0
-  try {
-    for await (const { record, info } of parser as AsyncIterable<Row>) {
-      if (!names) names = checkNames(record, path)
-      else if (record.length === 1 && record[0] === '') blank ||= info.lines
-      else if (blank || record.length !== names.length) {
-        const [line, got] = blank ? [blank, 'a blank line'] : [info.lines, `${record.length}`]
-        throw new UsageError(`Cannot read ${path}, line ${line}: expected ${names.length} fields as in the first row, got ${got}`)
-      } else items.push(toObject(names, record))
-    }
-  } catch (error) {
-    if (!isCsvError(error)) throw error
-    const isOpen = error.code === 'CSV_QUOTE_NOT_CLOSED'
-    const [line, problem] = isOpen
-      ? [ended + 1, 'expected every quote of the row that begins there to be closed, got one that is not']
-      : [error.lines, error.message]
-    throw new UsageError(`Cannot read ${path}, line ${line}: ${problem}`)
-  }
-  return items
-}
-
-function checkNames(names: readonly string[], path: string): readonly string[] {
+export function readHeader(bytes: Buffer, from: number, path: string) {
+  const delimiter = findDelimiter(bytes, true) ?? '\n'
+  const end = listRowEnds(bytes, from, delimiter)[0] ?? bytes.length
+  let names: readonly string[] = []
+  let lines = 0
+  const fault = eachRow(bytes.toString('utf8', from, end), delimiter, (row, line) => {
+    names = row
+    lines = line
+    return false
+  })
   const twice = names.find((name, at) => names.indexOf(name) !== at)
-  if (twice === undefined) return names
-  throw new UsageError(`Cannot read ${path}, line 1: expected a name of its own for each column, got '${twice}' twice`)
+  if (fault) throw new UsageError(`Cannot read ${path}, line ${fault.line}: ${fault.problem}`)
+  if (twice !== undefined)
+    throw new UsageError(`Cannot read ${path}, line 1: expected a name of its own for each column, got '${twice}' twice`)
+  return { format: { kind: 'csv' as const, names, delimiter }, end, lines }
 }
 
-/** fromEntries makes own properties of whatever name, also of `__proto__`. */
-function toObject(names: readonly string[], record: readonly string[]): Json {
-  return Object.fromEntries(names.map((name, at) => [name, record[at]]))
+/** The task of scan.ts for CSV. */
+export function scanRows(bytes: Buffer, from: number, format: FileFormat & { kind: 'csv' }, found: Findings): void {
+  const { names, delimiter } = format
+  const ends = listRowEnds(bytes, from, delimiter)
+  const explain = (got: string) => `expected ${names.length} fields as in the first row, got ${got}`
+  const blankLine = explain('a blank line')
+  let count = 0
+  const fault = eachRow(bytes.toString('utf8', from), delimiter, (row, line) => {
+    const end = ends[count++] ?? bytes.length
+    found.lines = line
+    if (row.length === 1 && row[0] === '') found.addBlank(line)
+    else if (row.length !== names.length) return found.fail(line, explain(`${row.length}`), blankLine)
+    else return found.add(found.isKeyed ? toObject(names, row) : null, end, blankLine)
+    return true
+  })
+  if (fault) found.fail(fault.line, fault.problem)
 }
 
 function isCsvError(error: unknown): error is Error & { lines: number; code?: string } {

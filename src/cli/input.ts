@@ -1,15 +1,21 @@
-import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { extname } from 'node:path'
+import type { Engines } from '../engines.ts'
+import { isFileItems } from '../file-items.ts'
 import type { Json } from '../types.ts'
 import { UsageError } from './failure.ts'
+import { BLANK_LINE, explainNoJson } from './fault.ts'
+import { noKey, readKey } from './key.ts'
 import { readLines } from './lines.ts'
 
 /** The items of a run, read from what `--input` names. */
 export interface Input {
   readonly kind: 'jsonl' | 'csv' | 'text' | 'glob' | 'stdin'
-  /** All of them; of stdin as they come. */
+  /** All of them; of stdin as they come, of a large file as bytes that a worker parses. */
   readonly items: readonly Json[] | AsyncIterable<Json>
+  /** Of a file: what makes out its items, and the keys, when `field` was given. */
+  readonly itemsDigest?: string
+  readonly keys?: readonly string[]
   /** Where item `index` stands in the input, for people: `line 3`. */
   placeOf(index: number): string
 }
@@ -24,11 +30,12 @@ export const INPUT_HELP =
 
 /**
  * Reads the items that `input` names: `-` is stdin; a path that exists is that file, of the kind its extension says,
- * also when it has glob characters; anything else with glob characters is a glob.
+ * also when it has glob characters; anything else with glob characters is a glob. `engines` are for large files, `field` is
+ * the key.
  *
  * @throws UsageError when there is no such file, it is of no known kind, or a line of it is bad.
  */
-export async function readInput(input: string): Promise<Input> {
+export async function readInput(input: string, engines?: Engines, field?: string): Promise<Input> {
   if (input === '-') return { kind: 'stdin', items: readStdin(), placeOf: (index) => `line ${index + 1}` }
   const found = await stat(input).catch(() => undefined)
   if (found?.isDirectory()) {
@@ -44,21 +51,9 @@ export async function readInput(input: string): Promise<Input> {
       `Cannot use input '${input}': expected a file that ends in one of ${known}, or '-' to read JSONL from stdin`,
     )
   }
-  const items = await readFileOf(kind, input)
-  return { kind, items, placeOf: (index) => (kind === 'csv' ? `row ${index + 1}` : `line ${index + 1}`) }
-}
-
-async function readFileOf(kind: 'jsonl' | 'csv' | 'text', path: string): Promise<readonly Json[]> {
-  const bytes = createReadStream(path)
-  if (kind === 'csv') {
-    const { readCsv } = await import('./csv.ts')
-    return readCsv(bytes, path)
-  }
-  const items: Json[] = []
-  for await (const block of kind === 'text' ? readLines(bytes, path) : readJsonLines(bytes, path)) {
-    for (const item of block) items.push(item)
-  }
-  return items
+  const { readFile } = await import('./file-input.ts')
+  const placeOf = (index: number) => (kind === 'csv' ? `row ${index + 1}` : `line ${index + 1}`)
+  return { kind, placeOf, ...(await readFile({ kind, path: input, field, engines, placeOf })) }
 }
 
 async function* readStdin(): AsyncGenerator<Json> {
@@ -74,7 +69,7 @@ async function* readJsonLines(bytes: AsyncIterable<Uint8Array>, name: string): A
     for (const line of lines) {
       lineCount++
       if (line.trim() === '') blank ||= lineCount
-      else if (blank) throw new UsageError(`Cannot read ${name}, line ${blank}: expected a JSON value, got a blank line`)
+      else if (blank) throw new UsageError(`Cannot read ${name}, line ${blank}: ${BLANK_LINE}`)
       else values.push(parseLine(line, name, lineCount))
     }
     yield values
@@ -84,9 +79,8 @@ async function* readJsonLines(bytes: AsyncIterable<Uint8Array>, name: string): A
 function parseLine(line: string, name: string, number: number): Json {
   try {
     return JSON.parse(line) as Json
-  } catch (error) {
-    const shown = line.length > 60 ? `${line.slice(0, 60)}…` : line
-    throw new UsageError(`Cannot read ${name}, line ${number}: expected a JSON value, got ${shown} (${(error as Error).message})`)
+  } catch {
+    throw new UsageError(`Cannot read ${name}, line ${number}: ${explainNoJson(line)}`)
   }
 }
 
@@ -100,6 +94,11 @@ async function readGlob(pattern: string): Promise<Input> {
   return { kind: 'glob', items: paths.sort(), placeOf: (index) => `path ${index + 1}` }
 }
 
+/** Lines that no thread has parsed are not worth being parsed here, and threads are there: they have looked at the file. */
+export function modeFor({ items }: Input): { readonly mode?: 'threads' } {
+  return isFileItems(items) ? { mode: 'threads' } : {}
+}
+
 /**
  * What `--key FIELD` means: the identity of an item is the text of that field, `.` the item itself.
  *
@@ -107,16 +106,8 @@ async function readGlob(pattern: string): Promise<Input> {
  */
 export function keyFrom(field: string, placeOf: (index: number) => string): (item: unknown, index: number) => string {
   return (item, index) => {
-    const value = field === '.' ? item : isRecord(item) && Object.hasOwn(item, field) ? item[field] : undefined
-    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return String(value)
-    const got = value === undefined ? (isRecord(item) ? 'no such field' : 'an item that has no fields') : JSON.stringify(value)
-    const wanted = field === '.' ? 'a string or a number as the item' : `a string or a number in field '${field}'`
-    throw new UsageError(
-      `Cannot use '--key ${field}' for item ${index} (${placeOf(index)}): expected ${wanted}, got ${got.slice(0, 80)}`,
-    )
+    const key = readKey(item, field)
+    if (typeof key === 'string') return key
+    throw noKey(field, index, placeOf(index), key.got)
   }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

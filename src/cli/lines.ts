@@ -1,4 +1,5 @@
 import { UsageError } from './failure.ts'
+import { findBadLine } from './fault.ts'
 
 const NEWLINE = 0x0a
 
@@ -51,15 +52,5 @@ function decode(bytes: Uint8Array): string | undefined {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch {
     return undefined
-  }
-}
-
-/** Which line of `block`, from 1, is not UTF-8. */
-function findBadLine(block: Uint8Array): number {
-  let line = 1
-  for (let start = 0; ; line++) {
-    const end = block.indexOf(NEWLINE, start)
-    if (end < 0 || decode(block.subarray(start, end)) === undefined) return line
-    start = end + 1
   }
 }

@@ -1,10 +1,11 @@
 import { basename } from 'node:path'
-import { executeFrom } from '../execute.ts'
-import type { ExecuteOptions } from '../options.ts'
+import { type Engines, openEngines } from '../engines.ts'
+import { executeOn } from '../execute.ts'
+import { type ExecuteOptions, resolveOptions } from '../options.ts'
 import type { Report } from '../types.ts'
 import { AGAIN, explain, forShell, isPawlError, OK, tell } from './failure.ts'
 import { type FlagValues, toCheckpoint, toOptions } from './flags.ts'
-import { type Input, keyFrom, readInput } from './input.ts'
+import { type Input, keyFrom, modeFor, readInput } from './input.ts'
 import { goOn, listNextSteps, summarize } from './next-steps.ts'
 import { checkApart, checkTarget, resultLine, type Target, writeLines } from './output.ts'
 import { type Progress, showProgress } from './progress.ts'
@@ -54,23 +55,28 @@ export async function perform(assignment: Assignment): Promise<number> {
   const interrupts = watchInterrupts(
     typeof timeLimit === 'number' ? { timeLimit, stopAt: planDrain(timeLimit, drainOf(assignment)).stopAt } : {},
   )
+  const engines = openEngines(resolveOptions(toGivenOptions(assignment)))
   try {
     await checkTarget(assignment.output)
-    const input = await readInput(assignment.input)
+    const input = await readInput(assignment.input, engines, assignment.flags.key as string | undefined)
     checkApart(assignment.output, { ...assignment, files: filesOf(assignment, input) })
     checkKeys(input, assignment.flags.key)
     announce(assignment, input)
-    return await runSession(assignment, input, interrupts.signal)
+    return await runSession(assignment, input, engines, interrupts.signal)
   } finally {
     interrupts.stop()
+    await engines.close()
     // Its handle would keep the process waiting for items that nobody takes.
     if (assignment.input === '-') process.stdin.destroy()
   }
 }
 
-async function runSession(assignment: Assignment, input: Input, signal: AbortSignal): Promise<number> {
+async function runSession(assignment: Assignment, input: Input, engines: Engines, signal: AbortSignal): Promise<number> {
   const { isDerived, flags, directory, task, quiet } = assignment
+  const { items, itemsDigest, keys } = input
   const origin = {
+    ...(itemsDigest === undefined ? {} : { itemsDigest }),
+    ...(keys ? { keys } : {}),
     derived: isDerived,
     jsonResults: true,
     ...(typeof flags.key === 'string' ? { keyLabel: flags.key } : {}),
@@ -79,7 +85,8 @@ async function runSession(assignment: Assignment, input: Input, signal: AbortSig
   const progress = await showProgress(quiet)
   try {
     const options = toExecuteOptions(assignment, input, signal, progress)
-    const report = await executeFrom(task, input.items, options, origin).finally(progress.stop)
+    const report = await executeOn(task, items, options, engines, origin).finally(progress.stop)
+    await engines.close() // Its threads have nothing to do while results are written.
     return await finish(assignment, report)
   } catch (error) {
     return await finishFailed(assignment, error)
@@ -100,7 +107,7 @@ function drainOf({ flags }: Assignment): number | undefined {
 
 /** Keys of a file are checked before anything runs; those of stdin as they come. */
 function checkKeys(input: Input, field: FlagValues['key']): void {
-  if (typeof field !== 'string' || !Array.isArray(input.items)) return
+  if (typeof field !== 'string' || input.keys || !Array.isArray(input.items)) return
   const keyOf = keyFrom(field, input.placeOf)
   input.items.forEach(keyOf)
 }
@@ -108,8 +115,17 @@ function checkKeys(input: Input, field: FlagValues['key']): void {
 function announce({ input, runId, directory, quiet }: Assignment, { items }: Input): void {
   if (input === '-' && runId === undefined) say('items from stdin are not recorded; --run-id ID records them')
   else if (!quiet) {
-    const count = Array.isArray(items) ? ` of ${plural(items.length, 'item')}` : ''
+    const count = 'length' in items ? ` of ${plural(items.length, 'item')}` : ''
     say(directory === undefined ? `run${count}, not recorded` : `run ${runId}${count}, recorded in ${directory}`)
+  }
+}
+
+/** What the flags say, whatever the input is. */
+function toGivenOptions({ flags, directory, runId, resume, retryFailed }: Assignment): ExecuteOptions<unknown> {
+  return {
+    ...toOptions(flags),
+    ...(directory === undefined ? {} : { checkpoint: toCheckpoint(directory, flags), resume, retryFailed }),
+    runId,
   }
 }
 
@@ -119,14 +135,12 @@ function toExecuteOptions(
   signal: AbortSignal,
   progress: Progress,
 ): ExecuteOptions<unknown> {
-  const { flags, directory, runId, resume, retryFailed } = assignment
-  const { timeLimit, key } = flags
+  const { timeLimit, key } = assignment.flags
   return {
-    ...toOptions(flags),
+    ...toGivenOptions(assignment),
+    ...modeFor(input),
     ...(typeof timeLimit === 'number' ? { drainTimeout: planDrain(timeLimit, drainOf(assignment)).drainTimeout } : {}),
     ...(typeof key === 'string' ? { key: keyFrom(key, input.placeOf) } : {}),
-    ...(directory === undefined ? {} : { checkpoint: toCheckpoint(directory, flags), resume, retryFailed }),
-    runId,
     signal,
     on: {
       progress: progress.update,

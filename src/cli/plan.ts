@@ -1,7 +1,8 @@
+import { resolveOptions } from '../options.ts'
 import type { Plan } from '../types.ts'
 import { OK } from './failure.ts'
 import { type FlagValues, toOptions } from './flags.ts'
-import { readInput } from './input.ts'
+import { modeFor, readInput } from './input.ts'
 import { parseTask } from './task-path.ts'
 import { print, printable, printJson } from './terminal.ts'
 
@@ -10,14 +11,16 @@ export async function planRun(
   task: string,
   flags: FlagValues & { readonly input: string; readonly json?: true },
 ): Promise<number> {
-  const { items, kind } = await readInput(flags.input)
-  const { plan } = await import('../execute.ts')
+  const [{ planOn }, { openEngines }] = await Promise.all([import('../execute.ts'), import('../engines.ts')])
+  const engines = openEngines(resolveOptions(toOptions(flags)))
   try {
-    const found = await plan(parseTask(task), items, toOptions(flags))
+    const input = await readInput(flags.input, engines)
+    const found = await planOn(parseTask(task), input.items, { ...toOptions(flags), ...modeFor(input) }, engines)
     if (flags.json) await printJson(found)
     else await print(describe(found))
   } finally {
-    if (kind === 'stdin') process.stdin.destroy()
+    await engines.close()
+    if (flags.input === '-') process.stdin.destroy()
   }
   return OK
 }

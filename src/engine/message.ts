@@ -1,4 +1,5 @@
 import { attemptsBefore } from '../chunk.ts'
+import { isFileItems, packFileItems } from '../file-items.ts'
 import type { Chunk } from '../types.ts'
 import { cutPiece, type Piece, refusePlace } from './job.ts'
 import { refuseItem } from './part.ts'
@@ -12,7 +13,7 @@ export function toMessage({ id, slot, chunk, job }: Piece, withSetup: boolean, e
     id,
     run: run.number,
     slot,
-    items: numbersTogether(chunk.items),
+    ...(isFileItems(chunk.items) ? { items: [], packed: packFileItems(chunk.items) } : { items: numbersTogether(chunk.items) }),
     indices: indicesTogether(chunk.indices),
     ...(withSetup ? { setup: { ...run.setup, run: run.number } } : undefined),
     ...(ended.length > 0 ? { ended } : undefined),

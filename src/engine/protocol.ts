@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { CarriedError } from '../carried-error.ts'
+import type { PackedItems } from '../file-items.ts'
 import type { TaskSpec } from '../task.ts'
 import type { FailureKind } from '../types.ts'
 
@@ -47,6 +48,8 @@ export interface ChunkMessage {
   /** The slot of the worker's flight recorder to keep. */
   readonly slot: number
   readonly items: ArrayLike<unknown>
+  /** The items as bytes of a file; then `items` is empty. */
+  readonly packed?: PackedItems
   /** A number: the first of indices that follow one another. */
   readonly indices: Uint32Array | number
   readonly keys?: readonly string[] | undefined

@@ -1,6 +1,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import { packError } from '../carried-error.ts'
 import { loadCodec } from '../checkpoint/values/codec.ts'
+import { unpackItems } from '../file-items.ts'
 import { slotOf } from './flight-recorder.ts'
 import type { LoadedRun, Port } from './part.ts'
 import { loadTaskInWorker } from './program.ts'
@@ -65,7 +66,8 @@ async function answer(message: ChunkMessage): Promise<void> {
     }
     runs.set(message.run, run)
   }
-  await runItems(message, run, slotOf(cells, message.slot), port)
+  const chunk = message.packed ? { ...message, items: await unpackItems(message.packed) } : message
+  await runItems(chunk, run, slotOf(cells, message.slot), port)
 }
 
 async function load(setup: RunSetup): Promise<LoadedRun> {

@@ -7,13 +7,14 @@ import type { ResolvedOptions } from '../options.ts'
 import type { ResolvedTask } from '../resolve-task.ts'
 import { nameShard, type Shard } from '../shard.ts'
 import type { Emit, Json } from '../types.ts'
+import type { RunOrigin } from './journey.ts'
 
 /** What the checkpoint knows a run by. Digests are only made when there is one: without, a count will do. */
 export async function identify<T>(
   task: Pick<ResolvedTask, 'identity'>,
   array: readonly T[] | undefined,
   options: ResolvedOptions<T>,
-  keyLabel: string | undefined,
+  { keyLabel, itemsDigest }: Pick<RunOrigin, 'keyLabel' | 'itemsDigest'>,
   emit: Emit,
 ): Promise<Identity> {
   const isKeyed = options.key !== undefined
@@ -27,6 +28,7 @@ export async function identify<T>(
   if (isKeyed) return { ...base, items: { kind: 'keyed' } }
   if (!array) return { ...base, items: { kind: 'iterable' } }
   if (!options.checkpoint) return { ...base, items: { kind: 'array', count: array.length } }
+  if (itemsDigest !== undefined) return { ...base, items: { kind: 'array', count: array.length, digest: itemsDigest } }
   const { digestItems } = await import('../checkpoint/digest-items.ts')
   const digested = digestItems(array)
   if (digested.sampled !== undefined) {

@@ -19,6 +19,10 @@ export interface RunOrigin<R = unknown> {
   readonly derived?: boolean
   /** The field `key` reads, as part of the fingerprint. */
   readonly keyLabel?: string
+  /** What makes out the items, in place of a digest of each; for a list, unless it has keys. */
+  readonly itemsDigest?: string
+  /** The items' keys, in place of what `key` says of each. */
+  readonly keys?: readonly string[]
   /** A result that JSON cannot hold is a failure of its item. */
   readonly jsonResults?: boolean
   /** Takes each outcome as it settles; restored ones first. */

@@ -88,9 +88,9 @@ async function watchReasons<T, R>(run: Run<T, R>): Promise<() => void> {
 async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable<T>): Promise<Report<R, T>> {
   const { task, options, origin, clock, emitter, drain } = run
   const array = isArrayLike<T>(items) ? items : undefined
-  const keys = array && options.key ? Array.from(array, createKeys(options.key)) : undefined
+  const keys = array && options.key ? listKeys(array, options.key, origin.keys) : undefined
   const shard = readShard(options.shard, process.env)
-  const identity = await identify(task, array, options, origin.keyLabel, emitter.emit)
+  const identity = await identify(task, array, options, origin, emitter.emit)
   const session = await openCheckpoint({
     task,
     identity,
@@ -129,6 +129,16 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
   } finally {
     if (!isClosed) await session?.close().catch(() => {}) // The error that led here is the one to be told.
   }
+}
+
+/** @throws InvalidOptionError for two items with one key. */
+function listKeys<T>(items: readonly T[], key: (item: T, index: number) => string, given: readonly string[] | undefined) {
+  return given
+    ? Array.from(
+        given,
+        createKeys<string>((name) => name),
+      )
+    : Array.from(items, createKeys(key))
 }
 
 function isTaskMissing(drain: Drain): boolean {

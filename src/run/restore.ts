@@ -93,7 +93,7 @@ function countItems<T>(
   let pending = 0
   for (let index = 0; index < items.length; index++) {
     if (isMine(index, keys?.[index])) mine++
-    if (selection.isPending(index, keys?.[index], items[index] as T)) pending++
+    if (selection.isPending(index, keys?.[index], undefined as T)) pending++
   }
   return { mine, pending }
 }
