@@ -82,6 +82,14 @@ class ItemFile {
     return low
   }
 
+  /** In bytes. */
+  lengthOf(index: number): number {
+    const at = this.blockOf(index)
+    const place = index - (this.firsts[at] as number)
+    const { starts } = this.blocks[at] as Block
+    return (starts[place + 1] as number) - (starts[place] as number)
+  }
+
   itemAt(index: number): Json {
     const at = this.blockOf(index)
     const places = Uint32Array.of(index - (this.firsts[at] as number))
@@ -140,6 +148,22 @@ export async function createFileItems(format: FileFormat, blocks: readonly Block
 
 export function isFileItems(items: unknown): boolean {
   return typeof items === 'object' && items !== null && FILE in items
+}
+
+/**
+ * Most bytes of a chunk, unless one item is longer: a worker parses them all before the first item runs. Much lower costs
+ * messages, higher keeps workers from items and their values in memory; so many take about as long as the planner lets
+ * carrying a chunk take.
+ */
+const MAX_CHUNK_BYTES = 2 ** 20
+
+/** How many of `indices`, ascending places in `items`, which is a whole file, make a chunk: at least one. */
+export function fitFileItems(items: readonly unknown[], indices: ArrayLike<number>): number {
+  const { file } = (items as unknown as FileItems)[FILE]
+  let bytes = 0
+  let count = 0
+  for (; count < indices.length && bytes < MAX_CHUNK_BYTES; count++) bytes += file.lengthOf(indices[count] as number)
+  return count
 }
 
 /** Those of `items`, which is a whole file, that `indices` name, unread. */

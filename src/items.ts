@@ -1,5 +1,5 @@
 import { InvalidOptionError } from './errors.ts'
-import { isFileItems, pickFileItems } from './file-items.ts'
+import { fitFileItems, isFileItems, pickFileItems } from './file-items.ts'
 import type { Chunk, History } from './types.ts'
 
 /** What an item is to this session, decided by the checkpoint and the shard. */
@@ -97,13 +97,19 @@ export function arraySource<T>(
       const end = Math.min(items.length, at + size)
       if (!selection) {
         if (at >= end) return undefined
-        const first = at
-        at = end
-        return build(countFrom(first, end), false)
+        const all = countFrom(at, end)
+        const indices = isFile ? all.subarray(0, fitFileItems(items, all)) : all
+        at += indices.length
+        return build(indices, false)
       }
       const indices: number[] = []
       for (; at < items.length && indices.length < size; at++) {
         if (!isSuspect.has(at) && selection.isPending(at, keys?.[at], atHand[at] as T)) indices.push(at)
+      }
+      if (isFile) {
+        const fitting = fitFileItems(items, indices)
+        at = indices[fitting] ?? at
+        indices.length = fitting
       }
       if (indices.length > 0) return build(Uint32Array.from(indices), false)
       const charged = last.shift()

@@ -11,7 +11,7 @@ import scan, { type Scanned, type Stretch } from './scan.ts'
 
 /** The items of a file, checked to the last line. */
 export interface FileInput {
-  /** A plain array when the file is one block. Else a line is parsed by the worker that runs it, or by whoever asks. */
+  /** A plain array when the file is one block, or there are no engines. Else a line is parsed by the worker that runs it. */
   readonly items: readonly Json[]
   /** Of the kind of the file and all its bytes: 32 hexadecimal digits. */
   readonly itemsDigest: string
@@ -61,7 +61,7 @@ export async function readFile(options: FileOptions): Promise<FileInput> {
   const hash = createHash('sha256').update(kind)
   for (const { digest } of known) hash.update(digest)
   return {
-    items: isOne ? await readAll(format, blocks) : await createFileItems(format, blocks),
+    items: isOne || !engines ? await readAll(format, blocks) : await createFileItems(format, blocks),
     itemsDigest: hash.digest('hex').slice(0, 32),
     ...(field === undefined ? {} : { keys: known.flatMap(({ keys }) => keys ?? []) }),
   }

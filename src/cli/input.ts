@@ -11,7 +11,7 @@ import { readLines } from './lines.ts'
 /** The items of a run, read from what `--input` names. */
 export interface Input {
   readonly kind: 'jsonl' | 'csv' | 'text' | 'glob' | 'stdin'
-  /** All of them; of stdin as they come, of a large file as bytes that a worker parses. */
+  /** All of them; of stdin as they come, of a large file as bytes that workers parse. */
   readonly items: readonly Json[] | AsyncIterable<Json>
   /** Of a file: what makes out its items, and the keys, when `field` was given. */
   readonly itemsDigest?: string

@@ -55,8 +55,9 @@ export async function perform(assignment: Assignment): Promise<number> {
   const interrupts = watchInterrupts(
     typeof timeLimit === 'number' ? { timeLimit, stopAt: planDrain(timeLimit, drainOf(assignment)).stopAt } : {},
   )
-  const engines = openEngines(resolveOptions(toGivenOptions(assignment)))
+  let engines: Engines | undefined
   try {
+    engines = openEngines(resolveOptions(toGivenOptions(assignment)))
     await checkTarget(assignment.output)
     const input = await readInput(assignment.input, engines, assignment.flags.key as string | undefined)
     checkApart(assignment.output, { ...assignment, files: filesOf(assignment, input) })
@@ -65,7 +66,7 @@ export async function perform(assignment: Assignment): Promise<number> {
     return await runSession(assignment, input, engines, interrupts.signal)
   } finally {
     interrupts.stop()
-    await engines.close()
+    await engines?.close()
     // Its handle would keep the process waiting for items that nobody takes.
     if (assignment.input === '-') process.stdin.destroy()
   }

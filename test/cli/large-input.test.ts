@@ -87,8 +87,18 @@ describe('pawl run with an input of several blocks', () => {
       `1\n${'\n'.repeat(3_000_000)}1\n`,
       'in.jsonl, line 2: expected a JSON value, got a blank',
     ],
-    ['no UTF-8', 'in.jsonl', Buffer.from(late('"\xff"').replaceAll('é', 'e'), 'latin1'), `in.jsonl, line ${BAD.line}: expected UTF-8`],
-    ['no UTF-8', 'in.txt', Buffer.from(late('\xff', '\r\n').replaceAll('é', 'e'), 'latin1'), `in.txt, line ${BAD.line}: expected UTF-8`],
+    [
+      'no UTF-8',
+      'in.jsonl',
+      Buffer.from(late('"\xff"').replaceAll('é', 'e'), 'latin1'),
+      `in.jsonl, line ${BAD.line}: expected UTF-8`,
+    ],
+    [
+      'no UTF-8',
+      'in.txt',
+      Buffer.from(late('\xff', '\r\n').replaceAll('é', 'e'), 'latin1'),
+      `in.txt, line ${BAD.line}: expected UTF-8`,
+    ],
     ['a row too short', 'in.csv', csv('1'), `in.csv, line ${2 * BAD.line}: expected 2 fields as in the first row, got 1`],
     [
       'a row of CSV that is blank',
