@@ -17,6 +17,11 @@ export interface Identity {
 interface ItemsIdentity {
   readonly kind: 'array' | 'iterable' | 'keyed' | 'path'
   readonly count?: number
+  /**
+   * 32 hexadecimal digits: of the items' contents (digest-items.ts), or, for the command line, of the file they stand in:
+   * SHA-256 of its kind (`jsonl`, `text` or `csv`) and of the SHA-256, in hex, of each of its blocks. cli/blocks.ts says
+   * where a block ends.
+   */
   readonly digest?: string
   /** How many items the digest covers when not all. */
   readonly sampled?: number
