@@ -66,7 +66,7 @@ class ItemFile {
   constructor(format: FileFormat, blocks: readonly Block[], read: Read) {
     let count = 0
     this.format = format
-    this.blocks = blocks
+    this.blocks = blocks.map(({ bytes, starts }) => ({ bytes, starts }))
     this.firsts = [0, ...blocks.map(({ starts }) => (count += starts.length - 1))]
     this.#read = read
   }

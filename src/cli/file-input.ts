@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Engines } from '../engines.ts'
 import { executeOn } from '../execute.ts'
-import { createFileItems, type FileFormat, unpackItems } from '../file-items.ts'
+import { type Block, createFileItems, type FileFormat, unpackItems } from '../file-items.ts'
 import type { Json } from '../types.ts'
 import { readBlocks } from './blocks.ts'
 import { UsageError } from './failure.ts'
@@ -42,82 +42,44 @@ const BYTE_ORDER_MARK = Buffer.from('\ufeff')
  * @throws UsageError, with its line, for what no item can be read from, or an item without the field.
  */
 export async function readFile(options: FileOptions): Promise<FileInput> {
-  const { kind, field, engines } = options
-  const stretches: Stretch[] = []
-  const source = readStretches(options, stretches)
-  const first = await source.next()
-  const second = await source.next()
-  const isOne = second.done === true
-  const scanned: Scanned[] = []
-  if (engines && !isOne) scanned.push(...(await scanInWorkers(engines, first.value as Stretch, second.value, source)))
-  else {
-    for await (const _ of source);
-    for (const stretch of stretches) scanned.push(await scan(stretch))
+  const { kind, path, field, engines } = options
+  const blocks: Buffer[] = []
+  for await (const block of readBlocks(path, kind)) {
+    if (blocks.push(block) === 2) await engines?.warm() // A thread comes up while the others are read.
   }
+  const stretches = await describe(blocks, options)
+  const isOne = stretches.length === 1 || !engines
+  const scanned = isOne ? await Promise.all(stretches.map(scan)) : await scanInWorkers(engines, stretches)
   const known = stretches.map((stretch, at): Known => ({ ...stretch, ...(scanned[at] as Scanned) }))
   refuse(known, options)
   const { format } = stretches[0] as Stretch
-  const blocks = known.map(({ bytes, starts }) => ({ bytes, starts }))
   const hash = createHash('sha256').update(kind)
   for (const { digest } of known) hash.update(digest)
   return {
-    items: isOne || !engines ? await readAll(format, blocks) : await createFileItems(format, blocks),
+    items: isOne ? await readAll(format, known) : await createFileItems(format, known),
     itemsDigest: hash.digest('hex').slice(0, 32),
     ...(field === undefined ? {} : { keys: known.flatMap(({ keys }) => keys ?? []) }),
   }
 }
 
-async function readAll(format: FileFormat, blocks: readonly { bytes: Uint8Array; starts: Uint32Array }[]): Promise<Json[]> {
-  const parts = blocks.map((block) => ({
-    ...block,
-    places: Uint32Array.from({ length: block.starts.length - 1 }, (_, at) => at),
-  }))
-  return unpackItems({ format, parts })
+async function readAll(format: FileFormat, blocks: readonly Block[]): Promise<Json[]> {
+  const places = ({ starts }: Block) => Uint32Array.from({ length: starts.length - 1 }, (_, at) => at)
+  return unpackItems({ format, parts: blocks.map((block) => ({ ...block, places: places(block) })) })
 }
 
-/** The blocks of the file, each also added to `stretches`. */
-async function* readStretches({ kind, path, field }: FileOptions, stretches: Stretch[]): AsyncGenerator<Stretch> {
-  let format: FileFormat | undefined = kind === 'csv' ? undefined : { kind }
-  for await (const bytes of readBlocks(path, kind)) {
-    let from = stretches.length === 0 && bytes.subarray(0, 3).equals(BYTE_ORDER_MARK) ? 3 : 0
-    let line = 0
-    if (!format) {
-      const { readHeader } = await import('./csv.ts')
-      const header = readHeader(bytes, from, path)
-      format = header.format
-      from = header.end
-      line = header.lines
-    }
-    const stretch = { bytes, from, line, format, field }
-    stretches.push(stretch)
-    yield stretch
-  }
+/** What a scan must know of each block. The names of columns are in the first. */
+async function describe(blocks: readonly Buffer[], { kind, path, field }: FileOptions): Promise<Stretch[]> {
+  const first = blocks[0] as Buffer
+  const begin = first.subarray(0, 3).equals(BYTE_ORDER_MARK) ? 3 : 0
+  const plain = { format: { kind } as FileFormat, end: begin, lines: 0 }
+  const { format, end, lines } = kind === 'csv' ? (await import('./csv.ts')).readHeader(first, begin, path) : plain
+  return blocks.map((bytes, at) => ({ bytes, format, field, from: at === 0 ? end : 0, line: at === 0 ? lines : 0 }))
 }
 
-/** A run of our own over the blocks, as they are read. */
-async function scanInWorkers(
-  engines: Engines,
-  first: Stretch,
-  second: Stretch,
-  others: AsyncGenerator<Stretch>,
-): Promise<readonly Scanned[]> {
-  let failure: unknown
-  const all = async function* () {
-    yield first
-    yield second
-    try {
-      yield* others
-    } catch (error) {
-      failure = error
-      throw error
-    }
-  }
+/** A run of our own over the blocks. */
+async function scanInWorkers(engines: Engines, stretches: Stretch[]): Promise<readonly Scanned[]> {
   const task = new URL('./scan.js', import.meta.url)
-  const run = executeOn<Stretch, Scanned>(task, all(), { mode: 'threads' }, engines)
-  const { results } = await run.catch((error) => {
-    throw failure ?? error // What reading came to is no fault of a run that nobody knows of.
-  })
-  return results
+  return (await executeOn<Stretch, Scanned>(task, stretches, { mode: 'threads' }, engines)).results
 }
 
 /** @throws UsageError for the first line no item can be read from; when there is none, for the first item without a key. */
