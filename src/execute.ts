@@ -33,23 +33,13 @@ export function execute<T, R>(
   items: Iterable<T> | AsyncIterable<T>,
   options?: ExecuteOptions<T>,
 ): Promise<Report<R, T>>
-export function execute<T, R>(
+export async function execute<T, R>(
   task: TaskRef<T, R>,
   items: Iterable<T> | AsyncIterable<T>,
   options?: ExecuteOptions<T>,
 ): Promise<Report<R, T>> {
-  return executeFrom(task, items, options, {})
-}
-
-/** `execute`, for callers that know more of the run than its options say. */
-export async function executeFrom<T, R>(
-  task: TaskRef<T, R>,
-  items: Iterable<T> | AsyncIterable<T>,
-  options: ExecuteOptions<T> | undefined,
-  origin: RunOrigin<R>,
-): Promise<Report<R, T>> {
   const taken = takeItems(items)
-  return withEngines(options, (engines) => executeOn(task, taken, options, engines, origin))
+  return withEngines(options, (engines) => executeOn(task, taken, options, engines))
 }
 
 /**
@@ -76,7 +66,7 @@ export async function plan<T, R>(
   return withEngines(options, (engines) => planOn(task, taken, options, engines))
 }
 
-/** `execute` on engines that stay open. */
+/** `execute` on engines that stay open, for callers that may know more of the run than its options say. */
 export async function executeOn<T, R>(
   task: TaskRef<T, R>,
   items: Iterable<T> | AsyncIterable<T>,

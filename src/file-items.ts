@@ -27,7 +27,7 @@ export interface PackedItems {
 /** Reads items whose texts follow one another in the file. */
 type Read = (texts: readonly string[]) => Json[]
 
-export async function openFormat(format: FileFormat): Promise<Read> {
+async function openFormat(format: FileFormat): Promise<Read> {
   if (format.kind !== 'csv') {
     const read = format.kind === 'text' ? stripEnd : (text: string) => JSON.parse(text) as Json
     return (texts) => texts.map(read)

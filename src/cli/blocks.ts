@@ -7,7 +7,7 @@ import type { FileFormat } from '../file-items.ts'
  *
  * Part of the checkpoint's meaning: the digest of a file is made of the digests of its blocks.
  */
-export const BLOCK = 2 ** 20
+const BLOCK = 2 ** 20
 
 /** The bytes of a file in shared memory, each block whole lines, or rows. An empty file is one empty block. */
 export async function* readBlocks(path: string, kind: FileFormat['kind']): AsyncGenerator<Buffer> {

@@ -25,7 +25,7 @@ export async function* readLines(bytes: AsyncIterable<Uint8Array>, name: string)
  *
  * @throws UsageError, with the line, for bytes that are not UTF-8.
  */
-export async function* readText(bytes: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<string> {
+async function* readText(bytes: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<string> {
   let rest: Uint8Array[] = []
   let lineCount = 0
   const decodeRest = () => {
