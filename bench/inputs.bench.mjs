@@ -17,7 +17,7 @@ import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import { printTable, saveResults } from './results.mjs'
 import { interleave, median, ratio } from './rounds.mjs'
-import { roundsPerMs, watchOthers } from './work.mjs'
+import { roundsPerMs } from './work.mjs'
 
 const ROUNDS = 5
 const COUNT = 500_000
@@ -100,7 +100,6 @@ async function measure(workload) {
   }
 }
 
-const othersSince = watchOthers()
 try {
   const rest = (/** @type {number} */ id) => ({
     name: `item number ${id}`,
@@ -131,7 +130,7 @@ try {
       ...(row.ratios ? [['  ratio', ...Object.values(row.ratios).map((/** @type {number} */ it) => it.toFixed(2))]] : []),
     ]),
   )
-  await saveResults('inputs', { rounds: ROUNDS, items: COUNT, others: othersSince(), rows })
+  await saveResults('inputs', { rounds: ROUNDS, items: COUNT, rows })
 } finally {
   await rm(directory, { recursive: true, force: true })
 }
