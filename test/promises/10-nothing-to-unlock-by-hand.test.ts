@@ -109,8 +109,8 @@ describe('a claim that was left behind', () => {
   test('is nothing to stop at when it cannot be read', async () => {
     const place = newPlace()
     await leaveClaim(place)
-    mkdirSync(join(place.runs, 'run/lease'), { recursive: true })
     for (const text of ['', 'null', '{', '[]', '{"pid":1}', '{"__proto__":{"pid":1}}', '\0'.repeat(100)]) {
+      mkdirSync(join(place.runs, 'run/lease'), { recursive: true }) // An empty claim is that of a session at an end, and goes with it.
       writeFileSync(join(place.runs, 'run/lease', 'a'.repeat(21)), text)
       expect((await execute(noted, ITEMS, { runId: 'run', checkpoint: place.runs })).stats.restored).toBe(8)
     }
