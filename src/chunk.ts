@@ -23,6 +23,11 @@ export function withHistories<T>(chunk: Chunk<T>, changes: Iterable<readonly [nu
   return { ...chunk, histories: new Map([...(chunk.histories ?? []), ...changes]) }
 }
 
+/** How many crashes of the item count towards `maxCrashes`. */
+export function countCrashes(history: History | undefined): number {
+  return history ? history.crashes - (history.pardoned ?? 0) : 0
+}
+
 /** Attempts each place had before, or undefined when none had any. */
 export function attemptsBefore(chunk: Chunk): Uint32Array | undefined {
   const { histories } = chunk

@@ -1,3 +1,4 @@
+import { countCrashes } from './chunk.ts'
 import { InvalidOptionError } from './errors.ts'
 import { fitFileItems, isFileItems, pickFileItems } from './file-items.ts'
 import type { Chunk, History } from './types.ts'
@@ -148,7 +149,7 @@ function findSuspects<T>(
 }
 
 function isCharged(history: History | undefined): boolean {
-  return history !== undefined && history.crashes > 0
+  return countCrashes(history) > 0
 }
 
 function historiesOf<T>(

@@ -62,9 +62,15 @@ export interface Knowledge {
   pace: number
   /** Threads were seen to get items done no faster than one thread alone would. */
   isCheap: boolean
+  /** An item took its worker down. */
+  isDangerous: boolean
 }
 
-const NOTHING: Knowledge = { itemTime: 0, message: 0, carry: 0, measured: 0, taskTime: 0, pace: 0, isCheap: false }
+const NOTHING: Knowledge = {
+  ...{ itemTime: 0, message: 0, carry: 0, measured: 0, taskTime: 0, pace: 0 },
+  isCheap: false,
+  isDangerous: false,
+}
 
 /** What a message costs there is measured; back it costs about the same. */
 const THERE_AND_BACK = 2
@@ -105,6 +111,8 @@ export interface Planner {
   /** `items` took `taskTime`; to hand them to a worker took the main thread `sendTime`, when it did. */
   observe(measured: Observation): void
   readonly itemTime: number
+  /** An item took its worker down: no other gets to the main thread, in this run or a later one of this process. */
+  beware(): void
   /** What earlier runs learned of the task does not hold for these items. */
   forget(): void
   warn(message: string): void
@@ -126,9 +134,9 @@ export function createPlanner(options: PlannerOptions): Planner {
 
   const mode = (left: number | undefined): 'threads' | 'inline' => {
     if (options.mode !== 'auto') return options.mode
-    if (!mayInline || known.measured === 0) return 'threads'
-    // A thread that is up takes all that is left for the price of a message.
-    const isSmall = left !== undefined && left * known.itemTime < (isThreadUp ? known.message : SMALL_RUN_MS)
+    if (!mayInline || known.measured === 0 || known.isDangerous) return 'threads'
+    // A thread that is up takes all that is left for the price of a message, and whatever its items do, the main thread lives.
+    const isSmall = left !== undefined && !isThreadUp && left * known.itemTime < SMALL_RUN_MS
     current = known.isCheap || isSmall ? 'inline' : 'threads'
     return current
   }
@@ -172,15 +180,17 @@ export function createPlanner(options: PlannerOptions): Planner {
         learnCost(known, items, sendTime * THERE_AND_BACK)
         if (items >= Math.max(LONG_ENOUGH, wanted(known) / 4)) pace.count(items, now) // Chunks that still grow tell of growing.
       } else if (known.itemTime > known.pace * HYSTERESIS) known.isCheap = false
-      memory.delete(options.task)
-      memory.set(options.task, known)
-      if (memory.size > MAX_REMEMBERED) memory.delete(memory.keys().next().value as string)
+      remember(options.task, known)
     },
     get itemTime() {
       return known.itemTime
     },
+    beware: () => {
+      known.isDangerous = true
+      remember(options.task, known)
+    },
     forget: () => {
-      Object.assign(known, NOTHING)
+      Object.assign(known, NOTHING, { isDangerous: known.isDangerous })
       largest = 0
     },
     warn: (message) => {
@@ -191,6 +201,12 @@ export function createPlanner(options: PlannerOptions): Planner {
       return describePlan({ ...chosen, options, known, isFree: mayInline, left }, warnings)
     },
   }
+}
+
+function remember(task: string, known: Knowledge): void {
+  memory.delete(task)
+  memory.set(task, known)
+  if (memory.size > MAX_REMEMBERED) memory.delete(memory.keys().next().value as string)
 }
 
 /** Whether threads or inline is for the planner to choose. */

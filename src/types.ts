@@ -63,8 +63,10 @@ export interface History {
   readonly attempts: number
   /** How many of them took the worker down. */
   readonly crashes: number
-  /** When the first attempt failed, in milliseconds since 1970. */
-  readonly firstFailedAt: number
+  /** Of the crashes, those for which an earlier session gave the item up: they are told, and count no more. Absent: none. */
+  readonly pardoned?: number
+  /** When the first attempt failed, in milliseconds since 1970; undefined when none did, and only its worker was lost. */
+  readonly firstFailedAt: number | undefined
 }
 
 /**
@@ -89,6 +91,8 @@ export interface Rejection<T = unknown> {
   readonly reason: Error
   readonly attempts: number
   readonly crashes: number
+  /** As in its history. */
+  readonly pardoned?: number
   /** Milliseconds since 1970. */
   readonly firstFailedAt: number
   readonly lastFailedAt: number

@@ -82,8 +82,8 @@ describe('createPlanner()', () => {
   })
 
   test('says of one item that it is one', () => {
-    const it = planner()
-    it.observe({ items: 1, taskTime: 0.01, sendTime: 0.02, now: 1 })
+    planner({ task: 'one' }).observe({ items: 1, taskTime: 0.01, sendTime: 0.02, now: 1 })
+    const it = planner({ task: 'one' })
     expect(it.describe(1).reason).toBe('Runs inline: what is left, 1 item, takes about 10 µs, less than starting threads.')
     expect(it.describe(2).reason).toContain('2 items, takes')
   })
@@ -99,15 +99,28 @@ describe('createPlanner()', () => {
   })
 
   test('runs inline only what was measured, and never what needs threads', () => {
-    const it = planner()
-    expect(it.mode(1)).toBe('threads')
-    observe(it, 1, 0.001)
+    const task = 'measured'
+    const first = planner({ task })
+    expect(first.mode(1)).toBe('threads')
+    observe(first, 1, 0.001)
+    expect(first.mode(1)).toBe('threads') // One is up.
+    const it = planner({ task })
     expect(it.mode(1)).toBe('inline')
     expect(it.describe(1)).toMatchObject({ mode: 'inline', workers: 1 })
-    const bound = planner({ needsThreads: true })
-    observe(bound, 1, 0.001)
-    expect(bound.mode(1)).toBe('threads')
+    expect(planner({ task, needsThreads: true }).mode(1)).toBe('threads')
     expect(planner({ mode: 'inline' }).mode(undefined)).toBe('inline')
+  })
+
+  test('runs nothing inline of a task that took a worker down, in this run or a later one', () => {
+    const task = 'dangerous'
+    observe(planner({ task }), 1, 0.001)
+    const second = planner({ task })
+    expect(second.mode(1)).toBe('inline')
+    second.beware()
+    expect(second.mode(1)).toBe('threads')
+    second.forget()
+    observe(second, 1, 0.001)
+    expect(planner({ task }).mode(1)).toBe('threads')
   })
 
   test('remembers a task from one run to the next, until told to forget', () => {

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
-import { RunLockedError } from '../errors.ts'
+import { RunAbortedError, RunLockedError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
+import type { Emit } from '../types.ts'
 import { type Claim, hasEnded, herePlace, isAlive, overlaps, type Place, readClaims, rememberEnded } from './claim.ts'
 
 export interface Lease {
@@ -37,6 +38,9 @@ export interface LeaseOptions {
   readonly writer: string
   readonly shard: string | undefined
   readonly clock: Clock
+  /** Ends the wait for a decision. */
+  readonly draining?: AbortSignal | undefined
+  readonly emit?: Emit | undefined
   /** Go to work whoever else is at it: for tests of what must hold even then. */
   readonly isIgnored?: boolean | undefined
   /** Where this process says it is: for tests. */
@@ -59,7 +63,8 @@ const LOOK_MS = 1000
  * Claims the run. Puts the claim first and looks for others after, so that of two that begin at once at least one sees
  * the other; the one whose name sorts first goes on.
  *
- * @throws RunLockedError when a live session is at work on the run, or on a shard that may have items of this one's.
+ * @throws RunLockedError when a live session is at work on the run, or on a shard that may have items of this one's, and
+ * RunAbortedError when `draining` aborts before that is known.
  */
 export async function acquireLease(options: LeaseOptions): Promise<Lease> {
   const { store, runId, writer, clock } = options
@@ -171,7 +176,7 @@ function createBeat({ store, runId, writer, shard, clock, place }: LeaseOptions)
 
 /** Resolves when the run is this session's. Adds sessions whose claims are in the way, and which are at an end, to `dead`. */
 async function claimRun(options: LeaseOptions, own: Beat, dead: Set<string>): Promise<void> {
-  const { writer, clock, place, isIgnored } = options
+  const { writer, place, isIgnored } = options
   for (;;) {
     await own.beat(false)
     if (!isIgnored) await refuseRivals(options, own, dead)
@@ -180,8 +185,17 @@ async function claimRun(options: LeaseOptions, own: Beat, dead: Set<string>): Pr
     if (!rivals.some((rival) => rival.writer < writer && !dead.has(rival.writer) && isAlive(rival, place) !== false)) return
     // The other saw this claim before it was held, and goes on.
     await own.withdraw()
-    await clock.sleep(LOOK_MS * clock.random())
+    await pause(options, LOOK_MS * options.clock.random())
   }
+}
+
+/** Sleeps for `ms`, unless it is time to stop. */
+async function pause({ runId, clock, draining }: LeaseOptions, ms: number): Promise<void> {
+  await clock.sleep(ms, draining).catch(() => {})
+  if (!draining?.aborted) return
+  const why = draining.reason instanceof Error ? draining.reason.message : String(draining.reason)
+  const message = `Cannot begin run '${runId}': expected time to see whether another session is at work on it, got a request to stop (${why}). Nothing was run: run it again`
+  throw new RunAbortedError(message, { cause: draining.reason })
 }
 
 /**
@@ -189,7 +203,7 @@ async function claimRun(options: LeaseOptions, own: Beat, dead: Set<string>): Pr
  * different machines that begin at once, each would find the other dead.
  */
 async function refuseRivals(options: LeaseOptions, own: Beat, dead: Set<string>): Promise<void> {
-  const { runId, writer, clock, place } = options
+  const { runId, writer, clock, place, emit } = options
   const seen = new Map<string, { readonly beatAt: number; readonly since: number; readonly hasBeaten: boolean }>()
   for (;;) {
     let isClear = true
@@ -200,13 +214,14 @@ async function refuseRivals(options: LeaseOptions, own: Beat, dead: Set<string>)
       const { since, hasBeaten } = known !== undefined && !beats ? known : { since: clock.now(), hasBeaten: beats }
       seen.set(rival.writer, { beatAt: rival.beatAt, since, hasBeaten })
       const isHere = isAlive(rival, place)
+      if (known === undefined && isHere === undefined && rival.isHeld) emit?.('warning', watched(runId, rival))
       if (rival.isHeld && (isHere === true || beats)) throw locked(runId, rival, clock)
       if (isHere === false || (isHere === undefined && clock.now() - since >= WATCH_MS)) dead.add(rival.writer)
       // A live one that still looks: it gives way if this one sorts first, else it decides within a moment.
       else if (rival.isHeld || rival.writer < writer || !(isHere || hasBeaten)) isClear = false
     }
     if (isClear) return
-    await clock.sleep(LOOK_MS)
+    await pause(options, LOOK_MS)
     await own.beat(false)
   }
 }
@@ -216,6 +231,16 @@ async function listRivals({ store, runId, writer, shard }: LeaseOptions): Promis
   return claims.filter((claim) => claim.writer !== writer && overlaps(claim.shard, shard ?? null))
 }
 
+function watched(runId: string, { pid, host }: Claim): { code: string; message: string } {
+  const message = `Run '${runId}' was last at work in process ${pid} on ${nameHost(host)}: waiting for up to ${WATCH_MS / 1000} s to see whether it still is`
+  return { code: 'RUN_WATCHED', message }
+}
+
+/** A claim may say anything. Names of hosts have 253 characters at most. */
+function nameHost(host: string): string {
+  return host.length > 253 ? `${host.slice(0, 253)}…` : host
+}
+
 function locked(runId: string, { pid, host, startedAt }: Claim, clock: Clock): RunLockedError {
-  return new RunLockedError(runId, { pid, host, age: Math.max(0, clock.today() - startedAt) })
+  return new RunLockedError(runId, { pid, host: nameHost(host), age: Math.max(0, clock.today() - startedAt) })
 }

@@ -42,6 +42,9 @@ const PATIENCE = 30_000
 const MIN_DELAY = 50
 const MAX_DELAY = 2000
 
+/** Errors that go away when there is room. */
+const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
+
 type State = 'open' | 'failing' | 'failed' | 'off' | 'closed'
 
 /**
@@ -218,7 +221,8 @@ export function openLog(options: LogOptions): RunLog {
       emit('warning', { code: 'CHECKPOINT_OFF', message: `${message}. Going on without saving` })
     } else {
       state = 'failed'
-      failure = new CheckpointWriteError(`${message}. What was saved before is safe: make room, then run again`, { cause })
+      const advice = FULL.has((cause as NodeJS.ErrnoException | undefined)?.code ?? '') ? 'make room' : 'see to the store'
+      failure = new CheckpointWriteError(`${message}. What was saved before is safe: ${advice}, then run again`, { cause })
       options.fail(failure)
     }
     settleWaiters()

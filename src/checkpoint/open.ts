@@ -22,7 +22,7 @@ import { isFailed } from './verdict.ts'
 /**
  * Opens a run for work: takes the lease, makes or checks the manifest, and loads what earlier sessions recorded.
  *
- * @throws RunLockedError, CheckpointMismatchError, CheckpointVersionError, CheckpointCorruptError, RunNotFoundError (for
+ * @throws RunLockedError, RunAbortedError, CheckpointMismatchError, CheckpointVersionError, CheckpointCorruptError, RunNotFoundError (for
  * `resume: 'require'`), and CheckpointWriteError, with the store's own error as its cause, when the store does not answer.
  */
 export async function openSession(options: SessionOptions): Promise<Session> {
@@ -42,8 +42,8 @@ async function claimAndLoad(options: SessionOptions): Promise<Session> {
   loading.catch(() => {}) // Told where it is awaited.
   await checkBefore(options)
   const writer = newWriter(clock.today())
-  const { isLeaseIgnored: isIgnored, place, shard } = options
-  const lease = await acquireLease({ store, runId, writer, shard, clock, isIgnored, place })
+  const { isLeaseIgnored: isIgnored, place, shard, draining, emit } = options
+  const lease = await acquireLease({ store, runId, writer, shard, clock, draining, emit, isIgnored, place })
   try {
     if (options.resume === 'fresh') await lease.refuseOthers()
     const manifest = await openManifest(options, writer)

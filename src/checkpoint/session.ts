@@ -20,6 +20,8 @@ export interface SessionOptions extends ManifestOptions {
   readonly shard?: string
   /** Ends the run with a CheckpointWriteError. Called at most once. */
   fail(error: Error): void
+  /** Ends the wait for a session elsewhere that may still be at work. */
+  readonly draining?: AbortSignal | undefined
   /** For tests of what must hold even then: go to work whoever else is at it, or say to be elsewhere. */
   readonly isLeaseIgnored?: boolean
   readonly place?: Place

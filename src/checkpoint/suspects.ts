@@ -48,6 +48,7 @@ export function findSuspects(index: RunIndex, spared: ReadonlySet<string>): Susp
       return {
         attempts: (failure?.attempts ?? 0) + crashes.length,
         crashes: (failure?.crashes ?? 0) + crashes.length,
+        ...(failure?.crashes ? { pardoned: failure.crashes } : {}),
         firstFailedAt: failure?.firstFailedAt ?? timeOf(crashes[0] as string),
       }
     },

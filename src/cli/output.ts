@@ -70,6 +70,13 @@ export function checkApart(path: Target, { files, directory, runId }: Kept): voi
 /** Writes `lines`, each with a newline. Nobody reading stdout any more is a quiet end. */
 export async function writeLines(target: Target, lines: AsyncIterable<string> | Iterable<string>): Promise<void> {
   if (target === undefined) return writeStdout(lines)
+  await writeFileLines(target, lines).catch((error: NodeJS.ErrnoException) => {
+    if (error.syscall !== undefined && !error.message.includes(target)) error.message += ` '${target}'`
+    throw error
+  })
+}
+
+async function writeFileLines(target: string, lines: AsyncIterable<string> | Iterable<string>): Promise<void> {
   const found = await stat(target).catch(() => undefined)
   if (found && !found.isFile()) return pipeline(Readable.from(inBlocks(lines)), createWriteStream(target))
   const path = await realPathOf(target)

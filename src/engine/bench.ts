@@ -12,8 +12,10 @@ export interface Bench {
   forget: number[]
   /** It began an item, or answered: its thread and its task came up. */
   isProven: boolean
-  /** Why the main thread ended it: the piece and place that ran too long, or a drain. */
-  doom: { readonly piece: Piece; readonly place: number } | 'drain' | undefined
+  /** Why the main thread ended it: the piece and place that ran too long (no place: what the items gave took too long to pack), or a drain. */
+  doom: { readonly piece: Piece; readonly place: number | undefined } | 'drain' | undefined
+  /** What it was seen packing, and how often: whose items, from which place on. */
+  packing: { readonly piece: Piece; readonly from: number; looks: number } | undefined
 }
 
 /** A bench around the seat that `open` opens for it. */
@@ -26,6 +28,7 @@ export function createBench(open: (bench: Bench) => Seat): Bench {
     forget: [],
     isProven: false,
     doom: undefined,
+    packing: undefined,
   }
   bench.seat = open(bench)
   return bench

@@ -1,15 +1,16 @@
-import { historyAt } from '../chunk.ts'
+import { countCrashes, historyAt } from '../chunk.ts'
 import { nameItem, TaskTimeoutError, WorkerCrashError } from '../errors.ts'
 import type { FailureKind } from '../types.ts'
-import { cursorOf, limitOf, slotOf } from './flight-recorder.ts'
-import { cutPiece, nextHistory, type Piece, rejectPlace, suspectOf } from './job.ts'
+import type { Bench } from './bench.ts'
+import { cursorOf, limitOf, packedTo, slotOf } from './flight-recorder.ts'
+import { cutPiece, nextHistory, type Piece, rejectPlace, startAnew, suspectOf } from './job.ts'
 import type { Seat } from './seat.ts'
 
 /** A worker that is gone. */
 interface LostWorker {
   readonly seat: Pick<Seat, 'cells' | 'threadId'>
   readonly pieces: readonly Piece[]
-  readonly doom: { readonly piece: Piece; readonly place: number } | 'drain' | undefined
+  readonly doom: Bench['doom']
   /** It has answered before. */
   readonly isProven: boolean
 }
@@ -36,27 +37,37 @@ export function blame(worker: LostWorker, error: Error | undefined, exitCode: nu
   const innocents: Piece[] = []
   let started = false
   let suspectIndex: number | undefined
+  const lost = (piece: Piece, from: number, to: number) => {
+    if (from < to) innocents.push(worker.doom === 'drain' ? cutPiece(piece, from, to) : startAnew(piece, from, to))
+  }
+  const unstarted = (piece: Piece, from: number) => {
+    if (from < piece.end) innocents.push(cutPiece(piece, from, piece.end))
+  }
   for (const piece of worker.pieces) {
     const slot = slotOf(worker.seat.cells, piece.slot)
     const cursor = cursorOf(slot)
     if (cursor >= 0) started = true
+    const isBlamed = suspectIndex !== undefined || suspects.length > 0
+    const packed = Math.min(packedTo(slot, piece.chunk.items.length) ?? 0, piece.end)
+    if (packed > piece.settled) {
+      const isDue = isDoomed(worker.doom, piece, undefined)
+      if (!isBlamed && (isDue || worker.doom === undefined)) {
+        const { index, again } = halve(piece, packed, isDue ? undefined : reason, today)
+        suspectIndex = index
+        suspects.push(...again)
+      } else lost(piece, piece.settled, packed)
+      unstarted(piece, packed)
+      continue
+    }
     const isRunning = cursor >= piece.settled && cursor < Math.min(piece.end, limitOf(slot))
-    const isHandedOver = cursor >= piece.chunk.items.length && piece.settled < piece.end
-    if (isHandedOver && worker.doom === undefined && suspects.length === 0) {
-      const { index, again } = halve(piece, reason, today)
-      suspectIndex = index
-      suspects.push(...again)
-      continue
-    }
-    if (!isRunning || suspectIndex !== undefined) {
-      if (piece.settled < piece.end) innocents.push(cutPiece(piece, piece.settled, piece.end))
-      continue
-    }
-    if (piece.settled < cursor) innocents.push(cutPiece(piece, piece.settled, cursor))
-    if (cursor + 1 < piece.end) innocents.push(cutPiece(piece, cursor + 1, piece.end))
-    const isInnocent = worker.doom !== undefined && !isDoomed(worker.doom, piece, cursor)
-    if (isInnocent) innocents.push(cutPiece(piece, cursor, cursor + 1))
-    else {
+    const isInnocent = isBlamed || (worker.doom !== undefined && !isDoomed(worker.doom, piece, cursor))
+    if (!isRunning) unstarted(piece, piece.settled)
+    else if (isInnocent) {
+      lost(piece, piece.settled, cursor + 1)
+      unstarted(piece, cursor + 1)
+    } else {
+      lost(piece, piece.settled, cursor)
+      unstarted(piece, cursor + 1)
       suspectIndex = piece.chunk.indices[cursor] as number
       // What is thrown outside of any item may be what an earlier one left behind.
       const isSure = piece.isAlone || error === undefined || isOutOfMemory(error) || (cursor === 0 && !worker.isProven)
@@ -68,22 +79,23 @@ export function blame(worker: LostWorker, error: Error | undefined, exitCode: nu
 }
 
 /**
- * All items of `piece` had ended, and the thread was lost on the way with their results: one of these took it along (a
- * getter that ends the process, say). Halves are run again by themselves until the item is alone.
+ * The items of `piece` up to `packed` had ended, and the thread was lost on the way with their results: one of these took it
+ * along, or never came to an end (a getter that ends the process, say). Halves are run again by themselves until the item
+ * is alone. `crash` is missing for one that never ends.
  */
-function halve(piece: Piece, reason: Error, today: number): { index?: number; again: Piece[] } {
-  const { settled, end } = piece
-  if (end - settled === 1) {
-    const suspect = charge(piece, settled, reason, true, today)
+function halve(piece: Piece, packed: number, crash: Error | undefined, today: number): { index?: number; again: Piece[] } {
+  const { settled } = piece
+  if (packed - settled === 1) {
+    const suspect = charge(piece, settled, crash, true, today)
     return { index: piece.chunk.indices[settled] as number, again: suspect ? [suspect] : [] }
   }
-  const middle = (settled + end) >> 1
-  return { again: [cutPiece(piece, settled, middle, true), cutPiece(piece, middle, end, true)] }
+  const middle = (settled + packed) >> 1
+  return { again: [startAnew(piece, settled, middle, true), startAnew(piece, middle, packed, true)] }
 }
 
-/** The main thread ended the worker because of this very item, which did not end in the meantime. */
-function isDoomed(doom: NonNullable<LostWorker['doom']>, piece: Piece, place: number): boolean {
-  return doom !== 'drain' && doom.piece === piece && doom.place === place
+/** The main thread ended the worker because of this very item, which did not end in the meantime; `place` is undefined for results. */
+function isDoomed(doom: LostWorker['doom'], piece: Piece, place: number | undefined): boolean {
+  return doom !== undefined && doom !== 'drain' && doom.piece === piece && doom.place === place
 }
 
 function isOutOfMemory(error: Error): boolean {
@@ -108,12 +120,13 @@ function charge(piece: Piece, place: number, crash: Error | undefined, isSure: b
   }
   run.tally.crashes++
   const history = nextHistory(historyAt(chunk, place), 1, today)
-  if (history.crashes < run.maxCrashes) return suspectOf(piece, place, history)
-  if (!isSure) return suspectOf(piece, place, { ...history, crashes: run.maxCrashes - 1 })
+  const crashes = countCrashes(history)
+  if (crashes < run.maxCrashes) return suspectOf(piece, place, history)
+  if (!isSure) return suspectOf(piece, place, { ...history, crashes: history.crashes - 1 })
   const kind: FailureKind = isOutOfMemory(crash) ? 'memory' : 'crash'
   const message =
     `Cannot finish item ${nameItem(index, key)}: expected its worker to survive it, got ${crash.message} ` +
-    `(${history.crashes} ${history.crashes === 1 ? 'time' : 'times'}, and maxCrashes is ${run.maxCrashes})`
+    `(${crashes} ${crashes === 1 ? 'time' : 'times'}, and maxCrashes is ${run.maxCrashes})`
   job.settle(undefined, [rejectPlace(chunk, place, kind, new WorkerCrashError(message, { cause: crash }), today, 1)])
   return undefined
 }

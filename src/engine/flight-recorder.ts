@@ -7,6 +7,7 @@
  *             limit    the worker starts no place >= limit; set by the main thread
  *             started  when the item at `cursor` began, in ms of `sharedNow`, modulo 2^32
  *             flags    bit 0: a drain has started
+ *                      bit 1: the worker packs what the items up to the cursor gave, and sends it
  *
  * The worker stores `started`, then `cursor`, then loads `limit`; the main thread stores `limit`, then loads
  * `cursor`. All are sequentially consistent, so when `takeTail` finds the cursor below the limit it set, the worker
@@ -20,6 +21,7 @@ const STARTED = 2
 const FLAGS = 3
 const FIELDS = 4
 const DRAINING = 1
+const PACKING = 2
 
 /** A slot of one worker's recorder. */
 export interface Slot {
@@ -61,6 +63,19 @@ export function leave({ cells, at }: Slot, length: number): void {
   Atomics.store(cells, at + CURSOR, length)
 }
 
+/** Worker: from now on, or no longer, it is not in an item but in what items gave. */
+export function setPacking({ cells, at }: Slot, isPacking: boolean): void {
+  if (isPacking) Atomics.or(cells, at + FLAGS, PACKING)
+  else Atomics.and(cells, at + FLAGS, ~PACKING)
+}
+
+/** One past the last place that has ended, when the worker is on the way with what it gave; undefined while it is in an item, or before. */
+export function packedTo({ cells, at }: Slot, length: number): number | undefined {
+  const cursor = Atomics.load(cells, at + CURSOR)
+  if (cursor >= length) return length
+  return (Atomics.load(cells, at + FLAGS) & PACKING) !== 0 ? cursor + 1 : undefined
+}
+
 /** The place that runs: -1 before the first. A place >= the limit is not running. */
 export function cursorOf({ cells, at }: Slot): number {
   return Atomics.load(cells, at + CURSOR)
@@ -87,7 +102,7 @@ export function takeTail({ cells, at }: Slot, limit: number): boolean {
 
 /** Main thread: the worker starts nothing more of this chunk and its `context.signal` is aborted. */
 export function stop({ cells, at }: Slot): void {
-  Atomics.store(cells, at + FLAGS, DRAINING)
+  Atomics.or(cells, at + FLAGS, DRAINING)
   Atomics.store(cells, at + LIMIT, 0)
 }
 
@@ -97,7 +112,7 @@ export function isStopped({ cells, at }: Slot): boolean {
 
 /** Worker: resolves when the slot is stopped. Undefined when it is already, or when this Node cannot wait. */
 export function whenStopped({ cells, at }: Slot): Promise<unknown> | undefined {
-  const waited = Atomics.waitAsync(cells, at + FLAGS, 0)
+  const waited = Atomics.waitAsync(cells, at + FLAGS, 0) // Not asked for while it packs.
   return waited.async ? waited.value : undefined
 }
 

@@ -151,12 +151,24 @@ export function refusePlace(chunk: Chunk, place: number, reason: Error, today: n
 }
 
 /** The past of an item after one more attempt that ended badly. */
-export function nextHistory(past: History | undefined, crashed: number, today: number): History {
+export function nextHistory(past: History | undefined, crashed: number, today: number): History & { firstFailedAt: number } {
   return {
+    ...past,
     attempts: (past?.attempts ?? 0) + 1,
     crashes: (past?.crashes ?? 0) + crashed,
     firstFailedAt: past?.firstFailedAt ?? today,
   }
+}
+
+/** The places [from, to) of `piece` once more, whose attempts came to nothing: what they gave was lost with their worker. */
+export function startAnew(piece: Piece, from: number, to: number, isAlone = false): Piece {
+  const chunk = cut(piece.chunk, from, to)
+  const lost = Array.from(chunk.indices, (index): [number, History] => {
+    const past = chunk.histories?.get(index)
+    return [index, { crashes: 0, firstFailedAt: undefined, ...past, attempts: (past?.attempts ?? 0) + 1 }]
+  })
+  piece.job.run.tally.attempts += lost.length
+  return createPiece(piece.job, withHistories(chunk, lost), isAlone)
 }
 
 /** The item at `place` once more, alone, remembering that it took a worker down. */

@@ -5,7 +5,7 @@ import { InvalidOptionError, TaskLoadError } from '../errors.ts'
 import { type Bench, createBench, hasBegun, leastBusy, release, steal } from './bench.ts'
 import { blame } from './blame.ts'
 import type { Engine, EngineRun } from './engine.ts'
-import { announceStop, cursorOf, limitOf, prepare, runningFor, sharedNow, slotOf, stop } from './flight-recorder.ts'
+import { announceStop, cursorOf, limitOf, packedTo, prepare, runningFor, sharedNow, slotOf, stop } from './flight-recorder.ts'
 import { createJob, createPiece, cutPiece, type JobRun, type Piece, settlePart } from './job.ts'
 import { settleUnclonable, toMessage } from './message.ts'
 import { createPlaces } from './places.ts'
@@ -17,6 +17,9 @@ const MAX_STILLBORN = 3
 
 /** How often running items are compared with their `timeout`, in ms. Set against the promise to end a hung item within 50 ms. */
 const WATCH_MS = 8
+
+/** So much longer than one `timeout` a worker may take to pack what a chunk gave, in ms: gigabytes take seconds. */
+const PACKING_MS = 5000
 
 /** Runs chunks on worker threads. All that knows Piscina is here and in seat.ts. */
 export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOptions, clock: Clock): Engine {
@@ -180,7 +183,12 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
       if (!piece || timeout === undefined) continue
       const slot = slotOf(bench.seat.cells, piece.slot)
       const place = cursorOf(slot)
-      if (place < 0 || place >= limitOf(slot) || bench.doom) continue
+      const packed = Math.min(packedTo(slot, piece.chunk.items.length) ?? 0, piece.end)
+      if (packed > piece.settled && !bench.doom && packsTooLong(bench, piece, packed - piece.settled, timeout)) {
+        bench.doom = { piece, place: undefined }
+        bench.seat.kill()
+      }
+      if (packed > piece.settled || place < 0 || place >= limitOf(slot) || bench.doom) continue
       if (runningFor(slot, now) > timeout && cursorOf(slot) === place) {
         bench.doom = { piece, place }
         bench.seat.kill()
@@ -262,6 +270,17 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
       await Promise.all([...endings, ...[...benches].map((bench) => bench.seat.close())])
     },
   }
+}
+
+/**
+ * Whether `items` of `piece` have been packed for longer than their timeouts allow, one after the other, or PACKING_MS more than
+ * one. Counted in looks: the answer of a worker that is done waits as long as the event loop does not turn, and between two
+ * looks it does.
+ */
+function packsTooLong(bench: Bench, piece: Piece, items: number, timeout: number): boolean {
+  const isKnown = bench.packing?.piece === piece && bench.packing.from === piece.settled
+  bench.packing = { piece, from: piece.settled, looks: isKnown && bench.packing ? bench.packing.looks + 1 : 0 }
+  return bench.packing.looks * WATCH_MS > Math.min(items * timeout, timeout + PACKING_MS)
 }
 
 function unpackLoadError(part: PartMessage): TaskLoadError {

@@ -1,5 +1,15 @@
 import { createDrainSignal, ItemContext } from './context.ts'
-import { announceStop, enter, enterHere, isStopped, leave, type Slot, sharedNow, whenStopped } from './flight-recorder.ts'
+import {
+  announceStop,
+  enter,
+  enterHere,
+  isStopped,
+  leave,
+  type Slot,
+  setPacking,
+  sharedNow,
+  whenStopped,
+} from './flight-recorder.ts'
 import { type ItemColumns, type LoadedRun, Part, type Port, refuseItem } from './part.ts'
 
 /** Runs the items of a chunk one by one: in a worker, and for inline runs in slices on the main thread. */
@@ -21,7 +31,9 @@ export async function runItems(chunk: ItemColumns, loaded: LoadedRun, slot: Slot
     if (place === readAt) {
       const elapsed = part.elapsed()
       if (elapsed > port.partMs) {
+        setPacking(slot, true)
         part.send(place, false)
+        setPacking(slot, false)
         await port.turn?.()
       }
       stride = elapsed < stride / 2 ? Math.min(stride * 2, port.maxStride) : 1

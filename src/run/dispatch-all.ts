@@ -46,6 +46,9 @@ export async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>):
     engines,
     unsettled: () => journey.pending && journey.pending - collector.counts.dispatched,
     onPlan: () => emitter.emit('plan', planner.describe(source.left)),
+    onSlowLoad: () => {
+      if (journey.counts.chunks > 0) warnOfSlowLoad(emitter)
+    },
     fail: drain.fail,
   })
 
@@ -98,6 +101,12 @@ function warnOfIdleBreaker({ retry, maxFailures }: Pick<ResolvedOptions, 'retry'
   emit('warning', { code: 'BREAKER_IDLE', message })
 }
 
+function warnOfSlowLoad({ emit }: Emitter): void {
+  const message =
+    'Still loading the task: expected its module to be imported within seconds, got no item that began. See what it waits for at its top level'
+  emit('warning', { code: 'TASK_LOADING', message })
+}
+
 /** What an engine is told of the run. */
 function describeRun<T, R>(run: Run<T, R>, { runId, planner, counts }: Journey<T, R>, growth: Growth): EngineRunOptions {
   const { task, options, origin, emitter } = run
@@ -120,7 +129,10 @@ function describeRun<T, R>(run: Run<T, R>, { runId, planner, counts }: Journey<T
       growth.measured(measured.taskTime)
     },
     tally: counts,
-    workerExit: (threadId, index, reason) => emitter.emit('workerExit', { threadId, index, reason }),
+    workerExit: (threadId, index, reason) => {
+      if (index !== undefined) planner.beware()
+      emitter.emit('workerExit', { threadId, index, reason })
+    },
     itemTime: () => planner.itemTime,
     mayStayInline: () => growth.mode() === 'inline',
   }

@@ -18,6 +18,9 @@ const LOOK_MS = 1
 /** So long after the thread is up a task may load before others load it, too, in ms: no longer than a thread takes to come up. */
 const LOAD_MS = 25
 
+/** So long after the run began a task that is still loading is worth a word, in ms. Its import may wait for what never comes. */
+const SLOW_LOAD_MS = 10_000
+
 export interface GrowthOptions {
   readonly planner: Planner
   readonly engines: Engines
@@ -25,6 +28,8 @@ export interface GrowthOptions {
   unsettled(): number | undefined
   /** More threads were started, or none: the plan is made. */
   onPlan(): void
+  /** No item has begun though a thread is up for long. */
+  onSlowLoad(): void
   fail(error: Error): void
 }
 
@@ -41,7 +46,7 @@ export interface Growth {
   close(): void
 }
 
-export async function startGrowth({ planner, engines, unsettled, onPlan, fail }: GrowthOptions): Promise<Growth> {
+export async function startGrowth({ planner, engines, unsettled, onPlan, onSlowLoad, fail }: GrowthOptions): Promise<Growth> {
   let pool: Engine | undefined
   let opening: Promise<Engine> | undefined
   let grown = 0
@@ -90,6 +95,9 @@ export async function startGrowth({ planner, engines, unsettled, onPlan, fail }:
     else timer = setTimeout(() => look(waited + LOOK_MS), LOOK_MS)
   }
 
+  const slow = setTimeout(() => {
+    if (pool && !pool.hasBegun) onSlowLoad()
+  }, SLOW_LOAD_MS).unref()
   if (mode() === 'threads') (await open()).up().then(() => look())
   else look()
   return {
@@ -102,6 +110,7 @@ export async function startGrowth({ planner, engines, unsettled, onPlan, fail }:
     close: () => {
       isDecided = true
       clearTimeout(timer)
+      clearTimeout(slow)
       if (grown === 0 && seen > 0) onPlan() // It was over before there was anything to decide.
     },
   }

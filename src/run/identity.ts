@@ -58,6 +58,7 @@ export interface OpenCheckpoint<T> {
   readonly clock: Clock
   readonly claim: Pick<SessionOptions, 'place' | 'isLeaseIgnored'> | undefined
   readonly emit: Emit
+  readonly draining: AbortSignal
   fail(error: Error): void
 }
 
@@ -94,6 +95,7 @@ export async function openCheckpoint<T>(open: OpenCheckpoint<T>): Promise<Sessio
     clock: open.clock,
     ...open.claim,
     emit: open.emit,
+    draining: open.draining,
     fail: open.fail,
   })
 }

@@ -102,6 +102,7 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
     clock,
     claim: origin.claim,
     emit: emitter.emit,
+    draining: drain.signal,
     fail: drain.fail,
   })
   let isClosed = false

@@ -239,7 +239,7 @@ function holdingPlace(interval: number, clock: Clock): HoldingPlace {
 
 function patienceEnded({ errorThresholdPercentage, maxOpens }: BreakerSettings, cause: Error | undefined): CircuitOpenError {
   return new CircuitOpenError(
-    `Cannot go on: expected fewer than ${errorThresholdPercentage} % of the chunks to fail, got a breaker that opened ${maxOpens} times (breaker.maxOpens)${cause ? `, last because of: ${cause.message}` : ''}. Items are still pending: see to the cause, then run again`,
+    `Cannot go on: expected fewer than ${errorThresholdPercentage} % of the chunks to fail, got a breaker that opened ${maxOpens === 1 ? 'once' : `${maxOpens} times`} (breaker.maxOpens)${cause ? `, last because of: ${cause.message}` : ''}. Items are still pending: see to the cause, then run again`,
     cause ? { cause } : undefined,
   )
 }

@@ -1,5 +1,5 @@
 import type { Session } from '../checkpoint/session.ts'
-import { historyAt } from '../chunk.ts'
+import { countCrashes, historyAt } from '../chunk.ts'
 import { nameItem, WorkerCrashError } from '../errors.ts'
 import type { Chunk, Rejection } from '../types.ts'
 import type { Stage } from './stage.ts'
@@ -14,7 +14,7 @@ export function checkpoint<T, R>(session: Pick<Session, 'begin'>, maxCrashes: nu
   let first: Promise<void> | undefined
   return (next) => async (chunk, context) => {
     const past = chunk.alone ? historyAt(chunk, 0) : undefined
-    if (past && past.crashes >= maxCrashes) return { fulfilled: [], rejected: [giveUp(chunk, context.clock.today())] }
+    if (past && countCrashes(past) >= maxCrashes) return { fulfilled: [], rejected: [giveUp(chunk, context.clock.today())] }
     const noted = session.begin(chunk)
     first ??= noted
     // One that kills at once must not be faster than the word of it. The first word of a session takes long, for a file is made for it.
@@ -28,7 +28,7 @@ function giveUp<T>(chunk: Chunk<T>, today: number): Rejection<T> {
   const key = chunk.keys?.[0]
   const { attempts = 0, crashes = 0, firstFailedAt = today } = historyAt(chunk, 0) ?? {}
   const reason = new WorkerCrashError(
-    `Cannot finish item ${nameItem(index, key)}: expected the process to survive it, got ${crashes} processes that ended while it ran`,
+    `Cannot finish item ${nameItem(index, key)}: expected the process to survive it, got ${crashes} ${crashes === 1 ? 'process' : 'processes'} that ended while it ran`,
   )
   const item = chunk.items[0] as T
   return {

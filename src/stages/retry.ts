@@ -100,7 +100,9 @@ function chunkOf<T>(rejected: readonly Rejection<T>[], hasKeys: boolean): Chunk<
     indices: Uint32Array.from(rows, (it) => it.index),
     ...(hasKeys && { keys: rows.map(keyOf) }),
     histories: new Map(
-      rows.map(({ index, attempts, crashes, firstFailedAt }) => [index, { attempts, crashes, firstFailedAt }] as const),
+      rows.map(({ index, attempts, crashes, pardoned, firstFailedAt }) => {
+        return [index, { attempts, crashes, ...(pardoned && { pardoned }), firstFailedAt }] as const
+      }),
     ),
   }
 }
@@ -159,14 +161,14 @@ interface Budget {
 function retryBudget(share = Number.POSITIVE_INFINITY): Budget {
   let started = 0
   let granted = 0
-  let isWarned = false
+  let isWarned = false // From then on it stays spent, though more items start: somebody was told so.
   return {
     start: (items) => {
       started += items
     },
     take: ({ emit }) => {
       const limit = Math.max(BUDGET_FLOOR, share * started)
-      if (granted + 1 <= limit) {
+      if (!isWarned && granted + 1 <= limit) {
         granted++
         return true
       }

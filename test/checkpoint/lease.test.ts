@@ -158,6 +158,28 @@ describe('a lease from elsewhere', () => {
     for (const winner of winners) await winner.release()
   })
 
+  test('is not waited for once the run is to stop, and that somebody waits is told', async () => {
+    const store = memoryStore()
+    await claim(store, 'theirs', {})
+    const clock = virtualClock()
+    const drain = new AbortController()
+    const reason = new Error('SIGTERM')
+    const warnings: unknown[] = []
+    const { sleep } = clock
+    clock.sleep = async (ms) => {
+      await sleep(ms)
+      if (clock.time > 3000) drain.abort(reason)
+    }
+    const emit = (event: string, told: unknown) => void (event === 'warning' && warnings.push(told))
+    const taken = acquireLease({ store, runId: 'run-1', writer: 'mine', shard: undefined, clock, emit, draining: drain.signal })
+    await expect(taken).rejects.toMatchObject({ code: 'ERR_PAWL_ABORTED', cause: reason })
+    expect(clock.time).toBeLessThan(5000)
+    expect(warnings).toEqual([
+      { code: 'RUN_WATCHED', message: expect.stringMatching(/process 1 on elsewhere: waiting for up to 15 s/) },
+    ])
+    expect((await readClaims(store, 'run-1')).map(({ writer }) => writer)).toEqual(['theirs'])
+  })
+
   test('is taken over when it does not beat for 15 s', async () => {
     const store = memoryStore()
     await claim(store, 'theirs', {})

@@ -74,6 +74,25 @@ describe('an item that takes its worker down', () => {
     expect(attempts.get(25)).toBe(1)
   })
 
+  test('has the starts of its neighbours counted, whose results were lost with it', async () => {
+    const attempts = new Map<number, number>()
+    const { report, calls } = await run(
+      { 4: 'exit', 9: 'once:exit', 13: 'once:uncaught', 27: 'exit' },
+      { retry: { retries: 1, minTimeout: 0 }, on: { outcome: (it) => void attempts.set(it.index, it.attempts) } },
+    )
+    expect(range(30).map((i) => attempts.get(i))).toEqual(calls)
+    expect(report.stats.attempts).toBe(calls.reduce((sum, count) => sum + count))
+    expect(Math.max(...calls)).toBeGreaterThan(1)
+  })
+
+  test('keeps its like off the main thread, however cheap they are, also in later runs', async () => {
+    const shared = { calls: sharedCells(3) }
+    const first = await execute(die, ['fine', 'exit'], { workers: 1, chunkSize: 1, maxFailures: 1, shared })
+    expect(first.failures).toMatchObject([{ index: 1, kind: 'crash' }])
+    const second = await execute(die, ['fine', 'fine', 'exit'], { workers: 1, maxFailures: 1, shared })
+    expect(second).toMatchObject({ plan: { mode: 'threads' }, failures: [{ index: 2, kind: 'crash' }] })
+  })
+
   test.each([1, 3])('is given up after maxCrashes: %i', async (maxCrashes) => {
     const { report, calls } = await run({ 0: 'exit', 29: 'exit' }, { maxCrashes, retry: { retries: 5, minTimeout: 0 } })
     expectNeighbours(report, [0, 29])

@@ -53,6 +53,48 @@ describe('timeout', () => {
     expect(report.stats.timeouts).toBe(3)
   })
 
+  test.each([1, 5])('ends one whose result never comes to an end, named exactly, at chunk size %i', async (chunkSize) => {
+    const endless = (item: number) => {
+      if (item !== 3) return item
+      return {
+        get trap() {
+          for (;;);
+        },
+      }
+    }
+    const report = await execute(endless, range(10), { mode: 'threads', workers: 1, chunkSize, timeout: 100, maxFailures: 1 })
+    expect(report.results.map((it) => it)).toEqual(range(10).map((it) => (it === 3 ? undefined : it)))
+    expect(report.failures).toMatchObject([{ index: 3, kind: 'timeout' }])
+  })
+
+  test('names it also where results go in parts, while others of its chunk are still to be run', async () => {
+    const endless = (item: number) => {
+      for (const end = performance.now() + 20; performance.now() < end; );
+      if (item !== 1) return item
+      return {
+        get trap() {
+          for (;;);
+        },
+      }
+    }
+    const report = await execute(endless, range(10), { workers: 1, chunkSize: 10, timeout: 200, maxFailures: 1 })
+    expect(report.results.map((it) => it)).toEqual(range(10).map((it) => (it === 1 ? undefined : it)))
+    expect(report.failures).toMatchObject([{ index: 1, kind: 'timeout' }])
+  })
+
+  test('does not end a worker whose answer waits for a main thread that is busy', async () => {
+    const report = await execute((n: number) => n, range(10), {
+      ...{ mode: 'threads', workers: 1, chunkSize: 1, timeout: 50 },
+      on: {
+        outcome: () => {
+          for (const end = performance.now() + 200; performance.now() < end; );
+        },
+      },
+    })
+    expect(report.results).toEqual(range(10))
+    expect(report.stats.timeouts).toBe(0)
+  })
+
   test('is a failed attempt under retry', async () => {
     const calls = sharedCells(3)
     const retries: number[] = []
@@ -67,7 +109,7 @@ describe('timeout', () => {
     expect(report.results).toEqual([0, 1, undefined])
     expect(report.failures).toMatchObject([{ index: 2, kind: 'timeout', attempts: 2, crashes: 0 }])
     expect(retries.sort()).toEqual([1, 2])
-    expect([attempts.get(1), attempts.get(2)]).toEqual([2, 2])
+    expect([attempts.get(1), attempts.get(2)]).toEqual([calls[1], calls[2]])
     expect(calls[2]).toBe(2)
     expect(report.stats).toMatchObject({ timeouts: 3, retries: 2 })
   })

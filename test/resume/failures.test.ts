@@ -115,6 +115,18 @@ describe('execute() with failures on record', () => {
     }
   })
 
+  test('has crashes counted anew when it is tried again, and keeps all of them', async () => {
+    const { runs } = newPlace()
+    const deadly = (n: number) => (n === 3 ? process.exit(3) : n)
+    const options = { runId: 'run', checkpoint: runs, workers: 1, maxFailures: 1 }
+    for (const sessions of [1, 2, 3]) {
+      const { failures, stats } = await execute(deadly, range(5), options)
+      expect(failures).toMatchObject([{ index: 3, kind: 'crash', crashes: 2 * sessions }])
+      expect(failures[0]?.reason.message).toContain('(2 times, and maxCrashes is 2)')
+      expect(stats.crashes).toBe(2)
+    }
+  })
+
   test('records what settled before the run failed, the failure too', async () => {
     const { runs, spoil, heal, starts } = newPlace()
     spoil(20)

@@ -24,12 +24,13 @@ async function begin(items: number, engines: Engines) {
     chunkSize: undefined,
   })
   const told = vi.fn()
-  const growth = await startGrowth({ planner, engines, unsettled: () => items, onPlan: told, fail: told })
+  const slow = vi.fn()
+  const growth = await startGrowth({ planner, engines, unsettled: () => items, onPlan: told, onSlowLoad: slow, fail: told })
   const measure = (count: number, taskTime: number) => {
     planner.observe({ items: count, taskTime, sendTime: 0.01, now: 0 })
     growth.measured(taskTime)
   }
-  return { growth, measure, told }
+  return { growth, measure, told, slow }
 }
 
 beforeEach(() => void vi.useFakeTimers())
@@ -70,11 +71,14 @@ test('an item that takes its time is not waited for, be it the first or a later 
 
 test('a task that is being loaded has not begun, and is waited for, but not for ever', async () => {
   const { pool, engines } = watched({ hasBegun: false })
-  const { growth } = await begin(10, engines)
+  const { growth, slow } = await begin(10, engines)
   await vi.advanceTimersByTimeAsync(20)
   expect(pool.workers).toBe(1)
   await vi.advanceTimersByTimeAsync(20)
   expect(pool.workers).toBe(4)
+  expect(slow).not.toHaveBeenCalled()
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(slow).toHaveBeenCalledOnce()
   growth.close()
 })
 

@@ -67,10 +67,7 @@ export class Oracle {
     if (earlier?.isDone && life.losses === 0) this.blame(`item ${item.id} is dispatched again after it succeeded`)
     const before = earlier?.before ?? attempt - 1
     const count = (earlier?.count ?? 0) + 1
-    if (attempt > before + count)
-      this.blame(`item ${item.id} is told it is attempt ${attempt}, having been started ${count} times since ${before}`)
-    if (life.losses === 0 && attempt !== before + count)
-      this.blame(`item ${item.id} is told it is attempt ${attempt}, not ${before + count}`)
+    if (attempt !== before + count) this.blame(`item ${item.id} is told it is attempt ${attempt}, not ${before + count}`)
     if (before > item.starts - count + item.deaths)
       this.blame(`item ${item.id} is said to have had ${before} attempts before, of ${item.starts} starts in all`)
     life.starts.set(item.id, { count, before, isDone: earlier?.isDone ?? false })
@@ -107,7 +104,7 @@ export class Oracle {
     life.settled.push(outcome)
     this.#everSettled.add(id)
     const { count = 0, before = 0 } = life.starts.get(id) ?? {}
-    if (count > 0 && life.losses === 0 && outcome.attempts !== before + count) {
+    if (count > 0 && outcome.attempts !== before + count) {
       this.blame(
         `item ${id} settles with ${outcome.attempts} attempts, having been started ${count} times after ${before} attempts before`,
       )

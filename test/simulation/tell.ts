@@ -55,7 +55,7 @@ export async function tellHistories(first: 1 | 2): Promise<void> {
   if (sums.histories >= 1000) {
     expect(sums.kills).toBeGreaterThan(sums.histories / 3)
     expect(sums.powerCuts).toBeGreaterThan(sums.histories / 10)
-    expect(sums.damages).toBeGreaterThan(sums.histories / 50)
+    expect(sums.damages).toBeGreaterThan(sums.histories / 100)
     expect(sums.acknowledged).toBeGreaterThan(sums.histories * 3)
   }
 }

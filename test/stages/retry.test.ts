@@ -309,6 +309,16 @@ describe('retry: budget', () => {
     expect(counter.retries).toBe(26)
   })
 
+  test('that was spent stays so, though more items start', async () => {
+    const run = fakeRun(instantClock())
+    const counter = { retries: 0 }
+    const dispatch = stage({ retries: 100, budget: 0.5 }, counter)(fakeEngine(bad).dispatch)
+    await dispatch(chunkOf([0]), run.context)
+    await dispatch(chunkOf(indices(100, 1)), run.context)
+    expect(counter.retries).toBe(10)
+    expect(run.events.warning).toHaveLength(1)
+  })
+
   test('is off by default', async () => {
     const run = fakeRun(instantClock())
     const counter = { retries: 0 }
