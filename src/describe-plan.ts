@@ -2,7 +2,7 @@ import type { Knowledge, PlannerOptions } from './plan.ts'
 import type { Plan } from './types.ts'
 
 /** What a planner has chosen so far, and from what. Times in ms per item. */
-export interface Choice extends Pick<Plan, 'mode' | 'workers' | 'chunkSize'> {
+interface Choice extends Pick<Plan, 'mode' | 'workers' | 'chunkSize'> {
   readonly known: Knowledge
   readonly options: PlannerOptions
   /** Whether threads or inline is for the planner to choose. */

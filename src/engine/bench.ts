@@ -1,4 +1,4 @@
-import { cursorOf, limitOf, slotOf, takeTail } from './flight-recorder.ts'
+import { cursorOf, limitOf, packedTo, slotOf, takeTail } from './flight-recorder.ts'
 import { cutPiece, type Piece } from './job.ts'
 import { DEPTH, type Seat } from './seat.ts'
 
@@ -15,7 +15,7 @@ export interface Bench {
   /** Why the main thread ended it: the piece and place that ran too long (no place: what the items gave took too long to pack), or a drain. */
   doom: { readonly piece: Piece; readonly place: number | undefined } | 'drain' | undefined
   /** What it was seen packing, and how often: whose items, from which place on. */
-  packing: { readonly piece: Piece; readonly from: number; looks: number } | undefined
+  packing: { readonly piece: Piece; readonly from: number; readonly looks: number } | undefined
 }
 
 /** A bench around the seat that `open` opens for it. */
@@ -37,6 +37,11 @@ export function createBench(open: (bench: Bench) => Seat): Bench {
 /** Whether an item has begun on it. */
 export function hasBegun({ isProven, pieces, seat }: Bench): boolean {
   return isProven || pieces.some((piece) => cursorOf(slotOf(seat.cells, piece.slot)) >= 0)
+}
+
+/** One past the last place of `piece` whose results its worker, which keeps `cells`, is on the way with; 0 when it is not. */
+export function packedPlaces(cells: Int32Array, piece: Piece): number {
+  return Math.min(packedTo(slotOf(cells, piece.slot), piece.chunk.items.length), piece.end)
 }
 
 /** Puts a piece that has ended, or could not be sent, off its bench. */

@@ -1,8 +1,8 @@
 import { countCrashes, historyAt } from '../chunk.ts'
 import { nameItem, TaskTimeoutError, WorkerCrashError } from '../errors.ts'
 import type { FailureKind } from '../types.ts'
-import type { Bench } from './bench.ts'
-import { cursorOf, limitOf, packedTo, slotOf } from './flight-recorder.ts'
+import { type Bench, packedPlaces } from './bench.ts'
+import { cursorOf, limitOf, slotOf } from './flight-recorder.ts'
 import { cutPiece, nextHistory, type Piece, rejectPlace, startAnew, suspectOf } from './job.ts'
 import type { Seat } from './seat.ts'
 
@@ -48,7 +48,7 @@ export function blame(worker: LostWorker, error: Error | undefined, exitCode: nu
     const cursor = cursorOf(slot)
     if (cursor >= 0) started = true
     const isBlamed = suspectIndex !== undefined || suspects.length > 0
-    const packed = Math.min(packedTo(slot, piece.chunk.items.length) ?? 0, piece.end)
+    const packed = packedPlaces(worker.seat.cells, piece)
     if (packed > piece.settled) {
       const isDue = isDoomed(worker.doom, piece, undefined)
       if (!isBlamed && (isDue || worker.doom === undefined)) {
@@ -60,20 +60,19 @@ export function blame(worker: LostWorker, error: Error | undefined, exitCode: nu
       continue
     }
     const isRunning = cursor >= piece.settled && cursor < Math.min(piece.end, limitOf(slot))
-    const isInnocent = isBlamed || (worker.doom !== undefined && !isDoomed(worker.doom, piece, cursor))
-    if (!isRunning) unstarted(piece, piece.settled)
-    else if (isInnocent) {
-      lost(piece, piece.settled, cursor + 1)
-      unstarted(piece, cursor + 1)
-    } else {
-      lost(piece, piece.settled, cursor)
-      unstarted(piece, cursor + 1)
-      suspectIndex = piece.chunk.indices[cursor] as number
-      // What is thrown outside of any item may be what an earlier one left behind.
-      const isSure = piece.isAlone || error === undefined || isOutOfMemory(error) || (cursor === 0 && !worker.isProven)
-      const again = charge(piece, cursor, worker.doom !== undefined ? undefined : reason, isSure, today)
-      if (again) suspects.push(again)
+    if (!isRunning) {
+      unstarted(piece, piece.settled)
+      continue
     }
+    const isInnocent = isBlamed || (worker.doom !== undefined && !isDoomed(worker.doom, piece, cursor))
+    lost(piece, piece.settled, isInnocent ? cursor + 1 : cursor)
+    unstarted(piece, cursor + 1)
+    if (isInnocent) continue
+    suspectIndex = piece.chunk.indices[cursor] as number
+    // What is thrown outside of any item may be what an earlier one left behind.
+    const isSure = piece.isAlone || error === undefined || isOutOfMemory(error) || (cursor === 0 && !worker.isProven)
+    const again = charge(piece, cursor, worker.doom !== undefined ? undefined : reason, isSure, today)
+    if (again) suspects.push(again)
   }
   return { again: [...suspects, ...innocents], started, suspectIndex, reason }
 }

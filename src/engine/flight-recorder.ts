@@ -69,11 +69,11 @@ export function setPacking({ cells, at }: Slot, isPacking: boolean): void {
   else Atomics.and(cells, at + FLAGS, ~PACKING)
 }
 
-/** One past the last place that has ended, when the worker is on the way with what it gave; undefined while it is in an item, or before. */
-export function packedTo({ cells, at }: Slot, length: number): number | undefined {
+/** One past the last place that has ended, of `length`, while the worker is on the way with what it gave; 0 while it is in an item, or before. */
+export function packedTo({ cells, at }: Slot, length: number): number {
   const cursor = Atomics.load(cells, at + CURSOR)
   if (cursor >= length) return length
-  return (Atomics.load(cells, at + FLAGS) & PACKING) !== 0 ? cursor + 1 : undefined
+  return (Atomics.load(cells, at + FLAGS) & PACKING) !== 0 ? cursor + 1 : 0
 }
 
 /** The place that runs: -1 before the first. A place >= the limit is not running. */

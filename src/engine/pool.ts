@@ -2,10 +2,10 @@ import type { Piscina } from 'piscina'
 import { unpackError } from '../carried-error.ts'
 import type { Clock } from '../clock.ts'
 import { InvalidOptionError, TaskLoadError } from '../errors.ts'
-import { type Bench, createBench, hasBegun, leastBusy, release, steal } from './bench.ts'
+import { type Bench, createBench, hasBegun, leastBusy, packedPlaces, release, steal } from './bench.ts'
 import { blame } from './blame.ts'
 import type { Engine, EngineRun } from './engine.ts'
-import { announceStop, cursorOf, limitOf, packedTo, prepare, runningFor, sharedNow, slotOf, stop } from './flight-recorder.ts'
+import { announceStop, cursorOf, limitOf, prepare, runningFor, type Slot, sharedNow, slotOf, stop } from './flight-recorder.ts'
 import { createJob, createPiece, cutPiece, type JobRun, type Piece, settlePart } from './job.ts'
 import { settleUnclonable, toMessage } from './message.ts'
 import { createPlaces } from './places.ts'
@@ -180,19 +180,14 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
       isWatching ||= bench.pieces.some((it) => it.job.run.timeout !== undefined)
       const piece = bench.pieces[0]
       const timeout = piece?.job.run.timeout
-      if (!piece || timeout === undefined) continue
+      if (!piece || timeout === undefined || bench.doom) continue
       const slot = slotOf(bench.seat.cells, piece.slot)
-      const place = cursorOf(slot)
-      const packed = Math.min(packedTo(slot, piece.chunk.items.length) ?? 0, piece.end)
-      if (packed > piece.settled && !bench.doom && packsTooLong(bench, piece, packed - piece.settled, timeout)) {
-        bench.doom = { piece, place: undefined }
-        bench.seat.kill()
-      }
-      if (packed > piece.settled || place < 0 || place >= limitOf(slot) || bench.doom) continue
-      if (runningFor(slot, now) > timeout && cursorOf(slot) === place) {
-        bench.doom = { piece, place }
-        bench.seat.kill()
-      }
+      const unanswered = packedPlaces(bench.seat.cells, piece) - piece.settled
+      const place = unanswered > 0 ? undefined : cursorOf(slot)
+      if (place === undefined ? !packsTooLong(bench, piece, unanswered, timeout) : !runsTooLong(slot, place, timeout, now))
+        continue
+      bench.doom = { piece, place }
+      bench.seat.kill()
     }
     if (isWatching || queue.length > 0) return
     clearInterval(watch)
@@ -272,15 +267,20 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
   }
 }
 
+function runsTooLong(slot: Slot, place: number, timeout: number, now: number): boolean {
+  return place >= 0 && place < limitOf(slot) && runningFor(slot, now) > timeout && cursorOf(slot) === place
+}
+
 /**
  * Whether `items` of `piece` have been packed for longer than their timeouts allow, one after the other, or PACKING_MS more than
  * one. Counted in looks: the answer of a worker that is done waits as long as the event loop does not turn, and between two
  * looks it does.
  */
 function packsTooLong(bench: Bench, piece: Piece, items: number, timeout: number): boolean {
-  const isKnown = bench.packing?.piece === piece && bench.packing.from === piece.settled
-  bench.packing = { piece, from: piece.settled, looks: isKnown && bench.packing ? bench.packing.looks + 1 : 0 }
-  return bench.packing.looks * WATCH_MS > Math.min(items * timeout, timeout + PACKING_MS)
+  const { packing } = bench
+  const looks = packing?.piece === piece && packing.from === piece.settled ? packing.looks + 1 : 0
+  bench.packing = { piece, from: piece.settled, looks }
+  return looks * WATCH_MS > Math.min(items * timeout, timeout + PACKING_MS)
 }
 
 function unpackLoadError(part: PartMessage): TaskLoadError {
