@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readFileSync, realpathSync } from 'node:fs'
 import { isAbsolute, relative, resolve, sep } from 'node:path'
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { inspect } from 'node:util'
 import { InvalidOptionError, TaskLoadError } from './errors.ts'
-import { isProgram, isTask, loadTask, type Task, type TaskRef, type TaskSpec } from './task.ts'
+import { isTask, loadTask, type Task, type TaskRef, type TaskSpec } from './task.ts'
 import type { TaskFunction } from './types.ts'
 
 /** A task found on the main thread. */
@@ -66,6 +66,15 @@ function describeModule<T, R>(given: TaskSpec & { kind: 'module' }, run: TaskFun
     })
   }
   return { spec, run, identity: { module, export: name }, digest, name: name === 'default' ? module : `${module}#${name}` }
+}
+
+/** True for the file that was given to `node`. */
+function isProgram(url: string): boolean {
+  try {
+    return process.argv[1] !== undefined && realpathSync(fileURLToPath(url)) === realpathSync(process.argv[1])
+  } catch {
+    return false
+  }
 }
 
 function toPath(url: string): string {

@@ -1,5 +1,3 @@
-import { realpathSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { InvalidOptionError, TaskLoadError } from './errors.ts'
 import type { TaskFunction } from './types.ts'
 
@@ -148,13 +146,4 @@ function explainMissingNames(run: TaskFunction<unknown, unknown>): TaskFunction<
 
 export function isTask<T, R>(value: unknown): value is Task<T, R, never> & Task<T, R> {
   return typeof value === 'object' && value !== null && TASK in value
-}
-
-/** True for the file that was given to `node`. */
-export function isProgram(url: string): boolean {
-  try {
-    return process.argv[1] !== undefined && realpathSync(fileURLToPath(url)) === realpathSync(process.argv[1])
-  } catch {
-    return false
-  }
 }
