@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts'
 import { CheckpointWriteError } from '../errors.ts'
 import type { Emit } from '../types.ts'
 import type { Entry } from './entries.ts'
+import { createPatientWrites, GivenUpError, isGone } from './patient-writes.ts'
 import { openSegments, type SegmentOptions } from './segments.ts'
 
 /** Where the log of a session goes, and when. Durations in milliseconds. */
@@ -37,15 +38,10 @@ export interface RunLog {
 /** More bytes than this waiting to be written is a backlog: about what a disk takes in half a second. */
 const BACKLOG_BYTES = 2 ** 26
 
-/** How long a failing store is tried again, and the shortest and longest wait between tries. */
-const PATIENCE = 30_000
-const MIN_DELAY = 50
-const MAX_DELAY = 2000
-
 /** Errors that go away when there is room. */
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 
-type State = 'open' | 'failing' | 'failed' | 'off' | 'closed'
+type State = 'open' | 'failed' | 'off' | 'closed'
 
 /**
  * Group commit: one write and one sync at a time; what is added meanwhile goes with the next.
@@ -74,8 +70,14 @@ export function openLog(options: LogOptions): RunLog {
   let pumping = Promise.resolve()
   let gate: { readonly promise: Promise<void>; open(): void } | undefined
 
-  const isOver = () => state === 'failed' || state === 'off' || state === 'closed'
-  const isFull = () => state === 'failing' || waitingBytes > BACKLOG_BYTES
+  const patient = createPatientWrites({
+    write: (entries) => write(entries, true),
+    drop: segments.drop,
+    onGone: tellGone,
+    clock,
+  })
+  const isOver = () => state !== 'open'
+  const isFull = () => patient.isFailing || waitingBytes > BACKLOG_BYTES
 
   function add(entries: readonly Entry[]): void {
     if (isOver() || entries.length === 0) return
@@ -126,26 +128,6 @@ export function openLog(options: LogOptions): RunLog {
     }
   }
 
-  /** Writes to as many segments as it takes, where the system bounds the size of files (EFBIG). */
-  async function writeFitting(entries: readonly Entry[]): Promise<number> {
-    let error: unknown
-    // A new one may have room for what the last had not.
-    for (const _ of ['the last segment', 'a new one']) {
-      try {
-        return await write(entries, true)
-      } catch (reason) {
-        if ((reason as NodeJS.ErrnoException).code !== 'EFBIG') throw reason
-        error = reason
-        await segments.drop()
-      }
-    }
-    const parts = halve(entries)
-    if (parts.length < 2) throw new TooLargeError(error)
-    let bytes = 0
-    for (const part of parts) bytes += await writeFitting(part)
-    return bytes
-  }
-
   async function write(entries: readonly Entry[], isFlush: boolean): Promise<number> {
     const bytes = await segments.write(entries, isFlush)
     stats.bytesWritten += bytes
@@ -172,7 +154,7 @@ export function openLog(options: LogOptions): RunLog {
     timer = undefined
     if (items > 0) emit('beforeCheckpoint', { runId, pending: items })
     const start = clock.now()
-    const written = await writeDurably(entries)
+    const written = await patient.write(entries).catch(giveUp)
     if (written === undefined) return
     waitingBytes -= bytes
     durable += count
@@ -183,34 +165,15 @@ export function openLog(options: LogOptions): RunLog {
     }
   }
 
-  /** Resolves with the bytes written; undefined when the store was given up. */
-  async function writeDurably(entries: readonly Entry[]): Promise<number | undefined> {
-    let failingSince: number | undefined
-    for (let tries = 0; ; tries++) {
-      try {
-        const bytes = await writeFitting(entries)
-        if (state === 'failing') state = 'open'
-        return bytes
-      } catch (error) {
-        await segments.drop()
-        if (isGone(error)) tellGone()
-        state = 'failing'
-        failingSince ??= clock.now() // Not since the first try began: the process may have been stopped while it wrote.
-        if (error instanceof TooLargeError) return giveUp(error.cause, 'files as large as what has to be kept of one item')
-        if (clock.now() - failingSince >= PATIENCE) return giveUp(error, `it within ${PATIENCE / 1000} s`)
-        const delay = Math.min(MAX_DELAY, MIN_DELAY * 2 ** tries) * (0.5 + clock.random() / 2)
-        await clock.sleep(Math.min(delay, Math.max(failingSince + PATIENCE - clock.now(), 1)))
-      }
-    }
-  }
-
   /** What was recorded before is gone with it, and only this process ever knew. */
   function tellGone(): void {
     const message = `Files of run '${runId}' were deleted while it was at work: what they held runs again when the run is resumed`
     emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
   }
 
-  function giveUp(cause: unknown, expected: string): undefined {
+  function giveUp(error: unknown): undefined {
+    if (!(error instanceof GivenUpError)) throw error
+    const { cause, expected } = error
     const reason = cause instanceof Error ? cause.message : String(cause)
     const message = `Cannot write the checkpoint of run '${runId}': expected the store to take ${expected}, got ${reason}`
     pending = []
@@ -261,7 +224,7 @@ export function openLog(options: LogOptions): RunLog {
       return false // A clean end that cannot be noted is no reason to fail a run that is saved.
     } finally {
       timer?.abort()
-      if (state === 'open' || state === 'failing') state = 'closed'
+      if (state === 'open') state = 'closed'
       await segments.close()
     }
   }
@@ -285,24 +248,4 @@ export function openLog(options: LogOptions): RunLog {
       return gate.promise
     },
   }
-}
-
-/** The file that is written to was deleted. */
-function isGone(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).code === 'ENOENT'
-}
-
-/** No file can hold even the smallest part. */
-class TooLargeError extends Error {
-  constructor(cause: unknown) {
-    super('too large for a file', { cause })
-  }
-}
-
-/** Two halves; of a single entry what it can be cut into. */
-function halve(entries: readonly Entry[]): (readonly Entry[])[] {
-  const [only] = entries
-  const parts = entries.length === 1 ? (only?.halve?.() ?? []) : entries
-  const middle = parts.length >>> 1
-  return [parts.slice(0, middle), parts.slice(middle)].filter((part) => part.length > 0)
 }
