@@ -1,3 +1,4 @@
+import { plural } from './errors.ts'
 import type { Knowledge, PlannerOptions } from './plan.ts'
 import type { Plan } from './types.ts'
 
@@ -36,22 +37,18 @@ function explainInline({ options, known, left = 0 }: Choice): string {
   if (options.mode === 'inline') return 'Runs inline on the main thread, as asked for.'
   return known.isCheap
     ? `Runs inline: an item takes ${duration(mean(known))}, and threads got one done every ${duration(known.pace)}: carrying it there and back costs more than it does.`
-    : `Runs inline: what is left, ${count(left, 'item')}, takes about ${duration(left * known.itemTime)}, less than starting threads.`
+    : `Runs inline: what is left, ${plural(left, 'item')}, takes about ${duration(left * known.itemTime)}, less than starting threads.`
 }
 
 function explainThreads({ options, known, isFree, workers, chunkSize }: Choice, overhead: number, speedup: number): string {
-  if (known.measured === 0) return `Runs on ${count(workers, 'thread')}; nothing is measured yet.`
+  if (known.measured === 0) return `Runs on ${plural(workers, 'thread')}; nothing is measured yet.`
   const size = options.chunkSize === undefined ? `chunks of ${chunkSize} by now` : `chunks of ${chunkSize}, as asked for`
   const cost = overhead > 0 ? duration(overhead) : 'next to nothing'
   const gain =
     speedup < 0.95
       ? `so slower than one after the other: it takes about ${(1 / speedup).toFixed(1)} times as long.${isFree ? ' It goes inline when that is seen to last.' : ''}`
       : `so about ${speedup.toFixed(1)} times as fast as one after the other.`
-  return `Runs on ${count(workers, 'thread')} in ${size}: an item takes ${duration(mean(known))}, carrying it costs ${cost}, ${gain}`
-}
-
-function count(many: number, what: string): string {
-  return `${many} ${what}${many === 1 ? '' : 's'}`
+  return `Runs on ${plural(workers, 'thread')} in ${size}: an item takes ${duration(mean(known))}, carrying it costs ${cost}, ${gain}`
 }
 
 /** `1.5 ms`, `12 µs`, `3.2 s`. */

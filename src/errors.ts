@@ -177,14 +177,23 @@ export class RunNotFoundError extends PawlError {
 export class InvalidOptionError extends PawlError {
   readonly option: string
 
-  constructor(option: string, expected: string, value: unknown, options?: ErrorOptions) {
-    super(
-      'ERR_PAWL_INVALID_OPTION',
-      `Cannot use option '${option}': expected ${expected}, got ${inspect(value, { depth: 1, breakLength: Infinity })}`,
-      options,
-    )
+  /** `subject`: what cannot be used, when that is no option; `advice`: what stands behind the sentence. */
+  constructor(
+    option: string,
+    expected: string,
+    value: unknown,
+    options: ErrorOptions & { subject?: string; advice?: string } = {},
+  ) {
+    const { subject = `option '${option}'`, advice = '' } = options
+    const got = inspect(value, { depth: 1, breakLength: Infinity })
+    super('ERR_PAWL_INVALID_OPTION', `Cannot use ${subject}: expected ${expected}, got ${got}${advice}`, options)
     this.option = option
   }
+}
+
+/** `1 item`, `2 items`; `many` where it is not the noun with an s. */
+export function plural(count: number, noun: string, many = `${noun}s`): string {
+  return `${count} ${count === 1 ? noun : many}`
 }
 
 /** `7`, or `7 (key 'a.txt')` when the key says more than the index. */

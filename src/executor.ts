@@ -40,7 +40,7 @@ export function createExecutor(defaults: ExecuteOptions = {}): Executor {
   let closing: Promise<void> | undefined
 
   const optionsOf = <T>(options: RunOptions<T> = {}): ExecuteOptions<T> => {
-    if (closing) throw new InvalidOptionError('executor', 'one that is open', 'one that was closed')
+    if (closing) throw new InvalidOptionError('executor', 'it to be open', 'closed', { subject: 'this executor' })
     if (!isPlain(options)) throw new InvalidOptionError('options', 'a plain object', options)
     for (const option of OF_THE_POOL) {
       const value = (options as ExecuteOptions<T>)[option]

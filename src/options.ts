@@ -1,4 +1,5 @@
 import { InvalidOptionError } from './errors.ts'
+import { didYouMean } from './nearest.ts'
 import { isPlain, isStoreLike, OPTIONS, type OptionSpec, PARTS } from './option-table.ts'
 import { fileStore } from './store/file.ts'
 import type { Store } from './store/store.ts'
@@ -265,10 +266,17 @@ function checkAll(options: object, specs: Record<string, OptionSpec>, prefix: st
     const spec = Object.hasOwn(specs, prefix + name) ? specs[prefix + name] : undefined
     if (!spec) {
       const known = Object.keys(specs).filter((it) => it.startsWith(prefix))
-      throw new InvalidOptionError(prefix + name, `one of the known options (${known.join(', ')})`, value)
+      throw unknown('options', prefix + name, known, value)
     }
     if (!spec.check(value)) throw new InvalidOptionError(prefix + name, spec.expected, value)
   }
+}
+
+/** `name` is none of `known`; both may have the name of what they are part of in front. */
+function unknown(what: string, name: string, known: readonly string[], value: unknown): InvalidOptionError {
+  const last = (path: string) => path.slice(path.lastIndexOf('.') + 1)
+  const advice = didYouMean(last(name), known.map(last))
+  return new InvalidOptionError(name, `one of the known ${what} (${known.join(', ')})`, value, { advice })
 }
 
 /** A nested object of options, checked, without what is undefined. */
@@ -293,8 +301,7 @@ const EVENTS = [
 
 function checkListeners(listeners: Listeners | undefined): void {
   for (const [event, listener] of Object.entries(listeners ?? {})) {
-    if (!EVENTS.includes(event))
-      throw new InvalidOptionError(`on.${event}`, `one of the known events (${EVENTS.join(', ')})`, listener)
+    if (!EVENTS.includes(event)) throw unknown('events', `on.${event}`, EVENTS, listener)
     if (listener !== undefined && typeof listener !== 'function')
       throw new InvalidOptionError(`on.${event}`, 'a function', listener)
   }

@@ -1,3 +1,4 @@
+import { plural } from '../errors.ts'
 import type { LoadedFile, RunIndex } from './load.ts'
 import { writerOf } from './read-file.ts'
 
@@ -30,7 +31,7 @@ function countDamaged(files: readonly LoadedFile[]): { frames: number; bytes: nu
 export function describeLoss(runId: string, { files, damaged }: RunIndex): string | undefined {
   const { frames, bytes } = countDamaged(files)
   if (frames === 0 && bytes === 0) return undefined
-  return `Parts of run '${runId}' are damaged: ${frames} frames naming ${damaged} items that are not recorded elsewhere, and ${bytes} bytes that tell nothing. What is lost runs again`
+  return `Parts of run '${runId}' are damaged: ${plural(frames, 'frame')} naming ${plural(damaged, 'item')} not recorded elsewhere, and ${plural(bytes, 'byte')} without meaning. What is lost runs again`
 }
 
 /**
@@ -71,7 +72,7 @@ export function describeDamage({ name, kind, report, damagedItems, isIntact }: L
   }))
   for (const { start, end, indices } of damagedItems) {
     const items = [...indices.subarray(0, MAX_NAMED_ITEMS)]
-    damaged.push({ file: name, problem: `the outcomes of ${indices.length} items`, start, end, items })
+    damaged.push({ file: name, problem: `the outcomes of ${plural(indices.length, 'item')}`, start, end, items })
   }
   if (kind === 'snapshot' && !isIntact && damaged.length === 0)
     damaged.push({ file: name, problem: 'the snapshot lacks its end' })

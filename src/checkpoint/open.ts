@@ -1,4 +1,4 @@
-import { CheckpointMismatchError, CheckpointWriteError, PawlError } from '../errors.ts'
+import { CheckpointMismatchError, CheckpointWriteError, PawlError, plural } from '../errors.ts'
 import { BLOCK_ITEMS } from '../items.ts'
 import type { Store } from '../store/store.ts'
 import type { Chunk, FulfilledBatch, Rejection } from '../types.ts'
@@ -274,6 +274,6 @@ function otherSource(runId: string, block: number, count: number, known: string,
 }
 
 function otherEnd(runId: string, known: number, count: number): CheckpointMismatchError {
-  const message = `Cannot resume run '${runId}': expected the source to end after ${known} items as before, got ${count}. To keep both, give this run another 'runId' (--run-id); to discard what is recorded, use resume: 'fresh' (--overwrite)`
+  const message = `Cannot resume run '${runId}': expected the source to end after ${plural(known, 'item')} as before, got ${count}. To keep both, give this run another 'runId' (--run-id); to discard what is recorded, use resume: 'fresh' (--overwrite)`
   return new CheckpointMismatchError('items', known, count, message)
 }

@@ -1,9 +1,10 @@
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { type Codec, loadCodec } from '../checkpoint/values/codec.ts'
+import { plural } from '../errors.ts'
 import type { Json } from '../types.ts'
 import { UsageError } from './failure.ts'
 import { readInput } from './input.ts'
-import { formatBytes, plural, print, printJson, table } from './terminal.ts'
+import { formatBytes, print, printJson, table } from './terminal.ts'
 
 /** Values encoded at once: as many as a flush holds by default. */
 const COLUMN = 1000

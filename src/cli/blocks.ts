@@ -1,5 +1,6 @@
-import { type FileHandle, open } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import type { FileFormat } from '../file-items.ts'
+import { fill } from '../store/file.ts'
 
 /**
  * Bytes of a block, about: a block ends with the last line that ends before the next multiple of this. Larger, and at the
@@ -20,7 +21,7 @@ export async function* readBlocks(path: string, kind: FileFormat['kind']): Async
       const wanted = rest.length < BLOCK ? BLOCK : rest.length
       const bytes = Buffer.from(new SharedArrayBuffer(rest.length + wanted))
       rest.copy(bytes)
-      const length = rest.length + (await readFully(file, bytes.subarray(rest.length)))
+      const length = rest.length + (await fill(file, bytes.subarray(rest.length)))
       isLast = length < bytes.length
       const end = isLast ? length : endOf(bytes)
       if (end > 0 || (isFirst && isLast)) yield bytes.subarray(0, end)
@@ -30,16 +31,6 @@ export async function* readBlocks(path: string, kind: FileFormat['kind']): Async
   } finally {
     await file.close()
   }
-}
-
-async function readFully(file: FileHandle, bytes: Uint8Array): Promise<number> {
-  let length = 0
-  while (length < bytes.length) {
-    const { bytesRead } = await file.read(bytes, length, bytes.length - length, null)
-    if (bytesRead === 0) break
-    length += bytesRead
-  }
-  return length
 }
 
 /** The end of the last row, for blocks one after the other. */

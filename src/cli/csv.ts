@@ -1,6 +1,7 @@
 import { parse } from 'csv-parse/sync'
 import { type FileFormat, toObject } from '../file-items.ts'
 import { UsageError } from './failure.ts'
+import { countBreaks, explainFields } from './fault.ts'
 import type { Findings } from './scan.ts'
 
 const QUOTE = 0x22
@@ -35,39 +36,33 @@ export function listRowEnds(bytes: Uint8Array, from: number, delimiter: string):
   return ends
 }
 
-/** Something is wrong with a row. Lines count from 1. */
-interface Fault {
-  readonly line: number
-  readonly problem: string
+/** What csv-parse says of quotes, with lines that it counts in its own way, in words of ours. */
+const QUOTE_FAULTS: Record<string, string> = {
+  CSV_QUOTE_NOT_CLOSED: 'expected every quote of the row that begins there to be closed, got one that is not',
+  CSV_INVALID_CLOSING_QUOTE:
+    'expected a comma or the end of the row after the quote that closes a field, got something else. A quote within a field is written twice',
+  INVALID_OPENING_QUOTE:
+    'expected a field with a quote in it to stand in quotes, and the quote to be written twice, got a quote within a bare field',
 }
 
-/** Calls `onRow` with each row of `text` and the line it ends on, until it says false. */
-export function eachRow(
-  text: string,
-  delimiter: string,
-  onRow: (row: readonly string[], line: number) => boolean,
-): Fault | undefined {
-  let ended = 0
-  let goesOn = true
-  const onRecord = (row: string[], { lines }: { lines: number }) => {
-    ended = lines
-    goesOn &&= onRow(row, lines)
-    return null
-  }
+/** Calls `onRow` with each row of `text`, until it says false. What is wrong with the row after those it was given; undefined: nothing. */
+export function eachRow(text: string, delimiter: string, onRow: (row: readonly string[]) => boolean): string | undefined {
   if (isPlain(text, delimiter)) {
     const rows = (text.endsWith(delimiter) ? text.slice(0, -delimiter.length) : text).split(delimiter)
-    if (text !== '') rows.every((row, at) => onRow(row.split(','), at + 1))
+    if (text !== '') rows.every((row) => onRow(row.split(',')))
     return undefined
+  }
+  let goesOn = true
+  const onRecord = (row: string[]) => {
+    goesOn &&= onRow(row)
+    return null
   }
   try {
     parse(text, { record_delimiter: delimiter, relax_column_count: true, on_record: onRecord })
   } catch (error) {
-    if (!goesOn) return undefined
-    if (!isCsvError(error)) throw error
-    const isOpen = error.code === 'CSV_QUOTE_NOT_CLOSED'
-    return isOpen
-      ? { line: ended + 1, problem: 'expected every quote of the row that begins there to be closed, got one that is not' }
-      : { line: error.lines, problem: error.message }
+    const problem = error instanceof Error && 'code' in error ? QUOTE_FAULTS[String(error.code)] : undefined
+    if (problem === undefined) throw error
+    return goesOn ? problem : undefined
   }
   return undefined
 }
@@ -86,37 +81,31 @@ export function readHeader(bytes: Buffer, from: number, path: string) {
   const delimiter = findDelimiter(bytes, true) ?? '\n'
   const end = listRowEnds(bytes, from, delimiter)[0] ?? bytes.length
   let names: readonly string[] = []
-  let lines = 0
-  const fault = eachRow(bytes.toString('utf8', from, end), delimiter, (row, line) => {
+  const problem = eachRow(bytes.toString('utf8', from, end), delimiter, (row) => {
     names = row
-    lines = line
     return false
   })
   const twice = names.find((name, at) => names.indexOf(name) !== at)
-  if (fault) throw new UsageError(`Cannot read ${path}, line ${fault.line}: ${fault.problem}`)
+  if (problem) throw new UsageError(`Cannot read ${path}, line 1: ${problem}`)
   if (twice !== undefined)
     throw new UsageError(`Cannot read ${path}, line 1: expected a name of its own for each column, got '${twice}' twice`)
-  return { format: { kind: 'csv' as const, names, delimiter }, end, lines }
+  return { format: { kind: 'csv' as const, names, delimiter }, end, lines: countBreaks(bytes, from, end, delimiter) }
 }
 
-/** The task of scan.ts for CSV. */
+/** The task of scan.ts for CSV. A fault has the line its row begins on. */
 export function scanRows(bytes: Buffer, from: number, format: FileFormat & { kind: 'csv' }, found: Findings): void {
   const { names, delimiter } = format
   const ends = listRowEnds(bytes, from, delimiter)
-  const explain = (got: string) => `expected ${names.length} fields as in the first row, got ${got}`
-  const blankLine = explain('a blank line')
+  const blankLine = explainFields(names, 'a blank line')
   let count = 0
-  const fault = eachRow(bytes.toString('utf8', from), delimiter, (row, line) => {
-    const end = ends[count++] ?? bytes.length
-    found.lines = line
-    if (row.length === 1 && row[0] === '') found.addBlank(line)
-    else if (row.length !== names.length) return found.fail(line, explain(`${row.length}`), blankLine)
-    else return found.add(found.isKeyed ? toObject(names, row) : null, end, blankLine)
+  const lineOfRow = (place: number) => countBreaks(bytes, from, ends[place - 1] ?? from, delimiter) + 1
+  const problem = eachRow(bytes.toString('utf8', from), delimiter, (row) => {
+    const place = count++
+    if (row.length === 1 && row[0] === '') found.addBlank(() => lineOfRow(place))
+    else if (row.length !== names.length) return found.fail(lineOfRow(place), explainFields(names, `${row.length}`), blankLine)
+    else return found.add(found.isKeyed ? toObject(names, row) : null, ends[place] ?? bytes.length, blankLine)
     return true
   })
-  if (fault) found.fail(fault.line, fault.problem)
-}
-
-function isCsvError(error: unknown): error is Error & { lines: number; code?: string } {
-  return error instanceof Error && 'lines' in error && typeof error.lines === 'number'
+  if (problem) found.fail(lineOfRow(count), problem)
+  found.lines = countBreaks(bytes, from, bytes.length, delimiter)
 }

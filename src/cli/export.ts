@@ -1,11 +1,12 @@
 import { inspectRun, readResults } from '../checkpoint/runs.ts'
+import { plural } from '../errors.ts'
 import { fileStore } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import { OK } from './failure.ts'
 import type { CommonFlags } from './flags.ts'
 import { readKnown } from './known-run.ts'
 import { checkApart, checkTarget, resultLine, writeLines } from './output.ts'
-import { plural, printJson, say } from './terminal.ts'
+import { printJson, say } from './terminal.ts'
 
 /** `pawl export RUN [--output FILE]`: `{"index","value"}` of every item that succeeded, in input order. */
 export async function exportResults(runId: string, flags: CommonFlags & { readonly output?: string }): Promise<number> {

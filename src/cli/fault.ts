@@ -1,26 +1,47 @@
 import { isUtf8 } from 'node:buffer'
+import { plural } from '../errors.ts'
 
 /** What is wrong with a line of an input, as its user is told. */
 
+const LF = 0x0a
+const CR = 0x0d
+
 export const BLANK_LINE = 'expected a JSON value, got a blank line'
 
-/** Why `line` is no JSON; undefined when it is. */
-export function explainNoJson(line: string): string | undefined {
-  try {
-    JSON.parse(line)
-    return undefined
-  } catch (error) {
-    const shown = line.length > 60 ? `${line.slice(0, 60)}…` : line
-    return `expected a JSON value, got ${shown} (${(error as Error).message})`
-  }
+/** Lines that begin a JSON value written over many lines, and what makes JSONL of it. */
+const SPREAD = [
+  { beginning: /^\s*\[/, filter: '".[]"' },
+  { beginning: /^\s*\{\s*$/, filter: '.' },
+]
+
+/** Why `line` is no JSON, which `error` found. */
+export function explainNoJson(line: string, error: unknown): string {
+  const shown = line.length > 60 ? `${line.slice(0, 60)}…` : line
+  const filter = SPREAD.find(({ beginning }) => beginning.test(line))?.filter
+  const advice = filter && `. An item has to be one line: 'jq -c ${filter}' makes such lines of JSON that is written over many`
+  return `expected a JSON value, got ${shown} (${(error as Error).message})${advice ?? ''}`
+}
+
+/** A row of CSV with other fields than the first row has names. */
+export function explainFields(names: readonly string[], got: string): string {
+  return `expected ${plural(names.length, 'field')} as in the first row, got ${got}`
 }
 
 /** Which line of `bytes`, from 1, is not UTF-8. */
 export function findBadLine(bytes: Uint8Array): number {
   let line = 1
   for (let start = 0; ; line++) {
-    const end = bytes.indexOf(0x0a, start)
+    const end = bytes.indexOf(LF, start)
     if (end < 0 || !isUtf8(bytes.subarray(start, end))) return line
     start = end + 1
   }
+}
+
+/** How many lines of CSV end in `bytes` before `to`, as an editor counts them: within quotes as well; at a lone CR where rows end in one. */
+export function countBreaks(bytes: Uint8Array, from: number, to: number, delimiter: string): number {
+  let count = 0
+  for (let at = bytes.indexOf(LF, from); at >= 0 && at < to; at = bytes.indexOf(LF, at + 1)) count++
+  if (delimiter !== '\r') return count
+  for (let at = bytes.indexOf(CR, from); at >= 0 && at < to; at = bytes.indexOf(CR, at + 1)) if (bytes[at + 1] !== LF) count++
+  return count
 }

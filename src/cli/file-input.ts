@@ -5,7 +5,7 @@ import { type Block, createFileItems, type FileFormat, unpackItems } from '../fi
 import type { Json } from '../types.ts'
 import { readBlocks } from './blocks.ts'
 import { UsageError } from './failure.ts'
-import { BLANK_LINE } from './fault.ts'
+import { BLANK_LINE, countBreaks, explainFields } from './fault.ts'
 import { noKey } from './key.ts'
 import scan, { type Scanned, type Stretch } from './scan.ts'
 
@@ -17,6 +17,8 @@ export interface FileInput {
   readonly itemsDigest: string
   /** By the field that was asked for, one for each item; two items may have the same. */
   readonly keys?: readonly string[]
+  /** Where an item stands, for people: `line 3`. */
+  placeOf(index: number): string
 }
 
 export interface FileOptions {
@@ -26,8 +28,6 @@ export interface FileOptions {
   readonly field: string | undefined
   /** Where a file of more than one block is scanned. */
   readonly engines: Engines | undefined
-  /** Where an item stands, for people. */
-  placeOf(index: number): string
 }
 
 /** A stretch and what was found there. */
@@ -58,6 +58,7 @@ export async function readFile(options: FileOptions): Promise<FileInput> {
   return {
     items: isOne ? await readAll(format, known) : await createFileItems(format, known),
     itemsDigest: hash.digest('hex').slice(0, 32),
+    placeOf: (index) => `line ${lineOf(known, index)}`,
     ...(field === undefined ? {} : { keys: known.flatMap(({ keys }) => keys ?? []) }),
   }
 }
@@ -83,7 +84,7 @@ async function scanInWorkers(engines: Engines, stretches: Stretch[]): Promise<re
 }
 
 /** @throws UsageError for the first line no item can be read from; when there is none, for the first item without a key. */
-function refuse(known: readonly Known[], { path, field, placeOf }: FileOptions): void {
+function refuse(known: readonly Known[], { path, field }: FileOptions): void {
   let lines = 0
   let blank = 0
   const bad = (line: number, problem: string) => new UsageError(`Cannot read ${path}, line ${line}: ${problem}`)
@@ -91,10 +92,7 @@ function refuse(known: readonly Known[], { path, field, placeOf }: FileOptions):
     const { fault, format, starts } = block
     lines += block.line
     if (blank > 0 && (fault || starts.length > 1)) {
-      throw bad(
-        blank,
-        format.kind === 'csv' ? `expected ${format.names.length} fields as in the first row, got a blank line` : BLANK_LINE,
-      )
+      throw bad(blank, format.kind === 'csv' ? explainFields(format.names, 'a blank line') : BLANK_LINE)
     }
     if (fault) throw bad(lines + fault.line, fault.problem)
     if (block.blank > 0) blank ||= lines + block.blank
@@ -102,7 +100,22 @@ function refuse(known: readonly Known[], { path, field, placeOf }: FileOptions):
   }
   let count = 0
   for (const { keyless, starts } of known) {
-    if (keyless) throw noKey(field as string, count + keyless.place, placeOf(count + keyless.place), keyless.got)
+    const index = count + (keyless?.place ?? 0)
+    if (keyless) throw noKey(field as string, index, `line ${lineOf(known, index)}`, keyless.got)
     count += starts.length - 1
   }
+}
+
+/** The line that item `index` begins on: elsewhere than in CSV, each line is an item. */
+function lineOf(known: readonly Known[], index: number): number {
+  let lines = 1
+  let first = 0
+  for (const { bytes, starts, from, line, lines: own, format } of known) {
+    if (format.kind !== 'csv') return index + 1
+    const start = starts[index - first]
+    if (index - first < starts.length - 1) return lines + line + countBreaks(bytes, from, start as number, format.delimiter)
+    lines += line + own
+    first += starts.length - 1
+  }
+  return lines
 }

@@ -52,8 +52,7 @@ export async function readInput(input: string, engines?: Engines, field?: string
     )
   }
   const { readFile } = await import('./file-input.ts')
-  const placeOf = (index: number) => (kind === 'csv' ? `row ${index + 1}` : `line ${index + 1}`)
-  return { kind, placeOf, ...(await readFile({ kind, path: input, field, engines, placeOf })) }
+  return { kind, ...(await readFile({ kind, path: input, field, engines })) }
 }
 
 async function* readStdin(): AsyncGenerator<Json> {
@@ -79,8 +78,8 @@ async function* readJsonLines(bytes: AsyncIterable<Uint8Array>, name: string): A
 function parseLine(line: string, name: string, number: number): Json {
   try {
     return JSON.parse(line) as Json
-  } catch {
-    throw new UsageError(`Cannot read ${name}, line ${number}: ${explainNoJson(line)}`)
+  } catch (error) {
+    throw new UsageError(`Cannot read ${name}, line ${number}: ${explainNoJson(line, error)}`)
   }
 }
 

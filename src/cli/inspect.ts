@@ -1,9 +1,10 @@
 import { inspectRun, type RunDetails } from '../checkpoint/runs.ts'
+import { plural } from '../errors.ts'
 import { fileStore } from '../store/file.ts'
 import { OK } from './failure.ts'
 import type { CommonFlags } from './flags.ts'
 import { readKnown } from './known-run.ts'
-import { formatBytes, formatTime, plural, print, printable, printJson, table } from './terminal.ts'
+import { formatBytes, formatTime, print, printable, printJson, table } from './terminal.ts'
 
 /** `pawl inspect RUN`: all that is known of a run. Only reads, also of a live one. */
 export async function inspect(runId: string, { checkpoint, json }: CommonFlags): Promise<number> {

@@ -1,8 +1,6 @@
 import { listRuns } from '../checkpoint/runs.ts'
+import { didYouMean } from '../nearest.ts'
 import type { Store } from '../store/store.ts'
-
-/** How many ids are suggested at most. */
-const SUGGESTIONS = 3
 
 /**
  * What `read` gives; when it finds no run `runId`, an error that names those of `store` most like it.
@@ -14,36 +12,9 @@ export async function readKnown<V>(store: Store, runId: string, read: () => Prom
     return await read()
   } catch (error) {
     if (!(error instanceof Error) || !('code' in error) || error.code !== 'ERR_PAWL_RUN_NOT_FOUND') throw error
-    const near = nearest(
-      runId,
-      (await listRuns(store).catch(() => [])).map((run) => run.runId),
-    )
-    if (near.length === 0) throw error
-    error.message += `. Did you mean ${near.map((it) => `'${it}'`).join(' or ')}?`
+    const runs = await listRuns(store).catch(() => [])
+    const ids = runs.map((run) => run.runId)
+    error.message += didYouMean(runId, ids)
     throw error
   }
-}
-
-/** The names that begin alike or differ in at most a third of their letters, best first. */
-export function nearest(name: string, names: readonly string[]): string[] {
-  return names
-    .map((it) => ({ it, distance: it.startsWith(name) || name.startsWith(it) ? 0 : editDistance(name, it) }))
-    .filter(({ it, distance }) => distance <= Math.max(it.length, name.length) / 3)
-    .toSorted((a, b) => a.distance - b.distance)
-    .slice(0, SUGGESTIONS)
-    .map(({ it }) => it)
-}
-
-/** Levenshtein's: letters to change, add or leave out. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, at) => at)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const change = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(change, (row[j] as number) + 1, (next[j - 1] as number) + 1))
-    }
-    row = next
-  }
-  return row[b.length] as number
 }

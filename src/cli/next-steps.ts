@@ -1,9 +1,9 @@
+import { plural } from '../errors.ts'
 import type { Report } from '../types.ts'
 import { formatDuration } from './duration.ts'
 import { AGAIN, type Explanation } from './failure.ts'
 import type { Assignment } from './perform.ts'
 import { formatTask } from './task-path.ts'
-import { plural } from './terminal.ts'
 
 /** How a run went, in one line: `run census: 500 items, 200 restored, 3 failed, 12.3s`. */
 export function summarize({ stats, runId }: Report): string {

@@ -1,17 +1,19 @@
 import { basename } from 'node:path'
 import { type Engines, openEngines } from '../engines.ts'
+import { plural } from '../errors.ts'
 import { executeOn } from '../execute.ts'
 import { type ExecuteOptions, resolveOptions } from '../options.ts'
 import type { Report } from '../types.ts'
 import { AGAIN, explain, forShell, isPawlError, OK, tell } from './failure.ts'
 import { type FlagValues, toCheckpoint, toOptions } from './flags.ts'
 import { type Input, keyFrom, modeFor, readInput } from './input.ts'
+import { placeKeys } from './key.ts'
 import { goOn, listNextSteps, summarize } from './next-steps.ts'
 import { checkApart, checkTarget, resultLine, type Target, writeLines } from './output.ts'
 import { type Progress, showProgress } from './progress.ts'
 import { Interruption, planDrain, watchInterrupts } from './signals.ts'
 import { type TaskPath, toRealPath } from './task-path.ts'
-import { plural, printJson, say } from './terminal.ts'
+import { printJson, say } from './terminal.ts'
 
 /** One session of a run, as the command line was told. */
 export interface Assignment {
@@ -62,7 +64,6 @@ export async function perform(assignment: Assignment): Promise<number> {
     const input = await readInput(assignment.input, engines, assignment.flags.key as string | undefined)
     checkApart(assignment.output, { ...assignment, files: filesOf(assignment, input) })
     checkKeys(input, assignment.flags.key)
-    announce(assignment, input)
     return await runSession(assignment, input, engines, interrupts.signal)
   } finally {
     interrupts.stop()
@@ -80,6 +81,7 @@ async function runSession(assignment: Assignment, input: Input, engines: Engines
     ...(keys ? { keys } : {}),
     derived: isDerived,
     jsonResults: true,
+    onOpen: () => announce(assignment, input),
     ...(typeof flags.key === 'string' ? { keyLabel: flags.key } : {}),
     ...(directory === undefined ? {} : { command: assignment.command as RecordedCommand & { readonly [name: string]: never } }),
   }
@@ -90,7 +92,7 @@ async function runSession(assignment: Assignment, input: Input, engines: Engines
     await engines.close() // Its threads have nothing to do while results are written.
     return await finish(assignment, report)
   } catch (error) {
-    return await finishFailed(assignment, error)
+    return await finishFailed(assignment, placeKeys(error, flags.key as string | undefined, input.placeOf))
   }
 }
 
@@ -113,12 +115,24 @@ function checkKeys(input: Input, field: FlagValues['key']): void {
   input.items.forEach(keyOf)
 }
 
-function announce({ input, runId, directory, quiet }: Assignment, { items }: Input): void {
+/** Said when nothing refuses the run any more. */
+function announce({ input, runId, directory, quiet }: Assignment, { kind, items }: Input): void {
   if (input === '-' && runId === undefined) say('items from stdin are not recorded; --run-id ID records them')
   else if (!quiet) {
     const count = 'length' in items ? ` of ${plural(items.length, 'item')}` : ''
     say(directory === undefined ? `run${count}, not recorded` : `run ${runId}${count}, recorded in ${directory}`)
+    if ('length' in items) remark(input, kind, items)
   }
+}
+
+/** What is legal, but hardly meant. */
+function remark(input: string, kind: Input['kind'], items: readonly unknown[]): void {
+  if (items.length === 0) say(`${input} holds no items`)
+  const only = items.length === 1 && kind === 'jsonl' ? items[0] : undefined
+  if (Array.isArray(only))
+    say(
+      `${input} holds one item, an array of ${only.length}; 'jq -c ".[]" ${input}' prints a line, and so an item, for each element`,
+    )
 }
 
 /** What the flags say, whatever the input is. */

@@ -18,23 +18,25 @@ export async function main(argv: readonly string[]): Promise<number> {
     await program.parseAsync(argv, { from: 'user' })
     return exitCode
   } catch (error) {
-    return tellError(error, argv.includes('--json'))
+    return tellError(error, argv.includes('--json'), argv.includes('--input'))
   }
 }
 
 /** One sentence on stderr, with `--json` the same as an object on stdout. Gives the exit code. */
-async function tellError(error: unknown, json: boolean): Promise<number> {
+async function tellError(error: unknown, json: boolean, hasInput: boolean): Promise<number> {
   if (error instanceof CommanderError && error.exitCode === 0) return OK
-  const explanation = error instanceof CommanderError ? explainUsage(error) : explain(error)
+  const explanation = error instanceof CommanderError ? explainUsage(error, hasInput) : explain(error)
   const { exitCode, code, message } = explanation
   if (message !== '') tell(explanation)
   if (json) await printJson({ error: { code, message } }).catch(() => {}) // Stdout may be what the error is about.
   return exitCode
 }
 
-function explainUsage(error: CommanderError): Explanation {
+function explainUsage(error: CommanderError, hasInput: boolean): Explanation {
   // Without a command commander has printed the help already.
-  const message = error.code === 'commander.help' ? '' : error.message.replace(/^error: /, '').replaceAll('\n', ' ')
+  const sentence = error.code === 'commander.help' ? '' : error.message.replace(/^error: /, '').replaceAll('\n', ' ')
+  const isExpanded = hasInput && error.code === 'commander.excessArguments'
+  const message = isExpanded ? `${sentence} If the shell made them of a glob, put it in quotes: --input '*.txt'` : sentence
   return { exitCode: USAGE, code: 'ERR_PAWL_INVALID_OPTION', message, isBug: false }
 }
 

@@ -1,8 +1,9 @@
 import { deleteRun, listRuns, type RunSummary } from '../checkpoint/runs.ts'
+import { plural } from '../errors.ts'
 import { fileStore } from '../store/file.ts'
 import { OK } from './failure.ts'
 import type { CommonFlags } from './flags.ts'
-import { formatBytes, formatTime, plural, print, printable, printJson, say } from './terminal.ts'
+import { formatBytes, formatTime, print, printable, printJson, say } from './terminal.ts'
 
 export interface PruneFlags extends CommonFlags {
   /** In milliseconds. */

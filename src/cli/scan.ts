@@ -77,8 +77,9 @@ export class Findings {
     return true
   }
 
-  addBlank(line: number): void {
-    this.#blank ||= line
+  /** `lineOf` is asked for the first one only. */
+  addBlank(lineOf: () => number): void {
+    this.#blank ||= lineOf()
   }
 
   /** Nothing can be read from `line`. A blank line before it goes first, when told what to say of that. */
@@ -114,13 +115,16 @@ function scanLines(bytes: Buffer, from: number, kind: 'jsonl' | 'text', found: F
 }
 
 function scanJson(text: string, end: number, found: Findings): boolean {
+  const addBlank = () => {
+    found.addBlank(() => found.lines)
+    return true
+  }
+  if (text === '\n') return addBlank() // There may be many, and what JSON.parse throws takes its time.
   let item: Json
   try {
     item = JSON.parse(text) as Json
-  } catch {
-    if (text.trim() !== '') return found.fail(found.lines, explainNoJson(stripEnd(text)) as string, BLANK_LINE)
-    found.addBlank(found.lines)
-    return true
+  } catch (error) {
+    return text.trim() === '' ? addBlank() : found.fail(found.lines, explainNoJson(stripEnd(text), error), BLANK_LINE)
   }
   return found.add(item, end, BLANK_LINE)
 }

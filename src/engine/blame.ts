@@ -1,5 +1,5 @@
 import { countCrashes, historyAt } from '../chunk.ts'
-import { nameItem, TaskTimeoutError, WorkerCrashError } from '../errors.ts'
+import { nameItem, plural, TaskTimeoutError, WorkerCrashError } from '../errors.ts'
 import type { FailureKind } from '../types.ts'
 import { type Bench, packedPlaces } from './bench.ts'
 import { cursorOf, limitOf, slotOf } from './flight-recorder.ts'
@@ -125,7 +125,7 @@ function charge(piece: Piece, place: number, crash: Error | undefined, isSure: b
   const kind: FailureKind = isOutOfMemory(crash) ? 'memory' : 'crash'
   const message =
     `Cannot finish item ${nameItem(index, key)}: expected its worker to survive it, got ${crash.message} ` +
-    `(${crashes} ${crashes === 1 ? 'time' : 'times'}, and maxCrashes is ${run.maxCrashes})`
+    `(${plural(crashes, 'time')}, and maxCrashes is ${run.maxCrashes})`
   job.settle(undefined, [rejectPlace(chunk, place, kind, new WorkerCrashError(message, { cause: crash }), today, 1)])
   return undefined
 }

@@ -1,7 +1,7 @@
 import type { Session } from '../checkpoint/session.ts'
 import type { Codec } from '../checkpoint/values/codec.ts'
 import type { Clock } from '../clock.ts'
-import { nameItem, RunFailedError } from '../errors.ts'
+import { nameItem, plural, RunFailedError } from '../errors.ts'
 import type { Emitter } from '../events.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { Failure, FulfilledBatch, Outcome, Outcomes, Rejection } from '../types.ts'
@@ -212,9 +212,9 @@ export function toFailure<T>(rejection: Rejection<T>, restored: boolean, session
 
 function tooMany(failures: readonly Failure[], tolerated: number | string): RunFailedError {
   const first = failures[0] as Failure
-  const count = `${failures.length} ${failures.length === 1 ? 'item' : 'items'}`
+  const most = typeof tolerated === 'number' ? plural(tolerated, 'failure') : `${tolerated} failures`
   return new RunFailedError(
-    `Cannot finish the run: expected at most ${tolerated} failures (maxFailures), got ${count} that failed, first item ` +
+    `Cannot finish the run: expected at most ${most} (maxFailures), got ${plural(failures.length, 'item')} that failed, first item ` +
       `${nameItem(first.index, first.key)}: ${first.reason.message.replace(/\.$/, '')}. All that finished is in the error's report`,
     { cause: first.reason },
   )

@@ -114,6 +114,7 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
       ? arraySource(array, keys, selected.selection, selected.pending)
       : iterableSource(items, options.key && createKeys(options.key), selected.selection)
     const journey = await prepare(run, options.runId ?? deriveRunId(identity), session, source, selected)
+    origin.onOpen?.()
     if (session) {
       const kept = { keepFailures: options.retryFailed === false, isKeyedIterable: !array && options.key !== undefined }
       await restoreOutcomes(session.restored, journey.collector, selected, kept)

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { Clock } from '../clock.ts'
-import { CircuitOpenError } from '../errors.ts'
+import { CircuitOpenError, plural } from '../errors.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { Chunk, Events, Outcomes } from '../types.ts'
 import type { RunContext, Stage } from './stage.ts'
@@ -239,7 +239,7 @@ function holdingPlace(interval: number, clock: Clock): HoldingPlace {
 
 function patienceEnded({ errorThresholdPercentage, maxOpens }: BreakerSettings, cause: Error | undefined): CircuitOpenError {
   return new CircuitOpenError(
-    `Cannot go on: expected fewer than ${errorThresholdPercentage} % of the chunks to fail, got a breaker that opened ${maxOpens === 1 ? 'once' : `${maxOpens} times`} (breaker.maxOpens)${cause ? `, last because of: ${cause.message}` : ''}. Items are still pending: see to the cause, then run again`,
+    `Cannot go on: expected fewer than ${errorThresholdPercentage} % of the chunks to fail, got a breaker that opened ${plural(maxOpens, 'time')} (breaker.maxOpens)${cause ? `, last because of: ${cause.message}` : ''}. Items are still pending: see to the cause, then run again`,
     cause ? { cause } : undefined,
   )
 }

@@ -1,6 +1,6 @@
 import type { Session } from '../checkpoint/session.ts'
 import { countCrashes, historyAt } from '../chunk.ts'
-import { nameItem, WorkerCrashError } from '../errors.ts'
+import { nameItem, plural, WorkerCrashError } from '../errors.ts'
 import type { Chunk, Rejection } from '../types.ts'
 import type { Stage } from './stage.ts'
 
@@ -28,7 +28,7 @@ function giveUp<T>(chunk: Chunk<T>, today: number): Rejection<T> {
   const key = chunk.keys?.[0]
   const { attempts = 0, crashes = 0, firstFailedAt = today } = historyAt(chunk, 0) ?? {}
   const reason = new WorkerCrashError(
-    `Cannot finish item ${nameItem(index, key)}: expected the process to survive it, got ${crashes} ${crashes === 1 ? 'process' : 'processes'} that ended while it ran`,
+    `Cannot finish item ${nameItem(index, key)}: expected the process to survive it, got ${plural(crashes, 'process', 'processes')} that ended while it ran`,
   )
   const item = chunk.items[0] as T
   return {

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import { inspect } from 'node:util'
 import type { Clock } from '../clock.ts'
-import { nameItem } from '../errors.ts'
+import { nameItem, plural } from '../errors.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { Chunk, Outcomes, Rejection } from '../types.ts'
 import type { RunContext, Stage } from './stage.ts'
@@ -172,7 +172,7 @@ function retryBudget(share = Number.POSITIVE_INFINITY): Budget {
         granted++
         return true
       }
-      const message = `Cannot retry any more: expected at most ${Math.floor(limit)} retries for ${started} items started (retry.budget ${share}), got one more. Further failures are final`
+      const message = `Cannot retry any more: expected at most ${Math.floor(limit)} retries for ${plural(started, 'item')} started (retry.budget ${share}), got one more. Further failures are final`
       if (!isWarned) emit('warning', { code: 'RETRY_BUDGET', message })
       isWarned = true
       return false

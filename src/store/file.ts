@@ -229,15 +229,23 @@ async function readRange(path: string, range: ByteRange | undefined): Promise<Ui
     }
     // Not from Buffer's pool: the caller may transfer it.
     const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
-    for (let filled = 0; filled < length; ) {
-      const { bytesRead } = await file.read(bytes, filled, length - filled, start + filled)
-      if (bytesRead === 0) return bytes.subarray(0, filled)
-      filled += bytesRead
-    }
-    return bytes
+    const filled = await fill(file, bytes, start)
+    return filled < length ? bytes.subarray(0, filled) : bytes
   } finally {
     await file.close()
   }
+}
+
+/** Reads into `bytes` from `position` on, without one from where the last read ended. How many there were: fewer where the file ends. */
+export async function fill(file: FileHandle, bytes: Uint8Array, position?: number): Promise<number> {
+  let filled = 0
+  while (filled < bytes.length) {
+    const from = position === undefined ? null : position + filled
+    const { bytesRead } = await file.read(bytes, filled, bytes.length - filled, from)
+    if (bytesRead === 0) break
+    filled += bytesRead
+  }
+  return filled
 }
 
 function ifTaken(key: string): (error: unknown) => never {

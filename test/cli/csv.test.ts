@@ -1,22 +1,22 @@
+import { mkdtemp, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { parse } from 'csv-parse/sync'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { eachRow, findDelimiter, listRowEnds } from '../../src/cli/csv.ts'
+import { readInput } from '../../src/cli/input.ts'
 
 const text = (unit: string[]) => fc.string({ unit: fc.constantFrom(...unit), maxLength: 30 })
 const rowsOf = (content: string, delimiter: string) => {
-  const rows: { row: readonly string[]; line: number }[] = []
-  const fault = eachRow(content, delimiter, (row, line) => rows.push({ row, line }) > 0)
-  return { rows, fault }
+  const rows: (readonly string[])[] = []
+  const problem = eachRow(content, delimiter, (row) => rows.push(row) > 0)
+  return { rows, problem }
 }
-/** What csv-parse makes of it, with the lines that rows end on; undefined for what it refuses. */
+/** What csv-parse makes of it; undefined for what it refuses. */
 const parsed = (content: string) => {
   try {
-    const found = parse(content, { info: true, relax_column_count: true }) as unknown as {
-      record: string[]
-      info: { lines: number }
-    }[]
-    return found.map(({ record, info }) => ({ row: record, line: info.lines }))
+    return parse(content, { relax_column_count: true }) as string[][]
   } catch {
     return undefined
   }
@@ -25,11 +25,11 @@ const parsed = (content: string) => {
 test.each([
   ['without quotes', ['a', ',', '\n', '\r', ' ']],
   ['with quotes', ['a', ',', '\n', '\r\n', '"', '"a",', '"\n"']],
-])('eachRow() gives the rows and lines that csv-parse gives of text %s', (_, unit) => {
+])('eachRow() gives the rows that csv-parse gives of text %s', (_, unit) => {
   const property = fc.property(text(unit), (content) => {
     const expected = parsed(content)
-    const { rows, fault } = rowsOf(content, findDelimiter(Buffer.from(content), true) ?? '\n')
-    expect(fault === undefined).toBe(expected !== undefined)
+    const { rows, problem } = rowsOf(content, findDelimiter(Buffer.from(content), true) ?? '\n')
+    expect(problem === undefined).toBe(expected !== undefined)
     if (expected) expect(rows).toEqual(expected)
   })
   fc.assert(property, { numRuns: 2000 })
@@ -44,10 +44,47 @@ test('listRowEnds() cuts where rows end, so that pieces have the rows of the who
       const bytes = Buffer.from(rows.map((row) => row.join(',') + end).join(''))
       expect(findDelimiter(bytes, false)).toBe(end === '\r' && rows.length === 1 ? undefined : end)
       const ends = listRowEnds(bytes, 0, end)
-      const whole = rowsOf(bytes.toString(), end).rows.map(({ row }) => row)
+      const whole = rowsOf(bytes.toString(), end).rows
       expect(whole).toHaveLength(rows.length)
-      expect(ends.map((it, at) => rowsOf(bytes.toString('utf8', ends[at - 1] ?? 0, it), end).rows[0]?.row)).toEqual(whole)
+      expect(ends.map((it, at) => rowsOf(bytes.toString('utf8', ends[at - 1] ?? 0, it), end).rows[0])).toEqual(whole)
     },
   )
   fc.assert(property)
+})
+
+const quoted = text(['a', ',', '""', '\n', '\r\n']).map((it) => `"${it}"`)
+/** As an editor shows it: the line on which the end of `before` stands. */
+const lineAfter = (before: string) => before.split(/\r\n|\n|\r/).length
+
+test.each([
+  ['too short', '1', 'expected 2 fields as in the first row, got 1'],
+  ['too long, over several lines', '1,2,"a\r\nb\nc"', 'expected 2 fields as in the first row, got 3'],
+  ['blank', '', 'got a blank line'],
+  ['with a quote in a bare field', '1,a"b', 'got a quote within a bare field'],
+  ['with text after a closing quote', '1,"a"b', 'got something else'],
+  ['with a quote that is not closed', '1,"a\r\n', 'to be closed, got one that is not'],
+])('a row that is %s is refused by the line it begins on', async (_, bad, problem) => {
+  const directory = await mkdtemp(join(tmpdir(), 'pawl-csv-'))
+  const property = fc.asyncProperty(
+    fc.constantFrom('\n', '\r\n', '\r'),
+    fc.constantFrom('', '\ufeff'),
+    fc.array(fc.tuple(quoted, quoted)),
+    fc.constantFrom('a,b', '"a\n","b\r\nc"'),
+    async (end, mark, rows, head) => {
+      const before = mark + [head, ...rows.map((row) => row.join(','))].map((it) => it + end).join('')
+      const path = join(directory, 'in.csv')
+      await writeFile(path, `${before}${bad}${end}5,6${end}`)
+      const line = lineAfter(before)
+      await expect(readInput(path)).rejects.toThrow(new RegExp(`^Cannot read .*in\\.csv, line ${line}: .*${problem}`))
+    },
+  )
+  await fc.assert(property, { numRuns: 50 })
+})
+
+test('what a key has to say of a row is said with its line', async () => {
+  const path = join(await mkdtemp(join(tmpdir(), 'pawl-csv-')), 'in.csv')
+  await writeFile(path, '\ufeffid,"n\r\n"\r\n1,"a\nb"\r\n2,"c\r\nd"\r\n3,4\r\n')
+  const { placeOf } = await readInput(path, undefined, 'id')
+  expect([0, 1, 2].map(placeOf)).toEqual(['line 3', 'line 5', 'line 7'])
+  await expect(readInput(path, undefined, 'm')).rejects.toThrow("for item 0 (line 3): expected a string or a number in field 'm'")
 })

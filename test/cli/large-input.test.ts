@@ -106,7 +106,12 @@ describe('pawl run with an input of several blocks', () => {
       csv(''),
       `in.csv, line ${2 * BAD.line}: expected 2 fields as in the first row, got a blank`,
     ],
-    ['a quote in a row', 'in.csv', csv('1,a"b'), `in.csv, line ${2 * BAD.line}: Invalid Opening Quote`],
+    [
+      'a quote in a row',
+      'in.csv',
+      csv('1,a"b'),
+      `in.csv, line ${2 * BAD.line}: expected a field with a quote in it to stand in quotes`,
+    ],
     ['an open quote', 'in.csv', csv('1,"a').replace(/"\n[^"]*"\n$/, '2\n'), `in.csv, line `],
   ])('refuses %s in %s by its line, and nothing has run', async (_, name, content, message) => {
     const { pawl, directory } = project(TASKS)
@@ -221,7 +226,9 @@ describe('pawl run with an input of several blocks', () => {
     put('in.jsonl', jsonl().with(BAD.at, '{"n":7}').join('\n'))
     const twice = await pawl(...run)
     expect(twice.code).toBe(2)
-    expect(twice.stderr).toContain(`not one for both item 7 and item ${BAD.at}`)
+    expect(twice.stderr).toBe(
+      `pawl: Cannot use '--key n': expected a key of its own for each item, not one for both item 7 (line 8) and item ${BAD.at} (line ${BAD.line}), got '7'\n`,
+    )
     expect(existsSync(join(directory, 'ran'))).toBe(false)
   })
 

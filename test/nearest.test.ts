@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { nearest } from '../../src/cli/known-run.ts'
+import { nearest } from '../src/nearest.ts'
 
 test('nearest() gives the names that begin alike or are misspelt, the best first', () => {
   const names = ['census-0123456789', 'census', 'sensus', 'other', 'censor', 'census-ab']
