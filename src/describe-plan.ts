@@ -42,11 +42,11 @@ function explainInline({ options, known, left = 0 }: Choice): string {
 
 function explainThreads({ options, known, isFree, workers, chunkSize }: Choice, overhead: number, speedup: number): string {
   if (known.measured === 0) return `Runs on ${plural(workers, 'thread')}; nothing is measured yet.`
-  const size = options.chunkSize === undefined ? `chunks of ${chunkSize} by now` : `chunks of ${chunkSize}, as asked for`
+  const size = options.chunkSize === undefined ? `chunks of about ${chunkSize}` : `chunks of ${chunkSize}, as asked for`
   const cost = overhead > 0 ? duration(overhead) : 'next to nothing'
   const gain =
     speedup < 0.95
-      ? `so slower than one after the other: it takes about ${(1 / speedup).toFixed(1)} times as long.${isFree ? ' It goes inline when that is seen to last.' : ''}`
+      ? `so slower than one after the other: it takes about ${(1 / speedup).toFixed(1)} times as long.${isFree ? ' Should threads be seen to take twice as long, the rest runs inline.' : ''}`
       : `so about ${speedup.toFixed(1)} times as fast as one after the other.`
   return `Runs on ${plural(workers, 'thread')} in ${size}: an item takes ${duration(mean(known))}, carrying it costs ${cost}, ${gain}`
 }

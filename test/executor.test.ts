@@ -138,7 +138,10 @@ describe('close()', () => {
     const closed = executor.close().then(() => {
       isClosed = true
     })
-    await expect(executor.execute(arithmetic, [1])).rejects.toMatchObject({ code: 'ERR_PAWL_INVALID_OPTION', option: 'executor' })
+    await expect(executor.execute(arithmetic, [1])).rejects.toMatchObject({
+      code: 'ERR_PAWL_INVALID_OPTION',
+      message: "Cannot use this executor: expected it to be open, got 'closed'",
+    })
     expect(isClosed).toBe(false)
     openLatch(latch)
     expect((await run).results).toEqual([7])

@@ -148,7 +148,7 @@ describe('createPlanner()', () => {
     it.warn('something')
     const described = it.describe(10_000)
     expect(described.reason).toMatch(
-      /^Runs on 4 threads in chunks of \d+ by now: an item takes 1\.5 ms, carrying it costs .+, so about \d\.\d times as fast/,
+      /^Runs on 4 threads in chunks of about \d+: an item takes 1\.5 ms, carrying it costs .+, so about \d\.\d times as fast/,
     )
     expect(described.itemTime).toBe(1.5)
     expect(described.speedup).toBeGreaterThan(3)

@@ -10,7 +10,8 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
+import { mkdtemp, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -20,6 +21,10 @@ process.chdir(join(import.meta.dirname, '../..'))
 const directory = await mkdtemp(join(tmpdir(), 'pawl-demo-'))
 const store = ['--checkpoint', join(directory, 'runs')]
 const output = join(directory, 'census.jsonl')
+/** @type {Set<import('node:child_process').ChildProcess>} */
+const children = new Set()
+process.once('SIGINT', () => stop(130)).once('SIGTERM', () => stop(143))
+console.log('This takes about a minute on two free cores.\n')
 try {
   const task = ['examples/demo/census.mjs', '--input', 'node_modules/**/*.js', '--output', output]
   const { child, closed } = pawl('run', ...task, '--run-id', 'census', '--checkpoint-interval', '200ms', ...store, '--json')
@@ -39,7 +44,18 @@ try {
   await ask('verify', 'census', ...store, '--json')
   printCensus((await readFile(output, 'utf8')).trimEnd().split('\n'), items)
 } finally {
-  await rm(directory, { recursive: true, force: true })
+  tidy()
+}
+
+function tidy() {
+  rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
+}
+
+/** Nobody waits for the demo any more, so nothing of it stays. */
+function stop(/** @type {number} */ exitCode) {
+  for (const child of children) child.kill('SIGKILL')
+  tidy()
+  process.exit(exitCode)
 }
 
 /** Starts `pawl`, shows how it was called and what it says on stderr. */
@@ -50,6 +66,8 @@ function pawl(/** @type {string[]} */ ...args) {
 
 function start(/** @type {string[]} */ args, /** @type {'inherit' | 'ignore'} */ stderr) {
   const child = spawn(process.execPath, ['dist/cli/main.js', ...args], { stdio: ['ignore', 'pipe', stderr] })
+  children.add(child)
+  child.once('close', () => children.delete(child))
   return { child, closed: once(child, 'close'), stdout: text(/** @type {import('node:stream').Readable} */ (child.stdout)) }
 }
 

@@ -5,12 +5,13 @@ import { fileStore } from '../store/file.ts'
 import { OK } from './failure.ts'
 import type { CommonFlags } from './flags.ts'
 import { readKnown } from './known-run.ts'
+import { findOwnLine } from './stack.ts'
 import { formatTime, print, printable, printJson } from './terminal.ts'
 
 /** Longest input shown, in characters; `--json` gives all of it. */
 const INPUT_WIDTH = 200
 
-/** `pawl failures RUN`: each failed item with its input, its reason and its past. */
+/** `pawl failures RUN`: each failed item with its input, its reason, the line of the user's code it came from, and its past; with `--json` the whole stack. */
 export async function failures(runId: string, { checkpoint, json }: CommonFlags): Promise<number> {
   const store = fileStore(checkpoint)
   const found = await readKnown(store, runId, () => readFailures(store, runId))
@@ -24,10 +25,12 @@ function describe(failure: RecordedRejection): string {
   const { index, key, kind, attempts, crashes, reason, lastFailedAt } = failure
   const name = key === undefined || key === String(index) ? `item ${index}` : `item ${index} (key ${key})`
   const past = [plural(attempts, 'attempt'), ...(crashes > 0 ? [plural(crashes, 'crash', 'crashes')] : [])]
+  const place = reason && findOwnLine(reason)
   const lines = [
     `${name}: ${kind} after ${past.join(', ')}, at ${formatTime(lastFailedAt)}`,
     `  input   ${describeInput(failure)}`,
     `  reason  ${reason ? `${reason.name}: ${reason.message}` : 'not recorded'}`,
+    ...(place === undefined ? [] : [`  at      ${place}`]),
   ]
   return lines.map((line) => `${printable(line)}\n`).join('')
 }

@@ -1,21 +1,23 @@
 import { resolveOptions } from '../options.ts'
 import type { Plan } from '../types.ts'
 import { OK } from './failure.ts'
-import { type FlagValues, toOptions } from './flags.ts'
+import { type CommonFlags, type FlagValues, toOptions } from './flags.ts'
 import { modeFor, readInput } from './input.ts'
 import { parseTask } from './task-path.ts'
 import { print, printable, printJson } from './terminal.ts'
 
-/** `pawl plan TASK --input …`: runs a few items in a worker and explains; records nothing. */
-export async function planRun(
-  task: string,
-  flags: FlagValues & { readonly input: string; readonly json?: true },
-): Promise<number> {
+/** `pawl plan TASK --input …`: runs a few items in a worker and explains how `pawl run` would, which keeps a record; here nothing is recorded. */
+export async function planRun(task: string, flags: FlagValues & CommonFlags & { readonly input: string }): Promise<number> {
   const [{ planOn }, { openEngines }] = await Promise.all([import('../execute.ts'), import('../engines.ts')])
   const engines = openEngines(resolveOptions(toOptions(flags)))
   try {
     const input = await readInput(flags.input, engines)
-    const found = await planOn(parseTask(task), input.items, { ...toOptions(flags), ...modeFor(input) }, engines)
+    const found = await planOn(
+      parseTask(task),
+      input.items,
+      { ...toOptions(flags), checkpoint: flags.checkpoint, ...modeFor(input) },
+      engines,
+    )
     if (flags.json) await printJson(found)
     else await print(describe(found))
   } finally {

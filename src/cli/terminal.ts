@@ -40,7 +40,7 @@ export async function print(text: string): Promise<void> {
   })
 }
 
-/** One JSON value on stdout, in one line. Errors keep name, message, code and cause. */
+/** One JSON value on stdout, in one line. Errors keep name, message, code, cause and stack. */
 export async function printJson(value: unknown): Promise<void> {
   await print(`${escapeJson(JSON.stringify(value, (_, it) => toPlain(it)))}\n`)
 }
@@ -82,8 +82,8 @@ function toPlain(value: unknown): unknown {
   if (value instanceof Map) return Object.fromEntries(value)
   if (value instanceof Set) return [...value]
   if (!(value instanceof Error)) return value
-  const { name, message, cause } = value
-  return { name, message, ...('code' in value ? { code: value.code } : {}), ...(cause === undefined ? {} : { cause }) }
+  const { name, message, cause, stack } = value
+  return { name, message, ...('code' in value ? { code: value.code } : {}), ...(cause === undefined ? {} : { cause }), stack }
 }
 
 /** Local time to the second, `2026-05-01 12:00:00`; '' for what is no time. */

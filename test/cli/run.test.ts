@@ -21,6 +21,15 @@ describe('pawl run', () => {
     expect(stderr).toMatch(/^pawl: complete: run double-[0-9a-f]{10}: 20 items, 0 restored, 0 failed/m)
   })
 
+  test('says of an input that is legal but hardly meant what it holds', async () => {
+    const { pawl } = project({ 'same.js': 'export default (item) => item', 'none.jsonl': '', 'one.jsonl': '[1,2,3]\n' })
+    expect((await pawl('run', 'same.js', '--input', 'none.jsonl')).stderr).toContain('pawl: none.jsonl holds no items\n')
+    const { stdout, stderr } = await pawl('run', 'same.js', '--input', 'one.jsonl')
+    expect(stdout).toBe('{"index":0,"value":[1,2,3]}\n')
+    expect(stderr).toMatch(/^pawl: one\.jsonl holds one item, an array of 3; 'jq -c "\.\[\]" one\.jsonl'/m)
+    expect((await pawl('run', 'same.js', '--input', 'one.jsonl', '--quiet')).stderr).toBe('')
+  })
+
   test('takes file.js#name, and --quiet says nothing', async () => {
     const { pawl } = project(DOUBLE)
     const { code, stdout, stderr } = await pawl('run', './double.js#half', '--input', './in.jsonl', '--quiet')

@@ -127,6 +127,43 @@ describe('pawl failures', () => {
   })
 })
 
+describe('pawl failures of an error from somewhere', () => {
+  const thrower = 'export const parse = (text) => JSON.parse(text)'
+  test.each([
+    ['the module of the task', { 't.js': 'export default function task() { null.x }' }, /^ {2}at {6}task \(t\.js:1:\d+\)$/],
+    [
+      'a package',
+      { 't.js': "import { parse } from 'p'\nexport default () => parse('{')" },
+      /^ {2}at {6}default \(t\.js:2:\d+\)$/,
+    ],
+    [
+      'a package, as the cause of another',
+      {
+        't.js':
+          "import { parse } from 'p'\nexport default () => { try { parse('{') } catch (cause) { throw new Error('no', { cause }) } }",
+      },
+      /^ {2}at {6}default \(t\.js:2:\d+\)$/,
+    ],
+  ])("names the first line of the stack that is the user's own: %s", async (_, files, line) => {
+    const { pawl } = project({
+      'node_modules/p/package.json': { type: 'module', exports: './p.js' },
+      'node_modules/p/p.js': thrower,
+      'in.jsonl': '1\n',
+      ...files,
+    })
+    await pawl('run', 't.js', '--input', 'in.jsonl', '--run-id', 'r')
+    expect((await pawl('failures', 'r')).stdout.split('\n')[3]).toMatch(line)
+    const [{ reason }] = JSON.parse((await pawl('failures', 'r', '--json')).stdout).failures
+    expect(reason.stack).toMatch(/\n +at .*t\.js:\d/)
+  })
+
+  test('of pawl itself names no line', async () => {
+    const { pawl } = project({ 't.js': 'export default () => process.exit(3)', 'in.jsonl': '1\n' })
+    await pawl('run', 't.js', '--input', 'in.jsonl', '--run-id', 'r', '--max-crashes', '1')
+    expect((await pawl('failures', 'r')).stdout).not.toMatch(/^ {2}at /m)
+  })
+})
+
 describe('pawl export', () => {
   test.each([[], ['--format', 'json'], ['--compress']])('gives JSONL in input order (run %s)', async (...flags) => {
     const { pawl, directory } = await withRun(...flags)

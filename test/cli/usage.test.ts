@@ -22,6 +22,7 @@ describe('pawl', () => {
     ['run --input a.jsonl', "missing required argument 'task'"],
     ['list --wat', "unknown option '--wat'"],
     ['list extra', 'too many arguments'],
+    ['run t.js --input a.txt b.txt c.txt', "If the shell made them of a glob, put it in quotes: --input '*.txt'"],
     ['run t.js --input a.jsonl --worker 2', "unknown option '--worker' (Did you mean --workers?)"],
     ['run t.js --input a.jsonl --workers 0', "Cannot use option '--workers': expected an integer from 1 to 1024, got '0'"],
     ['run t.js --input a.jsonl --timeout soon', "Cannot use option '--timeout': expected a duration"],
@@ -37,6 +38,9 @@ describe('pawl', () => {
     ['run nothing.js --input a.jsonl', "Cannot load task 'nothing.js'"],
     ['run t.js#nothing --input a.jsonl', 'Cannot load task'],
     ['run throws.js --input a.jsonl', 'Cannot load task'],
+    ['run t.js --input spread.jsonl', '. An item has to be one line: \'jq -c ".[]"\' makes such lines of JSON'],
+    ['run t.js --input a.jsonl --run-id none --resume', "Cannot find run 'none'"],
+    ['run t.js --input same.jsonl --key id', 'not one for both item 0 (line 1) and item 1 (line 2)'],
     ['run t.js --input bad.jsonl', 'Cannot read bad.jsonl, line 2: expected a JSON value'],
     ['run t.js --input a.jsonl --key id', "Cannot use '--key id' for item 0 (line 1)"],
     ['resume nothing', "Cannot find run 'nothing'"],
@@ -52,6 +56,8 @@ describe('pawl', () => {
       't.js': 'export default (item) => item.n * 2',
       'throws.js': 'throw new Error("at import")',
       'a.jsonl': '{"n":1}\n{"n":2}\n',
+      'spread.jsonl': '[\n1,\n2\n]\n',
+      'same.jsonl': '{"id":1}\n{"id":1}\n',
       'bad.jsonl': '{"n":1}\n{bad\n',
     })
     const ended = await pawl(...args.split(' '))
