@@ -38,7 +38,7 @@ const CHANGES: [string, Change][] = [
   ['no config', { part: 'config', options: { config: undefined }, shows: ["model: 'a'", 'null'] }],
   ['another seed', { part: 'seed', options: { seed: 2 }, shows: ['1', '2'], recorded: 1, given: 2 }],
   ['other shared data', { part: 'shared', options: { shared: { table: [2] } }, shows: ["'shared'"] }],
-  ['keys', { part: 'items', options: { key: String }, shows: ["'array'", "'keyed'"] }],
+  ['keys', { part: 'key', options: { key: String }, shows: ["'key'", '--key'], recorded: 'index', given: 'function' }],
 ]
 
 describe('execute() with a checkpoint that belongs to another run', () => {
