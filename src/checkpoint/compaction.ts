@@ -1,6 +1,6 @@
 import type { Store } from '../store/store.ts'
 import { joinBytes, packFrames } from './entries.ts'
-import { blockSeedOf, seedOf } from './frame.ts'
+import { blockSeedOf, seedOf, versionOf } from './frame.ts'
 import { type LoadedFile, listFiles, loadFile, type RunIndex } from './load.ts'
 import { type Located, layoutOf, newReport, newWriter, type RunFile, readFrames, toRunFile, writerOf } from './read-file.ts'
 import type { Format } from './values/codec.ts'
@@ -116,15 +116,17 @@ export function createCompaction(options: CompactionOptions): Compaction {
     const stem = `${newWriter(options.today())}-0`
     const frames: Uint8Array[] = []
     const covers: RunFile[] = []
+    let version = 1
     for (const file of chosen) {
       const copied = await copyFrames(options, stem, file)
       if (copied === undefined) continue
       covers.push(file)
-      frames.push(...copied)
+      frames.push(...copied.frames)
+      version = Math.max(version, copied.version)
     }
     const [first] = covers
     if (first === undefined || covers.length < 2) return
-    const written = await putSnapshot(options, stem, first.format, covers, frames)
+    const written = await putSnapshot(options, stem, { version, format: first.format, covers, frames })
     bytesWritten += written.size
     if (first.format === 'json') jsonBytes += written.size
     if (!written.isIntact) throw new Error(`${written.key} did not read back as it was written`)
@@ -192,19 +194,26 @@ async function listWriters(store: Store, runId: string): Promise<Set<string>> {
   return new Set(claims.map(({ key }) => key.slice(key.lastIndexOf('/') + 1)))
 }
 
+interface Copied {
+  readonly version: number
+  readonly frames: readonly Uint8Array[]
+}
+
 /** The frames of a segment, as they are, less what nobody needs any more; undefined when it is damaged: it stays as it is. */
-async function copyFrames(options: CompactionOptions, stem: string, file: RunFile): Promise<Uint8Array[] | undefined> {
+async function copyFrames(options: CompactionOptions, stem: string, file: RunFile): Promise<Copied | undefined> {
   const { index } = options
   const ended = new Set(index.sessions.filter(({ hasEnded }) => hasEnded).map(({ writer }) => writer))
   const report = newReport()
   const copied: Uint8Array[] = []
+  let version = 1
   for await (const frames of readFrames(options.store, file, options.fingerprint, true, report)) {
     if (frames.some((frame) => !frame.isWhole)) return undefined
+    version = Math.max(version, versionOf(frames.map(({ head }) => head)))
     for (const frame of frames) if (isNeeded(frame)) copied.push(toWhole(frame, file.format))
   }
   if (report.damage.length > 0) return undefined
   const origin = layoutOf(file.format).writeFrame({ kind: 'origin', stem: file.stem }, [], seedOf(stem, options.fingerprint))
-  return [joinBytes(origin), ...copied]
+  return { version, frames: [joinBytes(origin), ...copied] }
 
   function isNeeded({ head, stem }: Located): boolean {
     if (head.kind === 'running') return !ended.has(writerOf(stem)) && !isAllSettled(head.runs)
@@ -232,16 +241,14 @@ function toWhole({ raw }: Located, format: Format): Uint8Array {
 async function putSnapshot(
   options: CompactionOptions,
   stem: string,
-  format: Format,
-  covers: readonly RunFile[],
-  frames: readonly Uint8Array[],
+  { version, format, covers, frames }: Copied & { readonly format: Format; readonly covers: readonly RunFile[] },
 ): Promise<LoadedFile> {
   const { store, runId, fingerprint, isCompressed, isDurable, today, index, count } = options
   const layout = layoutOf(format)
   const seed = seedOf(stem, fingerprint)
   const files = covers.map(({ name, size }) => ({ name, size }))
   const opening = [
-    layout.writeHeader({ version: 1, kind: 'snapshot', fingerprint, createdAt: today() }),
+    layout.writeHeader({ version, kind: 'snapshot', fingerprint, createdAt: today() }),
     joinBytes(layout.writeFrame({ kind: 'covers', files }, [], seed)),
   ]
   const rest = [...frames, joinBytes(layout.writeFrame({ kind: 'close', at: today() }, [], seed))]

@@ -1,7 +1,8 @@
 import type { Head } from './frame.ts'
 import type { Lease } from './lease.ts'
-import type { RunIndex, SessionTrace } from './load.ts'
+import type { RunIndex } from './load.ts'
 import type { RunLog } from './log.ts'
+import type { SessionTrace } from './session-trace.ts'
 
 /**
  * Sessions that came to an end by themselves, though their log has no word of it: their claim has, or there is none any more. A

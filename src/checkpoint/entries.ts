@@ -1,5 +1,5 @@
 import { packBlock, SMALL_BYTES, storeBlock } from './blocks.ts'
-import { blockSeedOf, type Head, type OutcomesHead, seedOf } from './frame.ts'
+import { blockSeedOf, type Head, type OutcomesHead, seedOf, versionOf } from './frame.ts'
 import { layoutOf } from './read-file.ts'
 import type { Layout } from './scan.ts'
 import type { Format } from './values/codec.ts'
@@ -52,7 +52,8 @@ export function encodeEntries(
 ): Uint8Array | Promise<Uint8Array> {
   const seed = seedOf(stem, fingerprint)
   const frames: Uint8Array[] = []
-  if (isFirst) frames.push(layout.writeHeader({ version: 1, kind: 'segment', fingerprint, createdAt: today() }))
+  const version = versionOf(entries.map(({ head }) => head))
+  if (isFirst) frames.push(layout.writeHeader({ version, kind: 'segment', fingerprint, createdAt: today() }))
   for (const { head, body } of mergeEntries(entries, layout.format)) frames.push(joinBytes(layout.writeFrame(head, body, seed)))
   if (!isCompressed) return joinBytes(frames)
   return isWorthCompressing ? packFrames(frames, blockSeedOf(stem)) : storeBlock(joinBytes(frames), blockSeedOf(stem))

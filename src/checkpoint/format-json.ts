@@ -1,5 +1,5 @@
 /**
- * CHECKPOINT FORMAT, version 1, as JSON
+ * CHECKPOINT FORMAT, version 2, as JSON
  *
  * The same frames as in format.ts, one to a line, UTF-8, each line a JSON object that begins with its checksum:
  *
@@ -11,7 +11,7 @@
  *     outcomes   "index":[[0,9],12]  "attempts":[1,2,…]  "keys":["a",…]   "values":[one for each item]
  *     failure    "failed":{"index":7,"failure":"error","attempts":3,…}    "values":[{"name":"TypeError","message":"…",…},item]
  *     running    "running":[[10,19]]  "hashes":[…]
- *     others     "source":{…}  "total":{…}  "close":{…}  "died":{…}  "covers":{…}  "origin":{…}  "alone":{…}
+ *     others     "source":{…}  "total":{…}  "close":{…}  "died":{…}  "covers":{…}  "origin":{…}  "alone":{…}  "items":{…}
  *
  * `index` and `running` name items by `[first, last]`, or by a number where first and last are one. B is the CRC-32 of the
  * body, in 8 hexadecimal digits, H that of everything from B (or, without a body, from `,`) up to `,"values":` or the last
@@ -26,7 +26,7 @@
  *            | .values | to_entries[] | { index: $i[.key], value }' seg/*.json
  */
 import { crc32 } from 'node:zlib'
-import { type FileHeader, FORMAT_VERSION, type FoundFrame, type Head, MAX_HEAD_BYTES } from './frame.ts'
+import { type FileHeader, type FoundFrame, type Head, MAX_HEAD_BYTES } from './frame.ts'
 import { checkHead } from './head.ts'
 import type { Layout } from './scan.ts'
 
@@ -47,8 +47,8 @@ export const jsonLayout: Layout = {
   findNext,
 }
 
-function writeHeader({ kind, fingerprint, createdAt }: FileHeader): Buffer {
-  const rest = JSON.stringify({ pawl: FORMAT_VERSION, file: kind, fingerprint, createdAt }).slice(1, -1)
+function writeHeader({ version, kind, fingerprint, createdAt }: FileHeader): Buffer {
+  const rest = JSON.stringify({ pawl: version, file: kind, fingerprint, createdAt }).slice(1, -1)
   return Buffer.from(`${START}${toHex(crc32(`",${rest}`))}",${rest}}\n`)
 }
 

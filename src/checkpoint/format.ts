@@ -1,5 +1,5 @@
 /**
- * CHECKPOINT FORMAT, version 1
+ * CHECKPOINT FORMAT, version 2
  *
  * A file holds what sessions of one run wrote, as frames, in the order of writing. `seg/<stem>.<form>` is a segment: one
  * session wrote it, and nobody appends to it after; `<stem>` is `<writer>-<seq>`, the writer is new for every session,
@@ -10,7 +10,7 @@
  *     file    := header frame*
  *
  *     header  :=   0  4  magic        "PAWL"
- *                  4  2  version      1
+ *                  4  2  version      2 if there is an `items` frame, else 1
  *                  6  1  file         0 = segment, 1 = snapshot
  *                  7  1  zero
  *                  8  8  fingerprint  of the run
@@ -41,22 +41,40 @@
  * An item is its key in keyed runs, else its index. What a run came to is the union of its files. For one item a success
  * counts before a failure, of two successes the one in the lower stem, or earlier in it; of two failures the later one.
  *
- * Duty of the reader. A version above 1 (with a header whose own checksum holds) is refused and nothing touched. Lengths
+ * In keyed runs an item is where the last session that had to say so put it: `items` frames tell a list of keys, in the order
+ * of the items, of which the first ones may be those of another list, its base. A session writes one when readers would find
+ * an item that is settled elsewhere than it is, or would find one that it has not, or when there is a list and it is another.
+ * Of the lists of which nothing is missing the one whose name sorts last counts: an item is where its key is in it, and what is
+ * not in it is not told of, but stays recorded. Without any list an item is where its outcome says.
+ *
+ * Duty of the reader. A version above 2 (with a header whose own checksum holds) is refused and nothing touched. Lengths
  * are believed only if the frame ends within the file. A frame whose head holds and whose body does not tells which items
  * are damaged. Where no frame begins, look for the next one that holds; if there is none up to the end of a segment, its
  * tail is torn, as a killed writer leaves it. A snapshot that has any damage, or no `close` at its end, does not stand for
  * the files it covers: read those too if they are there. Read them too when they have grown since. List `seg/` first, then
  * `snap/`, and start over when a listed file is gone.
  *
- * test/fixtures/checkpoint-v1.* hold segments written by the first release.
+ * test/fixtures/checkpoint-v1.* hold segments written by the first release, checkpoint-v2.* one with a list of items.
  */
 import { crc32 } from 'node:zlib'
 import { createReader, createWriter, type Reader, type Writer } from './bytes.ts'
-import { type FileHeader, FORMAT_VERSION, type FoundFrame, type Head, MAX_BODY_BYTES, MAX_HEAD_BYTES } from './frame.ts'
+import { type FileHeader, type FoundFrame, type Head, MAX_BODY_BYTES, MAX_HEAD_BYTES } from './frame.ts'
 import { checkHead } from './head.ts'
 import type { Layout } from './scan.ts'
 
-const KINDS = ['outcomes', 'failure', 'running', 'source', 'total', 'close', 'covers', 'origin', 'died', 'alone'] as const
+const KINDS = [
+  'outcomes',
+  'failure',
+  'running',
+  'source',
+  'total',
+  'close',
+  'covers',
+  'origin',
+  'died',
+  'alone',
+  'items',
+] as const
 const MAGIC = Buffer.from('PAWL')
 const MARK = Buffer.from('PF')
 const HEADER_BYTES = 28
@@ -73,10 +91,10 @@ export const binaryLayout: Layout = {
   findNext,
 }
 
-function writeHeader({ kind, fingerprint, createdAt }: FileHeader): Buffer {
+function writeHeader({ version, kind, fingerprint, createdAt }: FileHeader): Buffer {
   const bytes = Buffer.alloc(HEADER_BYTES)
   MAGIC.copy(bytes)
-  bytes.writeUInt16LE(FORMAT_VERSION, 4)
+  bytes.writeUInt16LE(version, 4)
   bytes.writeUInt8(kind === 'snapshot' ? 1 : 0, 6)
   bytes.write(fingerprint, 8, 8, 'hex')
   bytes.writeDoubleLE(createdAt, 16)

@@ -30,6 +30,7 @@ export type Head =
    * were not killed, but could not write it, so nobody in flight is a suspect; that they are dead is another frame's to say.
    */
   | { readonly kind: 'died'; readonly writers: readonly string[]; readonly hasEnded?: true }
+  | ItemsHead
   /** In a snapshot: the files it stands for. */
   | { readonly kind: 'covers'; readonly files: readonly { readonly name: string; readonly size: number }[] }
   /** In a snapshot: the frames up to the next one of this kind were written to the segment `stem`, and are bound to it. */
@@ -64,6 +65,19 @@ export interface RunningHead {
   readonly hashes?: readonly number[]
 }
 
+/**
+ * Keyed runs only: the keys of items `from`, `from + 1` and so on in the list of items `list`, which has `count` of them. Items
+ * before those of its first frame are as in the list `base`, which sorts before it.
+ */
+export interface ItemsHead {
+  readonly kind: 'items'
+  readonly list: string
+  readonly base?: string
+  readonly from: number
+  readonly count: number
+  readonly keys: readonly string[]
+}
+
 /** A frame that was found valid, and where it is in the plain bytes it was read from. */
 export interface FoundFrame {
   readonly head: Head
@@ -90,8 +104,13 @@ export const MAX_BODY_BYTES = 2 ** 29
 /** Most bytes a head may have. */
 export const MAX_HEAD_BYTES = 2 ** 28
 
-/** The only version so far. */
-export const FORMAT_VERSION = 1
+/** The newest version. */
+export const FORMAT_VERSION = 2
+
+/** The oldest version whose readers know all of `heads`: a file says no more of itself than it has to. */
+export function versionOf(heads: readonly Head[]): number {
+  return heads.some(({ kind }) => kind === 'items') ? 2 : 1
+}
 
 /**
  * Where the checksums of a file's frames start: bound to its name, which is new for every file, and to the run's

@@ -61,6 +61,15 @@ function isHead(head: Head, bodyBytes: number): boolean {
         head.writers.every((writer) => typeof writer === 'string') &&
         (head.hasEnded === undefined || head.hasEnded === true)
       )
+    case 'items':
+      return (
+        typeof head.list === 'string' &&
+        (head.base === undefined || (typeof head.base === 'string' && head.base < head.list)) &&
+        isCounts([head.from, head.count]) &&
+        Array.isArray(head.keys) &&
+        isTexts(head.keys, head.keys.length) &&
+        head.from + head.keys.length <= Math.min(head.count, MAX_INDEX + 1)
+      )
     case 'covers':
       return Array.isArray(head.files) && head.files.every((file) => typeof file?.name === 'string' && isCounts([file.size]))
     case 'origin':

@@ -15,8 +15,10 @@ export interface ItemSet {
   ): void
   /** The indices, when items are told apart by them. */
   readonly indices: IndexSet | undefined
-  /** The keys, when items are told apart by them. */
-  readonly keys: ReadonlySet<string> | undefined
+  /** The keys, each with the index it was added with first, when items are told apart by them. */
+  readonly keys: ReadonlyMap<string, number> | undefined
+  /** The index that item `key` was added with first; undefined when it is no member. */
+  placeOf(key: string): number | undefined
 }
 
 export function createItemSet(isKeyed: boolean): ItemSet {
@@ -28,6 +30,7 @@ function byIndex(): ItemSet {
   return {
     indices,
     keys: undefined,
+    placeOf: () => undefined,
     get size() {
       return indices.size
     },
@@ -53,7 +56,7 @@ function overlaps(indices: IndexSet, from: number, count: number): boolean {
 }
 
 function byKey(): ItemSet {
-  const keys = new Set<string>()
+  const keys = new Map<string, number>()
   return {
     indices: undefined,
     keys,
@@ -61,17 +64,18 @@ function byKey(): ItemSet {
       return keys.size
     },
     has: (_index, key) => key !== undefined && keys.has(key),
-    add: (_index, key) => {
-      const before = keys.size
-      keys.add(key as string)
-      return keys.size > before
+    placeOf: (key) => keys.get(key),
+    add: (index, key) => {
+      if (keys.has(key as string)) return false
+      keys.set(key as string, index)
+      return true
     },
     addAll(runs, names = [], again) {
-      const indices = again === undefined ? undefined : fromRuns(runs)
+      const indices = fromRuns(runs)
       for (let at = 0; at < names.length; at++) {
-        const before = keys.size
-        keys.add(names[at] as string)
-        if (keys.size === before && indices) again?.(indices[at] as number, names[at])
+        const key = names[at] as string
+        if (keys.has(key)) again?.(indices[at] as number, key)
+        else keys.set(key, indices[at] as number)
       }
     },
   }

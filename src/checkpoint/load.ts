@@ -1,7 +1,8 @@
 import type { Store } from '../store/store.ts'
 import type { FailureKind } from '../types.ts'
 import { type FailureHead, fromRuns, type RunningHead } from './frame.ts'
-import { IndexSet } from './index-set.ts'
+import type { IndexSet } from './index-set.ts'
+import { createItemLists, type ItemList } from './item-list.ts'
 import { createItemSet, type ItemSet } from './item-set.ts'
 import {
   type FileReport,
@@ -10,10 +11,10 @@ import {
   type RunFile,
   readFrames,
   startOver,
-  timeOf,
   toRunFile,
   writerOf,
 } from './read-file.ts'
+import { newTrace, type SessionTrace } from './session-trace.ts'
 
 /** What a run came to so far, without values. */
 export interface RunIndex {
@@ -25,6 +26,10 @@ export interface RunIndex {
   readonly fulfilled: ItemSet
   /** Failures of items that did not succeed elsewhere, by `idOf`. */
   readonly failures: ReadonlyMap<number | string, FailureEntry>
+  /** In keyed runs, where the items are, and which there are; undefined: as they were recorded. */
+  readonly list: ItemList | undefined
+  /** An item was recorded more than once as fulfilled, with different indices. */
+  readonly hasMoved: boolean
   /** Items recorded more than once as fulfilled. */
   readonly duplicates: ItemSet
   /** Items known to be recorded, but damaged, and not settled otherwise. */
@@ -61,28 +66,6 @@ export interface FailureEntry {
   readonly firstFailedAt: number
   readonly lastFailedAt: number
   readonly session: string
-}
-
-/** What a session left of itself. `running` holds whatever it began: indices, or hashes of keys; `alone` what it began alone. */
-export interface SessionTrace {
-  readonly writer: string
-  isClosed: boolean
-  /** More items had failed than was tolerated when it closed. */
-  hasFailed: boolean
-  /** `K/N`, once it closed; undefined for all of the run. */
-  shard: string | undefined
-  /** Bytes that its segments had, but for the last, once it closed. */
-  sizes: readonly number[]
-  /** A later session found it dead, and said so. */
-  isKnownDead: boolean
-  /** It ended by itself, by its own `close` or as a later session found out: nobody in flight is a suspect. */
-  hasEnded: boolean
-  /** When it began, in milliseconds since 1970. */
-  readonly beganAt: number
-  /** When it last told the time, in milliseconds since 1970. */
-  lastSeenAt: number
-  readonly running: { readonly indices: IndexSet; readonly hashes: Set<number> }
-  readonly alone: Set<number>
 }
 
 export interface LoadOptions {
@@ -181,6 +164,8 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
   const sessions = new Map<string, SessionTrace>()
   const knownDead = new Set<string>()
   const knownEnded = new Set<string>()
+  const lists = createItemLists()
+  let hasMoved = false
   let total: number | undefined
   let totalFrom = ''
 
@@ -188,22 +173,15 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
     const writer = writerOf(stem)
     let session = sessions.get(writer)
     if (session === undefined) {
-      session = {
-        writer,
-        isClosed: false,
-        hasFailed: false,
-        shard: undefined,
-        sizes: [],
-        isKnownDead: false,
-        hasEnded: false,
-        beganAt: timeOf(writer),
-        lastSeenAt: timeOf(writer),
-        running: { indices: new IndexSet(), hashes: new Set() },
-        alone: new Set(),
-      }
+      session = newTrace(writer)
       sessions.set(writer, session)
     }
     return session
+  }
+
+  const addAgain = (index: number, key: string | undefined) => {
+    duplicates.add(index, key)
+    if (key !== undefined && fulfilled.placeOf(key) !== index) hasMoved ||= isKeyed
   }
 
   /** False when the frame names items the run has not. */
@@ -211,7 +189,7 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
     switch (head.kind) {
       case 'outcomes':
         if (isKeyed ? head.keys === undefined : isBeyond(head.runs, count)) return false
-        if (isWhole) fulfilled.addAll(head.runs, head.keys, duplicates.add)
+        if (isWhole) fulfilled.addAll(head.runs, head.keys, addAgain)
         else broken.addAll(head.runs, head.keys)
         return true
       case 'failure': {
@@ -250,6 +228,9 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
           Object.assign(sessionOf(stem), { isClosed: true, hasFailed, shard, sizes, lastSeenAt })
         }
         return true
+      case 'items':
+        if (isKeyed) lists.add(head)
+        return true
       case 'died':
         for (const writer of head.writers) (head.hasEnded ? knownEnded : knownDead).add(writer)
         return true
@@ -265,9 +246,10 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
       session.hasEnded = session.isClosed || knownEnded.has(session.writer)
     }
     for (const [id, { index, key }] of failures) if (fulfilled.has(index, key)) failures.delete(id)
+    const list = lists.latest()
     return {
-      ...{ isKeyed, files, covered, fulfilled, failures, duplicates, sources, total },
-      damaged: countUnsettled(broken, fulfilled, failures),
+      ...{ isKeyed, files, covered, fulfilled, failures, list, hasMoved, duplicates, sources, total },
+      damaged: countUnsettled(broken, fulfilled, failures, list),
       sessions: [...sessions.values()].sort((a, b) => (a.writer < b.writer ? -1 : 1)),
     }
   }
@@ -295,9 +277,10 @@ function forEachRun({ runs }: RunningHead, visit: (from: number, count: number) 
   for (let at = 0; at < runs.length; at += 2) visit(runs[at] as number, runs[at + 1] as number)
 }
 
-function countUnsettled(broken: ItemSet, fulfilled: ItemSet, failures: RunIndex['failures']): number {
+function countUnsettled(broken: ItemSet, fulfilled: ItemSet, failures: RunIndex['failures'], list: ItemList | undefined): number {
   let unsettled = 0
-  if (broken.keys) for (const key of broken.keys) if (!fulfilled.has(-1, key) && !failures.has(key)) unsettled++
+  for (const key of broken.keys?.keys() ?? [])
+    if (!fulfilled.has(-1, key) && !failures.has(key) && (list === undefined || list.places.has(key))) unsettled++
   broken.indices?.without(fulfilled.indices as IndexSet).forEachRange((from, count) => {
     for (let index = from; index < from + count; index++) if (!failures.has(index)) unsettled++
   })

@@ -5,6 +5,7 @@ import { CheckpointCorruptError, RunNotFoundError, StoreConflictError } from '..
 import type { Store } from '../store/store.ts'
 import type { Emit, Json } from '../types.ts'
 import { fingerprintOf, type Identity } from './fingerprint.ts'
+import { countSettled } from './item-places.ts'
 import { listFiles, loadIndex } from './load.ts'
 import { describeDifference, explainMismatch, type Manifest, parseManifest, writeManifest } from './manifest.ts'
 import { newReport, type RunFile, readFrames } from './read-file.ts'
@@ -172,7 +173,7 @@ async function warnOfSimilar({ store, runId, identity, emit }: ManifestOptions):
     const isKeyed = recorded.key !== 'index'
     const index = await loadIndex(store, manifest.runId, fingerprint, { isKeyed, isChecked: false, count: recorded.items.count })
     const total = recorded.items.count ?? index.total
-    const done = index.fulfilled.size + index.failures.size
+    const { done } = countSettled(index)
     if (done === 0 || done === total) continue
     const message = `Starting run '${runId}', though run '${manifest.runId}' of the same task is unfinished (${done} of ${total ?? 'unknown'} items): they differ in ${describeDifference(recorded, identity)}`
     emit('warning', { code: 'SIMILAR_RUN', message })

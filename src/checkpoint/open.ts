@@ -8,6 +8,8 @@ import { findEnded, findUnclaimed, noteEnds } from './ends.ts'
 import { createEncoder, type Entry } from './entries.ts'
 import { recordError } from './error-record.ts'
 import { type Head, hashKey, MAX_BODY_BYTES, toRuns } from './frame.ts'
+import { writeItemList } from './item-list.ts'
+import { countAmong, countSettled, isAsRecorded } from './item-places.ts'
 import { acquireLease, type Lease } from './lease.ts'
 import { loadIndex, type RunIndex } from './load.ts'
 import { openLog } from './log.ts'
@@ -95,7 +97,7 @@ function startSession(
   const { store, clock, runId, emit } = options
   const { isKeyed, failures } = index
   const encoder = createEncoder(options.format, options.compress, manifest.fingerprint, () => clock.today())
-  const recorded = restored.fulfilled + restored.rejected
+  const recorded = countSettled(index).done
   let recordedBytes = 0
   const compaction = createCompaction({
     ...{
@@ -186,6 +188,15 @@ function startSession(
       sources.set(block, digest)
       log.add([{ head: { kind: 'source', block, count, digest }, body: [], items: 0, fresh: 0, bytes: 64 }])
     },
+    recordItems(keys) {
+      if (index.list === undefined && isAsRecorded(index, keys)) return
+      const heads = writeItemList(keys, index.list, clock.today())
+      if (heads.length === 0) return
+      // What the run has no more does not count as recorded any more, and what came back does again.
+      const fresh = countAmong(keys, index).done - recorded
+      log.add(heads.map((head, at) => ({ head, body: [], items: 0, fresh: at === 0 ? fresh : 0, bytes: sizeOf(head.keys) })))
+      log.flush().catch(() => {}) // Before any outcome. That it fails, the log tells by itself.
+    },
     recordEnd(count) {
       // Keyed items may come and go between sessions.
       if (restored.total !== undefined && restored.total !== count && !isKeyed) throw otherEnd(runId, restored.total, count)
@@ -215,6 +226,11 @@ function startSession(
     },
     discardIfEmpty: () => discardIfEmpty(store, runId, writer),
   }
+}
+
+/** About what keys weigh in memory. */
+function sizeOf(keys: readonly string[]): number {
+  return keys.reduce((sum, key) => sum + key.length + 16, 64)
 }
 
 function toRunning({ indices, keys, alone }: Pick<Chunk, 'indices' | 'keys' | 'alone'>, isKeyed: boolean): Head {

@@ -3,6 +3,7 @@ import type { Store } from '../store/store.ts'
 import type { Outcome } from '../types.ts'
 import { reviveError } from './error-record.ts'
 import { fromRuns } from './frame.ts'
+import { placeIn } from './item-places.ts'
 import { createItemSet } from './item-set.ts'
 import { type FailureEntry, idOf, listFiles, type RunIndex, toEntry } from './load.ts'
 import { FileGoneError, newReport, type Place, type RunFile, readAgain, readFrames, startOver, writerOf } from './read-file.ts'
@@ -90,7 +91,7 @@ async function locate(
             const indices = fromRuns(head.runs)
             const values = hasConflicts ? decodeColumns(codecs[file.format], head, body) : undefined
             const chosen = choosePlaces(indices, head.keys, stem, values, index, winners, seen)
-            for (const stretch of toStretches(indices, chosen))
+            for (const stretch of toStretches(...movePlaces(index, indices, head.keys, chosen)))
               stretches.push({ ...stretch, frame, key: head.keys?.[stretch.place] ?? '' })
             if (chosen.length === 0) continue
           } else if (head.kind === 'failure') {
@@ -98,7 +99,9 @@ async function locate(
             const entry = id === undefined ? undefined : index.failures.get(id)
             if (entry?.session !== writerOf(stem) || entry.lastFailedAt !== head.lastFailedAt || !seen.add(head.index, head.key))
               continue
-            stretches.push({ from: head.index, count: 1, frame, place: 0, key: head.key ?? '' })
+            const from = placeIn(index, head.index, head.key)
+            if (from === undefined) continue
+            stretches.push({ from, count: 1, frame, place: 0, key: head.key ?? '' })
           } else continue
           pieces.push({ file, block, start, end, stem })
         }
@@ -107,6 +110,23 @@ async function locate(
     stretches.sort((a, b) => a.from - b.from || (a.key < b.key ? -1 : 1))
     return { stretches, pieces }
   })
+}
+
+/** `indices` and `chosen` as the run's list of items has them: items that are not in it are left out. */
+function movePlaces(
+  index: RunIndex,
+  indices: Uint32Array,
+  keys: readonly string[] | undefined,
+  chosen: readonly number[],
+): [Uint32Array, readonly number[]] {
+  if (index.list === undefined) return [indices, chosen]
+  const moved = indices.slice()
+  const left = chosen.filter((at) => {
+    const place = placeIn(index, indices[at] as number, keys?.[at])
+    if (place !== undefined) moved[at] = place
+    return place !== undefined
+  })
+  return [moved, left]
 }
 
 function* toStretches(indices: Uint32Array, places: readonly number[]): Generator<Omit<Stretch, 'frame'>> {

@@ -6,6 +6,7 @@ import type { Json, Outcome } from '../types.ts'
 import { type Claim, readClaims, seemsAlive } from './claim.ts'
 import { type Damage, describeDamage, describeLoss, findCutOff } from './damage.ts'
 import type { Identity } from './fingerprint.ts'
+import { countSettled, placeIn } from './item-places.ts'
 import { type LoadedFile, listFiles, loadIndex, type RunIndex } from './load.ts'
 import type { Manifest } from './manifest.ts'
 import { deleteAll, readFingerprints, readManifests } from './open-manifest.ts'
@@ -186,7 +187,14 @@ export async function readFailures(given: Store | string, runId: string): Promis
   const { fingerprint, index } = await loadRun(store, runId, true)
   const failures: RecordedRejection[] = []
   const restored: Restored = await restore(store, runId, fingerprint, index, new Set())
-  if (restored.rejected > 0) for await (const { rejected } of restored.read({ values: true })) failures.push(...rejected)
+  if (restored.rejected > 0) {
+    for await (const { rejected } of restored.read({ values: true })) {
+      for (const failure of rejected) {
+        const place = placeIn(index, failure.index, failure.key)
+        if (place !== undefined) failures.push({ ...failure, index: place })
+      }
+    }
+  }
   return failures.sort((a, b) => a.index - b.index)
 }
 
@@ -247,7 +255,7 @@ async function summarize(store: Store, runId: string, bytes: number): Promise<{ 
 
 function toSummary({ manifest, index, claims }: LoadedRun, runId: string, bytes: number): RunSummary {
   const total = manifest?.identity.items.count ?? index.total
-  const done = index.fulfilled.size + index.failures.size
+  const { done, failed } = countSettled(index)
   const times = [
     ...index.sessions.map(({ lastSeenAt }) => lastSeenAt),
     ...claims.map(({ beatAt }) => beatAt),
@@ -260,7 +268,7 @@ function toSummary({ manifest, index, claims }: LoadedRun, runId: string, bytes:
     status: !live && isFailed(index) ? 'failed' : total !== undefined && done >= total ? 'complete' : 'partial',
     done,
     total,
-    failures: index.failures.size,
+    failures: failed,
     bytes,
     lastWrite: times.length === 0 ? undefined : times.reduce((a, b) => Math.max(a, b)),
     live,

@@ -1,5 +1,6 @@
 import type { Log, Store } from '../store/store.ts'
 import { type Encoder, type Entry, encodeEntries } from './entries.ts'
+import { versionOf } from './frame.ts'
 
 /** What the segments of a session are written with. */
 export interface SegmentOptions {
@@ -37,7 +38,9 @@ const SEGMENT_BYTES = 2 ** 28
 
 export function openSegments(options: SegmentOptions): Segments {
   const { store, runId, encoder } = options
-  let segment: { readonly key: string; readonly log: Log | undefined; size: number; acknowledged: number } | undefined
+  let segment:
+    | { readonly key: string; readonly version: number; readonly log: Log | undefined; size: number; acknowledged: number }
+    | undefined
   const sizes: number[] = []
   /** Segments that were left before anything in them was acknowledged. */
   let abandoned: string[] = []
@@ -49,7 +52,9 @@ export function openSegments(options: SegmentOptions): Segments {
       await options.lease.renew()
       await drop()
     }
-    segment ??= await openSegment()
+    const version = versionOf(entries.map(({ head }) => head))
+    if (segment !== undefined && version > segment.version) await close() // Its header says that older readers know all of it.
+    segment ??= await openSegment(version)
     const opened = segment
     const encoding = encodeEntries(encoder, `${options.writer}-${sizes.length}`, entries, opened.size === 0, isFlush)
     const bytes = encoding instanceof Promise ? await encoding : encoding
@@ -66,10 +71,10 @@ export function openSegments(options: SegmentOptions): Segments {
     return bytes.byteLength
   }
 
-  async function openSegment() {
+  async function openSegment(version: number) {
     const key = `${runId}/seg/${options.writer}-${sizes.length}.${encoder.form}`
     try {
-      return { key, log: await store.append?.(key), size: 0, acknowledged: 0 }
+      return { key, version, log: await store.append?.(key), size: 0, acknowledged: 0 }
     } catch (error) {
       sizes.push(0) // It may be there all the same.
       throw error

@@ -52,6 +52,11 @@ export interface Session {
    * @throws CheckpointMismatchError when an earlier session saw other items there.
    */
   recordSource(block: number, count: number, digest: string): void
+  /**
+   * The keys of all items of a keyed run, in their order. Recorded only when readers could not tell from what there is which
+   * items the run has, and where.
+   */
+  recordItems(keys: readonly string[]): void
   /** The source ended after `count` items. */
   recordEnd(count: number): void
   /** Everything recorded so far is durable when it resolves. Rejects with CheckpointWriteError. */

@@ -59,6 +59,6 @@ export function findSuspects(index: RunIndex, spared: ReadonlySet<string>): Susp
 function hashAll({ fulfilled, failures }: RunIndex): Map<number, string> {
   const hashes = new Map<number, string>()
   for (const { key, session } of failures.values()) hashes.set(hashKey(key ?? ''), session)
-  for (const key of fulfilled.keys ?? []) hashes.set(hashKey(key), '\uffff')
+  for (const key of fulfilled.keys?.keys() ?? []) hashes.set(hashKey(key), '\uffff')
   return hashes
 }

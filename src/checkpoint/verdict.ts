@@ -1,4 +1,5 @@
-import type { RunIndex, SessionTrace } from './load.ts'
+import type { RunIndex } from './load.ts'
+import type { SessionTrace } from './session-trace.ts'
 
 /**
  * True when a session ended because more items failed than was tolerated, and its items were not all seen to by others that

@@ -119,9 +119,15 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
       const kept = { keepFailures: options.retryFailed === false, isKeyedIterable: !array && options.key !== undefined }
       await restoreOutcomes(session.restored, journey.collector, selected, kept)
     }
-    if (keys) session?.recordEnd(keys.length) // Keyed items come and go, so their number is not part of what the run is.
+    const recordItems = () => {
+      if (source.total === undefined) return
+      if (selected.keys) session?.recordItems(selected.keys)
+      // Of an array their number is part of what the run is, unless they may come and go.
+      if (selected.keys || !array) session?.recordEnd(source.total)
+    }
+    if (array) recordItems()
     await dispatchAll(run, journey)
-    if (source.total !== undefined && !array) session?.recordEnd(source.total)
+    if (!array) recordItems()
     isClosed = true
     await session?.close(journey.collector.excess() !== undefined).catch(drain.fail)
     if (isTaskMissing(drain) && journey.collector.counts.succeeded + journey.collector.counts.failed === 0) {

@@ -17,6 +17,8 @@ export interface Selected<T> {
   /** The index a recorded item has now; undefined when it is not among the items (yet) or not of this shard. */
   placeOf(index: number, key: string | undefined): number | undefined
   itemOf(index: number): T | undefined
+  /** The keys of the items of a keyed run, in their order; of those of an iterable, that were pulled so far. */
+  readonly keys: readonly string[] | undefined
   /** Sets who is told of each item of an iterable that has settled before, as it is pulled. */
   onSettled(listener: (index: number, key: string | undefined, item: T) => void): void
 }
@@ -31,6 +33,7 @@ export function createSelection<T>(
   const isMine = (index: number, key: string | undefined) => !shard || shardOf(index, key, shard.count) === shard.index
   const restored = session?.restored
   const isKeyed = keyOf !== undefined
+  const pulled: string[] | undefined = session && !array && isKeyed ? [] : undefined
   let seen = 0
   let tell: (index: number, key: string | undefined, item: T) => void = () => {}
 
@@ -39,6 +42,7 @@ export function createSelection<T>(
 
   const selection: Selection<T> = {
     isPending: (index, key, item) => {
+      pulled?.push(key as string)
       if (!isMine(index, key)) return false
       const status = restored?.statusOf(index, key)
       if (array) return isPendingStatus(status)
@@ -70,6 +74,7 @@ export function createSelection<T>(
       return isThere && isMine(place, key) ? place : undefined
     },
     itemOf: (index) => array?.[index],
+    keys: keys ?? pulled,
     onSettled: (listener) => {
       tell = listener
     },

@@ -3,9 +3,10 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { createEncoder, type Entry, encodeEntries, joinBytes } from '../../src/checkpoint/entries.ts'
-import { seedOf } from '../../src/checkpoint/frame.ts'
+import { type ItemsHead, seedOf } from '../../src/checkpoint/frame.ts'
 import { loadIndex } from '../../src/checkpoint/load.ts'
 import { layoutOf } from '../../src/checkpoint/read-file.ts'
+import { readInOrder } from '../../src/checkpoint/read-in-order.ts'
 import { restore } from '../../src/checkpoint/restored.ts'
 import { loadCodec } from '../../src/checkpoint/values/codec.ts'
 import { memoryStore } from '../../src/store/memory.ts'
@@ -67,6 +68,49 @@ describe.each(FORMS)('a file of the first release, $format, $compress', (form) =
     const { values, rejected } = await readAll(await restore(store, 'run', FINGERPRINT, index, new Set()))
     expect(Object.fromEntries(values)).toEqual({ 0: { id: 0 }, 1: { id: 1 }, 9: 'two' })
     expect(rejected).toMatchObject([{ index: 5, attempts: 2, crashes: 1, reason: new TypeError('no'), item: 'the item' }])
+  })
+})
+
+/** A segment of a keyed run whose items moved. */
+async function keyedSegment({ format, compress }: (typeof FORMS)[number]): Promise<Buffer> {
+  const none = { body: [], items: 0, fresh: 0, bytes: 0 }
+  const record = (await loadCodec(format)).encode(['ä', 'b', 'c']).bytes
+  const lists: ItemsHead[] = [
+    { kind: 'items', list: 'l1', from: 0, count: 3, keys: ['c', 'ä', 'b'] },
+    { kind: 'items', list: 'l2', base: 'l1', from: 2, count: 3, keys: ['new'] },
+  ]
+  const entries: Entry[] = [
+    ...lists.map((head) => ({ ...none, head })),
+    {
+      ...none,
+      head: { kind: 'outcomes', runs: [0, 3], columns: [3, record.byteLength], keys: ['ä', 'b', 'c'] },
+      body: [record],
+    },
+    { ...none, head: { kind: 'close', at: 1_700_000_000_003 } },
+  ]
+  const encoder = createEncoder(format, compress, FINGERPRINT, () => 1_700_000_000_000)
+  return Buffer.from(await encodeEntries(encoder, STEM, entries, true, true))
+}
+
+describe.each(FORMS.filter((form) => form.compress === 'none'))('a file with a list of items, $format', (form) => {
+  const name = nameOf(form).replace('v1', 'v2')
+
+  test('is written byte for byte as ever', async () => {
+    expect((await keyedSegment(form)).equals(await readFile(fixture(name)))).toBe(true)
+  })
+
+  test('is read as ever', async () => {
+    const store = memoryStore()
+    await store.put(`run/seg/${STEM}.${form.format}`, await readFile(fixture(name)))
+    const index = await loadIndex(store, 'run', FINGERPRINT, { isKeyed: true, isChecked: true })
+    expect(index.list).toMatchObject({ id: 'l2', keys: ['c', 'ä', 'new'] })
+    expect(index.files[0]?.report).toMatchObject({ frames: 4, damage: [], torn: 0, header: { version: 2 } })
+    const read: unknown[] = []
+    for await (const { index: place, key } of readInOrder(store, 'run', FINGERPRINT, index)) read.push([place, key])
+    expect(read).toEqual([
+      [0, 'c'],
+      [1, 'ä'],
+    ])
   })
 })
 

@@ -1,10 +1,10 @@
 import type { Place } from '../../src/checkpoint/claim.ts'
-import { readResults } from '../../src/checkpoint/runs.ts'
 import { type Chance, createChance } from './chance.ts'
 import { Disk } from './disk.ts'
-import { type Life, type Told, writerOf } from './life.ts'
+import { countDeaths, type Life, type Told, writerOf } from './life.ts'
 import { makeStorms, type Storm } from './line.ts'
 import { Oracle } from './oracle.ts'
+import { readFulfilled, readKeys } from './reader.ts'
 import { createScenario, type Scenario } from './scenario.ts'
 import { type End, isExpected, performSession } from './session.ts'
 import { type SimulatedStore, simulatedStore } from './store.ts'
@@ -76,6 +76,7 @@ export class History {
     if (this.#scenario.isDamaged) this.#damage()
     for (let shard = 0; shard < shards && shards > 1; shard++) await this.#finish(shard)
     await this.#finish(undefined)
+    if (this.#scenario.isKeyed && this.#ends.at(-1) === 'complete') await this.#readBack(this.#oracle.lives.at(-1) as Life)
     if (this.#chance.is(0.5)) return
     if (this.#chance.is(0.6)) this.#cutPower()
     await this.#until([this.#begin(undefined, false)])
@@ -186,31 +187,41 @@ export class History {
   /** Another process looks at the run, in `delay` ms from now, whoever is at work on it: what was acknowledged is there to be read. */
   #look(delay: number): void {
     const { world } = this
-    const process = world.spawn('reader', 0)
-    const store = this.#connect(process, [])
-    const strike = () => {
-      process.pausedUntil = world.time + this.#chance.wait(500)
-    }
-    process.faults.push({ at: this.#chance.int(1, 8), strike })
-    const look = async () => {
+    const reader = this.#read(delay, async (store) => {
       const [runId] = this.#disk.keys().map((key) => key.slice(0, key.indexOf('/')))
       const began = world.time
-      const read = new Set<number>()
-      if (runId === undefined) return
-      for await (const { index, status } of readResults(store, runId)) if (status === 'fulfilled') read.add(index)
-      this.#oracle.looked(read, began)
-    }
-    const count = () => {
-      this.#readers--
-    }
-    this.#readers++
-    world.in(delay, process, () => {
-      look()
-        .catch((error) => {
-          if (error.code !== 'ERR_PAWL_RUN_NOT_FOUND') this.blame(`a reader ends with ${error.stack}`)
-        })
-        .finally(count)
+      if (runId !== undefined) this.#oracle.looked(await readFulfilled(store, runId, this.#scenario.isKeyed), began)
     })
+    const strike = () => {
+      reader.pausedUntil = world.time + this.#chance.wait(500)
+    }
+    reader.faults.push({ at: this.#chance.int(1, 8), strike })
+  }
+
+  /** What the last session, which nobody disturbed, leaves to be read. */
+  async #readBack(life: Life): Promise<void> {
+    let isOver = false
+    this.#read(0, async (store) => {
+      this.#oracle.readBack(life, await readKeys(store, 'run'))
+      isOver = true
+    })
+    await this.#run(() => isOver)
+  }
+
+  /** A process that only reads. */
+  #read(delay: number, read: (store: SimulatedStore) => Promise<void>): Process {
+    const process = this.world.spawn('reader', 0)
+    const store = this.#connect(process, [])
+    this.#readers++
+    this.world.in(delay, process, () => {
+      const unlessGone = (error: Error & { code?: string }) => {
+        if (error.code !== 'ERR_PAWL_RUN_NOT_FOUND') this.blame(`a reader ends with ${error.stack}`)
+      }
+      read(store)
+        .catch(unlessGone)
+        .finally(() => this.#readers--)
+    })
+    return process
   }
 
   /** Chooses what befalls a session: kills, power cuts, pauses, drains, after so many things have happened to it. */
@@ -245,16 +256,8 @@ export class History {
     this.#kills++
     life.endedAt = this.world.time
     this.#ends.push('killed')
-    this.#countDeaths(life)
+    countDeaths(life)
     this.#announceEnd(claims)
-  }
-
-  /** To those who come later, what was not recorded may have been what the process died of. */
-  #countDeaths(life: Life): void {
-    const recorded = new Set([...life.settled.slice(0, life.flushed), ...life.restored.values()].map(({ index }) => index))
-    life.order.forEach((item, index) => {
-      if (!recorded.has(index)) item.deaths++
-    })
   }
 
   /** The machine that the next session is on can tell that the process is gone. */
@@ -276,7 +279,7 @@ export class History {
     const told = report ?? error?.report
     if (told) this.#oracle.reported(life, told, report !== undefined)
     // Nobody could note in the store that it ended well.
-    if (life.hasStorms) this.#countDeaths(life)
+    if (life.hasStorms) countDeaths(life)
     const timers = life.process.timers.size
     if (timers > 0) this.blame(`${timers} timers are left ${[...life.process.timers].map(({ origin }) => origin)}`)
     if (calls > 0) this.blame(`${calls} calls of the store are left`)

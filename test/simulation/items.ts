@@ -80,6 +80,16 @@ function valueOf(chance: Chance, id: number): unknown {
   ])
 }
 
+/** The key of item `id` in keyed runs. */
+export function keyOf(id: number): string {
+  return `key ${id}`
+}
+
+/** The item with the key `key`. */
+export function idFrom(key: string): number {
+  return Number(key.slice('key '.length))
+}
+
 /** What the item does as it starts once more. */
 export function deedOf(item: TrueItem): Deed {
   const { nature, time, value } = item

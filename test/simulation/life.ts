@@ -45,3 +45,11 @@ export function writerOf(claims: ReadonlySet<string>): string {
   const [claim = ''] = claims
   return claim.slice(claim.lastIndexOf('/') + 1)
 }
+
+/** To those who come later, what was not recorded may have been what the process died of. */
+export function countDeaths({ settled, flushed, restored, order }: Life): void {
+  const recorded = new Set([...settled.slice(0, flushed), ...restored.values()].map(({ index }) => index))
+  order.forEach((item, index) => {
+    if (!recorded.has(index)) item.deaths++
+  })
+}

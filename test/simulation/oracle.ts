@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { shardOf } from '../../src/shard.ts'
 import type { Events, Outcome, Report } from '../../src/types.ts'
-import type { TrueItem } from './items.ts'
+import { keyOf, type TrueItem } from './items.ts'
 import type { Life } from './life.ts'
 import type { Scenario } from './scenario.ts'
 import type { Deed } from './workers.ts'
@@ -199,9 +199,8 @@ export class Oracle {
       this.blame('damage is told of, and there was none')
   }
 
-  /** A reader that began at `began` found these indices to be fulfilled. */
+  /** A reader that began at `began` found these items to be fulfilled. */
   looked(read: ReadonlySet<number>, began: number): void {
-    if (this.#scenario.isKeyed) return
     for (const [id, { at, outcome, by }] of this.#acknowledged) {
       const isMissing = at < began && outcome.status === 'fulfilled' && !read.has(id)
       if (isMissing)
@@ -209,6 +208,12 @@ export class Oracle {
           `item ${id} was recorded, as ${by} told at ${at.toFixed(2)}, and a reader that began at ${began.toFixed(2)} misses it`,
         )
     }
+  }
+
+  /** A reader found items with these keys after `life` had completed the run. */
+  readBack({ order }: Life, keys: readonly string[]): void {
+    const expected = order.map(({ id }) => keyOf(id))
+    if (!isDeepStrictEqual(keys, expected)) this.blame(`items are read as ${keys}, and are ${expected}`)
   }
 
   /** All that a session came to is right, and all that was promised before it is there. */
@@ -275,13 +280,13 @@ export class Oracle {
 
   #isMine({ shard }: Life, item: TrueItem, index: number): boolean {
     if (shard === undefined) return true
-    return shardOf(index, this.#scenario.isKeyed ? `key ${item.id}` : undefined, this.#scenario.shards) === shard
+    return shardOf(index, this.#scenario.isKeyed ? keyOf(item.id) : undefined, this.#scenario.shards) === shard
   }
 
   #idOf({ order }: Life, index: number, key: string): number {
     const item = order[index]
     if (!item) this.blame(`there is no item ${index}`)
-    if (key !== (this.#scenario.isKeyed ? `key ${item?.id}` : String(index))) this.blame(`item ${index} has key '${key}'`)
+    if (key !== (this.#scenario.isKeyed ? keyOf(item?.id ?? -1) : String(index))) this.blame(`item ${index} has key '${key}'`)
     return item?.id ?? -1
   }
 

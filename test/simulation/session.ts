@@ -4,7 +4,7 @@ import type { Engines } from '../../src/engines.ts'
 import { resolveOptions } from '../../src/options.ts'
 import { performRun } from '../../src/run/perform.ts'
 import type { Outcome, Report } from '../../src/types.ts'
-import { deedOf, type TrueItem } from './items.ts'
+import { deedOf, keyOf, type TrueItem } from './items.ts'
 import type { Life } from './life.ts'
 import type { Oracle } from './oracle.ts'
 import type { Scenario } from './scenario.ts'
@@ -144,7 +144,7 @@ function optionsOf(scenario: Scenario, life: Life) {
     ...{ workers, retry, timeout, maxCrashes, maxFailures, retryFailed, collect, drainTimeout: 500 },
     ...(chunkSize ? { chunkSize } : {}),
     ...(breaker ? { breaker: { ...breaker, maxOpens: 20 } } : {}),
-    ...(isKeyed ? { key: (item: unknown) => `key ${(item as { id: number }).id}` } : {}),
+    ...(isKeyed ? { key: (item: unknown) => keyOf((item as { id: number }).id) } : {}),
     ...(source !== 'array' || isKeyed ? { runId: 'run' } : {}),
     ...(life.shard !== undefined ? { shard: `${life.shard + 1}/${shards}` as const } : {}),
   }
