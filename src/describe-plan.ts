@@ -42,7 +42,10 @@ function explainInline({ options, known, left = 0 }: Choice): string {
 
 function explainThreads({ options, known, isFree, workers, chunkSize }: Choice, overhead: number, speedup: number): string {
   if (known.measured === 0) return `Runs on ${plural(workers, 'thread')}; nothing is measured yet.`
-  const size = options.chunkSize === undefined ? `chunks of about ${chunkSize}` : `chunks of ${chunkSize}, as asked for`
+  const size =
+    options.chunkSize === undefined
+      ? `chunks of ${chunkSize > 1 ? 'about ' : ''}${chunkSize}`
+      : `chunks of ${chunkSize}, as asked for`
   const cost = overhead > 0 ? duration(overhead) : 'next to nothing'
   const gain =
     speedup < 0.95
