@@ -45,7 +45,8 @@
  * of the items, of which the first ones may be those of another list, its base. A session writes one when readers would find
  * an item that is settled elsewhere than it is, or would find one that it has not, or when there is a list and it is another.
  * Of the lists of which nothing is missing the one whose name sorts last counts: an item is where its key is in it, and what is
- * not in it is not told of, but stays recorded. Without any list an item is where its outcome says.
+ * not in it is not told of, but stays recorded. Without any list an item is where its outcome says, and there are as many as
+ * the largest `total` says; so a session that has less writes a list, too.
  *
  * Duty of the reader. A version above 2 (with a header whose own checksum holds) is refused and nothing touched. Lengths
  * are believed only if the frame ends within the file. A frame whose head holds and whose body does not tells which items

@@ -28,8 +28,8 @@ export function countAmong(
   return { done, failed }
 }
 
-/** Whether readers find each of the items with these keys, as far as it is recorded, at its index, and no other. Of a run without a list. */
-export function isAsRecorded({ fulfilled, failures, hasMoved }: RunIndex, keys: readonly string[]): boolean {
+/** Of a run without a list: whether readers find each of the items with these keys, as far as it is recorded, at its index, and no other. */
+export function isAsRecorded({ fulfilled, failures, hasMoved, total = 0 }: RunIndex, keys: readonly string[]): boolean {
   let found = 0
   for (let index = 0; index < keys.length; index++) {
     const key = keys[index] as string
@@ -37,5 +37,5 @@ export function isAsRecorded({ fulfilled, failures, hasMoved }: RunIndex, keys: 
     if (recorded !== undefined && recorded !== index) return false
     if (recorded !== undefined) found++
   }
-  return !hasMoved && found === fulfilled.size + failures.size
+  return !hasMoved && total <= keys.length && found === fulfilled.size + failures.size
 }

@@ -219,7 +219,9 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
         if (!sources.has(head.block)) sources.set(head.block, { count: head.count, digest: head.digest })
         return true
       case 'total':
-        if (stem >= totalFrom) total = head.count
+        // Keyed items may get more; that there are less is told by a list. What is later need not have the later name.
+        if (isKeyed) total = Math.max(total ?? 0, head.count)
+        else if (stem >= totalFrom) total = head.count
         if (stem >= totalFrom) totalFrom = stem
         return true
       case 'close':
@@ -248,7 +250,8 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
     for (const [id, { index, key }] of failures) if (fulfilled.has(index, key)) failures.delete(id)
     const list = lists.latest()
     return {
-      ...{ isKeyed, files, covered, fulfilled, failures, list, hasMoved, duplicates, sources, total },
+      ...{ isKeyed, files, covered, fulfilled, failures, list, hasMoved, duplicates, sources },
+      total: list?.keys.length ?? total,
       damaged: countUnsettled(broken, fulfilled, failures, list),
       sessions: [...sessions.values()].sort((a, b) => (a.writer < b.writer ? -1 : 1)),
     }

@@ -78,6 +78,12 @@ describe('and trusts no length, count, name or path found in it', () => {
       [],
     ],
     ['an origin that is a path', { kind: 'origin', stem: '../../../etc/passwd' }, []],
+    ['a list of items, in a run without keys', { kind: 'items', list: 'l', from: 0, count: 1, keys: ['__proto__'] }, []],
+    [
+      'a list of more items than can be',
+      { kind: 'items', list: 'l', base: '../..', from: 2 ** 32, count: 2 ** 53 - 1, keys: ['constructor'] },
+      [],
+    ],
     ['the dead by hostile names', { kind: 'died', writers: ['../..', '__proto__', 'constructor', ''] }, []],
   ]
   const forms = [binaryLayout, jsonLayout].flatMap((layout) => (['seg', 'snap'] as const).map((folder) => ({ layout, folder })))
