@@ -1,4 +1,4 @@
-import { countCrashes } from './chunk.ts'
+import { countCrashes, historyAt } from './chunk.ts'
 import { InvalidOptionError } from './errors.ts'
 import { fitFileItems, isFileItems, pickFileItems } from './file-items.ts'
 import type { Chunk, History } from './types.ts'
@@ -10,6 +10,13 @@ export interface Selection<T> {
   historyOf(index: number, key: string | undefined): History | undefined
   /** True for an item that may have killed an earlier process. */
   isSuspect(index: number, key: string | undefined): boolean
+  /** No suspect had a higher index, as far as is known: keyed items may have moved since. -1: there are none. */
+  readonly lastSuspect: number
+  /**
+   * Whether a suspect with this past comes after all others: it is to be given up, or processes are killed from outside, and
+   * another such kill must not pass for its deed.
+   */
+  isLast(history: History | undefined): boolean
   /** Called with all items of an iterable as they are pulled, in order, 1000 at a time. */
   onBlock?(block: number, items: readonly T[]): void
   /** True when `onBlock` will compare the block with what an earlier session saw. */
@@ -127,10 +134,7 @@ function countFrom(first: number, end: number): Uint32Array {
   return indices
 }
 
-/**
- * Pending items that may have killed a process. Those that were alone as one died come last: a process that is killed from
- * outside looks the same, and two such kills in a row must not pass for an item's deed.
- */
+/** Pending items that may have killed a process. */
 function findSuspects<T>(
   length: number,
   items: readonly T[],
@@ -138,18 +142,20 @@ function findSuspects<T>(
   selection: Selection<T>,
 ): { first: number[]; last: number[] } {
   const first: number[] = []
-  const last: number[] = []
+  const last: { readonly index: number; readonly crashes: number }[] = []
   for (let index = 0; index < length; index++) {
     const key = keys?.[index]
     if (!selection.isSuspect(index, key) || !selection.isPending(index, key, items[index] as T)) continue
-    if (isCharged(selection.historyOf(index, key))) last.push(index)
+    const history = selection.historyOf(index, key)
+    if (selection.isLast(history)) last.push({ index, crashes: countCrashes(history) })
     else first.push(index)
   }
-  return { first, last }
+  return { first, last: last.sort(byCrashes).map(({ index }) => index) }
 }
 
-function isCharged(history: History | undefined): boolean {
-  return countCrashes(history) > 0
+/** Who is to be given up comes last: as a failure on record it would be tried again if another killed the process yet. */
+function byCrashes(a: { readonly crashes: number }, b: { readonly crashes: number }): number {
+  return a.crashes - b.crashes
 }
 
 function historiesOf<T>(
@@ -165,9 +171,13 @@ function historiesOf<T>(
   return histories
 }
 
+/** Most items of an iterable that are held back for a suspect which is still to come. Higher: more in memory. */
+const MAX_HELD = 10_000
+
 /**
  * Items of an iterable, pulled when a chunk is asked for and not before. A chunk is not held back for an item that
- * takes its time: it goes with what is there.
+ * takes its time: it goes with what is there. Nor is it for a suspect that an async iterable has not given yet: whoever feeds
+ * it may wait for the outcome of what is held.
  */
 export function iterableSource<T>(
   items: Iterable<T> | AsyncIterable<T>,
@@ -183,20 +193,21 @@ export function iterableSource<T>(
   let ahead: IteratorResult<T>[] = []
   let isCompared = false
   let isClosed = false
-  let suspect: Chunk<T> | undefined
-  const last: Chunk<T>[] = []
+  /** Pulled and pending, and not given out. */
+  const held = { items: [] as T[], indices: [] as number[], keys: [] as string[] }
+  const last: { readonly chunk: Chunk<T>; readonly crashes: number }[] = []
 
-  const pull = async (isFirst: boolean, turn: () => Promise<undefined>): Promise<IteratorResult<T> | undefined> => {
+  const pull = async (mayWait: boolean, turn: () => Promise<undefined>): Promise<IteratorResult<T> | undefined> => {
     if (pulled % BLOCK_ITEMS === 0 && ahead.length === 0) {
       isCompared = selection?.isKnownBlock?.(pulled / BLOCK_ITEMS) ?? false
-      if (isCompared && !isFirst) return undefined
+      if (isCompared && !mayWait) return undefined
       if (isCompared) await compare(pulled / BLOCK_ITEMS)
     }
     if (ahead.length > 0) return ahead.shift()
     if (!isAsync) return checkResult((iterator as Iterator<T>).next())
     waiting ??= (iterator as AsyncIterator<T>).next()
-    const result = await (isFirst ? waiting : Promise.race([waiting, turn()]))
-    if (result === undefined && !isFirst) return undefined // It takes its time.
+    const result = await (mayWait ? waiting : Promise.race([waiting, turn()]))
+    if (result === undefined && !mayWait) return undefined // It takes its time.
     waiting = undefined
     return checkResult(result)
   }
@@ -221,18 +232,11 @@ export function iterableSource<T>(
   }
 
   const next = async (size: number): Promise<Chunk<T> | undefined> => {
-    if (suspect) {
-      const chunk = suspect
-      suspect = undefined
-      return chunk
-    }
-    const taken: T[] = []
-    const indices: number[] = []
-    const keys: string[] = []
     let turned: Promise<undefined> | undefined
     const turn = () => (turned ??= new Promise((resolve) => setImmediate(() => resolve(undefined))))
-    while (total === undefined && taken.length < size) {
-      const result = await pull(taken.length === 0, turn)
+    const isSuspectAhead = () => pulled <= (selection?.lastSuspect ?? -1) && held.items.length < MAX_HELD
+    while (total === undefined && (held.items.length < size || isSuspectAhead())) {
+      const result = await pull(held.items.length === 0 || (!isAsync && isSuspectAhead()), turn)
       if (!result || isClosed) break // An iterator that was let go says that it is done, which is not its end.
       if (result.done) {
         total = pulled
@@ -245,20 +249,19 @@ export function iterableSource<T>(
       if (selection?.onBlock && !isCompared && block.push(item) === BLOCK_ITEMS) endBlock()
       if (selection && !selection.isPending(index, key, item)) continue
       if (selection?.isSuspect(index, key)) {
-        const chunk = { ...build([item], [index], keyOf ? [key as string] : undefined, selection), alone: true }
-        if (isCharged(selection.historyOf(index, key))) {
-          last.push(chunk)
-          continue
-        }
-        suspect = chunk
-        break
+        const chunk = { ...build([item], [index], key === undefined ? undefined : [key], selection), alone: true }
+        const history = historyAt(chunk, 0)
+        if (!selection.isLast(history)) return chunk
+        last.push({ chunk, crashes: countCrashes(history) })
+        continue
       }
-      taken.push(item)
-      indices.push(index)
-      if (keyOf) keys.push(key as string)
+      held.items.push(item)
+      held.indices.push(index)
+      if (key !== undefined) held.keys.push(key)
     }
-    if (taken.length > 0) return build(taken, indices, keyOf ? keys : undefined, selection)
-    return suspect ? next(size) : total === undefined ? undefined : last.shift()
+    if (held.items.length === 0) return total === undefined ? undefined : last.sort(byCrashes).shift()?.chunk
+    const keys = keyOf ? held.keys.splice(0, size) : undefined
+    return build(held.items.splice(0, size), held.indices.splice(0, size), keys, selection)
   }
 
   return {
@@ -266,7 +269,7 @@ export function iterableSource<T>(
       return total
     },
     get left() {
-      return total === undefined ? undefined : last.length
+      return total === undefined ? undefined : held.items.length + last.length
     },
     next,
     close: async () => {

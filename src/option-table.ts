@@ -241,7 +241,7 @@ export const OPTIONS: Record<keyof ExecuteOptions, OptionSpec> = {
   maxCrashes: {
     type: 'number',
     default: '2',
-    help: 'an item that takes its worker down this many times is given up as poison; a crash uses up no retry',
+    help: 'an item that takes its worker down this many times, or the process, alone at the last, is given up as poison; a crash uses up no retry',
     ...isInteger(1),
     flag: '--max-crashes <n>',
   },
@@ -271,7 +271,7 @@ export const OPTIONS: Record<keyof ExecuteOptions, OptionSpec> = {
   retryFailed: {
     type: "boolean | 'only'",
     default: 'true',
-    help: "a resumed run tries its failures again; `false` keeps them (they count as restored); `'only'` tries nothing else",
+    help: "a resumed run tries its failures again, their attempts counted anew; `false` keeps them (they count as restored); `'only'` tries nothing else",
     ...isOneOf(true, false, 'only'),
   },
   runId: {

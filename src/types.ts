@@ -8,7 +8,7 @@ interface OutcomeBase {
   readonly index: number
   /** Identity of the item: what `key` gave, else the index in decimal digits. */
   readonly key: string
-  /** How often the item was started, over all sessions; interruptions do not count. */
+  /** How often the item was started, over all sessions since it last was a failure on record; interruptions do not count. */
   readonly attempts: number
   /** True when the outcome was read from the checkpoint and not computed by this session. */
   readonly restored: boolean
@@ -33,7 +33,7 @@ export type Outcome<R = unknown> = Fulfilled<R> | Rejected
 /** A rejected outcome together with the item it belongs to, and what is known of its past. */
 export interface Failure<T = unknown> extends Rejected {
   readonly item: T
-  /** How often the item took its worker down. */
+  /** How often the item took its worker, or the process, down: in all sessions, also before it last was a failure on record. */
   readonly crashes: number
   /** When the first and the last attempt failed, in milliseconds since 1970. */
   readonly firstFailedAt: number
@@ -59,9 +59,9 @@ export interface Chunk<T = unknown> {
 
 /** The past of an item that did not succeed at once. */
 export interface History {
-  /** Attempts that ended, in all sessions. */
+  /** Attempts that ended, in all sessions since it last was a failure on record. */
   readonly attempts: number
-  /** How many of them took the worker down. */
+  /** How often it took its worker, or the process, down; with those before it was a failure on record. */
   readonly crashes: number
   /** Of the crashes, those for which an earlier session gave the item up: they are told, and count no more. Absent: none. */
   readonly pardoned?: number

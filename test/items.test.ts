@@ -17,6 +17,8 @@ const selection = (pending: string, suspects = ''): Selection<string> => ({
   isPending: (_index, _key, item) => pending.includes(item),
   historyOf: () => undefined,
   isSuspect: (index) => suspects.includes(LETTERS[index] as string),
+  isLast: () => false,
+  lastSuspect: LETTERS.findLastIndex((letter) => suspects.includes(letter)),
 })
 
 describe.each(['arraySource', 'iterableSource'] as const)('%s()', (kind) => {
@@ -47,11 +49,36 @@ describe.each(['arraySource', 'iterableSource'] as const)('%s()', (kind) => {
     expect(chunks.filter((it) => it.alone)).toEqual([{ items: ['c'], indices: [2], alone: true }])
     expect(chunks.flatMap((it) => it.items).sort()).toEqual(LETTERS)
   })
+
+  test('gives suspects first, however many were asked for, and the rest in order', async () => {
+    const alone = (place: number) => ({ items: [LETTERS[place]], indices: [place], alone: true })
+    expect(await drainSource(make(selection('abcde', 'bd')), 2)).toEqual([
+      alone(1),
+      alone(3),
+      { items: ['a', 'c'], indices: [0, 2] },
+      { items: ['e'], indices: [4] },
+    ])
+  })
 })
 
 test('arraySource() gives the keys it was made with', async () => {
   const chunk = await arraySource(['a', 'b'], ['ka', 'kb'], undefined, 2).next(5)
   expect(chunk?.keys).toEqual(['ka', 'kb'])
+})
+
+test('iterableSource() does not hold items back for a suspect that an async iterable has yet to give', async () => {
+  let give = () => {}
+  const items = (async function* () {
+    yield 'a'
+    await new Promise<void>((resolve) => {
+      give = resolve
+    })
+    yield 'b'
+  })()
+  const source = iterableSource(items, undefined, selection('ab', 'b'))
+  expect(await source.next(2)).toMatchObject({ items: ['a'] })
+  give()
+  expect(await source.next(2)).toMatchObject({ items: ['b'], alone: true })
 })
 
 test('iterableSource() knows no total before its end, and tells blocks of all it pulled', async () => {

@@ -1,6 +1,6 @@
 import type { Store } from '../store/store.ts'
 import type { FailureKind } from '../types.ts'
-import { type FailureHead, fromRuns, type RunningHead } from './frame.ts'
+import { type FailureHead, fromRuns } from './frame.ts'
 import type { IndexSet } from './index-set.ts'
 import { createItemLists, type ItemList } from './item-list.ts'
 import { createItemSet, type ItemSet } from './item-set.ts'
@@ -37,6 +37,8 @@ export interface RunIndex {
   readonly sources: ReadonlyMap<number, { readonly count: number; readonly digest: string }>
   readonly total: number | undefined
   readonly sessions: readonly SessionTrace[]
+  /** Sessions that a later one found dead; of some nothing else is left. */
+  readonly knownDead: readonly string[]
 }
 
 export interface LoadedFile extends RunFile {
@@ -179,6 +181,14 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
     return session
   }
 
+  const addRuns = (session: SessionTrace, runs: readonly number[]) => {
+    for (let at = 0; at < runs.length; at += 2) {
+      const [from, length] = [runs[at] as number, runs[at + 1] as number]
+      if (!isKeyed) session.running.indices.addRange(from, length)
+      session.lastIndex = Math.max(session.lastIndex, from + length - 1)
+    }
+  }
+
   const addAgain = (index: number, key: string | undefined) => {
     duplicates.add(index, key)
     if (key !== undefined && fulfilled.placeOf(key) !== index) hasMoved ||= isKeyed
@@ -201,18 +211,18 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
         return true
       }
       case 'running': {
-        const { running } = sessionOf(stem)
-        if (isKeyed) for (const hash of head.hashes ?? []) running.hashes.add(hash)
-        else forEachRun(head, (from, length) => running.indices.addRange(from, length))
+        const session = sessionOf(stem)
+        if (isKeyed) for (const hash of head.hashes ?? []) session.running.hashes.add(hash)
+        addRuns(session, head.runs)
         return true
       }
       case 'alone': {
-        const { running, alone } = sessionOf(stem)
+        const session = sessionOf(stem)
         const id = isKeyed ? head.hash : head.index
         if (id === undefined) return false
-        alone.add(id)
-        if (isKeyed) running.hashes.add(id)
-        else running.indices.addRange(id, 1)
+        session.alone.add(id)
+        if (isKeyed) session.running.hashes.add(id)
+        addRuns(session, [head.index, 1])
         return true
       }
       case 'source':
@@ -253,6 +263,7 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
       ...{ isKeyed, files, covered, fulfilled, failures, list, hasMoved, duplicates, sources },
       total: list?.keys.length ?? total,
       damaged: countUnsettled(broken, fulfilled, failures, list),
+      knownDead: [...knownDead].filter((writer) => !knownEnded.has(writer) && !sessions.get(writer)?.isClosed),
       sessions: [...sessions.values()].sort((a, b) => (a.writer < b.writer ? -1 : 1)),
     }
   }
@@ -266,18 +277,13 @@ export function toEntry(head: FailureHead, session: string): FailureEntry {
 
 /** Of two failures of an item the later one counts, on every machine the same. */
 function isLater(entry: FailureEntry, other: FailureEntry | undefined): boolean {
-  if (other === undefined || entry.lastFailedAt !== other.lastFailedAt)
-    return other === undefined || entry.lastFailedAt > other.lastFailedAt
-  return entry.session !== other.session ? entry.session > other.session : entry.attempts >= other.attempts
+  if (other === undefined || entry.lastFailedAt > other.lastFailedAt) return true
+  return entry.lastFailedAt === other.lastFailedAt && entry.session >= other.session
 }
 
 function isBeyond(runs: readonly number[], count: number): boolean {
   for (let at = 0; at < runs.length; at += 2) if ((runs[at] as number) + (runs[at + 1] as number) > count) return true
   return false
-}
-
-function forEachRun({ runs }: RunningHead, visit: (from: number, count: number) => void): void {
-  for (let at = 0; at < runs.length; at += 2) visit(runs[at] as number, runs[at + 1] as number)
 }
 
 function countUnsettled(broken: ItemSet, fulfilled: ItemSet, failures: RunIndex['failures'], list: ItemList | undefined): number {

@@ -41,6 +41,12 @@ const BACKLOG_BYTES = 2 ** 26
 /** Errors that go away when there is room. */
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 
+/** An entry that need not be durable, and who waits for it to be off. */
+interface Note {
+  readonly entry: Entry
+  resolve(): void
+}
+
 type State = 'open' | 'failed' | 'off' | 'closed'
 
 /**
@@ -58,7 +64,7 @@ export function openLog(options: LogOptions): RunLog {
   let failure: Error | undefined
   let pending: Entry[] = []
   let pendingItems = 0
-  let notes: Entry[] = []
+  let notes: Note[] = []
   let waitingBytes = 0
   let recorded = options.recorded
   let added = 0
@@ -93,10 +99,11 @@ export function openLog(options: LogOptions): RunLog {
 
   function note(entry: Entry): Promise<void> {
     if (isOver()) return Promise.resolve()
-    notes.push(entry)
-    if (!canGrow) return Promise.resolve()
-    pump()
-    return pumping
+    return new Promise((resolve) => {
+      notes.push({ entry, resolve })
+      if (canGrow) pump()
+      else resolve()
+    })
   }
 
   function due(): void {
@@ -117,10 +124,12 @@ export function openLog(options: LogOptions): RunLog {
     isPumping = true
     while (isPumping) {
       const isFlush = pending.length > 0 && isDue
-      const entries = isFlush ? [...notes, ...pending] : notes
+      const noted = notes
+      const entries = noted.map(({ entry }) => entry)
       notes = []
-      if (isFlush) await flushAll(entries)
+      if (isFlush) await flushAll([...entries, ...pending])
       else if (entries.length > 0) await writeNotes(entries)
+      for (const { resolve } of noted) resolve()
       isDue = (isDue && pending.length > 0) || pendingItems >= options.every || waiters.some(({ upTo }) => upTo > durable)
       // Before anybody hears that a flush is done: what they note next is to be written at once.
       isPumping = !isOver() && ((pending.length > 0 && isDue) || (notes.length > 0 && canGrow))
@@ -177,6 +186,7 @@ export function openLog(options: LogOptions): RunLog {
     const reason = cause instanceof Error ? cause.message : String(cause)
     const message = `Cannot write the checkpoint of run '${runId}': expected the store to take ${expected}, got ${reason}`
     pending = []
+    for (const { resolve } of notes) resolve()
     notes = []
     waitingBytes = 0
     if (options.onError === 'warn') {

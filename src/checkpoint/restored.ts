@@ -21,10 +21,14 @@ export interface Restored {
   /** How many items the source gave; undefined unless it ended. */
   readonly total: number | undefined
   statusOf(index: number, key?: string): 'fulfilled' | 'rejected' | undefined
-  /** The past of a rejected item, or of one that was in flight alone when its process died. */
+  /** The past of a rejected item, or of one that processes died of, as far as it counts in this session. */
   historyOf(index: number, key?: string): History | undefined
   /** True when the item was in flight as an earlier process died, and has not settled since. */
   isSuspect(index: number, key?: string): boolean
+  /** No suspect had a higher index; -1: there are none. */
+  readonly lastSuspect: number
+  /** Processes were killed from outside, as far as can be told. */
+  readonly hasOtherDeaths: boolean
   /** The digest of block `block` of the source, as an earlier session saw it. */
   sourceDigest(block: number): string | undefined
   /** All that settled, each item once. Batches come in file order; values are decoded when `values` is true. */
@@ -86,6 +90,8 @@ export async function restore(
     statusOf,
     historyOf: (at, key) => suspects.historyOf(at, key),
     isSuspect: (at, key) => !fulfilled.has(at, key) && suspects.has(at, key),
+    lastSuspect: suspects.lastIndex,
+    hasOtherDeaths: suspects.hasOthers,
     sourceDigest: (block) => index.sources.get(block)?.digest,
     read: ({ values = false } = {}) => readOutcomes(store, runId, fingerprint, index, winners, values),
   }

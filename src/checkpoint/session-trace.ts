@@ -21,6 +21,8 @@ export interface SessionTrace {
   lastSeenAt: number
   readonly running: { readonly indices: IndexSet; readonly hashes: Set<number> }
   readonly alone: Set<number>
+  /** The highest index it began; -1: none. */
+  lastIndex: number
 }
 
 /** Of a session of which nothing is known but that it was. */
@@ -28,6 +30,6 @@ export function newTrace(writer: string): SessionTrace {
   const beganAt = timeOf(writer)
   return {
     ...{ writer, isClosed: false, hasFailed: false, shard: undefined, sizes: [], isKnownDead: false, hasEnded: false },
-    ...{ beganAt, lastSeenAt: beganAt, running: { indices: new IndexSet(), hashes: new Set() }, alone: new Set() },
+    ...{ beganAt, lastSeenAt: beganAt, running: { indices: new IndexSet(), hashes: new Set() }, lastIndex: -1, alone: new Set() },
   }
 }

@@ -7,24 +7,33 @@ import { timeOf } from './read-file.ts'
 /** The items that were in flight as their process died, and what is known of those that were so alone, and meant to be. */
 export interface Suspects {
   has(index: number, key: string | undefined): boolean
-  /** The past of an item: its failure on record, and the deaths while it ran alone. */
+  /** None of them had a higher index; -1: there are none. */
+  readonly lastIndex: number
+  /** The past of an item: its failure on record, and the deaths it is charged with. Of a failure, attempts are counted anew. */
   historyOf(index: number, key: string | undefined): History | undefined
+  /** Processes died of which none of the charged can be the cause: somebody kills them from outside. */
+  readonly hasOthers: boolean
 }
 
 /**
- * Whoever was begun by a session that died, and has no outcome from that session or a later one. They are to be run alone,
- * and only a death while one is counts as a crash of it. That it was the only one in flight otherwise tells too little:
- * sessions begin with a single item, and a process that is killed from outside as it starts would have it convicted.
+ * Whoever was begun by a session that died, and has no outcome from that session or a later one. They are to be run alone, and
+ * nobody is charged before one of them dies so. That it was the only one in flight otherwise tells too little: sessions begin
+ * with a single item, and a process that is killed from outside as it starts would have it convicted.
+ *
+ * One that dies alone was there at the deaths before as well, so all of them are crashes of it, as long as those who are
+ * charged account for every death of the run. If some death is left over, processes are killed from outside: then whoever ran
+ * alone at the wrong moment looks the same, and only deaths while alone count.
  *
  * @param spared writers of sessions that did not die: they are at work, or ended by themselves without a word in their log.
  */
 export function findSuspects(index: RunIndex, spared: ReadonlySet<string>): Suspects {
   const { isKeyed, failures, fulfilled } = index
-  const suspects = new Set<number>()
-  const deaths = new Map<number, string[]>()
+  const deaths = new Map<number, { readonly all: string[]; readonly alone: string[] }>()
+  const inFlightAt = new Map<string, readonly number[]>(index.knownDead.filter((it) => !spared.has(it)).map((it) => [it, []]))
+  let lastIndex = -1
   const dead = index.sessions.filter(({ hasEnded, writer }) => !hasEnded && !spared.has(writer))
   const settledKeys = isKeyed && dead.some(({ running }) => running.hashes.size > 0) ? hashAll(index) : new Map<number, string>()
-  for (const { writer, running, alone } of dead) {
+  for (const { writer, running, alone, lastIndex: last } of dead) {
     const inFlight: number[] = []
     if (isKeyed) for (const hash of running.hashes) if ((settledKeys.get(hash) ?? '') < writer) inFlight.push(hash)
     if (!isKeyed) {
@@ -32,21 +41,30 @@ export function findSuspects(index: RunIndex, spared: ReadonlySet<string>): Susp
         for (let at = from; at < from + count; at++) if ((failures.get(at)?.session ?? '') < writer) inFlight.push(at)
       })
     }
+    inFlightAt.set(writer, inFlight)
     for (const id of inFlight) {
-      suspects.add(id)
-      if (alone.has(id)) deaths.set(id, [...(deaths.get(id) ?? []), writer])
+      const known = deaths.get(id) ?? { all: [], alone: [] }
+      known.all.push(writer)
+      if (alone.has(id)) known.alone.push(writer)
+      deaths.set(id, known)
     }
+    if (inFlight.length > 0) lastIndex = Math.max(lastIndex, last)
   }
+  const isCharged = (id: number) => (deaths.get(id)?.alone.length ?? 0) > 0
+  const hasOthers = [...inFlightAt.values()].some((inFlight) => !inFlight.some(isCharged))
   const idFor = (at: number, key: string | undefined) => (isKeyed ? hashKey(key ?? '') : at)
   return {
-    has: (at, key) => suspects.has(idFor(at, key)),
+    has: (at, key) => deaths.has(idFor(at, key)),
+    lastIndex,
+    hasOthers,
     historyOf(at, key) {
       const id = idOf(isKeyed, at, key)
       const failure = id === undefined ? undefined : failures.get(id)
-      const crashes = (deaths.get(idFor(at, key)) ?? []).filter((writer) => failure === undefined || writer > failure.session)
+      const { all, alone } = deaths.get(idFor(at, key)) ?? { all: [], alone: [] }
+      const crashes = alone.length === 0 || hasOthers ? alone : all
       if (failure === undefined && crashes.length === 0) return undefined
       return {
-        attempts: (failure?.attempts ?? 0) + crashes.length,
+        attempts: crashes.length,
         crashes: (failure?.crashes ?? 0) + crashes.length,
         ...(failure?.crashes ? { pardoned: failure.crashes } : {}),
         firstFailedAt: failure?.firstFailedAt ?? timeOf(crashes[0] as string),

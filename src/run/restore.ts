@@ -1,5 +1,6 @@
 import type { RecordedRejection, Restored, Session } from '../checkpoint/session.ts'
 import { createDigest } from '../checkpoint/values/digest.ts'
+import { countCrashes } from '../chunk.ts'
 import type { Selection, Source } from '../items.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { type Shard, shardOf } from '../shard.ts'
@@ -28,7 +29,7 @@ export function createSelection<T>(
   keys: readonly string[] | undefined,
   session: Session | undefined,
   shard: Shard | undefined,
-  { retryFailed, key: keyOf }: Pick<ResolvedOptions<T>, 'retryFailed' | 'key'>,
+  { retryFailed, maxCrashes, key: keyOf }: Pick<ResolvedOptions<T>, 'retryFailed' | 'maxCrashes' | 'key'>,
 ): Selected<T> {
   const isMine = (index: number, key: string | undefined) => !shard || shardOf(index, key, shard.count) === shard.index
   const restored = session?.restored
@@ -52,6 +53,11 @@ export function createSelection<T>(
     },
     historyOf: (index, key) => restored?.historyOf(index, key),
     isSuspect: (index, key) => isMine(index, key) && (restored?.isSuspect(index, key) ?? false),
+    lastSuspect: restored?.lastSuspect ?? -1,
+    isLast: (history) => {
+      const crashes = countCrashes(history)
+      return crashes >= maxCrashes || (crashes > 0 && (restored?.hasOtherDeaths ?? false))
+    },
     // Items with keys may come, go and move between sessions, so there is no telling what belongs into a block.
     ...(session && !array && !isKeyed
       ? {

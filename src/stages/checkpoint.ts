@@ -8,17 +8,13 @@ import type { Stage } from './stage.ts'
  * Notes in the checkpoint which items are about to run, so that a process that dies leaves word of who may have killed
  * it. What comes of them is recorded when it is final, where the run settles it.
  *
- * A suspect that has killed `maxCrashes` processes is given up here, without being run once more.
+ * A suspect that has killed `maxCrashes` processes is given up here, without being run once more; each has been run alone.
  */
 export function checkpoint<T, R>(session: Pick<Session, 'begin'>, maxCrashes: number): Stage<T, R> {
-  let first: Promise<void> | undefined
   return (next) => async (chunk, context) => {
     const past = chunk.alone ? historyAt(chunk, 0) : undefined
     if (past && countCrashes(past) >= maxCrashes) return { fulfilled: [], rejected: [giveUp(chunk, context.clock.today())] }
-    const noted = session.begin(chunk)
-    first ??= noted
-    // One that kills at once must not be faster than the word of it. The first word of a session takes long, for a file is made for it.
-    await (chunk.alone ? noted : first)
+    await session.begin(chunk) // One that kills at once must not be faster than the word of it.
     return next(chunk, context)
   }
 }

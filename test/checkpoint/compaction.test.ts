@@ -58,18 +58,26 @@ describe.each(FORMS)('compaction of $format, $compress', (form) => {
     const store = memoryStore()
     for (let at = 0; at < 16; at++) {
       const session = await open(store, { ...form, keep: 0 })
-      session.record(at === 3 ? failing(rejection(3, new Error('three'))) : outcomes([at]))
+      const failure = rejection(3, new Error('three'))
+      if (at === 3) session.record(failing({ ...failure, attempts: 9 }))
+      // Of two failures the later one counts, and not the one with more attempts.
+      else session.record(at === 4 ? failing({ ...failure, lastFailedAt: 3000 }) : outcomes([at]))
+      if (at === 5) session.begin({ indices: Uint32Array.of(77, 78) })
       if (at === 7) session.begin({ indices: Uint32Array.of(77), alone: true })
       await session.flush()
-      if (at === 7) await abandon(store, session)
+      if (at === 5 || at === 7) await abandon(store, session)
       else await session.close()
     }
     expect(await names(store, 'seg')).toHaveLength(0)
     const session = await open(store, form)
-    expect(session.restored).toMatchObject({ fulfilled: 15, rejected: 1 })
+    expect(session.restored).toMatchObject({ fulfilled: 14, rejected: 1 })
     expect(session.restored.isSuspect(77)).toBe(true)
-    expect(session.restored.historyOf(77)).toMatchObject({ attempts: 1, crashes: 1 })
-    expect((await readAll(session.restored)).rejected).toMatchObject([{ index: 3, item: 'item 3' }])
+    expect(session.restored.historyOf(77)).toMatchObject({ attempts: 2, crashes: 2 })
+    expect(session.restored.isSuspect(78)).toBe(true)
+    expect(session.restored.historyOf(78)).toBeUndefined()
+    expect((await readAll(session.restored)).rejected).toMatchObject([
+      { index: 3, item: 'item 3', attempts: 1, lastFailedAt: 3000 },
+    ])
     await session.close()
   })
 })

@@ -235,7 +235,7 @@ test('two sessions at once, of whom neither heeds the other, lose nothing, and a
 })
 
 describe('items in flight as their process died', () => {
-  test('are suspects until they settle; one that ran alone for it has a crash to its name', async () => {
+  test('are suspects until they settle; one that then dies alone is charged with every death it was at', async () => {
     const store = memoryStore()
     const first = await open(store)
     first.begin({ indices: Uint32Array.of(1, 2, 3) })
@@ -251,11 +251,34 @@ describe('items in flight as their process died', () => {
     await abandon(store, second)
     const third = await open(store)
     expect([1, 3].map((index) => third.restored.isSuspect(index))).toEqual([true, true])
-    expect(third.restored.historyOf(3)).toMatchObject({ attempts: 1, crashes: 1 })
+    expect(third.restored.historyOf(3)).toMatchObject({ attempts: 2, crashes: 2 })
+    expect(third.restored.historyOf(1)).toBeUndefined()
     third.record(outcomes([1, 3]))
     await third.close()
     const fourth = await open(store)
     expect([1, 3].map((index) => fourth.restored.isSuspect(index))).toEqual([false, false])
+    await fourth.close()
+  })
+
+  test('count only deaths alone once a death is left that nobody charged was at', async () => {
+    const store = memoryStore()
+    const die = async (indices: number[], alone: boolean, settled: number[]) => {
+      const session = await open(store)
+      const history = session.restored.historyOf(3)
+      if (alone) for (const index of indices) session.begin({ indices: Uint32Array.of(index), alone })
+      else session.begin({ indices: Uint32Array.from(indices) })
+      session.record(outcomes(settled))
+      await session.flush()
+      await abandon(store, session)
+      return history
+    }
+    await die([3, 4], false, [])
+    await die([4, 3], true, [4])
+    expect(await die([5, 6], false, [])).toMatchObject({ crashes: 2 })
+    // Nobody charged was at the third death.
+    const fourth = await open(store)
+    expect(fourth.restored.historyOf(3)).toMatchObject({ crashes: 1 })
+    expect(fourth.restored.hasOtherDeaths).toBe(true)
     await fourth.close()
   })
 

@@ -1,4 +1,4 @@
-import { type ExecuteOptions, execute, memoryStore, type RunFailedError } from 'pawl'
+import { type ExecuteOptions, execute, memoryStore, type RunFailedError, type TaskContext } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import { noted } from '../fixtures/tasks/noted.mjs'
 import { errorOf, newPlace, range } from './place.ts'
@@ -103,15 +103,44 @@ describe('execute() with failures on record', () => {
     expect(failure?.session).toMatch(/^[\w-]+$/)
   })
 
-  test('goes on counting attempts, and keeps when an item failed first', async () => {
-    const { runs, report } = await failThree({ retry: { retries: 1, minTimeout: 0 } })
-    expect(report.failures.map(({ attempts }) => attempts)).toEqual([2, 2, 2])
-    const again = await execute(noted, ITEMS, { ...TOLERANT, checkpoint: runs })
-    expect(again.failures.map(({ attempts }) => attempts)).toEqual([3, 3, 3])
-    for (const [at, failure] of again.failures.entries()) {
-      expect(failure.firstFailedAt).toBe(report.failures[at]?.firstFailedAt)
-      expect(failure.lastFailedAt).toBeGreaterThanOrEqual(report.failures[at]?.lastFailedAt as number)
-      expect(failure.session).not.toBe(report.failures[at]?.session)
+  test.each([true, 'only'] as const)(
+    'counts attempts anew, and keeps when an item failed first: retryFailed %s',
+    async (retryFailed) => {
+      const { runs, heal, report } = await failThree({ retry: { retries: 1, minTimeout: 0 } })
+      expect(report.failures.map(({ attempts }) => attempts)).toEqual([2, 2, 2])
+      heal(3)
+      const attempts: Record<number, number> = {}
+      const again = await execute(noted, ITEMS, {
+        ...{ ...TOLERANT, checkpoint: runs, retryFailed },
+        on: { outcome: ({ index, restored, attempts: count }) => void (restored || (attempts[index] = count)) },
+      })
+      expect(attempts).toEqual({ 3: 1, 11: 1, 12: 1 })
+      expect(again.failures.map(({ index }) => index)).toEqual([11, 12])
+      for (const failure of again.failures) {
+        const first = report.failures.find(({ index }) => index === failure.index)
+        expect(failure.attempts).toBe(1)
+        expect(failure.firstFailedAt).toBe(first?.firstFailedAt)
+        expect(failure.lastFailedAt).toBeGreaterThanOrEqual(first?.lastFailedAt as number)
+        expect(failure.session).not.toBe(first?.session)
+      }
+      // The later failure is the one on record, though it took fewer attempts.
+      const kept = await execute(noted, ITEMS, { ...TOLERANT, checkpoint: runs, retryFailed: false })
+      expect(kept.failures.map(({ attempts, session }) => [attempts, session])).toEqual(
+        again.failures.map(({ session }) => [1, session]),
+      )
+    },
+  )
+
+  test('tells the task that it is attempt 1 again', async () => {
+    const { runs } = newPlace()
+    const task = (n: number, { attempt }: TaskContext) => {
+      if (n === 3) throw new Error(`attempt ${attempt}`)
+      return n
+    }
+    const options = { runId: 'run', checkpoint: runs, maxFailures: 1, retry: { retries: 1, minTimeout: 0 } }
+    for (const _ of [1, 2]) {
+      const { failures } = await execute(task, range(5), options)
+      expect(failures).toMatchObject([{ index: 3, attempts: 2, reason: { message: 'attempt 2' } }])
     }
   })
 

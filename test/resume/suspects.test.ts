@@ -2,7 +2,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { execute, fileStore, type Store } from 'pawl'
+import { type ExecuteOptions, execute, fileStore, type Store } from 'pawl'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import held from '../fixtures/tasks/held.mjs'
 import { errorOf, listenForWarnings, newPlace, type Place, range } from './place.ts'
@@ -10,44 +10,103 @@ import { errorOf, listenForWarnings, newPlace, type Place, range } from './place
 const PROGRAMS = join(import.meta.dirname, '../fixtures/programs')
 
 describe('an item in flight as its process dies', () => {
-  test.each([false, true])(
-    'is given up when it kills again, and nothing else is: of an iterable %s',
-    { timeout: 120_000 },
-    (isIterable) => {
-      const { runs } = newPlace()
-      const run = () => {
-        const given = JSON.stringify({ checkpoint: runs, isIterable })
-        return spawnSync(process.execPath, [join(PROGRAMS, 'fatal-run.mjs'), given], { encoding: 'utf8' })
-      }
+  test.each<[string, FatalRun, { deaths: number; crashes: Record<number, number> }]>([
+    ['of an array', {}, { deaths: 2, crashes: { 13: 2 } }],
+    ['of an iterable', { isIterable: true }, { deaths: 2, crashes: { 13: 2 } }],
+    ['that begins a session', { killers: [0] }, { deaths: 2, crashes: { 0: 2 } }],
+    ['with a key', { isKeyed: true }, { deaths: 2, crashes: { 13: 2 } }],
+    ['of a shard', { shard: '1/1' }, { deaths: 2, crashes: { 13: 2 } }],
+    ['saved one by one', { checkpoint: { every: 1 } }, { deaths: 2, crashes: { 13: 2 } }],
+    ['with maxCrashes 1, since it has to be alone at one death', { maxCrashes: 1 }, { deaths: 2, crashes: { 13: 2 } }],
+    ['with maxCrashes 4', { maxCrashes: 4 }, { deaths: 4, crashes: { 13: 4 } }],
+    ['beside another in its chunk', { killers: [12, 13] }, { deaths: 3, crashes: { 12: 2, 13: 2 } }],
+    ['before another', { killers: [3, 31] }, { deaths: 4, crashes: { 3: 2, 31: 2 } }],
+  ])(
+    'is given up after maxCrashes deaths when it kills each time, and nothing else is: %s',
+    { timeout: 60_000 },
+    (_, given, expected) => {
+      const place = newPlace()
+      const { killers = [13] } = given
       let deaths = 0
-      let ended = run()
-      for (; ended.signal === 'SIGKILL' && deaths < 10; ended = run()) deaths++
-      expect(ended.stderr).toBe('')
+      let ended = startFatal(place, given)
+      for (; ended.signal === 'SIGKILL' && deaths < 10; ended = startFatal(place, given)) deaths++
+      expect({ deaths, status: ended.status }, ended.stderr).toEqual({ deaths: expected.deaths, status: 0 })
       const { failures, results } = JSON.parse(ended.stdout)
-      expect(failures).toEqual([{ index: 5, kind: 'crash', crashes: 2 }])
-      expect(results).toEqual(range(50).map((n) => (n === 5 ? null : n)))
-      // Once in company, which tells nothing of who it was, then twice alone.
-      expect(deaths).toBeLessThanOrEqual(3)
-      expect(deaths).toBeGreaterThanOrEqual(2)
+      const toFailure = (index: number) => ({
+        index,
+        kind: 'crash',
+        crashes: expected.crashes[index],
+        attempts: expected.crashes[index],
+      })
+      expect(failures).toEqual(killers.map(toFailure))
+      expect(results).toEqual(range(50).map((n) => (killers.includes(n) ? null : n)))
     },
   )
 
-  test('that was alone waits for all others, since whoever kills from outside may do so again', {
-    timeout: 120_000,
-  }, async () => {
+  test.each([false, true])(
+    'runs first and alone, also when it was alone at a death before: of an iterable %s',
+    {
+      timeout: 60_000,
+    },
+    async (isIterable) => {
+      const place = newPlace()
+      const given = { isIterable, killers: [13], maxCrashes: 3 }
+      startFatal(place, given)
+      for (const _ of [2, 3]) {
+        const before = place.starts().length
+        startFatal(place, given)
+        // With it were at most 4 chunks of 4 in flight.
+        const started = place.starts().slice(before)
+        expect(started.at(-1)).toBe(13)
+        expect(started.length).toBeLessThanOrEqual(16)
+        expect(started).toEqual([...started].sort((a, b) => a - b))
+      }
+      const before = place.starts().length
+      expect(startFatal(place, given).status).toBe(0)
+      expect(place.starts().slice(before)).not.toContain(13)
+    },
+  )
+
+  test('and was not alone, is never given up, and is cleared when it settles alone', { timeout: 60_000 }, async () => {
     const place = newPlace()
-    await killAtItemFive(place, 8)
+    const run = () =>
+      execute(held, range(8), {
+        runId: 'run',
+        workers: 1,
+        chunkSize: 8,
+        maxCrashes: 1,
+        checkpoint: { store: place.runs, every: 1 },
+      })
     await killAtItemFive(place, 8)
     writeFileSync(join(place.directory, 'go'), '')
-    const order: number[] = []
-    const { results, failures } = await execute(held, range(8), {
-      ...{ runId: 'run', workers: 2, chunkSize: 1, checkpoint: place.runs },
-      on: { outcome: ({ index, restored }) => void (restored || order.push(index)) },
-    })
+    const { failures, results, stats } = await run()
     expect(failures).toEqual([])
     expect(results).toEqual(range(8))
-    expect(order.at(-1)).toBe(5)
-    expect(order.length).toBeGreaterThan(1)
+    expect(stats.chunks).toBeGreaterThanOrEqual(3)
+  })
+
+  test('is not charged for a session that drained as it ran alone', { timeout: 60_000 }, async () => {
+    const place = newPlace()
+    await killAtItemFive(place, 8)
+    for (const _ of range(3)) {
+      const abort = new AbortController()
+      const options = { runId: 'run', workers: 1, chunkSize: 8, drainTimeout: 1, checkpoint: place.runs }
+      rmSync(join(place.directory, 'held'), { force: true })
+      const ended = errorOf(execute(held, range(8), { ...options, signal: abort.signal }))
+      await until(() => existsSync(join(place.directory, 'held')))
+      abort.abort()
+      expect(await ended).toMatchObject({ code: 'ERR_PAWL_ABORTED', report: { failures: [] } })
+    }
+    writeFileSync(join(place.directory, 'go'), '')
+    const settled: number[] = []
+    const { failures, stats } = await execute(held, range(8), {
+      ...{ runId: 'run', workers: 1, chunkSize: 8, checkpoint: place.runs },
+      on: { outcome: ({ index, restored, attempts }) => void (restored || settled.push(index, attempts)) },
+    })
+    expect(failures).toEqual([])
+    // Still the first of those that are left, and its attempts were interruptions.
+    expect(settled.slice(0, 2)).toEqual([5, 1])
+    expect(stats.dispatched).toBe(3)
   })
 })
 
@@ -152,6 +211,25 @@ function failing(inner: Store, { isFull = false, hasNames = false, isCrowded = f
   }
 }
 
+type FatalRun = Omit<ExecuteOptions<number>, 'checkpoint'> & {
+  readonly killers?: readonly number[]
+  readonly isIterable?: boolean
+  readonly isKeyed?: boolean
+  readonly checkpoint?: { readonly every: number }
+}
+
+/** One process of a run of 50 items, up to its end, which `killers` may bring about. */
+function startFatal({ runs, directory }: Place, { checkpoint, ...given }: FatalRun) {
+  const options = { killers: [13], count: 50, ...given, checkpoint: { ...checkpoint, store: runs } }
+  const program = [join(PROGRAMS, 'fatal-run.mjs'), JSON.stringify(options)]
+  return spawnSync(process.execPath, program, { cwd: directory, encoding: 'utf8' })
+}
+
+/** Resolves once `isTrue` is. */
+async function until(isTrue: () => boolean): Promise<void> {
+  while (!isTrue()) await new Promise((resolve) => setTimeout(resolve, 5))
+}
+
 /** Runs `held-run` until item 5 waits, and kills it then. */
 async function killAtItemFive({ runs, directory }: Place, chunkSize: number): Promise<void> {
   const sign = join(directory, 'held')
@@ -161,7 +239,7 @@ async function killAtItemFive({ runs, directory }: Place, chunkSize: number): Pr
   const said = text(child.stderr)
   onTestFinished(() => void child.kill('SIGKILL'))
   const closed = new Promise((resolve) => child.once('close', resolve))
-  while (!existsSync(sign) && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 5))
+  await until(() => existsSync(sign) || child.exitCode !== null)
   child.kill('SIGKILL')
   await closed
   if (!existsSync(sign)) throw new Error(`Cannot kill the run at item 5: expected it to get there, got ${await said}`)

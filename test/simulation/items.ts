@@ -40,13 +40,7 @@ const NATURES = [
 export function createItems(chance: Chance, count: number, bounds: Bounds): TrueItem[] {
   const isSound = chance.is(0.25)
   const mean = chance.pick([0.2, 2, 2, 10, 30])
-  let { canAbort } = bounds
-  const nextNature = () => {
-    const nature = isSound ? ({ kind: 'ok' } as const) : natureOf(chance, { ...bounds, canAbort })
-    // Of two that always kill their process, one is tried again as a failure whenever the other has been given up.
-    if (nature.kind === 'abort' && nature.times === Number.POSITIVE_INFINITY) canAbort = false
-    return nature
-  }
+  const nextNature = () => (isSound ? ({ kind: 'ok' } as const) : natureOf(chance, bounds))
   return Array.from({ length: count }, (_, id) => ({
     id,
     nature: nextNature(),
