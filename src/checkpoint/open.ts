@@ -52,6 +52,7 @@ async function claimAndLoad(options: SessionOptions): Promise<Session> {
     const { fingerprint, identity } = manifest
     const isKeyed = identity.key !== 'index'
     const index = await loadIndex(store, runId, fingerprint, { isKeyed, isChecked: true, count: identity.items.count })
+    if (!index.files.some(({ kind }) => kind === 'segment')) await refuseFile(store, `${runId}/seg`)
     // One of another shard may have begun, and written, since the claims were listed.
     if (findUnclaimed(index, lease).length > 0) await lease.lookAgain()
     warnOfDamage(options, index, lease)
@@ -62,6 +63,12 @@ async function claimAndLoad(options: SessionOptions): Promise<Session> {
     await lease.release()
     throw error
   }
+}
+
+/** What is to be recorded would find no place, of which else a word would come only once all was run and the store given up. */
+async function refuseFile(store: Store, folder: string): Promise<void> {
+  if ((await store.get(folder, { start: 0, length: 0 })) === undefined) return
+  throw new Error(`a file where the folder '${folder}' has to be`)
 }
 
 function warnOfDamage({ runId, emit }: SessionOptions, index: RunIndex, lease: Lease): void {

@@ -10,7 +10,7 @@ import { countSettled, placeIn } from './item-places.ts'
 import { type LoadedFile, listFiles, loadIndex, type RunIndex } from './load.ts'
 import type { Manifest } from './manifest.ts'
 import { deleteAll, readFingerprints, readManifests } from './open-manifest.ts'
-import { newReport, readFrames, startOver } from './read-file.ts'
+import { newReport, readFrames, startOver, writerOf } from './read-file.ts'
 import { readInOrder } from './read-in-order.ts'
 import { type RecordedRejection, type Restored, restore } from './restored.ts'
 import { isFailed } from './verdict.ts'
@@ -140,8 +140,9 @@ export async function inspectRun(given: Store | string, runId: string): Promise<
  */
 export async function verifyRun(given: Store | string, runId: string): Promise<{ ok: boolean; damaged: Damage[] }> {
   const store = toStore(given)
-  const { index, claims, fingerprint, unreadable, manifest } = await loadRun(store, runId, true)
+  const { index, claims, fingerprint, unreadable, misplaced, manifest } = await loadRun(store, runId, true)
   const damaged: Damage[] = unreadable.map((key) => ({ file: key.slice(runId.length + 1), problem: 'the manifest is damaged' }))
+  for (const file of misplaced) damaged.push({ file, problem: 'a file where a folder has to be' })
   // A session that died before it had written the manifest left a claim and nothing else.
   const isBegun = index.files.length > 0 || index.covered.length > 0
   if (manifest === undefined && unreadable.length === 0 && isBegun)
@@ -217,11 +218,16 @@ interface LoadedRun {
   readonly manifest: Manifest | undefined
   /** Keys of manifests that are damaged. */
   readonly unreadable: readonly string[]
+  /** Folders of the run in whose place there is a file. */
+  readonly misplaced: readonly string[]
   readonly fingerprint: string
   readonly index: RunIndex
   readonly claims: readonly Claim[]
   readonly bytes: number
+  readonly writtenAt: readonly number[]
 }
+
+const FOLDERS = ['run', 'seg', 'snap', 'lease']
 
 async function loadRun(store: Store, runId: string, isChecked: boolean): Promise<LoadedRun> {
   const objects = await store.list(`${runId}/`)
@@ -230,7 +236,17 @@ async function loadRun(store: Store, runId: string, isChecked: boolean): Promise
   const isKeyed = manifest !== undefined && manifest.identity.key !== 'index'
   const index = await loadIndex(store, runId, fingerprint, { isKeyed, isChecked, count: manifest?.identity.items.count })
   const bytes = objects.reduce((sum, { size }) => sum + size, 0)
-  return { manifest, unreadable, fingerprint, index, claims: await readClaims(store, runId), bytes }
+  const misplaced = FOLDERS.filter((folder) => objects.some(({ key }) => key === `${runId}/${folder}`))
+  const [claims, writtenAt] = [await readClaims(store, runId), await readWriteTimes(store, index)]
+  return { manifest, unreadable, misplaced, fingerprint, index, claims, bytes, writtenAt }
+}
+
+/** When the segments of sessions that did not say how they ended were last written, as far as the store can tell. */
+async function readWriteTimes(store: Store, { files, sessions }: RunIndex): Promise<number[]> {
+  const closed = new Set(sessions.filter(({ isClosed }) => isClosed).map(({ writer }) => writer))
+  const open = files.filter(({ kind, stem }) => kind === 'segment' && !closed.has(writerOf(stem)))
+  const times = await Promise.all(open.map(({ key }) => store.modifiedAt?.(key)))
+  return times.map((time) => Math.trunc(time ?? 0))
 }
 
 /** What the run is, by its manifest, else by its files. */
@@ -253,10 +269,11 @@ async function summarize(store: Store, runId: string, bytes: number): Promise<{ 
   }
 }
 
-function toSummary({ manifest, index, claims }: LoadedRun, runId: string, bytes: number): RunSummary {
+function toSummary({ manifest, index, claims, writtenAt }: LoadedRun, runId: string, bytes: number): RunSummary {
   const total = manifest?.identity.items.count ?? index.total
   const { done, failed } = countSettled(index)
   const times = [
+    ...writtenAt,
     ...index.sessions.map(({ lastSeenAt }) => lastSeenAt),
     ...claims.map(({ beatAt }) => beatAt),
     ...index.files.map(({ report }) => report.header?.createdAt ?? 0),

@@ -110,6 +110,13 @@ export function fileStore(directory: string): Store {
       }
     },
 
+    modifiedAt: async (key) => {
+      const path = pathOf(key)
+      if (await linkAbove(root, path)) return undefined
+      const found = await lstat(path).catch(ifAbsent)
+      return found?.isFile() ? found.mtimeMs : undefined
+    },
+
     list: async (prefix) => {
       const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1)
       if (folder && !KEY.test(folder.slice(0, -1))) return []

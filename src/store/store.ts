@@ -28,6 +28,8 @@ export interface Store {
   append?(key: string): Promise<Log>
   /** Stores in which readers see nothing but what is durable leave this out. */
   sync?(key: string): Promise<void>
+  /** When the object was last written, in milliseconds since 1970; undefined when it is not there. Stores that cannot tell leave this out. */
+  modifiedAt?(key: string): Promise<number | undefined>
   list(prefix: string): Promise<readonly StoredObject[]>
   delete(key: string): Promise<void>
 }

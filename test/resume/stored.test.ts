@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   deleteRun,
@@ -208,4 +209,33 @@ describe('the runs of a store', () => {
     expect(verdict).toMatchObject({ ok: true })
     expect((await listRuns(runs))[0]).toMatchObject({ live: false, status: 'complete', done: 8 })
   })
+})
+
+test('a file in the place of a folder is told before anything runs, and by verifyRun', async () => {
+  const { runs, starts } = newPlace()
+  mkdirSync(join(runs, 'run'), { recursive: true })
+  writeFileSync(join(runs, 'run', 'seg'), '')
+  const error = await errorOf(execute(noted, [1, 2, 3], { runId: 'run', checkpoint: runs }))
+  expect(error).toMatchObject({ code: 'ERR_PAWL_CHECKPOINT_WRITE', message: expect.stringContaining("'run/seg'") })
+  expect(starts()).toEqual([])
+  const { ok, damaged } = await verifyRun(runs, 'run')
+  expect({ ok, damaged }).toEqual({ ok: false, damaged: [{ file: 'seg', problem: 'a file where a folder has to be' }] })
+})
+
+test('inspectRun() and listRuns() tell when a killed run was last written, and not when it began', async () => {
+  const { runs } = newPlace()
+  const program = `
+    import { execute } from 'pawl'
+    const begun = Date.now()
+    const task = (n) => { const end = Date.now() + 10; while (Date.now() < end); return n }
+    await execute(task, Array.from({ length: 1000 }, (_, n) => n), {
+      runId: 'run', workers: 1, chunkSize: 1, checkpoint: { store: ${JSON.stringify(runs)}, every: 1 },
+      on: { afterCheckpoint: () => { if (Date.now() - begun > 300) { console.log(Date.now()); process.kill(process.pid, 'SIGKILL') } } },
+    })`
+  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' })
+  const killedAt = Number(stdout)
+  const { lastWrite = 0, sessions } = await inspectRun(runs, 'run')
+  expect(lastWrite - (sessions[0]?.began as number)).toBeGreaterThan(200)
+  expect(lastWrite).toBeLessThanOrEqual(killedAt + 1000)
+  expect((await listRuns(runs))[0]?.lastWrite).toBe(lastWrite)
 })
