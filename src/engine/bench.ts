@@ -12,10 +12,15 @@ export interface Bench {
   forget: number[]
   /** It began an item, or answered: its thread and its task came up. */
   isProven: boolean
-  /** Why the main thread ended it: the piece and place that ran too long (no place: what the items gave took too long to pack), or a drain. */
-  doom: { readonly piece: Piece; readonly place: number | undefined } | 'drain' | undefined
-  /** What it was seen packing, and how often: whose items, from which place on. */
-  packing: { readonly piece: Piece; readonly from: number; readonly looks: number } | undefined
+  /** Why the main thread ended it: an item, or the packing of what items gave, took too long; or a drain. */
+  doom: Overdue | 'drain' | undefined
+}
+
+/** What takes too long: the item at the cursor, or the packing of what the items up to the cursor gave. */
+export interface Overdue {
+  readonly piece: Piece
+  readonly cursor: number
+  readonly isPacking: boolean
 }
 
 /** A bench around the seat that `open` opens for it. */
@@ -28,7 +33,6 @@ export function createBench(open: (bench: Bench) => Seat): Bench {
     forget: [],
     isProven: false,
     doom: undefined,
-    packing: undefined,
   }
   bench.seat = open(bench)
   return bench

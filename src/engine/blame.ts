@@ -2,8 +2,8 @@ import { countCrashes, historyAt } from '../chunk.ts'
 import { nameItem, plural, TaskTimeoutError, WorkerCrashError } from '../errors.ts'
 import type { FailureKind } from '../types.ts'
 import { type Bench, packedPlaces } from './bench.ts'
-import { cursorOf, limitOf, slotOf } from './flight-recorder.ts'
-import { cutPiece, nextHistory, type Piece, rejectPlace, startAnew, suspectOf } from './job.ts'
+import { cursorOf, isPacking, limitOf, slotOf } from './flight-recorder.ts'
+import { cutPiece, type JobRun, nextHistory, type Piece, rejectPlace, startAnew, suspectOf } from './job.ts'
 import type { Seat } from './seat.ts'
 
 /** A worker that is gone. */
@@ -30,6 +30,10 @@ export interface Verdict {
  *
  * An exception that surfaces after its item settled (a forgotten timer) hits whichever item runs by then: that one is
  * only a suspect, and alone in a fresh worker it clears itself.
+ *
+ * Results that leave a worker together are packed together, and one of them may be the end of it: a getter that loops or
+ * ends the process. Which one nobody can see from outside, so the same items run once more and are answered one by one. Or
+ * nobody is to blame: together they are too large for the memory, or for one `timeout`; one by one they come through.
  */
 export function blame(worker: LostWorker, error: Error | undefined, exitCode: number, today: number): Verdict {
   const reason = error ?? new Error(`the worker thread ended with exit code ${exitCode}`)
@@ -49,52 +53,40 @@ export function blame(worker: LostWorker, error: Error | undefined, exitCode: nu
     if (cursor >= 0) started = true
     const isBlamed = suspectIndex !== undefined || suspects.length > 0
     const packed = packedPlaces(worker.seat.cells, piece)
-    if (packed > piece.settled) {
-      const isDue = isDoomed(worker.doom, piece, undefined)
-      if (!isBlamed && (isDue || worker.doom === undefined)) {
-        const { index, again } = halve(piece, packed, isDue ? undefined : reason, today)
-        suspectIndex = index
-        suspects.push(...again)
-      } else lost(piece, piece.settled, packed)
-      unstarted(piece, packed)
-      continue
-    }
+    const isPacked = packed > piece.settled
     const isRunning = cursor >= piece.settled && cursor < Math.min(piece.end, limitOf(slot))
-    if (!isRunning) {
+    if (!isPacked && !isRunning) {
       unstarted(piece, piece.settled)
       continue
     }
-    const isInnocent = isBlamed || (worker.doom !== undefined && !isDoomed(worker.doom, piece, cursor))
-    lost(piece, piece.settled, isInnocent ? cursor + 1 : cursor)
-    unstarted(piece, cursor + 1)
+    const end = isPacked ? packed : cursor + 1
+    const place = end - 1
+    const isInnocent = isBlamed || (worker.doom !== undefined && !isDoomed(worker.doom, piece, cursor, isPacked))
+    const isUnclear = !isInnocent && isPacked && place > piece.settled && !piece.isSingly
+    if (isUnclear) suspects.push(startAnew(piece, piece.settled, end, true))
+    else lost(piece, piece.settled, isInnocent ? end : place)
+    unstarted(piece, end)
     if (isInnocent) continue
-    suspectIndex = piece.chunk.indices[cursor] as number
-    // What is thrown outside of any item may be what an earlier one left behind.
-    const isSure = piece.isAlone || error === undefined || isOutOfMemory(error) || (cursor === 0 && !worker.isProven)
-    const again = charge(piece, cursor, worker.doom !== undefined ? undefined : reason, isSure, today)
+    if (isPacked) explain(piece.job.run, isUnclear)
+    if (isUnclear) continue
+    suspectIndex = piece.chunk.indices[place] as number
+    // What is thrown outside of any item may be what an earlier one left behind. Packing lets nothing of the kind in between.
+    const isAlone = piece.isAlone || isPacking(slot) || (place === 0 && !worker.isProven)
+    const isSure = isAlone || error === undefined || isOutOfMemory(error)
+    const again = charge(piece, place, worker.doom !== undefined ? undefined : reason, isSure, today)
     if (again) suspects.push(again)
   }
   return { again: [...suspects, ...innocents], started, suspectIndex, reason }
 }
 
-/**
- * The items of `piece` up to `packed` had ended, and the thread was lost on the way with their results: one of these took it
- * along, or never came to an end (a getter that ends the process, say). Halves are run again by themselves until the item
- * is alone. `crash` is missing for one that never ends.
- */
-function halve(piece: Piece, packed: number, crash: Error | undefined, today: number): { index?: number; again: Piece[] } {
-  const { settled } = piece
-  if (packed - settled === 1) {
-    const suspect = charge(piece, settled, crash, true, today)
-    return { index: piece.chunk.indices[settled] as number, again: suspect ? [suspect] : [] }
-  }
-  const middle = (settled + packed) >> 1
-  return { again: [startAnew(piece, settled, middle, true), startAnew(piece, middle, packed, true)] }
+/** The main thread ended the worker because of this very item, or packing, which did not end in the meantime. */
+function isDoomed(doom: LostWorker['doom'], piece: Piece, cursor: number, isPacked: boolean): boolean {
+  return doom !== undefined && doom !== 'drain' && doom.piece === piece && doom.cursor === cursor && doom.isPacking === isPacked
 }
 
-/** The main thread ended the worker because of this very item, which did not end in the meantime; `place` is undefined for results. */
-function isDoomed(doom: LostWorker['doom'], piece: Piece, place: number | undefined): boolean {
-  return doom !== undefined && doom !== 'drain' && doom.piece === piece && doom.place === place
+/** Counts a chunk that was lost while packed, and it is unclear why, or an item that was found to be why. */
+function explain(run: JobRun, isUnclear: boolean): void {
+  run.unexplained = Math.max(0, run.unexplained + (isUnclear ? 1 : -1))
 }
 
 function isOutOfMemory(error: Error): boolean {

@@ -5,9 +5,9 @@
  *
  *     slot := cursor   place of the item that runs, -1 before the first, the chunk's length after the last
  *             limit    the worker starts no place >= limit; set by the main thread
- *             started  when the item at `cursor` began, in ms of `sharedNow`, modulo 2^32
+ *             started  when the item at `cursor`, or the packing behind it, began, in ms of `sharedNow`, modulo 2^32
  *             flags    bit 0: a drain has started
- *                      bit 1: the worker packs what the items up to the cursor gave, and sends it
+ *                      bit 1: the worker packs what the items up to the cursor gave, until it has sent it
  *
  * The worker stores `started`, then `cursor`, then loads `limit`; the main thread stores `limit`, then loads
  * `cursor`. All are sequentially consistent, so when `takeTail` finds the cursor below the limit it set, the worker
@@ -63,17 +63,26 @@ export function leave({ cells, at }: Slot, length: number): void {
   Atomics.store(cells, at + CURSOR, length)
 }
 
-/** Worker: from now on, or no longer, it is not in an item but in what items gave. */
-export function setPacking({ cells, at }: Slot, isPacking: boolean): void {
-  if (isPacking) Atomics.or(cells, at + FLAGS, PACKING)
-  else Atomics.and(cells, at + FLAGS, ~PACKING)
+/** Worker: from now on it is not in an item but in what items gave. `now` as for `enter`. */
+export function beginPacking({ cells, at }: Slot, now: number | undefined): void {
+  if (now !== undefined) Atomics.store(cells, at + STARTED, now | 0)
+  Atomics.or(cells, at + FLAGS, PACKING)
+}
+
+/** Worker: what it packed is sent. By now the slot may have been made ready for another chunk, which this does not touch. */
+export function endPacking({ cells, at }: Slot): void {
+  Atomics.and(cells, at + FLAGS, ~PACKING)
+}
+
+export function isPacking({ cells, at }: Slot): boolean {
+  return (Atomics.load(cells, at + FLAGS) & PACKING) !== 0
 }
 
 /** One past the last place that has ended, of `length`, while the worker is on the way with what it gave; 0 while it is in an item, or before. */
-export function packedTo({ cells, at }: Slot, length: number): number {
-  const cursor = Atomics.load(cells, at + CURSOR)
+export function packedTo(slot: Slot, length: number): number {
+  const cursor = cursorOf(slot)
   if (cursor >= length) return length
-  return (Atomics.load(cells, at + FLAGS) & PACKING) !== 0 ? cursor + 1 : 0
+  return isPacking(slot) ? cursor + 1 : 0
 }
 
 /** The place that runs: -1 before the first. A place >= the limit is not running. */
@@ -85,7 +94,7 @@ export function limitOf({ cells, at }: Slot): number {
   return Atomics.load(cells, at + LIMIT)
 }
 
-/** How long the place at the cursor has been running, in ms. Only meaningful while `cursorOf` stays the same. */
+/** How long the place at the cursor has been running, or packed, in ms. Only meaningful while `cursorOf` and `isPacking` stay the same. */
 export function runningFor({ cells, at }: Slot, now: number): number {
   return (now - Atomics.load(cells, at + STARTED)) | 0
 }

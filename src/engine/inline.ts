@@ -32,7 +32,7 @@ export function createInline(clock: Clock): Engine {
     turnedAt = clock.now()
   }
   const start = (options: EngineRunOptions): EngineRun => {
-    const run: JobRun = { ...options, number: ++numbered }
+    const run: JobRun = { ...options, number: ++numbered, unexplained: 0 }
     let loaded: Promise<LoadedRun> | undefined
     const prepareRun = async (): Promise<LoadedRun> => ({
       setup: { ...run.setup, shared: cloneShared(run.setup.shared) },

@@ -9,6 +9,8 @@ import type { PartMessage, RejectedPlace } from './protocol.ts'
 /** A run inside an engine. */
 export interface JobRun extends EngineRunOptions {
   readonly number: number
+  /** Chunks that were lost while their results were packed, less the items that were found to be why. */
+  unexplained: number
 }
 
 /** A dispatched chunk on its way through the engine, until each of its items has settled or was interrupted. */
@@ -60,6 +62,8 @@ export interface Piece {
   readonly chunk: Chunk
   /** A suspect, to be run with nothing else on its worker. */
   readonly isAlone: boolean
+  /** The worker answers each item by itself. */
+  isSingly: boolean
   /** Places before this one have settled. */
   settled: number
   /** Places from this one on belong to other pieces. */
@@ -71,13 +75,13 @@ export interface Piece {
 
 let pieces = 0
 
-export function createPiece(job: Job, chunk: Chunk, isAlone = false): Piece {
-  return { id: ++pieces, job, chunk, isAlone, settled: 0, end: chunk.items.length, slot: -1, sendTime: undefined }
+export function createPiece(job: Job, chunk: Chunk, isAlone = false, isSingly = false): Piece {
+  return { id: ++pieces, job, chunk, isAlone, isSingly, settled: 0, end: chunk.items.length, slot: -1, sendTime: undefined }
 }
 
 /** The places [from, to) of a piece as a piece of its own. */
-export function cutPiece(piece: Piece, from: number, to: number, isAlone = false): Piece {
-  return createPiece(piece.job, cut(piece.chunk, from, to), isAlone)
+export function cutPiece(piece: Piece, from: number, to: number): Piece {
+  return createPiece(piece.job, cut(piece.chunk, from, to), false, piece.isSingly)
 }
 
 /** Settles what a part says and counts it. */
@@ -161,14 +165,14 @@ export function nextHistory(past: History | undefined, crashed: number, today: n
 }
 
 /** The places [from, to) of `piece` once more, whose attempts came to nothing: what they gave was lost with their worker. */
-export function startAnew(piece: Piece, from: number, to: number, isAlone = false): Piece {
+export function startAnew(piece: Piece, from: number, to: number, isSingly = piece.isSingly): Piece {
   const chunk = cut(piece.chunk, from, to)
   const lost = Array.from(chunk.indices, (index): [number, History] => {
     const past = chunk.histories?.get(index)
     return [index, { crashes: 0, firstFailedAt: undefined, ...past, attempts: (past?.attempts ?? 0) + 1 }]
   })
   piece.job.run.tally.attempts += lost.length
-  return createPiece(piece.job, withHistories(chunk, lost), isAlone)
+  return createPiece(piece.job, withHistories(chunk, lost), false, isSingly)
 }
 
 /** The item at `place` once more, alone, remembering that it took a worker down. */

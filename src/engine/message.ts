@@ -6,7 +6,7 @@ import { refuseItem } from './part.ts'
 import { type ChunkMessage, NUMBERS_TOGETHER } from './protocol.ts'
 
 /** What a worker is sent of a piece; with the setup of its run when it does not have it yet. */
-export function toMessage({ id, slot, chunk, job }: Piece, withSetup: boolean, ended: readonly number[]): ChunkMessage {
+export function toMessage({ id, slot, chunk, job, isSingly }: Piece, withSetup: boolean, ended: readonly number[]): ChunkMessage {
   const { run } = job
   const attempts = attemptsBefore(chunk)
   return {
@@ -19,6 +19,7 @@ export function toMessage({ id, slot, chunk, job }: Piece, withSetup: boolean, e
     ...(ended.length > 0 ? { ended } : undefined),
     ...(chunk.keys ? { keys: chunk.keys } : undefined),
     ...(attempts ? { attempts } : undefined),
+    ...(isSingly ? { isSingly } : undefined),
   }
 }
 

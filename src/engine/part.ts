@@ -6,7 +6,7 @@ import type { TaskFunction } from '../types.ts'
 import { type ChunkMessage, NUMBERS_TOGETHER, type PartMessage, type RejectedPlace, type RunSetup } from './protocol.ts'
 
 /** The items of a chunk, as far as whoever runs them needs to know. */
-export type ItemColumns = Pick<ChunkMessage, 'id' | 'items' | 'indices' | 'keys' | 'attempts'>
+export type ItemColumns = Pick<ChunkMessage, 'id' | 'items' | 'indices' | 'keys' | 'attempts' | 'isSingly'>
 
 /** A run whose task is at hand. */
 export interface LoadedRun {

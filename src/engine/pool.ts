@@ -2,10 +2,10 @@ import type { Piscina } from 'piscina'
 import { unpackError } from '../carried-error.ts'
 import type { Clock } from '../clock.ts'
 import { InvalidOptionError, TaskLoadError } from '../errors.ts'
-import { type Bench, createBench, hasBegun, leastBusy, packedPlaces, release, steal } from './bench.ts'
+import { type Bench, createBench, hasBegun, leastBusy, type Overdue, release, steal } from './bench.ts'
 import { blame } from './blame.ts'
 import type { Engine, EngineRun } from './engine.ts'
-import { announceStop, cursorOf, limitOf, prepare, runningFor, type Slot, sharedNow, slotOf, stop } from './flight-recorder.ts'
+import { announceStop, cursorOf, isPacking, limitOf, prepare, runningFor, sharedNow, slotOf, stop } from './flight-recorder.ts'
 import { createJob, createPiece, cutPiece, type JobRun, type Piece, settlePart } from './job.ts'
 import { settleUnclonable, toMessage } from './message.ts'
 import { createPlaces } from './places.ts'
@@ -18,8 +18,14 @@ const MAX_STILLBORN = 3
 /** How often running items are compared with their `timeout`, in ms. Set against the promise to end a hung item within 50 ms. */
 const WATCH_MS = 8
 
-/** So much longer than one `timeout` a worker may take to pack what a chunk gave, in ms: gigabytes take seconds. */
-const PACKING_MS = 5000
+/**
+ * So much longer than one `timeout` the results of a chunk may take to be packed together, in ms: with a `timeout` of a few
+ * ms a thousand small ones take longer. As much as the promise to end what hangs within 50 ms leaves room for.
+ */
+const PACKING_MS = 20
+
+/** After so many chunks that were lost while packed, and none of their items to blame, results of the run are packed one by one: once could be a pause of the machine. */
+const MAX_UNEXPLAINED = 2
 
 /** Runs chunks on worker threads. All that knows Piscina is here and in seat.ts. */
 export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOptions, clock: Clock): Engine {
@@ -70,6 +76,7 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
 
   const send = (bench: Bench, piece: Piece) => {
     const { run } = piece.job
+    piece.isSingly ||= run.unexplained >= MAX_UNEXPLAINED
     piece.slot = bench.freeSlots.pop() as number
     prepare(slotOf(bench.seat.cells, piece.slot), piece.chunk.items.length)
     bench.pieces.push(piece)
@@ -181,13 +188,8 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
       const piece = bench.pieces[0]
       const timeout = piece?.job.run.timeout
       if (!piece || timeout === undefined || bench.doom) continue
-      const slot = slotOf(bench.seat.cells, piece.slot)
-      const unanswered = packedPlaces(bench.seat.cells, piece) - piece.settled
-      const place = unanswered > 0 ? undefined : cursorOf(slot)
-      if (place === undefined ? !packsTooLong(bench, piece, unanswered, timeout) : !runsTooLong(slot, place, timeout, now))
-        continue
-      bench.doom = { piece, place }
-      bench.seat.kill()
+      bench.doom = findOverdue(bench.seat.cells, piece, timeout, now)
+      if (bench.doom) bench.seat.kill()
     }
     if (isWatching || queue.length > 0) return
     clearInterval(watch)
@@ -217,7 +219,7 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
   }
 
   const start = (options: Parameters<Engine['start']>[0]): EngineRun => {
-    const run: JobRun = { ...options, number: ++numbered }
+    const run: JobRun = { ...options, number: ++numbered, unexplained: 0 }
     runs.set(run.number, run)
     let patience: NodeJS.Timeout | undefined
     let isListening = false
@@ -267,20 +269,14 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
   }
 }
 
-function runsTooLong(slot: Slot, place: number, timeout: number, now: number): boolean {
-  return place >= 0 && place < limitOf(slot) && runningFor(slot, now) > timeout && cursorOf(slot) === place
-}
-
-/**
- * Whether `items` of `piece` have been packed for longer than their timeouts allow, one after the other, or PACKING_MS more than
- * one. Counted in looks: the answer of a worker that is done waits as long as the event loop does not turn, and between two
- * looks it does.
- */
-function packsTooLong(bench: Bench, piece: Piece, items: number, timeout: number): boolean {
-  const { packing } = bench
-  const looks = packing?.piece === piece && packing.from === piece.settled ? packing.looks + 1 : 0
-  bench.packing = { piece, from: piece.settled, looks }
-  return looks * WATCH_MS > Math.min(items * timeout, timeout + PACKING_MS)
+/** What the worker that keeps `cells` has been at for too long, in its oldest piece. */
+function findOverdue(cells: Int32Array, piece: Piece, timeout: number, now: number): Overdue | undefined {
+  const slot = slotOf(cells, piece.slot)
+  const cursor = cursorOf(slot)
+  const isPacked = isPacking(slot)
+  if (!isPacked && (cursor < 0 || cursor >= limitOf(slot))) return undefined
+  if (runningFor(slot, now) <= (isPacked && !piece.isSingly ? timeout + PACKING_MS : timeout)) return undefined
+  return cursorOf(slot) === cursor && isPacking(slot) === isPacked ? { piece, cursor, isPacking: isPacked } : undefined
 }
 
 function unpackLoadError(part: PartMessage): TaskLoadError {

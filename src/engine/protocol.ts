@@ -55,6 +55,8 @@ export interface ChunkMessage {
   readonly keys?: readonly string[] | undefined
   /** Attempts each item had before. Absent: none. */
   readonly attempts?: Uint32Array | undefined
+  /** Answer each item by itself, before the next one starts: one of the results may be the death of the worker (blame.ts). */
+  readonly isSingly?: true
 }
 
 /**

@@ -1,12 +1,13 @@
 import { createDrainSignal, ItemContext } from './context.ts'
 import {
   announceStop,
+  beginPacking,
+  endPacking,
   enter,
   enterHere,
   isStopped,
   leave,
   type Slot,
-  setPacking,
   sharedNow,
   whenStopped,
 } from './flight-recorder.ts'
@@ -24,22 +25,27 @@ export async function runItems(chunk: ItemColumns, loaded: LoadedRun, slot: Slot
     return signal
   }
   const part = new Part(chunk, loaded, port)
-  let readAt = 0
+  const now = () => (setup.timed ? sharedNow() : undefined)
+  const send = (to: number, end: boolean) => {
+    beginPacking(slot, now())
+    part.send(to, end)
+    endPacking(slot)
+  }
+  const maxStride = chunk.isSingly ? 1 : port.maxStride
+  let readAt = chunk.isSingly ? 1 : 0
   let stride = 1
   let place = 0
   for (; place < items.length; place++) {
     if (place === readAt) {
       const elapsed = part.elapsed()
-      if (elapsed > port.partMs) {
-        setPacking(slot, true)
-        part.send(place, false)
-        setPacking(slot, false)
+      if (elapsed > port.partMs || chunk.isSingly) {
+        send(place, false)
         await port.turn?.()
       }
-      stride = elapsed < stride / 2 ? Math.min(stride * 2, port.maxStride) : 1
+      stride = elapsed < stride / 2 ? Math.min(stride * 2, maxStride) : 1
       readAt = place + stride
     }
-    const mayBegin = port.isRecorderOwn ? enterHere(slot, place) : enter(slot, place, setup.timed ? sharedNow() : undefined)
+    const mayBegin = port.isRecorderOwn ? enterHere(slot, place) : enter(slot, place, now())
     if (!mayBegin) break
     const index = typeof indices === 'number' ? indices + place : (indices[place] as number)
     let item = items[place]
@@ -63,7 +69,7 @@ export async function runItems(chunk: ItemColumns, loaded: LoadedRun, slot: Slot
   leave(slot, items.length)
   const flushing = port.flushOutput?.()
   if (flushing) await flushing
-  part.send(place, true)
+  send(place, true)
   if (signal) announceStop(slot)
 }
 

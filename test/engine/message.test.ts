@@ -1,13 +1,12 @@
 import { expect, test } from 'vitest'
-import type { EngineRunOptions } from '../../src/engine/engine.ts'
-import { createJob, createPiece } from '../../src/engine/job.ts'
+import { createJob, createPiece, type JobRun } from '../../src/engine/job.ts'
 import { toMessage } from '../../src/engine/message.ts'
 import { NUMBERS_TOGETHER } from '../../src/engine/protocol.ts'
 import type { RunContext } from '../../src/stages/stage.ts'
 import type { Chunk } from '../../src/types.ts'
 
 const messageOf = (chunk: Chunk) => {
-  const run = { number: 1, setup: {} } as unknown as EngineRunOptions & { number: number }
+  const run = { number: 1, setup: {} } as unknown as JobRun
   return toMessage(createPiece(createJob(chunk, run, {} as RunContext).job, chunk), false, [])
 }
 
