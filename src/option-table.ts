@@ -234,7 +234,7 @@ export const OPTIONS: Record<keyof ExecuteOptions, OptionSpec> = {
   timeout: {
     type: 'ms',
     default: 'none',
-    help: 'for one attempt at one item; a hung item is killed, which is a failed attempt under `retry`, and its neighbours lose nothing',
+    help: 'for one attempt at one item, and as long again to pack its result; a hung item is killed, which is a failed attempt under `retry`, and its neighbours lose nothing',
     ...isDuration(1),
     flag: '--timeout <time>',
   },

@@ -19,8 +19,8 @@ const MAX_STILLBORN = 3
 const WATCH_MS = 8
 
 /**
- * So much longer than one `timeout` the results of a chunk may take to be packed together, in ms: with a `timeout` of a few
- * ms a thousand small ones take longer. As much as the promise to end what hangs within 50 ms leaves room for.
+ * So much longer than one `timeout` results may take to be packed, in ms: with a `timeout` of a few ms a thousand small ones
+ * take longer together. As much as the promise to end what hangs within 50 ms leaves room for.
  */
 const PACKING_MS = 20
 
@@ -275,7 +275,7 @@ function findOverdue(cells: Int32Array, piece: Piece, timeout: number, now: numb
   const cursor = cursorOf(slot)
   const isPacked = isPacking(slot)
   if (!isPacked && (cursor < 0 || cursor >= limitOf(slot))) return undefined
-  if (runningFor(slot, now) <= (isPacked && !piece.isSingly ? timeout + PACKING_MS : timeout)) return undefined
+  if (runningFor(slot, now) <= (isPacked ? timeout + PACKING_MS : timeout)) return undefined
   return cursorOf(slot) === cursor && isPacking(slot) === isPacked ? { piece, cursor, isPacking: isPacked } : undefined
 }
 

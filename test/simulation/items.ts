@@ -4,8 +4,11 @@ import type { Deed } from './workers.ts'
 /** What an item does, each time it starts. */
 type Nature =
   | { readonly kind: 'ok' }
-  /** Fails, crashes, hangs or takes the process along the first `times` times it starts; for good when that is infinite. */
-  | { readonly kind: 'error' | 'fatal' | 'crash' | 'hang' | 'abort'; readonly times: number }
+  /**
+   * Fails, crashes, hangs or takes the process along the first `times` times it starts; for good when that is infinite. A trap
+   * gives a value that crashes the worker, or hangs, when it is packed.
+   */
+  | { readonly kind: (typeof NATURES)[number]['kind']; readonly times: number }
 
 /** An item as it truly is, whatever a run makes of it. */
 export interface TrueItem {
@@ -34,6 +37,8 @@ const NATURES = [
   { kind: 'fatal', share: 0.01 },
   { kind: 'crash', share: 0.05 },
   { kind: 'hang', share: 0.04 },
+  { kind: 'crashing trap', share: 0.02 },
+  { kind: 'hanging trap', share: 0.02 },
   { kind: 'abort', share: 0.015 },
 ] as const
 
@@ -57,7 +62,7 @@ function natureOf(chance: Chance, { canHang, canAbort }: Bounds): Nature {
   for (const { kind, share } of NATURES) {
     at -= share
     if (at >= 0) continue
-    const isBarred = (kind === 'hang' && !canHang) || (kind === 'abort' && !canAbort)
+    const isBarred = (/^hang/.test(kind) && !canHang) || (kind === 'abort' && !canAbort)
     return isBarred ? { kind: 'ok' } : { kind, times: chance.pick([1, 1, 1, 2, 3, Number.POSITIVE_INFINITY]) }
   }
   return { kind: 'ok' }
@@ -97,6 +102,10 @@ export function deedOf(item: TrueItem): Deed {
       return { kind: 'crash', time, error: item.id % 3 === 0 ? undefined : new Error(`item ${item.id} crashes`) }
     case 'hang':
       return { kind: 'hang' }
+    case 'crashing trap':
+      return { kind: 'value', time, value, trap: 'crash' }
+    case 'hanging trap':
+      return { kind: 'value', time, value, trap: 'hang' }
     default:
       return { kind: 'abort', time }
   }

@@ -131,7 +131,7 @@ export class Oracle {
     const wasPaused = this.#lives.some(({ isPaused }) => isPaused)
     const isPossible = {
       error: nature.kind === 'error' || nature.kind === 'fatal',
-      timeout: nature.kind === 'hang' || wasPaused || item.time > timeout - 30,
+      timeout: nature.kind === 'hang' || nature.kind === 'hanging trap' || wasPaused || item.time > timeout - 30,
       crash: item.crashes + item.deaths >= maxCrashes || this.#hadCompany(),
       memory: false,
       serialization: false,

@@ -3,19 +3,22 @@ import type { Piscina } from 'piscina'
 import { packError } from '../../src/carried-error.ts'
 import { jsonCodec } from '../../src/checkpoint/values/json.ts'
 import { msgpackCodec } from '../../src/checkpoint/values/msgpack.ts'
-import { enter, leave, sharedNow, slotOf } from '../../src/engine/flight-recorder.ts'
+import { beginPacking, endPacking, enter, leave, sharedNow, slotOf } from '../../src/engine/flight-recorder.ts'
 import type { ChunkMessage, PartMessage, RejectedPlace, RunSetup } from '../../src/engine/protocol.ts'
 import type { SimulatedPort } from './channel.ts'
 import type { Process, World } from './world.ts'
 
 /** How a start of an item goes. `time` in ms; a hang has none. */
 export type Deed =
-  | { readonly kind: 'value'; readonly time: number; readonly value: unknown }
+  | { readonly kind: 'value'; readonly time: number; readonly value: unknown; readonly trap?: Trap }
   | { readonly kind: 'error'; readonly time: number; readonly error: Error }
   /** Takes its worker, or the whole process, along. */
   | { readonly kind: 'crash'; readonly time: number; readonly error: Error | undefined }
   | { readonly kind: 'abort'; readonly time: number }
   | { readonly kind: 'hang' }
+
+/** What a value does to its worker when it is packed. */
+export type Trap = 'hang' | 'crash'
 
 /** Decides what items do, and is told of it. */
 export interface Stage {
@@ -120,9 +123,26 @@ class SimulatedThread extends EventEmitter {
     const codec = setup.record && { msgpack: msgpackCodec, json: jsonCodec }[setup.record]
     let values: unknown[] = []
     let rejected: RejectedPlace[] = []
+    let traps: { place: number; trap: Trap }[] = []
     let from = 0
     let began = this.#life.world.time
-    const post = (to: number, end: boolean) => {
+    const now = () => (setup.timed ? sharedNow() : undefined)
+    const post = (to: number, end: boolean, goOn: () => void) => {
+      beginPacking(slot, now())
+      const [trapped] = traps
+      traps = []
+      if (trapped?.trap === 'hang') return
+      this.#after(this.#life.world.chance.wait(0.1), () => {
+        if (trapped) {
+          this.#life.stage.end(items[trapped.place], { kind: 'crash', time: 0, error: undefined })
+          return void this.destroy(7)
+        }
+        send(to, end)
+        endPacking(slot)
+        goOn()
+      })
+    }
+    const send = (to: number, end: boolean) => {
       const taskTime = this.#life.world.time - began
       const record = codec && values.length > 0 ? codec.encode(values).bytes : undefined
       const part: PartMessage = {
@@ -140,23 +160,30 @@ class SimulatedThread extends EventEmitter {
       this.#later(() => near?.deliver())
     }
     const step = (place: number) => {
-      const isAllowed = enter(slot, place, setup.timed && place < items.length ? sharedNow() : undefined)
-      if (!isAllowed || place >= items.length) {
+      const isLong = message.isSingly || this.#life.world.time - began > PART_MS || this.#life.world.chance.is(0.05)
+      if (place > from && place < items.length && isLong) post(place, false, () => begin(place))
+      else begin(place)
+    }
+    const begin = (place: number) => {
+      const isAllowed = place < items.length && enter(slot, place, now())
+      if (!isAllowed) {
         leave(slot, items.length)
-        post(place, true)
-        this.#isBusy = false
-        this.#next()
+        post(place, true, () => {
+          this.#isBusy = false
+          this.#next()
+        })
         return
       }
-      if (place > from && (this.#life.world.time - began > PART_MS || this.#life.world.chance.is(0.05))) post(place, false)
       const deed = this.#life.stage.start(items[place], (attempts?.[place] ?? 0) + 1)
       if (deed.kind === 'hang') return
       this.#after(deed.time, () => {
         this.#life.stage.end(items[place], deed)
         if (deed.kind === 'abort') return this.#life.world.kill(this.#life.process)
         if (deed.kind === 'crash') return void this.destroy(deed.error ? 1 : 7, deed.error)
-        if (deed.kind === 'value') values.push(deed.value)
-        else rejected.push({ place, kind: 'error', error: packError(deed.error) })
+        if (deed.kind === 'value') {
+          values.push(deed.value)
+          if (deed.trap) traps.push({ place, trap: deed.trap })
+        } else rejected.push({ place, kind: 'error', error: packError(deed.error) })
         step(place + 1)
       })
     }
