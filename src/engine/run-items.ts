@@ -25,9 +25,8 @@ export async function runItems(chunk: ItemColumns, loaded: LoadedRun, slot: Slot
     return signal
   }
   const part = new Part(chunk, loaded, port)
-  const now = () => (setup.timed ? sharedNow() : undefined)
   const send = (to: number, end: boolean) => {
-    beginPacking(slot, now())
+    beginPacking(slot, setup.timed ? sharedNow() : undefined)
     part.send(to, end)
     endPacking(slot)
   }
@@ -45,7 +44,7 @@ export async function runItems(chunk: ItemColumns, loaded: LoadedRun, slot: Slot
       stride = elapsed < stride / 2 ? Math.min(stride * 2, maxStride) : 1
       readAt = place + stride
     }
-    const mayBegin = port.isRecorderOwn ? enterHere(slot, place) : enter(slot, place, now())
+    const mayBegin = port.isRecorderOwn ? enterHere(slot, place) : enter(slot, place, setup.timed ? sharedNow() : undefined)
     if (!mayBegin) break
     const index = typeof indices === 'number' ? indices + place : (indices[place] as number)
     let item = items[place]

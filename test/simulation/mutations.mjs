@@ -122,8 +122,8 @@ const FAULTS = [
   {
     name: 'results of a lost worker are settled, and its items run again',
     file: 'src/engine/blame.ts',
-    search: 'if (piece.settled < cursor) innocents.push(cutPiece(piece, piece.settled, cursor))',
-    replace: 'if (0 < cursor) innocents.push(cutPiece(piece, 0, cursor))',
+    search: 'else lost(piece, piece.settled, isInnocent ? end : place)',
+    replace: 'else lost(piece, 0, isInnocent ? end : place)',
   },
   {
     name: 'an iterator that was let go counts as ended',
