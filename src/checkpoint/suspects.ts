@@ -20,8 +20,8 @@ export interface Suspects {
  * nobody is charged before one of them dies so. That it was the only one in flight otherwise tells too little: sessions begin
  * with a single item, and a process that is killed from outside as it starts would have it convicted.
  *
- * One that dies alone was there at the deaths before as well, so all of them are crashes of it, as long as those who are
- * charged account for every death of the run. If some death is left over, processes are killed from outside: then whoever ran
+ * One that dies alone was there at the deaths before as well, so all of them are crashes of it, as long as it
+ * accounts for every death of the run. If some death is left over, or another is charged too, processes may be killed from outside: then whoever ran
  * alone at the wrong moment looks the same, and only deaths while alone count.
  *
  * @param spared writers of sessions that did not die: they are at work, or ended by themselves without a word in their log.
@@ -51,7 +51,8 @@ export function findSuspects(index: RunIndex, spared: ReadonlySet<string>): Susp
     if (inFlight.length > 0) lastIndex = Math.max(lastIndex, last)
   }
   const isCharged = (id: number) => (deaths.get(id)?.alone.length ?? 0) > 0
-  const hasOthers = [...inFlightAt.values()].some((inFlight) => !inFlight.some(isCharged))
+  const charged = [...deaths.keys()].filter(isCharged)
+  const hasOthers = charged.length > 1 || [...inFlightAt.values()].some((inFlight) => !inFlight.some(isCharged))
   const idFor = (at: number, key: string | undefined) => (isKeyed ? hashKey(key ?? '') : at)
   return {
     has: (at, key) => deaths.has(idFor(at, key)),
