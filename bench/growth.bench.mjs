@@ -51,7 +51,7 @@ async function save(spec, checkpoint = {}) {
   return oneRun({ ...spec, options: { ...spec.options, checkpoint: { ...checkpoint, store } }, remove: store })
 }
 
-/** Items of 1 µs: a run, the same with a checkpoint, and the same again when all is done. */
+/** Items of 1 µs: a run, the same with a checkpoint, the same again when all is done, and from a generator into a loop. */
 async function measureItems() {
   const rows = []
   for (let items = 100; items <= MOST_ITEMS; items *= 10) {
@@ -64,8 +64,15 @@ async function measureItems() {
     await oneRun({ ...spec, options })
     const resumed = await repeat(() => oneRun({ ...spec, options: { ...options, resume: 'require' } }), rounds)
     await rm(store, { recursive: true })
-    const times = { wall: plain.wall, savedWall: saved.wall, resume: resumed.wall }
-    rows.push({ items, ...times, memory: plain.memory, savedMemory: saved.memory, resumeMemory: resumed.memory })
+    const streamed = await repeat(() => oneRun({ ...spec, isStreamed: true }), rounds)
+    const times = { wall: plain.wall, savedWall: saved.wall, resume: resumed.wall, streamedWall: streamed.wall }
+    const memory = {
+      memory: plain.memory,
+      savedMemory: saved.memory,
+      resumeMemory: resumed.memory,
+      streamedMemory: streamed.memory,
+    }
+    rows.push({ items, ...times, ...memory })
   }
   return rows
 }

@@ -5,7 +5,7 @@ import { lineChart } from './chart.mjs'
 
 /**
  * @typedef {object} Growth times in ms, sizes in bytes
- * @property {{ items: number, wall: number, savedWall: number, resume: number, memory: number, savedMemory: number, resumeMemory: number }[]} items
+ * @property {{ items: number, wall: number, savedWall: number, resume: number, streamedWall: number, memory: number, savedMemory: number, resumeMemory: number, streamedMemory: number }[]} items
  * @property {{ bytes: number, items: number, wall: number, savedWall: number, busy: number, savedBusy: number, memory: number }[]} sizes
  * @property {{ workers: number, items: number, wall: number, memory: number, busy: number, chunks: number }[]} workers
  * @property {{ every: number | 'never', records: number, wall: number, busy: number, checkpoints: number, bytes: number }[]} every
@@ -42,17 +42,30 @@ export function describeItems({ items }) {
     duration(it.wall / it.items),
     duration(it.savedWall),
     duration(it.resume),
+    duration(it.streamedWall),
     bytes(it.memory),
     bytes(it.savedMemory),
     bytes(it.resumeMemory),
+    bytes(it.streamedMemory),
   ])
-  const slope = (/** @type {'wall' | 'savedWall' | 'resume' | 'memory'} */ field) =>
+  const slope = (/** @type {'wall' | 'savedWall' | 'resume' | 'memory' | 'streamedMemory'} */ field) =>
     inWords(slopeAtEnd(items.map((it) => /** @type {const} */ ([it.items, it[field]]))))
-  const head = ['items of 1 µs', 'run', 'per item', 'saved run', 'resumed, all done', 'memory', 'saved', 'resumed']
+  const head = [
+    'items of 1 µs',
+    'run',
+    'per item',
+    'saved run',
+    'resumed, all done',
+    'streamed',
+    'memory',
+    'saved',
+    'resumed',
+    'streamed',
+  ]
   return (
     `Over the last tenfold step wall time ${slope('wall')}, that of a saved run ${slope('savedWall')}, ` +
-    `finding all of them done ${slope('resume')}, and memory ${slope('memory')}. ` +
-    `Short runs are all start-up: that is why the time per item falls at first. Memory is that of the process, with Node, items and results in it.\n\n${table(head, rows)}`
+    `finding all of them done ${slope('resume')}, memory ${slope('memory')}, and that of a stream ${slope('streamedMemory')}. ` +
+    `Short runs are all start-up: that is why the time per item falls at first. Memory is that of the process, with Node, items and results in it; a stream goes from a generator into a loop that keeps nothing, with \`collect: false\`.\n\n${table(head, rows)}`
   )
 }
 

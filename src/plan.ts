@@ -17,8 +17,8 @@ const MIN_CHUNK_MS = 1
 export const MAX_AUTO_ITEMS = 32_768
 const MAX_CARRY_MS = 4
 
-/** Most of an iterable, which has its items made for the chunk. */
-export const MAX_PULLED_ITEMS = 10_000
+/** Most of an iterable, which has its items made for the chunk: some chunks of them are all that a stream holds. Set by bench/growth.bench.mjs, memory of streams. */
+export const MAX_PULLED_ITEMS = 4096
 
 /**
  * Weight of the newest measurement when items got faster, in (0, 1]; more when it is about most of all items measured so

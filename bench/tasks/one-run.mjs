@@ -3,7 +3,7 @@
  * One run in a process of its own, started by oneRun() of ../one-run.mjs with a `Spec` as its argument. Prints a `Sample`.
  */
 import { rm } from 'node:fs/promises'
-import { execute, readResults } from 'pawl'
+import { execute, readResults, stream } from 'pawl'
 import { threadTime } from '../work.mjs'
 
 /**
@@ -13,6 +13,7 @@ import { threadTime } from '../work.mjs'
  * @property {number} [rounds] of work per item, default 0
  * @property {number} [bytes] of a binary result, default 8
  * @property {import('pawl').ExecuteOptions<number>} [options]
+ * @property {boolean} [isStreamed] the items come from a generator, and the outcomes go to a loop that keeps none
  * @property {number} [stopAfter] abort when so many outcomes are there
  * @property {boolean} [untilBegun] end the process when the first item began; `first` is all that counts then
  * @property {string} [remove] delete this directory afterwards
@@ -33,9 +34,9 @@ import { threadTime } from '../work.mjs'
  */
 
 /** @param {Spec} spec */
-async function run({ task, count, rounds = 0, bytes = 8, options = {}, stopAfter, untilBegun, read }) {
+async function run({ task, count, rounds = 0, bytes = 8, options = {}, stopAfter, untilBegun, read, isStreamed }) {
   const began = new BigInt64Array(new SharedArrayBuffer(8))
-  const items = Array.from({ length: count }, (_, index) => index)
+  const items = isStreamed ? generate(count) : Array.from({ length: count }, (_, index) => index)
   const cpu = process.cpuUsage()
   const busy = threadTime()
   const start = performance.now()
@@ -67,17 +68,32 @@ async function run({ task, count, rounds = 0, bytes = 8, options = {}, stopAfter
   const outcome = () => {
     if (++seen === stopAfter) stop.abort()
   }
-  const report = await execute({ module: new URL('./grow.mjs', import.meta.url), export: task }, items, {
+  const source = { module: new URL('./grow.mjs', import.meta.url), export: task }
+  const given = {
     ...options,
     shared: { rounds, bytes, began },
     signal: stop.signal,
     ...(stopAfter ? { on: { outcome } } : {}),
-  }).catch((error) => {
+  }
+  const running = isStreamed ? streamAll(source, items, given) : execute(source, items, given)
+  const report = await running.catch((error) => {
     if (stopAfter && error.code === 'ERR_PAWL_ABORTED') return error.report
     throw error
   })
   const { items: known, restored, chunks, checkpoints, bytesWritten } = report.stats
   return { ...sample(), runId: report.runId, items: known, restored, chunks, checkpoints, bytesWritten }
+}
+
+/** @param {number} count */
+function* generate(count) {
+  for (let item = 0; item < count; item++) yield item
+}
+
+/** @param {import('pawl').TaskRef<number, unknown>} task @param {Iterable<number>} items @param {import('pawl').ExecuteOptions<number>} options */
+async function streamAll(task, items, options) {
+  const outcomes = stream(task, items, { ...options, collect: false })
+  for await (const { status } of outcomes) if (status === 'rejected') throw new Error('expected no failures')
+  return outcomes.report
 }
 
 /** @type {Spec} */
