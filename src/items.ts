@@ -16,7 +16,7 @@ export interface Selection<T> {
    * Whether a suspect with this past comes after all others: it is to be given up, or processes are killed from outside, and
    * another such kill must not pass for its deed.
    */
-  isLast(history: History | undefined): boolean
+  isLast(index: number, key: string | undefined, history: History | undefined): boolean
   /** Called with all items of an iterable as they are pulled, in order, 1000 at a time. */
   onBlock?(block: number, items: readonly T[]): void
   /** True when `onBlock` will compare the block with what an earlier session saw. */
@@ -147,7 +147,7 @@ function findSuspects<T>(
     const key = keys?.[index]
     if (!selection.isSuspect(index, key) || !selection.isPending(index, key, items[index] as T)) continue
     const history = selection.historyOf(index, key)
-    if (selection.isLast(history)) last.push({ index, crashes: countCrashes(history) })
+    if (selection.isLast(index, key, history)) last.push({ index, crashes: countCrashes(history) })
     else first.push(index)
   }
   return { first, last: last.sort(byCrashes).map(({ index }) => index) }
@@ -251,7 +251,7 @@ export function iterableSource<T>(
       if (selection?.isSuspect(index, key)) {
         const chunk = { ...build([item], [index], key === undefined ? undefined : [key], selection), alone: true }
         const history = historyAt(chunk, 0)
-        if (!selection.isLast(history)) return chunk
+        if (!selection.isLast(index, key, history)) return chunk
         last.push({ chunk, crashes: countCrashes(history) })
         continue
       }

@@ -76,6 +76,7 @@ async function locate(
   index: RunIndex,
   winners: ReadonlyMap<number | string, Winner>,
   codecs: Record<Format, Codec>,
+  isSingly = false,
 ): Promise<{ stretches: Stretch[]; pieces: Piece[] }> {
   return startOver(async () => {
     const seen = createItemSet(index.isKeyed)
@@ -91,7 +92,7 @@ async function locate(
             const indices = fromRuns(head.runs)
             const values = hasConflicts ? decodeColumns(codecs[file.format], head, body) : undefined
             const chosen = choosePlaces(indices, head.keys, stem, values, index, winners, seen)
-            for (const stretch of toStretches(...movePlaces(index, indices, head.keys, chosen)))
+            for (const stretch of toStretches(...movePlaces(index, indices, head.keys, chosen), isSingly))
               stretches.push({ ...stretch, frame, key: head.keys?.[stretch.place] ?? '' })
             if (chosen.length === 0) continue
           } else if (head.kind === 'failure') {
@@ -108,7 +109,9 @@ async function locate(
       }
     }
     stretches.sort((a, b) => a.from - b.from || (a.key < b.key ? -1 : 1))
-    return { stretches, pieces }
+    // Keyed items may share an index until a session says which of them the run still has.
+    const hasShared = !isSingly && stretches.some(({ from }, at) => from < endOf(stretches[at - 1]))
+    return hasShared ? locate(store, runId, fingerprint, index, winners, codecs, true) : { stretches, pieces }
   })
 }
 
@@ -129,12 +132,17 @@ function movePlaces(
   return [moved, left]
 }
 
-function* toStretches(indices: Uint32Array, places: readonly number[]): Generator<Omit<Stretch, 'frame'>> {
+/** One past the last index of a stretch. */
+function endOf(stretch: Stretch | undefined): number {
+  return stretch === undefined ? 0 : stretch.from + stretch.count
+}
+
+function* toStretches(indices: Uint32Array, places: readonly number[], isSingly: boolean): Generator<Omit<Stretch, 'frame'>> {
   for (let at = 0; at < places.length; ) {
     const place = places[at] as number
     const from = indices[place] as number
     let count = 1
-    while (places[at + count] === place + count && indices[place + count] === from + count) count++
+    while (!isSingly && places[at + count] === place + count && indices[place + count] === from + count) count++
     yield { from, count, place }
     at += count
   }

@@ -27,8 +27,8 @@ export interface Restored {
   isSuspect(index: number, key?: string): boolean
   /** No suspect had a higher index; -1: there are none. */
   readonly lastSuspect: number
-  /** Processes were killed from outside, as far as can be told. */
-  readonly hasOtherDeaths: boolean
+  /** To be run after all other suspects; see `Suspects`. */
+  isPutOff(index: number, key?: string): boolean
   /** The digest of block `block` of the source, as an earlier session saw it. */
   sourceDigest(block: number): string | undefined
   /** All that settled, each item once. Batches come in file order; values are decoded when `values` is true. */
@@ -91,7 +91,7 @@ export async function restore(
     historyOf: (at, key) => suspects.historyOf(at, key),
     isSuspect: (at, key) => !fulfilled.has(at, key) && suspects.has(at, key),
     lastSuspect: suspects.lastIndex,
-    hasOtherDeaths: suspects.hasOthers,
+    isPutOff: (at, key) => suspects.isPutOff(at, key),
     sourceDigest: (block) => index.sources.get(block)?.digest,
     read: ({ values = false } = {}) => readOutcomes(store, runId, fingerprint, index, winners, values),
   }

@@ -11,8 +11,11 @@ export interface Suspects {
   readonly lastIndex: number
   /** The past of an item: its failure on record, and the deaths it is charged with. Of a failure, attempts are counted anew. */
   historyOf(index: number, key: string | undefined): History | undefined
-  /** Processes died of which none of the charged can be the cause: somebody kills them from outside. */
-  readonly hasOthers: boolean
+  /**
+   * A process died while it ran alone, and somebody seems to kill processes from outside: to be run after all others, so that
+   * another such kill does not pass for its deed.
+   */
+  isPutOff(index: number, key: string | undefined): boolean
 }
 
 /**
@@ -20,9 +23,10 @@ export interface Suspects {
  * nobody is charged before one of them dies so. That it was the only one in flight otherwise tells too little: sessions begin
  * with a single item, and a process that is killed from outside as it starts would have it convicted.
  *
- * One that dies alone was there at the deaths before as well, so all of them are crashes of it, as long as it
- * accounts for every death of the run. If some death is left over, or another is charged too, processes may be killed from outside: then whoever ran
- * alone at the wrong moment looks the same, and only deaths while alone count.
+ * One that dies alone was there at the deaths before as well, so all of them are crashes of it, as long as it accounts for
+ * every death of the run. If some death is left over, or another is charged too, processes may be killed from outside: then
+ * whoever ran alone at the wrong moment looks the same, and only deaths while alone count. The more deaths are left over, the
+ * more of those are forgiven: a long series of kills hits a suspect now and then, and one of many again.
  *
  * @param spared writers of sessions that did not die: they are at work, or ended by themselves without a word in their log.
  */
@@ -52,17 +56,19 @@ export function findSuspects(index: RunIndex, spared: ReadonlySet<string>): Susp
   }
   const isCharged = (id: number) => (deaths.get(id)?.alone.length ?? 0) > 0
   const charged = [...deaths.keys()].filter(isCharged)
-  const hasOthers = charged.length > 1 || [...inFlightAt.values()].some((inFlight) => !inFlight.some(isCharged))
+  const leftOver = [...inFlightAt.values()].filter((inFlight) => !inFlight.some(isCharged)).length
+  const hasOthers = charged.length > 1 || leftOver > 0
+  const forgiven = Math.floor(Math.log2(1 + leftOver))
   const idFor = (at: number, key: string | undefined) => (isKeyed ? hashKey(key ?? '') : at)
   return {
     has: (at, key) => deaths.has(idFor(at, key)),
     lastIndex,
-    hasOthers,
+    isPutOff: (at, key) => hasOthers && isCharged(idFor(at, key)),
     historyOf(at, key) {
       const id = idOf(isKeyed, at, key)
       const failure = id === undefined ? undefined : failures.get(id)
       const { all, alone } = deaths.get(idFor(at, key)) ?? { all: [], alone: [] }
-      const crashes = alone.length === 0 || hasOthers ? alone : all
+      const crashes = alone.length === 0 || hasOthers ? alone.slice(forgiven) : all
       if (failure === undefined && crashes.length === 0) return undefined
       return {
         attempts: crashes.length,

@@ -42,7 +42,10 @@ function openPort(far: MessagePort): Port {
     partMs: PART_MS,
     maxStride: MAX_STRIDE,
     flushOutput: () => {
-      const waiting = outputs.filter(({ stream }) => stream.writableLength > 0 && !stream.writableEnded)
+      // One that the task corked leaves only when the task says so.
+      const canFlush = (stream: NodeJS.WriteStream) =>
+        stream.writableLength > 0 && !stream.writableEnded && stream.writableCorked === 0
+      const waiting = outputs.filter(({ stream }) => canFlush(stream))
       return waiting.length > 0 ? Promise.all(waiting.map(flush)).then(() => {}) : undefined
     },
   }

@@ -54,10 +54,7 @@ export function createSelection<T>(
     historyOf: (index, key) => restored?.historyOf(index, key),
     isSuspect: (index, key) => isMine(index, key) && (restored?.isSuspect(index, key) ?? false),
     lastSuspect: restored?.lastSuspect ?? -1,
-    isLast: (history) => {
-      const crashes = countCrashes(history)
-      return crashes >= maxCrashes || (crashes > 0 && (restored?.hasOtherDeaths ?? false))
-    },
+    isLast: (index, key, history) => countCrashes(history) >= maxCrashes || (restored?.isPutOff(index, key) ?? false),
     // Items with keys may come, go and move between sessions, so there is no telling what belongs into a block.
     ...(session && !array && !isKeyed
       ? {

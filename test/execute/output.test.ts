@@ -10,8 +10,8 @@ test('all that tasks print comes out before the process ends', async () => {
   expect(code).toBe(0)
 })
 
-test('a task that silences its streams holds nothing up', async () => {
-  const { code, json } = await runProgram('silencing-tasks.mjs')
+test.each(['silencing', 'corking'])('%s the streams holds nothing up', async (way) => {
+  const { code, json } = await runProgram(`${way}-tasks.mjs`)
   expect(json).toEqual({ results: [0, 1, 2, 3] })
   expect(code).toBe(0)
 })

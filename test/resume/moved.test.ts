@@ -221,3 +221,26 @@ test.each([
   )
   if (create !== memoryStore) expect(snapshots).toBeGreaterThan(0)
 })
+
+test('items that share an index, as no session has said yet which of them are left, are read in the order of indices, then of keys', async () => {
+  const store = memoryStore()
+  const options = { ...OPTIONS, checkpoint: store }
+  await execute(
+    shout,
+    (function* () {
+      yield* 'bcdefgh'
+    })(),
+    options,
+  )
+  const stop = new AbortController()
+  async function* others() {
+    yield 'z'
+    await new Promise<never>(() => {})
+  }
+  const on = { outcome: ({ key }: Outcome) => key === 'z' && stop.abort() }
+  const ended = execute(shout, others(), { ...options, signal: stop.signal, on })
+  await expect(ended).rejects.toMatchObject({ code: 'ERR_PAWL_ABORTED' })
+  const places = (await read(store)).map(({ index, key }) => `${index}${key}`)
+  expect(places).toEqual(places.toSorted())
+  expect(places).toEqual(expect.arrayContaining(['0b', '0z', '6h']))
+})

@@ -1,0 +1,97 @@
+import { describe, expect, test } from 'vitest'
+import { IndexSet } from '../../src/checkpoint/index-set.ts'
+import type { RunIndex } from '../../src/checkpoint/load.ts'
+import { findSuspects } from '../../src/checkpoint/suspects.ts'
+
+const MAX_CRASHES = 2
+const ITEMS = 600
+/** What two workers hold at once, two chunks each. */
+const IN_FLIGHT = 60
+
+/**
+ * Sessions of a run, one after the other, as items.ts orders them: suspects first and alone, then the others, then who is put
+ * off, alone. Each is killed from outside when it has begun `lasts()` items, or by an item among `killers`, until one completes
+ * the run. Gives the items given up, and how many processes died.
+ */
+function play(lasts: () => number, killers: ReadonlySet<number>): { givenUp: number[]; deaths: number } {
+  const fulfilled = new IndexSet()
+  const sessions: RunIndex['sessions'][number][] = []
+  for (let number = 0; ; number++) {
+    const index = { isKeyed: false, fulfilled: { indices: fulfilled }, failures: new Map(), knownDead: [], sessions }
+    const suspects = findSuspects(index as unknown as RunIndex, new Set())
+    const pending = Array.from({ length: ITEMS }, (_, item) => item).filter((item) => !fulfilled.has(item))
+    const crashesOf = (item: number) => suspects.historyOf(item, undefined)?.crashes ?? 0
+    const isLast = (item: number) => crashesOf(item) >= MAX_CRASHES || suspects.isPutOff(item, undefined)
+    const alone = pending.filter((item) => suspects.has(item, undefined))
+    const first = alone.filter((item) => !isLast(item))
+    const last = alone.filter(isLast).sort((a, b) => crashesOf(a) - crashesOf(b))
+    const others = pending.filter((item) => !alone.includes(item))
+    const session = {
+      ...{ writer: String(number).padStart(9, '0'), hasEnded: false, lastIndex: ITEMS },
+      ...{ running: { indices: new IndexSet(), hashes: new Set<number>() }, alone: new Set<number>() },
+    }
+    const givenUp: number[] = []
+    let left = lasts()
+    /** False when the process died. */
+    const run = (item: number, isAlone: boolean) => {
+      if (isAlone) session.alone.add(item)
+      if (isAlone) session.running.indices.add(item)
+      if (killers.has(item) || left-- <= 0) return false
+      fulfilled.add(item)
+      return true
+    }
+    const runAlone = (item: number) => {
+      if (crashesOf(item) < MAX_CRASHES) return run(item, true)
+      givenUp.push(item)
+      return true
+    }
+    const runTogether = (item: number, at: number) => {
+      for (const begun of others.slice(at, at + IN_FLIGHT)) session.running.indices.add(begun)
+      return run(item, false)
+    }
+    const isComplete = first.every(runAlone) && others.every(runTogether) && last.every(runAlone)
+    if (isComplete) return { givenUp, deaths: number }
+    sessions.push(session as unknown as RunIndex['sessions'][number])
+  }
+}
+
+/** Numbers in [0, 1), the same for a seed: mulberry32 by Tommy Ettinger. */
+function chance(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+describe('who killed', () => {
+  test.each([
+    [1, 2],
+    [2, 6],
+    [4, 14],
+  ])('%i killers are found, and nobody else', (count, atMost) => {
+    const killers = new Set(Array.from({ length: count }, (_, at) => 40 + 130 * at))
+    const { givenUp, deaths } = play(() => Number.POSITIVE_INFINITY, killers)
+    expect(givenUp).toEqual([...killers])
+    expect(deaths).toBeLessThanOrEqual(atMost)
+  })
+
+  test('nobody, but in one of a hundred series of kills from outside that go on and on', () => {
+    const blamed = Array.from({ length: 200 }, (_, seed) => {
+      const random = chance(seed)
+      const { givenUp, deaths } = play(() => Math.floor(random() * (seed % 2 === 0 ? 40 : 15)), new Set())
+      return { seed, deaths, givenUp }
+    }).filter(({ deaths, givenUp }) => deaths > 2 && givenUp.length > 0)
+    expect(blamed.length).toBeLessThanOrEqual(2)
+  })
+
+  test('a killer is found among kills from outside', () => {
+    for (let seed = 0; seed < 50; seed++) {
+      const random = chance(seed)
+      const { givenUp } = play(() => Math.floor(random() * 200), new Set([300]))
+      expect(givenUp).toEqual([300])
+    }
+  })
+})
