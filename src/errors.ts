@@ -91,7 +91,7 @@ export class TaskTimeoutError extends PawlError {
   constructor(index: number, key: string, timeout: number) {
     super(
       'ERR_PAWL_TIMEOUT',
-      `Cannot finish item ${nameItem(index, key)}: expected an attempt to end within ${timeout} ms, ended its worker instead. Raise 'timeout' if the item needs longer`,
+      `Cannot finish item ${nameItem(index, key)}: expected an attempt to end within ${timeout} ms, and its result to be packed within as much, got neither, so its worker was ended. Raise 'timeout' if they need longer`,
     )
   }
 }

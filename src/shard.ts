@@ -32,7 +32,8 @@ export function readShard(option: string | undefined, env: NodeJS.ProcessEnv): S
     return { index: (place as number) - 1, count: count as number }
   }
   const scheduler = SCHEDULERS.find(({ index }) => env[index] !== undefined)
-  if (!scheduler) throw misread(SCHEDULERS.flatMap(({ variables }) => variables).join(', '), env)
+  if (!scheduler)
+    throw misread(`what one scheduler sets (${SCHEDULERS.map(({ variables }) => variables.join(', ')).join('; or ')})`, env)
   const shard = scheduler.read((name) => readCount(env[name]))
   const isPart = Number.isSafeInteger(shard.index) && shard.index >= 0 && shard.index < shard.count
   if (!isPart) throw misread(`${scheduler.variables.join(', ')} to name one of a number of equal parts`, env)

@@ -31,7 +31,14 @@ function countDamaged(files: readonly LoadedFile[]): { frames: number; bytes: nu
 export function describeLoss(runId: string, { files, damaged }: RunIndex): string | undefined {
   const { frames, bytes } = countDamaged(files)
   if (frames === 0 && bytes === 0) return undefined
-  return `Parts of run '${runId}' are damaged: ${plural(frames, 'frame')} naming ${plural(damaged, 'item')} not recorded elsewhere, and ${plural(bytes, 'byte')} without meaning. What is lost runs again`
+  const parts = [
+    ...(frames > 0
+      ? [`${plural(frames, 'frame')} naming ${damaged > 0 ? plural(damaged, 'item') : 'no item'} not recorded elsewhere`]
+      : []),
+    ...(bytes > 0 ? [`${plural(bytes, 'byte')} without meaning`] : []),
+  ]
+  const loss = damaged > 0 || bytes > 0 ? 'What only they held runs again' : 'Nothing is lost'
+  return `Parts of run '${runId}' are damaged: ${parts.join(', and ')}. ${loss}`
 }
 
 /**

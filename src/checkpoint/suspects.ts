@@ -23,10 +23,10 @@ export interface Suspects {
  * nobody is charged before one of them dies so. That it was the only one in flight otherwise tells too little: sessions begin
  * with a single item, and a process that is killed from outside as it starts would have it convicted.
  *
- * One that dies alone was there at the deaths before as well, so all of them are crashes of it, as long as it accounts for
- * every death of the run. If some death is left over, or another is charged too, processes may be killed from outside: then
- * whoever ran alone at the wrong moment looks the same, and only deaths while alone count. The more deaths are left over, the
- * more of those are forgiven: a long series of kills hits a suspect now and then, and one of many again.
+ * One that dies alone was there at the deaths before as well, so all of them are crashes of it, as long as each death of the
+ * run has one such item. If there is none for a death, or more than one, processes may be killed from outside: then whoever ran
+ * alone at the wrong moment looks the same, and only deaths while alone count. The more deaths are left over, the more of those
+ * are forgiven: a long series of kills hits a suspect now and then, and one of many again.
  *
  * @param spared writers of sessions that did not die: they are at work, or ended by themselves without a word in their log.
  */
@@ -55,9 +55,9 @@ export function findSuspects(index: RunIndex, spared: ReadonlySet<string>): Susp
     if (inFlight.length > 0) lastIndex = Math.max(lastIndex, last)
   }
   const isCharged = (id: number) => (deaths.get(id)?.alone.length ?? 0) > 0
-  const charged = [...deaths.keys()].filter(isCharged)
-  const leftOver = [...inFlightAt.values()].filter((inFlight) => !inFlight.some(isCharged)).length
-  const hasOthers = charged.length > 1 || leftOver > 0
+  const chargedAt = [...inFlightAt.values()].map((inFlight) => inFlight.filter(isCharged).length)
+  const leftOver = chargedAt.filter((count) => count === 0).length
+  const hasOthers = chargedAt.some((count) => count !== 1)
   const forgiven = Math.floor(Math.log2(1 + leftOver))
   const idFor = (at: number, key: string | undefined) => (isKeyed ? hashKey(key ?? '') : at)
   return {

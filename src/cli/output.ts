@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
+import { createWriteStream, existsSync } from 'node:fs'
 import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, relative, sep } from 'node:path'
 import { Readable } from 'node:stream'
@@ -62,8 +62,9 @@ export function checkApart(path: Target, { files, directory, runId }: Kept): voi
   }
   if (directory === undefined) return
   const [run, folder, ...rest] = relative(toRealPath(directory), target).split(sep)
-  const isRecord = rest.length > 0 && ['run', 'seg', 'snap', 'lease'].includes(folder ?? '')
-  if (run === '..' || folder === undefined || !(isRecord || run === runId)) return
+  if (run === undefined || run === '..' || folder === undefined) return
+  const isRecord = rest.length > 0 && ['run', 'seg', 'snap', 'lease'].includes(folder)
+  if (!isRecord && run !== runId && !existsSync(join(directory, run, 'run'))) return
   throw new UsageError(`Cannot write output '${path}': expected a file of its own, got one in the record of run '${run}'`)
 }
 

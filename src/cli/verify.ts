@@ -11,7 +11,12 @@ export async function verify(runId: string, { checkpoint, json }: CommonFlags): 
   const { ok, damaged } = await readKnown(store, runId, () => verifyRun(store, runId))
   if (json) await printJson({ runId, ok, damaged })
   else if (ok) await print(`${printable(runId)}: all of it is whole\n`)
-  else await print(damaged.map((part) => `${describeDamage(part)}\n`).join(''))
+  else {
+    const parts = damaged.map((part) => `${describeDamage(part)}\n`).join('')
+    await print(
+      `${parts}What only these held runs again in the next session. They stay where they are, and are told of each time\n`,
+    )
+  }
   return ok ? OK : FAILED
 }
 

@@ -154,13 +154,13 @@ export class Part {
 
 /** Why an item was not given to the task. */
 export function refuseItem(index: number, key: string | undefined, cause: unknown): SerializationError {
-  const message = `Cannot carry item ${nameItem(index, key)} to a worker: expected a value that structured clone takes, got ${sayWhy(cause)}`
+  const message = `Cannot carry item ${nameItem(index, key)} to a worker: expected a value that structured clone takes, but ${sayWhy(cause)}`
   return new SerializationError(message, '', { cause, index })
 }
 
 /** A getter may throw what it likes, also nothing. */
 function sayWhy(cause: unknown): string {
-  return cause instanceof Error ? cause.message.replace(/\.$/, '') : `a getter that threw ${typeof cause}`
+  return cause instanceof Error ? cause.message.replace(/\.$/, '') : `a getter threw a value of type ${typeof cause}`
 }
 
 /** Cloned one by one, the values that structured clone refuses. */
@@ -170,7 +170,7 @@ function findUnclonable(values: readonly unknown[], nameOf: (at: number) => stri
       structuredClone(value)
       return []
     } catch (cause) {
-      const message = `Cannot carry the result of ${nameOf(at)} to the main thread: expected a value that structured clone takes, got ${sayWhy(cause)}`
+      const message = `Cannot carry the result of ${nameOf(at)} to the main thread: expected a value that structured clone takes, but ${sayWhy(cause)}`
       return [{ at, error: new SerializationError(message, '', { cause }) }]
     }
   })

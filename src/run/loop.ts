@@ -116,7 +116,10 @@ export async function runLoop<T, R>({
 function sourceError(error: unknown): Error {
   if (error instanceof PawlError) return error
   const message = error instanceof Error ? error.message : String(error)
-  return new RunAbortedError(`Cannot read the next item: expected the items to go on or end, got ${message}`, { cause: error })
+  return new RunAbortedError(
+    `Cannot read the next item: expected the items to go on or end, but they, or 'key', threw: ${message}. All that finished is in the error's report`,
+    { cause: error },
+  )
 }
 
 /** The next chunk, without waiting longer than the run lasts: a source may never answer. */

@@ -24,7 +24,7 @@ function giveUp<T>(chunk: Chunk<T>, today: number): Rejection<T> {
   const key = chunk.keys?.[0]
   const { attempts = 0, crashes = 0, firstFailedAt = today } = historyAt(chunk, 0) ?? {}
   const reason = new WorkerCrashError(
-    `Cannot finish item ${nameItem(index, key)}: expected the process to survive it, got ${plural(crashes, 'process', 'processes')} that ended while it ran`,
+    `Cannot finish item ${nameItem(index, key)}: expected the process to survive it, got ${plural(crashes, 'process', 'processes')} that ended while it ran. If they were killed from outside, run it again; to have it tried more often, raise 'maxCrashes'`,
   )
   const item = chunk.items[0] as T
   return {

@@ -81,7 +81,7 @@ const NO_PLACE = new Set(['ENOTDIR', 'EEXIST', 'ENOENT', 'ENAMETOOLONG'])
 function explainNoPlace(error: NodeJS.ErrnoException, root: string): Error {
   const { syscall, code = '', path = root } = error
   if (syscall !== 'mkdir' || !NO_PLACE.has(code) || path.length > root.length) return error
-  return noPlace(path, code === 'EEXIST' ? 'this is something else' : `the system says ${code}`)
+  return noPlace(path, code === 'EEXIST' ? 'there is something else in its place' : `the system says ${code}`)
 }
 
 function noPlace(path: string, why: string): InvalidOptionError {
@@ -91,7 +91,7 @@ function noPlace(path: string, why: string): InvalidOptionError {
 /** For when nothing was found: there may be something at `root` that holds nothing, and never will. */
 export async function refuseOther(root: string): Promise<void> {
   const found = await stat(root).catch(ifAbsent)
-  if (found !== undefined && !found.isDirectory()) throw noPlace(root, 'this is something else')
+  if (found !== undefined && !found.isDirectory()) throw noPlace(root, 'there is something else in its place')
 }
 
 async function refuseLinks(root: string, path: string): Promise<void> {

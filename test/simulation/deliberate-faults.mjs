@@ -165,4 +165,11 @@ export const FAULTS = [
     search: 'if (heads.length === 0) return\n',
     replace: 'return\n',
   },
+  {
+    name: 'kills from outside pass for deeds of whoever ran alone',
+    file: 'src/checkpoint/suspects.ts',
+    search: 'alone.slice(forgiven)',
+    replace: 'alone',
+    tests: ['test/checkpoint/suspects.test.ts'],
+  },
 ]
