@@ -4,8 +4,8 @@ import type { Outcome, Report } from '../types.ts'
 /** What `stream` returns. */
 export type OutcomeStream<R, T> = AsyncIterable<Outcome<R>> & { readonly report: Promise<Report<R, T>> }
 
-/** Outcomes that may wait for the loop that takes them; then the run waits too. */
-const MAX_WAITING = 20_000
+/** Outcomes that may wait for the loop that takes them; then the run waits too. Set by bench/growth.bench.mjs, memory of streams. */
+const MAX_WAITING = 8192
 
 /** What the run is given of the stream: where outcomes go, whether to hold on, and when nobody wants more. */
 export interface StreamOrigin<R> {
