@@ -23,17 +23,23 @@ export interface Suspects {
  * nobody is charged before one of them dies so. That it was the only one in flight otherwise tells too little: sessions begin
  * with a single item, and a process that is killed from outside as it starts would have it convicted.
  *
- * One that dies alone was there at the deaths before as well, so all of them are crashes of it, as long as each death of the
- * run has one such item. If there is none for a death, or more than one, processes may be killed from outside: then whoever ran
- * alone at the wrong moment looks the same, and only deaths while alone count. The more deaths are left over, the more of those
- * are forgiven: a long series of kills hits a suspect now and then, and one of many again.
+ * Each death is put down to one of the charged that were in flight, the one charged first. So an item that kills each time
+ * accounts for the death before it ran alone as well. Deaths that are left over tell that processes may be killed from outside:
+ * then whoever ran alone at the wrong moment looks the same, and only deaths while alone count. The more are left over, the more
+ * of those are forgiven: a long series of kills hits a suspect now and then, and one of many again.
  *
  * @param spared writers of sessions that did not die: they are at work, or ended by themselves without a word in their log.
  */
 export function findSuspects(index: RunIndex, spared: ReadonlySet<string>): Suspects {
   const { isKeyed, failures, fulfilled } = index
-  const deaths = new Map<number, { readonly all: string[]; readonly alone: string[] }>()
+  const suspects = new Set<number>()
+  /** Of the charged, the sessions that died while they ran alone; the first one first. */
+  const diedAlone = new Map<number, string[]>()
   const inFlightAt = new Map<string, readonly number[]>(index.knownDead.filter((it) => !spared.has(it)).map((it) => [it, []]))
+  /** Sessions that may have died of an item that is a failure on record for it. */
+  const explained = new Set<string>()
+  const failed = [...failures.values()].filter(({ crashes }) => crashes > 0)
+  const killers = failed.map(({ index: at, key }) => (isKeyed ? hashKey(key ?? '') : at))
   let lastIndex = -1
   const dead = index.sessions.filter(({ hasEnded, writer }) => !hasEnded && !spared.has(writer))
   const settledKeys = isKeyed && dead.some(({ running }) => running.hashes.size > 0) ? hashAll(index) : new Map<number, string>()
@@ -46,29 +52,31 @@ export function findSuspects(index: RunIndex, spared: ReadonlySet<string>): Susp
       })
     }
     inFlightAt.set(writer, inFlight)
+    if (killers.some((id) => (isKeyed ? running.hashes.has(id) : running.indices.has(id)))) explained.add(writer)
     for (const id of inFlight) {
-      const known = deaths.get(id) ?? { all: [], alone: [] }
-      known.all.push(writer)
-      if (alone.has(id)) known.alone.push(writer)
-      deaths.set(id, known)
+      suspects.add(id)
+      if (alone.has(id)) diedAlone.set(id, [...(diedAlone.get(id) ?? []), writer])
     }
     if (inFlight.length > 0) lastIndex = Math.max(lastIndex, last)
   }
-  const isCharged = (id: number) => (deaths.get(id)?.alone.length ?? 0) > 0
-  const chargedAt = [...inFlightAt.values()].map((inFlight) => inFlight.filter(isCharged).length)
-  const leftOver = chargedAt.filter((count) => count === 0).length
-  const hasOthers = chargedAt.some((count) => count !== 1)
+  const deathsOf = new Map<number, string[]>()
+  let leftOver = 0
+  const byFirst = (a: number, b: number) => ((diedAlone.get(a)?.[0] ?? '') < (diedAlone.get(b)?.[0] ?? '') ? -1 : 1)
+  for (const [writer, inFlight] of inFlightAt) {
+    const [cause] = inFlight.filter((id) => diedAlone.has(id)).sort(byFirst)
+    if (cause === undefined && !explained.has(writer)) leftOver++
+    if (cause !== undefined) deathsOf.set(cause, [...(deathsOf.get(cause) ?? []), writer])
+  }
   const forgiven = Math.floor(Math.log2(1 + leftOver))
   const idFor = (at: number, key: string | undefined) => (isKeyed ? hashKey(key ?? '') : at)
   return {
-    has: (at, key) => deaths.has(idFor(at, key)),
+    has: (at, key) => suspects.has(idFor(at, key)),
     lastIndex,
-    isPutOff: (at, key) => hasOthers && isCharged(idFor(at, key)),
+    isPutOff: (at, key) => leftOver > 0 && diedAlone.has(idFor(at, key)),
     historyOf(at, key) {
       const id = idOf(isKeyed, at, key)
       const failure = id === undefined ? undefined : failures.get(id)
-      const { all, alone } = deaths.get(idFor(at, key)) ?? { all: [], alone: [] }
-      const crashes = alone.length === 0 || hasOthers ? alone.slice(forgiven) : all
+      const crashes = (leftOver > 0 ? diedAlone.get(idFor(at, key))?.slice(forgiven) : deathsOf.get(idFor(at, key))) ?? []
       if (failure === undefined && crashes.length === 0) return undefined
       return {
         attempts: crashes.length,

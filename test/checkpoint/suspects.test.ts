@@ -73,9 +73,25 @@ describe('who killed', () => {
     [[599], 2],
     [[40, 300], 4],
     [[40, 170, 300, 430], 8],
-    [[40, 41], 5],
+    [[40, 41], 4],
+    [[40, 41, 42], 6],
   ])('items %j, after %i deaths, and nobody else', (killers, died) => {
     expect(play(() => Number.POSITIVE_INFINITY, new Set(killers))).toEqual({ givenUp: killers, deaths: died })
+  })
+
+  test('an item that was given up and is tried again, by the same count', () => {
+    const died = (writer: string, items: number[], alone: number[] = []) => {
+      const indices = new IndexSet()
+      for (const item of items) indices.add(item)
+      return { writer, hasEnded: false, lastIndex: 9, running: { indices, hashes: new Set() }, alone: new Set(alone) }
+    }
+    const sessions = [died('1', [3, 4]), died('2', [3], [3]), died('4', [3, 5]), died('5', [3], [3])]
+    const fulfilled = new IndexSet()
+    for (const item of [4, 5]) fulfilled.add(item)
+    const failures = new Map([[3, { index: 3, session: '3', crashes: 2, firstFailedAt: 1 }]])
+    const index = { isKeyed: false, fulfilled: { indices: fulfilled }, failures, knownDead: [], sessions }
+    const { historyOf } = findSuspects(index as unknown as RunIndex, new Set())
+    expect(historyOf(3, undefined)).toEqual({ attempts: 2, crashes: 4, pardoned: 2, firstFailedAt: 1 })
   })
 
   test('nobody, but in one of a hundred series of kills from outside that go on and on', () => {

@@ -168,8 +168,8 @@ export const FAULTS = [
   {
     name: 'kills from outside pass for deeds of whoever ran alone',
     file: 'src/checkpoint/suspects.ts',
-    search: 'alone.slice(forgiven)',
-    replace: 'alone',
+    search: '?.slice(forgiven)',
+    replace: '',
     tests: ['test/checkpoint/suspects.test.ts'],
   },
 ]
