@@ -105,7 +105,7 @@ describe.each(FORMS)('loading damaged files of $format, $compress', (form) => {
 
   test('any bit flipped: loses at most the frame or block it is in, and says so', async () => {
     for (let at = 0; at < one.bytes.length; at++) {
-      for (const bit of [0, 3, 7]) {
+      for (let bit = 0; bit < 8; bit++) {
         const bytes = Buffer.from(one.bytes)
         bytes.writeUInt8((bytes[at] as number) ^ (1 << bit), at)
         const { items, index } = await load({ [one.key]: bytes })
