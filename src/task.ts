@@ -75,7 +75,7 @@ export async function loadTask(spec: TaskSpec): Promise<TaskFunction<unknown, un
   const names = Object.keys(namespace).filter((name) => typeof namespace[name] === 'function' || isTask(namespace[name]))
   throw new TaskLoadError(
     `Cannot load task '${spec.url}': expected a function or a task as ${spec.export === 'default' ? 'its default export' : `export '${spec.export ?? spec.ordinal}'`}, ` +
-      `got ${found === undefined ? 'nothing' : `a value of type ${typeof found}`}. ${names.length > 0 ? `It exports ${names.map((name) => `'${name}'`).join(', ')}` : 'It exports no function'}`,
+      `got ${found === undefined ? 'nothing' : typeof found}. ${names.length > 0 ? `It exports ${names.map((name) => `'${name}'`).join(', ')}` : 'It exports no function'}`,
   )
 }
 

@@ -32,7 +32,7 @@ describe('readShard()', () => {
   })
 
   test.each([
-    ['no scheduler', {}, /JOB_COMPLETION_INDEX, PAWL_SHARD_COUNT, got \{\}/],
+    ['no scheduler', {}, /JOB_COMPLETION_INDEX, PAWL_SHARD_COUNT\), got \{\}/],
     ['Kubernetes without a count', { JOB_COMPLETION_INDEX: '1' }, /PAWL_SHARD_COUNT.*got \{ JOB_COMPLETION_INDEX: '1' \}/],
     ['an index past the count', { JOB_COMPLETION_INDEX: '4', PAWL_SHARD_COUNT: '4' }, /equal parts/],
     ['a count of none', { JOB_COMPLETION_INDEX: '0', PAWL_SHARD_COUNT: '0' }, /equal parts/],
