@@ -58,7 +58,7 @@ export interface FailureHead {
   readonly lastFailedAt: number
 }
 
-export interface RunningHead {
+interface RunningHead {
   readonly kind: 'running'
   readonly runs: readonly number[]
   /** In keyed runs: `hashKey` of each key. */

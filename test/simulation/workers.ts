@@ -18,7 +18,7 @@ export type Deed =
   | { readonly kind: 'hang' }
 
 /** What a value does to its worker when it is packed. */
-export type Trap = 'hang' | 'crash'
+type Trap = 'hang' | 'crash'
 
 /** Decides what items do, and is told of it. */
 export interface Stage {
