@@ -208,7 +208,7 @@ async function copyFrames(options: CompactionOptions, stem: string, file: RunFil
   let version = 1
   for await (const frames of readFrames(options.store, file, options.fingerprint, true, report)) {
     if (frames.some((frame) => !frame.isWhole)) return undefined
-    version = Math.max(version, versionOf(frames.map(({ head }) => head)))
+    version = Math.max(version, versionOf(frames))
     for (const frame of frames) if (isNeeded(frame)) copied.push(toWhole(frame, file.format))
   }
   if (report.damage.length > 0) return undefined

@@ -107,9 +107,9 @@ export const MAX_HEAD_BYTES = 2 ** 28
 /** The newest version. */
 export const FORMAT_VERSION = 2
 
-/** The oldest version whose readers know all of `heads`: a file says no more of itself than it has to. */
-export function versionOf(heads: readonly Head[]): number {
-  return heads.some(({ kind }) => kind === 'items') ? 2 : 1
+/** The oldest version whose readers know all of `frames`: a file says no more of itself than it has to. */
+export function versionOf(frames: readonly { readonly head: Head }[]): number {
+  return frames.some(({ head }) => head.kind === 'items') ? 2 : 1
 }
 
 /**

@@ -1,8 +1,7 @@
-import { inspect } from 'node:util'
 import { crc32 } from 'node:zlib'
-import { CheckpointMismatchError, CheckpointVersionError } from '../errors.ts'
+import { CheckpointVersionError } from '../errors.ts'
 import type { Json } from '../types.ts'
-import { canonicalJson, fingerprintOf, type Identity } from './fingerprint.ts'
+import { fingerprintOf, type Identity } from './fingerprint.ts'
 
 /** The only version so far. */
 const MANIFEST_VERSION = 1
@@ -72,52 +71,3 @@ function isManifest(value: Manifest): boolean {
 }
 
 const areTexts = (...values: unknown[]) => values.every((value) => typeof value === 'string')
-
-/** What to call each part in a message, and how to see that it differs. */
-const PARTS: readonly (readonly [part: string, words: string, of: (identity: Identity) => unknown])[] = [
-  ['task', 'task', ({ task }) => (task.module === 'inline' ? 'another inline function' : `${task.module}#${task.export}`)],
-  ['items', 'kind of items', ({ items }) => items.kind],
-  ['items', 'number of items', ({ items }) => items.count],
-  ['items', 'contents of the items (their digest)', ({ items }) => items.digest],
-  ['config', "'config'", ({ config }) => config],
-  ['key', "'key'", ({ key }) => key],
-  ['seed', "'seed'", ({ seed }) => seed],
-  ['shared', "'shared' (its digest)", ({ shared }) => shared],
-]
-
-/** Why a session of `given` cannot go on with what is recorded, and what to do. */
-export function explainMismatch(runId: string, recorded: Identity, given: Identity): CheckpointMismatchError {
-  if ((recorded.key === 'index') !== (given.key === 'index')) return explainKeys(runId, recorded.key, given.key)
-  const differs = PARTS.find(([, , of]) => canonicalJson(of(recorded) ?? null) !== canonicalJson(of(given) ?? null))
-  const [part, words, of] = differs ?? ['task', 'inline function (its source)', ({ task }: Identity) => task.export]
-  return new CheckpointMismatchError(
-    part,
-    of(recorded),
-    of(given),
-    `Cannot resume run '${runId}': expected the same ${words} as recorded, ${show(of(recorded))}, got ${show(of(given))}. ` +
-      `To keep both, ${WAYS_OUT}`,
-  )
-}
-
-const WAYS_OUT = `give this run another 'runId' (--run-id); to discard what is recorded, use resume: 'fresh' (--overwrite)`
-
-function show(value: unknown): string {
-  return inspect(value, { depth: 2, breakLength: Number.POSITIVE_INFINITY, maxStringLength: 200 })
-}
-
-/** One of the two tells its items apart by key, the other by index. */
-function explainKeys(runId: string, recorded: string, given: string): CheckpointMismatchError {
-  const describe = (key: string) => {
-    if (key === 'index') return "told apart by their index, without 'key' (--key)"
-    return key === 'function' ? "told apart by 'key'" : `told apart by 'key' (--key ${show(key)})`
-  }
-  const cure = recorded === 'index' ? "Leave out 'key' (--key)" : "Give 'key' (--key) as before"
-  const message = `Cannot resume run '${runId}': expected items ${describe(recorded)}, as recorded, got items ${describe(given)}. ${cure}; to keep both, ${WAYS_OUT}`
-  return new CheckpointMismatchError('key', recorded, given, message)
-}
-
-/** Names what differs between two runs of a task, for a warning. */
-export function describeDifference(recorded: Identity, given: Identity): string {
-  const words = PARTS.filter(([, , of]) => canonicalJson(of(recorded) ?? null) !== canonicalJson(of(given) ?? null))
-  return words.map(([, word]) => word).join(', ') || 'nothing that is recorded'
-}

@@ -7,7 +7,8 @@ import type { Emit, Json } from '../types.ts'
 import { fingerprintOf, type Identity } from './fingerprint.ts'
 import { countSettled } from './item-places.ts'
 import { listFiles, loadIndex } from './load.ts'
-import { describeDifference, explainMismatch, type Manifest, parseManifest, writeManifest } from './manifest.ts'
+import { type Manifest, parseManifest, writeManifest } from './manifest.ts'
+import { describeDifference, explainMismatch } from './mismatch.ts'
 import { newReport, type RunFile, readFrames } from './read-file.ts'
 
 /** What it takes to make a run's manifest, or to check the one that is there. */

@@ -1,5 +1,4 @@
-import { CheckpointMismatchError, CheckpointWriteError, PawlError, plural } from '../errors.ts'
-import { BLOCK_ITEMS } from '../items.ts'
+import { CheckpointWriteError, PawlError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import type { Chunk, FulfilledBatch, Rejection } from '../types.ts'
 import { createCompaction } from './compaction.ts'
@@ -14,6 +13,7 @@ import { acquireLease, type Lease } from './lease.ts'
 import { loadIndex, type RunIndex } from './load.ts'
 import { openLog } from './log.ts'
 import type { Manifest } from './manifest.ts'
+import { otherEnd, otherSource } from './mismatch.ts'
 import { checkBefore, discardIfEmpty, openManifest } from './open-manifest.ts'
 import { newWriter, writerOf } from './read-file.ts'
 import { type Restored, restore } from './restored.ts'
@@ -288,15 +288,4 @@ function toFailure(rejection: Rejection, isKeyed: boolean, codec: Codec, restore
   }
   const fresh = restored.statusOf(index, key) === undefined ? 1 : 0
   return { head, body: [bytes], items: 1, fresh, bytes: bytes.byteLength + 256 }
-}
-
-function otherSource(runId: string, block: number, count: number, known: string, digest: string): CheckpointMismatchError {
-  const [first, last] = [block * BLOCK_ITEMS, block * BLOCK_ITEMS + count - 1]
-  const message = `Cannot resume run '${runId}': expected the source to give the same items ${first} to ${last} as before (digest ${known}), got others (${digest}). To keep both, give this run another 'runId' (--run-id); to discard what is recorded, use resume: 'fresh' (--overwrite)`
-  return new CheckpointMismatchError('items', known, digest, message)
-}
-
-function otherEnd(runId: string, known: number, count: number): CheckpointMismatchError {
-  const message = `Cannot resume run '${runId}': expected the source to end after ${plural(known, 'item')} as before, got ${count}. To keep both, give this run another 'runId' (--run-id); to discard what is recorded, use resume: 'fresh' (--overwrite)`
-  return new CheckpointMismatchError('items', known, count, message)
 }

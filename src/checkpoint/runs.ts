@@ -237,7 +237,8 @@ async function loadRun(store: Store, runId: string, isChecked: boolean): Promise
   const index = await loadIndex(store, runId, fingerprint, { isKeyed, isChecked, count: manifest?.identity.items.count })
   const bytes = objects.reduce((sum, { size }) => sum + size, 0)
   const misplaced = FOLDERS.filter((folder) => objects.some(({ key }) => key === `${runId}/${folder}`))
-  const [claims, writtenAt] = [await readClaims(store, runId), await readWriteTimes(store, index)]
+  const claims = await readClaims(store, runId)
+  const writtenAt = await readWriteTimes(store, index)
   return { manifest, unreadable, misplaced, fingerprint, index, claims, bytes, writtenAt }
 }
 

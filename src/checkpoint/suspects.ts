@@ -33,22 +33,24 @@ export interface Suspects {
 export function findSuspects(index: RunIndex, spared: ReadonlySet<string>): Suspects {
   const { isKeyed, failures, fulfilled } = index
   const suspects = new Set<number>()
-  /** Of the charged, the sessions that died while they ran alone; the first one first. */
+  /** Of the charged, the sessions that died while they ran alone. Whoever was charged first comes first: so are sessions in order. */
   const diedAlone = new Map<number, string[]>()
-  const inFlightAt = new Map<string, readonly number[]>(index.knownDead.filter((it) => !spared.has(it)).map((it) => [it, []]))
+  const inFlightAt = new Map<string, ReadonlySet<number>>(
+    index.knownDead.filter((it) => !spared.has(it)).map((it) => [it, new Set()]),
+  )
   /** Sessions that may have died of an item that is a failure on record for it. */
   const explained = new Set<string>()
-  const failed = [...failures.values()].filter(({ crashes }) => crashes > 0)
-  const killers = failed.map(({ index: at, key }) => (isKeyed ? hashKey(key ?? '') : at))
+  const idFor = (at: number, key: string | undefined) => (isKeyed ? hashKey(key ?? '') : at)
+  const killers = [...failures.values()].filter(({ crashes }) => crashes > 0).map(({ index: at, key }) => idFor(at, key))
   let lastIndex = -1
   const dead = index.sessions.filter(({ hasEnded, writer }) => !hasEnded && !spared.has(writer))
   const settledKeys = isKeyed && dead.some(({ running }) => running.hashes.size > 0) ? hashAll(index) : new Map<number, string>()
   for (const { writer, running, alone, lastIndex: last } of dead) {
-    const inFlight: number[] = []
-    if (isKeyed) for (const hash of running.hashes) if ((settledKeys.get(hash) ?? '') < writer) inFlight.push(hash)
+    const inFlight = new Set<number>()
+    if (isKeyed) for (const hash of running.hashes) if ((settledKeys.get(hash) ?? '') < writer) inFlight.add(hash)
     if (!isKeyed) {
       running.indices.without(fulfilled.indices as IndexSet).forEachRange((from, count) => {
-        for (let at = from; at < from + count; at++) if ((failures.get(at)?.session ?? '') < writer) inFlight.push(at)
+        for (let at = from; at < from + count; at++) if ((failures.get(at)?.session ?? '') < writer) inFlight.add(at)
       })
     }
     inFlightAt.set(writer, inFlight)
@@ -57,18 +59,17 @@ export function findSuspects(index: RunIndex, spared: ReadonlySet<string>): Susp
       suspects.add(id)
       if (alone.has(id)) diedAlone.set(id, [...(diedAlone.get(id) ?? []), writer])
     }
-    if (inFlight.length > 0) lastIndex = Math.max(lastIndex, last)
+    if (inFlight.size > 0) lastIndex = Math.max(lastIndex, last)
   }
   const deathsOf = new Map<number, string[]>()
   let leftOver = 0
-  const byFirst = (a: number, b: number) => ((diedAlone.get(a)?.[0] ?? '') < (diedAlone.get(b)?.[0] ?? '') ? -1 : 1)
+  const charged = [...diedAlone.keys()]
   for (const [writer, inFlight] of inFlightAt) {
-    const [cause] = inFlight.filter((id) => diedAlone.has(id)).sort(byFirst)
+    const cause = charged.find((id) => inFlight.has(id))
     if (cause === undefined && !explained.has(writer)) leftOver++
     if (cause !== undefined) deathsOf.set(cause, [...(deathsOf.get(cause) ?? []), writer])
   }
   const forgiven = Math.floor(Math.log2(1 + leftOver))
-  const idFor = (at: number, key: string | undefined) => (isKeyed ? hashKey(key ?? '') : at)
   return {
     has: (at, key) => suspects.has(idFor(at, key)),
     lastIndex,

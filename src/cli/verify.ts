@@ -12,10 +12,10 @@ export async function verify(runId: string, { checkpoint, json }: CommonFlags): 
   if (json) await printJson({ runId, ok, damaged })
   else if (ok) await print(`${printable(runId)}: all of it is whole\n`)
   else {
-    const parts = damaged.map((part) => `${describeDamage(part)}\n`).join('')
-    await print(
-      `${parts}What only these held runs again in the next session. They stay where they are, and are told of each time\n`,
-    )
+    await print(damaged.map((part) => `${describeDamage(part)}\n`).join(''))
+    const hasHeld = damaged.some(({ start }) => start !== undefined)
+    if (hasHeld)
+      await print('What only these held runs again in the next session. They stay where they are, and are told of each time\n')
   }
   return ok ? OK : FAILED
 }

@@ -13,17 +13,13 @@ import {
   verifyRun,
 } from 'pawl'
 import { describe, expect, test } from 'vitest'
-import { interrupt, listenForWarnings, newPlace } from './place.ts'
+import { interrupt, listenForWarnings, newPlace, read } from './place.ts'
 
 const NAMES = Array.from({ length: 40 }, (_, n) => `n${n}`)
 const OPTIONS = { runId: 'run', key: (name: string) => name, mode: 'inline' } as const
 const shout = (name: string) => `${name}!`
 
-async function read(store: Store | string): Promise<Outcome[]> {
-  const outcomes: Outcome[] = []
-  for await (const outcome of readResults(store, 'run')) outcomes.push(outcome)
-  return outcomes
-}
+const readRun = (store: Store | string) => read(readResults(store, 'run'))
 
 /** What `readResults` is to give of a run of `names` that is complete. */
 const whole = (names: readonly string[]) =>
@@ -48,14 +44,14 @@ describe('a keyed run whose items come, go and move', () => {
     const names = change(NAMES)
     const { results } = await execute(shout, names, options)
     expect(results).toEqual(names.map(shout))
-    expect(await read(runs)).toEqual(whole(names))
+    expect(await readRun(runs)).toEqual(whole(names))
     expect(await listRuns(runs)).toMatchObject([{ status: 'complete', done: names.length, total: names.length, failures: 0 }])
     expect(await inspectRun(runs, 'run')).toMatchObject({ done: names.length, total: names.length, damaged: 0 })
     expect(await verifyRun(runs, 'run')).toEqual({ ok: true, damaged: [] })
     // What was removed is hidden, not lost.
     const { stats } = await execute(shout, [...NAMES, ...names.filter((name) => !NAMES.includes(name))], options)
     expect(stats).toMatchObject({ dispatched: 0 })
-    expect((await read(runs)).slice(0, NAMES.length)).toEqual(whole(NAMES))
+    expect((await readRun(runs)).slice(0, NAMES.length)).toEqual(whole(NAMES))
   })
 
   test('is read so while it is unfinished, and what is recorded by now is counted as it has it', async () => {
@@ -72,7 +68,7 @@ describe('a keyed run whose items come, go and move', () => {
       },
       1,
     )
-    expect((await read(store)).map(({ index, key }) => [index, key])).toEqual(
+    expect((await readRun(store)).map(({ index, key }) => [index, key])).toEqual(
       names.map((name, index) => [index, name]).filter(([index]) => (index as number) in report.results),
     )
     expect(counts[0]).toBeGreaterThan(30)
@@ -92,7 +88,7 @@ describe('a keyed run whose items come, go and move', () => {
       const names = retryFailed === false ? NAMES.slice(6) : NAMES.slice(6).toReversed()
       const { failures } = await execute(task, names, { ...options, retryFailed })
       expect(failures).toMatchObject([{ index: names.indexOf('n6'), key: 'n6' }])
-      const rejected = (await read(store)).filter(({ status }) => status === 'rejected')
+      const rejected = (await readRun(store)).filter(({ status }) => status === 'rejected')
       expect(rejected).toMatchObject([{ index: names.indexOf('n6'), key: 'n6' }])
       expect(await listRuns(store)).toMatchObject([{ status: 'complete', done: 34, total: 34, failures: 1 }])
     }
@@ -140,7 +136,7 @@ describe('a keyed run whose items come, go and move', () => {
     await execute(shout, [...moved, 'y'], options)
     expect(await listsOf()).toBe(2)
     expect((await store.list('run/seg/')).reduce((sum, { size }) => sum + size, 0)).toBeLessThan(before + 900)
-    expect(await read(runs)).toEqual(whole([...moved, 'y']))
+    expect(await readRun(runs)).toEqual(whole([...moved, 'y']))
     // A pawl of before knows no such list, and must not take it for damage.
     expect((await versions()).filter((it) => it === '2')).toHaveLength(2)
   })
@@ -202,7 +198,7 @@ test.each([
       for (const it of steps) {
         const results = (await take(it, store)) ?? []
         if ((await store.list('')).length === 0) continue // Nothing ever ran.
-        const outcomes = await read(store)
+        const outcomes = await readRun(store)
         const expected: [number, string, string][] = []
         it.names.forEach((name, index) => {
           if (results[index] !== undefined) expected.push([index, name, results[index]])
@@ -240,7 +236,7 @@ test('items that share an index, as no session has said yet which of them are le
   const on = { outcome: ({ key }: Outcome) => key === 'z' && stop.abort() }
   const ended = execute(shout, others(), { ...options, signal: stop.signal, on })
   await expect(ended).rejects.toMatchObject({ code: 'ERR_PAWL_ABORTED' })
-  const places = (await read(store)).map(({ index, key }) => `${index}${key}`)
+  const places = (await readRun(store)).map(({ index, key }) => `${index}${key}`)
   expect(places).toEqual(places.toSorted())
   expect(places).toEqual(expect.arrayContaining(['0b', '0z', '6h']))
 })

@@ -1,7 +1,7 @@
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Events, type ExecuteOptions, execute, type Report, type RunAbortedError, type TaskRef } from 'pawl'
+import { type Events, type ExecuteOptions, execute, type Outcome, type Report, type RunAbortedError, type TaskRef } from 'pawl'
 import { onTestFinished } from 'vitest'
 
 /** A directory of its own for a test, with a store in it and word of what the task `noted` did. */
@@ -83,6 +83,13 @@ export async function interrupt<T, R>(
   )
   if (error.code !== 'ERR_PAWL_ABORTED') throw error
   return error.report as Report<R | undefined, T>
+}
+
+/** All outcomes there are to come. */
+export async function read<R>(outcomes: AsyncIterable<Outcome<R>>): Promise<Outcome<R>[]> {
+  const all: Outcome<R>[] = []
+  for await (const outcome of outcomes) all.push(outcome)
+  return all
 }
 
 /** What a promise was rejected with. */

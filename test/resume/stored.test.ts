@@ -1,30 +1,13 @@
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import {
-  deleteRun,
-  execute,
-  fileStore,
-  inspectRun,
-  listRuns,
-  memoryStore,
-  type Outcome,
-  readResults,
-  stream,
-  verifyRun,
-} from 'pawl'
+import { deleteRun, execute, fileStore, inspectRun, listRuns, memoryStore, readResults, stream, verifyRun } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import held from '../fixtures/tasks/held.mjs'
 import { described, noted } from '../fixtures/tasks/noted.mjs'
-import { errorOf, interrupt, newPlace, range } from './place.ts'
+import { errorOf, interrupt, newPlace, range, read } from './place.ts'
 
 const ITEMS = range(100)
-
-async function read<R>(outcomes: AsyncIterable<Outcome<R>>): Promise<Outcome<R>[]> {
-  const all: Outcome<R>[] = []
-  for await (const outcome of outcomes) all.push(outcome)
-  return all
-}
 
 describe('readResults()', () => {
   test.each(['msgpack', 'json'] as const)(
@@ -177,8 +160,7 @@ describe('the runs of a store', () => {
     const told: Error[] = []
     const hear = (warning: Error) => void told.push(warning)
     process.on('warning', hear)
-    const outcomes: Outcome[] = []
-    for await (const outcome of readResults(runs, 'run')) outcomes.push(outcome)
+    const outcomes = await read(readResults(runs, 'run'))
     await new Promise((resolve) => setImmediate(resolve)) // A warning is emitted behind what goes on.
     process.off('warning', hear)
     expect(outcomes.length).toBeLessThan(ITEMS.length)
