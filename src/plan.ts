@@ -13,9 +13,13 @@ export const TARGET_CHUNK_MS = 25
 /** Least time worth a chunk of its own near the end of a run, in ms: about ten times what sending one costs. Set by bench/chunk-size.bench.mjs. */
 const MIN_CHUNK_MS = 1
 
-/** Most items in a chunk the planner chooses, and most that carrying them may cost, in ms: bounds a message when items take next to no time. Set by bench/peers, 'trivial' and 'objects'. */
+/**
+ * Most items in a chunk the planner chooses, and most that carrying them may cost the main thread, in ms: bounds a message
+ * when items take next to no time. Collecting what was read takes longer than reading it, so that 1 ms of this is a pause
+ * of some more. Set by bench/peers, 'trivial' and, by the event-loop delay, 'objects' and 'checkpoint'.
+ */
 export const MAX_AUTO_ITEMS = 32_768
-const MAX_CARRY_MS = 4
+const MAX_CARRY_MS = 1
 
 /** Most of an iterable, which has its items made for the chunk: some chunks of them are all that a stream holds. Set by bench/growth.bench.mjs, memory of streams. */
 export const MAX_PULLED_ITEMS = 4096
@@ -72,7 +76,7 @@ const NOTHING: Knowledge = {
   isDangerous: false,
 }
 
-/** What a message costs there is measured; back it costs about the same. */
+/** What a message costs there is measured; back it costs about the same, and results as much as items while nothing tells better. */
 const THERE_AND_BACK = 2
 
 /** What earlier runs of this process learned, by task. Bounded, since inline functions may be many. */
@@ -96,6 +100,8 @@ interface Observation {
   readonly taskTime: number
   /** Time the main thread took to send them; undefined when they were not sent, or not alone. */
   readonly sendTime: number | undefined
+  /** Time a worker took to pack one result; undefined when not known. To read it takes the main thread about as long. */
+  readonly packTime?: number | undefined
   /** When they came back. */
   readonly now: number
 }
@@ -165,7 +171,7 @@ export function createPlanner(options: PlannerOptions): Planner {
     chunkSize,
     mode,
     workers,
-    observe: ({ items, taskTime, sendTime, now }) => {
+    observe: ({ items, taskTime, sendTime, packTime, now }) => {
       if (items === 0) return
       isConfirmed = true
       const newest = taskTime / items
@@ -177,8 +183,10 @@ export function createPlanner(options: PlannerOptions): Planner {
       growth = items === largest && taskTime < SHORT_CHUNK_MS ? MAX_GROWTH_OF_SHORT : MAX_GROWTH
       if (sendTime !== undefined) {
         isThreadUp = true
-        learnCost(known, items, sendTime * THERE_AND_BACK)
-        if (items >= Math.max(LONG_ENOUGH, wanted(known) / 4)) pace.count(items, now) // Chunks that still grow tell of growing.
+        learnCost(known, items, sendTime, packTime)
+        const usual = Math.min(wanted(known), options.chunkSize ?? Number.POSITIVE_INFINITY)
+        if (items >= Math.max(LONG_ENOUGH, usual / 4)) pace.count(items, now)
+        else pace.interrupt() // Chunks that still grow tell of growing; but while they are not counted, time goes by.
       } else if (known.itemTime > known.pace * HYSTERESIS) known.isCheap = false
       remember(options.task, known)
     },
@@ -225,7 +233,7 @@ const CHEAP = 2
 const HYSTERESIS = 2
 
 /** Watches whether threads get items done faster than one thread would alone, and notes it in `known`. */
-function createPace(known: Knowledge): { count(items: number, now: number): void } {
+function createPace(known: Knowledge): { count(items: number, now: number): void; interrupt(): void } {
   let since: number | undefined
   let counted = 0
   let slower = 0
@@ -243,6 +251,9 @@ function createPace(known: Knowledge): { count(items: number, now: number): void
       since = now
       counted = 0
     },
+    interrupt: () => {
+      since = undefined
+    },
   }
 }
 
@@ -253,11 +264,13 @@ function wanted({ itemTime, carry }: Knowledge): number {
 }
 
 /** Short chunks tell the cost of a message, long ones the cost of an item. */
-function learnCost(known: Knowledge, items: number, overhead: number): void {
+function learnCost(known: Knowledge, items: number, sendTime: number, packTime: number | undefined): void {
   if (items < LONG_ENOUGH) {
-    known.message = known.message === 0 ? overhead : Math.min(known.message, overhead)
+    const message = sendTime * THERE_AND_BACK
+    known.message = known.message === 0 ? message : Math.min(known.message, message)
     return
   }
-  const carry = Math.max(overhead - known.message, 0) / items
+  const there = Math.max(sendTime - known.message / THERE_AND_BACK, 0) / items
+  const carry = there + (packTime ?? there)
   known.carry = known.carry === 0 ? carry : known.carry + (carry - known.carry) * SMOOTHING
 }

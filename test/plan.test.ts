@@ -72,6 +72,43 @@ describe('createPlanner()', () => {
     expect(planner({ chunkSize: 77 }).chunkSize(5)).toBe(77)
   })
 
+  test('takes fewer items when their results are costly to read', () => {
+    const [it, cheap] = [planner(), planner()]
+    for (let chunk = 0; chunk < 20; chunk++) {
+      it.observe({ items: 1000, taskTime: 1, sendTime: 0.001, packTime: 0.01, now: ++now })
+      cheap.observe({ items: 1000, taskTime: 1, sendTime: 0.001, packTime: 0.000_001, now: ++now })
+    }
+    expect(it.chunkSize(1e9)).toBeLessThanOrEqual(100) // What takes the main thread 1 ms.
+    expect(cheap.chunkSize(1e9)).toBeGreaterThan(1000)
+  })
+
+  describe('runs the rest inline when threads take longer than one alone would', () => {
+    const take = (it: Planner, items: number, time: number) => {
+      now += time
+      it.observe({ items, taskTime: items * 0.001, sendTime: 0.01, now })
+    }
+
+    test.each([
+      ['planned', undefined, 10_000],
+      ['pinned', 1500, 1500],
+    ])('in %s chunks', (_, chunkSize, items) => {
+      const it = planner({ chunkSize })
+      for (let chunk = 0; chunk < 20; chunk++) take(it, items, items * 0.0015)
+      expect(it.mode(1e9)).toBe('threads')
+      for (let chunk = 0; chunk < 20; chunk++) take(it, items, items * 0.003)
+      expect(it.mode(1e9)).toBe('inline')
+    })
+
+    test('but not for the time of chunks that do not count', () => {
+      const it = planner()
+      for (let round = 0; round < 10; round++) {
+        take(it, 10_000, 10)
+        for (let chunk = 0; chunk < 20; chunk++) take(it, 1000, 1)
+      }
+      expect(it.mode(1e9)).toBe('threads')
+    })
+  })
+
   test('says of threads that would be slower by how much', () => {
     const it = planner({ mode: 'threads', maxWorkers: 1 })
     it.observe({ items: 1, taskTime: 0.2, sendTime: 0.4, now: 1 })

@@ -61,6 +61,8 @@ interface Measurement {
   readonly taskTime: number
   /** Time the main thread took to send all of these items in one message; undefined when they were sent otherwise. */
   readonly sendTime: number | undefined
+  /** Time the worker took to pack one result, of those before these; undefined when not known. */
+  readonly packTime?: number | undefined
 }
 
 /** What the engine counts for `report.stats`. */

@@ -14,6 +14,8 @@ export interface LoadedRun {
   readonly run: TaskFunction<unknown, unknown>
   readonly codec: Codec | undefined
   readonly json: Codec | undefined
+  /** What it took to pack one value when many were last, in ms; undefined before, and when a codec packs them. */
+  packTime?: number
 }
 
 /** Where the outcomes go, and how the thread they are computed on wants to be treated. */
@@ -78,7 +80,7 @@ export class Part {
   /** Posts the places from the last part's end up to `to`. */
   send(to: number, end: boolean): void {
     const taskTime = this.elapsed()
-    const { codec, json } = this.#run
+    const { codec, json, packTime } = this.#run
     if (json)
       this.#refuse(
         json.encode(
@@ -94,13 +96,17 @@ export class Part {
       to,
       end,
       taskTime,
+      ...(packTime === undefined ? undefined : { packTime }),
       ...(encoded ? { record: encoded.bytes } : undefined),
       ...(!codec && this.#values.length > 0 ? { values: this.#column() } : undefined),
       ...(this.#rejected.length > 0 ? { rejected: this.#rejected } : undefined),
     })
     if (encoded) this.#transfer = new Set([encoded.bytes.buffer as ArrayBuffer])
+    const began = performance.now()
     try {
       this.#port.post(message(), [...this.#transfer])
+      const { length } = this.#values
+      if (!codec && length >= NUMBERS_TOGETHER) this.#run.packTime = (performance.now() - began) / length
     } catch {
       this.#refuse(findUnclonable(this.#values, this.#nameOf))
       this.#port.post(message(), [])

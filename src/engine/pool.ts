@@ -103,6 +103,7 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
       items: part.to - part.from,
       taskTime: part.taskTime,
       sendTime: part.from === 0 && part.to === piece.chunk.items.length ? piece.sendTime : undefined,
+      packTime: part.packTime,
     })
     if (part.end) {
       release(bench, piece)

@@ -74,6 +74,8 @@ export interface PartMessage {
   readonly rejected?: readonly RejectedPlace[]
   /** Time spent in the task since the last part, in ms. */
   readonly taskTime: number
+  /** Time to pack one value, in ms, as it was for the values of the run before these: it cannot be in what it measures. */
+  readonly packTime?: number
   /** The task could not be loaded: nothing ran. */
   readonly loadError?: CarriedError
 }
