@@ -1,6 +1,7 @@
 import { countCrashes, historyAt } from './chunk.ts'
 import { InvalidOptionError } from './errors.ts'
 import { fitFileItems, isFileItems, pickFileItems } from './file-items.ts'
+import { type Turn, untilEventLoopTurns } from './turn.ts'
 import type { Chunk, History } from './types.ts'
 
 /** What an item is to this session, decided by the checkpoint and the shard. */
@@ -185,6 +186,7 @@ export function iterableSource<T>(
   selection: Selection<T> | undefined,
 ): Source<T> {
   const isAsync = Symbol.asyncIterator in items
+  const answersAtOnce = !isAsync && selection?.isKnownBlock === undefined
   const iterator = isAsync ? items[Symbol.asyncIterator]() : items[Symbol.iterator]()
   let pulled = 0
   let total: number | undefined
@@ -197,7 +199,7 @@ export function iterableSource<T>(
   const held = { items: [] as T[], indices: [] as number[], keys: [] as string[] }
   const last: { readonly chunk: Chunk<T>; readonly crashes: number }[] = []
 
-  const pull = async (mayWait: boolean, turn: () => Promise<undefined>): Promise<IteratorResult<T> | undefined> => {
+  const pull = async (mayWait: boolean, untilTurn: Turn): Promise<IteratorResult<T> | undefined> => {
     if (pulled % BLOCK_ITEMS === 0 && ahead.length === 0) {
       isCompared = selection?.isKnownBlock?.(pulled / BLOCK_ITEMS) ?? false
       if (isCompared && !mayWait) return undefined
@@ -206,7 +208,7 @@ export function iterableSource<T>(
     if (ahead.length > 0) return ahead.shift()
     if (!isAsync) return checkResult((iterator as Iterator<T>).next())
     waiting ??= (iterator as AsyncIterator<T>).next()
-    const result = await (mayWait ? waiting : Promise.race([waiting, turn()]))
+    const result = await (mayWait ? waiting : untilTurn(waiting))
     if (result === undefined && !mayWait) return undefined // It takes its time.
     waiting = undefined
     return checkResult(result)
@@ -232,11 +234,12 @@ export function iterableSource<T>(
   }
 
   const next = async (size: number): Promise<Chunk<T> | undefined> => {
-    let turned: Promise<undefined> | undefined
-    const turn = () => (turned ??= new Promise((resolve) => setImmediate(() => resolve(undefined))))
+    const untilTurn = untilEventLoopTurns()
     const isSuspectAhead = () => pulled <= (selection?.lastSuspect ?? -1) && held.items.length < MAX_HELD
     while (total === undefined && (held.items.length < size || isSuspectAhead())) {
-      const result = await pull(held.items.length === 0 || (!isAsync && isSuspectAhead()), turn)
+      const result = answersAtOnce
+        ? checkResult((iterator as Iterator<T>).next())
+        : await pull(held.items.length === 0 || (!isAsync && isSuspectAhead()), untilTurn)
       if (!result || isClosed) break // An iterator that was let go says that it is done, which is not its end.
       if (result.done) {
         total = pulled
@@ -290,11 +293,7 @@ function checkResult<T>(result: IteratorResult<T> | undefined): IteratorResult<T
 }
 
 function build<T>(items: T[], indices: number[], keys: string[] | undefined, selection: Selection<T> | undefined): Chunk<T> {
-  const column = Uint32Array.from(indices)
-  const histories = new Map<number, History>()
-  indices.forEach((index, place) => {
-    const history = selection?.historyOf(index, keys?.[place])
-    if (history) histories.set(index, history)
-  })
-  return { items, indices: column, ...(keys ? { keys } : {}), ...(histories.size > 0 ? { histories } : {}) }
+  const column = new Uint32Array(indices)
+  const histories = selection && historiesOf(column, keys, selection)
+  return { items, indices: column, ...(keys ? { keys } : {}), ...(histories ? { histories } : {}) }
 }

@@ -27,6 +27,17 @@ describe('stream()', () => {
     expect(seen.sort((a, b) => a - b)).toEqual(range(200))
   })
 
+  test('answers outcomes that are asked for all at once, each with another, and leaves alone a run that nobody read', async () => {
+    const outcomes = stream(arithmetic, range(50), { mode: 'threads' })
+    await outcomes[Symbol.asyncIterator]().return?.()
+    const iterator = outcomes[Symbol.asyncIterator]()
+    const results = await Promise.all(range(60).map(() => iterator.next()))
+    const seen = results.flatMap(({ done, value }) => (done ? [] : [value.index]))
+    expect(seen.sort((a, b) => a - b)).toEqual(range(50))
+    await expect(iterator.next()).resolves.toEqual({ value: undefined, done: true })
+    await expect(outcomes.report).resolves.toMatchObject({ status: 'complete' })
+  })
+
   test('yields nothing of no items', async () => {
     for await (const outcome of stream(arithmetic, [])) expect.unreachable(`got ${outcome.index}`)
   })

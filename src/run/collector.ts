@@ -5,6 +5,7 @@ import { nameItem, plural, RunFailedError } from '../errors.ts'
 import type { Emitter } from '../events.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { Failure, FulfilledBatch, Outcome, Outcomes, Rejection } from '../types.ts'
+import type { OutcomeList } from './stream.ts'
 
 /** Failures of an iterable count against a share only when so many items have settled: of three items one is no third. */
 const SHARE_FLOOR = 100
@@ -20,7 +21,7 @@ export interface CollectorOptions<R> {
   /** Reads what the workers packed, when there is a checkpoint. */
   readonly codec: Codec | undefined
   /** Takes each outcome, for `stream`. */
-  readonly onOutcomes: ((outcomes: Outcome<R>[]) => void) | undefined
+  readonly onOutcomes: ((outcomes: OutcomeList<R>) => void) | undefined
   /** Items there are, in all shards; undefined as long as nobody knows. */
   length(): number | undefined
   /** Items of this shard. */
@@ -100,11 +101,12 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
     if (values && options.collect) put(results, indices, values, env.length())
     counts.succeeded += indices.length
     if (!values || !wantsOutcomes()) return
-    tell(Array.from(indices, (index, i) => fulfilledOutcome(batch, values, index, i, restored)))
+    const { keys, attempts } = batch
+    tell({ length: indices.length, at: (i) => fulfilledOutcome({ indices, keys, attempts }, values, i, restored) })
   }
 
-  const tell = (outcomes: Outcome<R>[]) => {
-    if (emitter.wants('outcome')) for (const outcome of outcomes) emitter.emit('outcome', outcome)
+  const tell = (outcomes: OutcomeList<R>) => {
+    if (emitter.wants('outcome')) for (let i = 0; i < outcomes.length; i++) emitter.emit('outcome', outcomes.at(i))
     env.onOutcomes?.(outcomes)
   }
 
@@ -112,7 +114,7 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
     if (added.length === 0) return
     for (const failure of added) failures.push(failure) // Not spread: there may be more than a call takes arguments.
     counts.failed += added.length
-    if (wantsOutcomes()) tell(added.map(toOutcome))
+    if (wantsOutcomes()) tell({ length: added.length, at: (i) => toOutcome(added[i] as Failure<T>) })
     if (excess()) env.onTooManyFailures()
   }
 
@@ -171,16 +173,16 @@ function endOf(results: readonly unknown[]): number {
 }
 
 function fulfilledOutcome<R>(
-  batch: FulfilledBatch<R>,
+  { indices, keys, attempts }: Pick<FulfilledBatch, 'indices'> & { [K in 'keys' | 'attempts']: FulfilledBatch[K] | undefined },
   values: ArrayLike<R>,
-  index: number,
   i: number,
   restored: boolean,
 ): Outcome<R> {
+  const index = indices[i] as number
   return {
     index,
-    key: batch.keys?.[i] ?? String(index),
-    attempts: batch.attempts?.[i] ?? 1,
+    key: keys?.[i] ?? String(index),
+    attempts: attempts?.[i] ?? 1,
     restored,
     status: 'fulfilled',
     value: values[i] as R,

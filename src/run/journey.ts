@@ -8,8 +8,9 @@ import type { Source } from '../items.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { Planner } from '../plan.ts'
 import type { ResolvedTask } from '../resolve-task.ts'
-import type { Json, Outcome } from '../types.ts'
+import type { Json } from '../types.ts'
 import type { Collector } from './collector.ts'
+import type { OutcomeList } from './stream.ts'
 
 /** What a caller knows of a run that the options do not say. */
 export interface RunOrigin<R = unknown> {
@@ -26,7 +27,7 @@ export interface RunOrigin<R = unknown> {
   /** A result that JSON cannot hold is a failure of its item. */
   readonly jsonResults?: boolean
   /** Takes each outcome as it settles; restored ones first. */
-  readonly onOutcomes?: (outcomes: Outcome<R>[]) => void
+  readonly onOutcomes?: (outcomes: OutcomeList<R>) => void
   /** Called once the record is open and the items are known, before any runs: from here on nothing refuses the run. */
   readonly onOpen?: () => void
   /** A promise while whoever takes the outcomes cannot take more. */
