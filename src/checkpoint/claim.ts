@@ -35,12 +35,14 @@ const LISTED_MS = 60_000
 
 const MAX_CLAIM_BYTES = 65_536
 
-/** Claims on the run as they are; what cannot be read is left out. */
-export async function readClaims(store: Store, runId: string): Promise<Claim[]> {
+/** Claims on the run as they are, but for that of the session `own`; what cannot be read is left out. */
+export async function readClaims(store: Store, runId: string, own?: string): Promise<Claim[]> {
   const claims: Claim[] = []
   for (const { key } of await store.list(`${runId}/lease/`)) {
+    const writer = key.slice(key.lastIndexOf('/') + 1)
+    if (writer === own) continue
     const bytes = await store.get(key, { start: 0, length: MAX_CLAIM_BYTES })
-    const claim = bytes && parseClaim(bytes, key.slice(key.lastIndexOf('/') + 1))
+    const claim = bytes && parseClaim(bytes, writer)
     if (claim) claims.push(claim)
   }
   return claims

@@ -82,8 +82,7 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
     }
   }
   try {
-    await claimRun(options, own, dead)
-    for (const other of await readClaims(store, runId)) {
+    for (const other of await claimRun(options, own, dead)) {
       if (isAlive(other, options.place) === false) dead.add(other.writer)
       if (hasEnded(other)) ended.push(other.writer)
     }
@@ -113,7 +112,7 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
     dead: [...dead],
     ended,
     refuseOthers: async () => {
-      const holder = (await readClaims(store, runId)).find((other) => others.includes(other.writer))
+      const holder = (await readClaims(store, runId, writer)).find((other) => others.includes(other.writer))
       if (holder !== undefined) throw locked(runId, holder, clock)
     },
     bury: async () => {
@@ -174,15 +173,20 @@ function createBeat({ store, runId, writer, shard, clock, place }: LeaseOptions)
   }
 }
 
-/** Resolves when the run is this session's. Adds sessions whose claims are in the way, and which are at an end, to `dead`. */
-async function claimRun(options: LeaseOptions, own: Beat, dead: Set<string>): Promise<void> {
-  const { writer, place, isIgnored } = options
+/**
+ * Resolves when the run is this session's, with all other claims as they are then. Adds sessions whose claims are in the way,
+ * and which are at an end, to `dead`.
+ */
+async function claimRun(options: LeaseOptions, own: Beat, dead: Set<string>): Promise<readonly Claim[]> {
+  const { store, runId, writer, place, isIgnored } = options
   for (;;) {
     await own.beat(false)
     if (!isIgnored) await refuseRivals(options, own, dead)
     await own.beat(true)
-    const rivals = isIgnored ? [] : await listRivals(options)
-    if (!rivals.some((rival) => rival.writer < writer && !dead.has(rival.writer) && isAlive(rival, place) !== false)) return
+    const others = await readClaims(store, runId, writer)
+    const rivals = isIgnored ? [] : others.filter((other) => isRival(other, options))
+    if (!rivals.some((rival) => rival.writer < writer && !dead.has(rival.writer) && isAlive(rival, place) !== false))
+      return others
     // The other saw this claim before it was held, and goes on.
     await own.withdraw()
     await pause(options, LOOK_MS * options.clock.random())
@@ -203,12 +207,12 @@ async function pause({ runId, clock, draining }: LeaseOptions, ms: number): Prom
  * different machines that begin at once, each would find the other dead.
  */
 async function refuseRivals(options: LeaseOptions, own: Beat, dead: Set<string>): Promise<void> {
-  const { runId, writer, clock, place, emit } = options
+  const { store, runId, writer, clock, place, emit } = options
   const seen = new Map<string, { readonly beatAt: number; readonly since: number; readonly hasBeaten: boolean }>()
   for (;;) {
     let isClear = true
-    for (const rival of await listRivals(options)) {
-      if (dead.has(rival.writer)) continue
+    for (const rival of await readClaims(store, runId, writer)) {
+      if (!isRival(rival, options) || dead.has(rival.writer)) continue
       const known = seen.get(rival.writer)
       const beats = known !== undefined && known.beatAt !== rival.beatAt
       const { since, hasBeaten } = known !== undefined && !beats ? known : { since: clock.now(), hasBeaten: beats }
@@ -226,9 +230,9 @@ async function refuseRivals(options: LeaseOptions, own: Beat, dead: Set<string>)
   }
 }
 
-async function listRivals({ store, runId, writer, shard }: LeaseOptions): Promise<Claim[]> {
-  const claims = await readClaims(store, runId)
-  return claims.filter((claim) => claim.writer !== writer && overlaps(claim.shard, shard ?? null))
+/** It may have items of this session's. */
+function isRival(claim: Claim, { shard }: LeaseOptions): boolean {
+  return overlaps(claim.shard, shard ?? null)
 }
 
 function watched(runId: string, { pid, host }: Claim): { code: string; message: string } {

@@ -59,12 +59,14 @@ export function fileStore(directory: string): Store {
     await inFolder(root, path, async (folder, top) => {
       await tidy(folder)
       const aside = join(folder, TEMPORARY + crypto.randomUUID())
+      let isMoved = false
       try {
         await writeAside(aside, bytes, durable)
         if (replace) await rename(aside, path)
         else await create(aside, path, key)
+        isMoved = replace
       } finally {
-        await unlink(aside).catch(() => {})
+        if (!isMoved) await unlink(aside).catch(() => {})
       }
       if (durable) await (replace ? syncFolders(folder, top) : syncCreated(path, top))
     })
