@@ -4,7 +4,8 @@ import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promi
 import { basename, dirname, join, relative, sep } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { jsonCodec } from '../checkpoint/values/json.ts'
+import { refuse } from '../checkpoint/values/contract.ts'
+import { writeJson } from '../checkpoint/values/json.ts'
 import { UsageError } from './failure.ts'
 import { toRealPath } from './task-path.ts'
 import { escapeJson, isReaderGone, stdout } from './terminal.ts'
@@ -104,10 +105,9 @@ async function writeFileLines(target: string, lines: AsyncIterable<string> | Ite
  */
 export function resultLine(index: number, value: unknown): string {
   if (value === undefined) return `{"index":${index}}`
-  const { bytes, refused } = jsonCodec.encode([value], () => `item ${index}`)
-  if (refused[0]) throw refused[0].error
-  // A column of one value: what stands between its brackets is the value.
-  return `{"index":${index},"value":${Buffer.from(bytes.buffer, bytes.byteOffset + 1, bytes.byteLength - 2).toString()}}`
+  const written = writeJson(value)
+  if (typeof written !== 'string') throw refuse('json', index, written).error
+  return `{"index":${index},"value":${written}}`
 }
 
 async function writeStdout(lines: AsyncIterable<string> | Iterable<string>): Promise<void> {

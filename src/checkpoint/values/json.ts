@@ -42,6 +42,16 @@ function encodeAll(values: ArrayLike<unknown>, describe: ((at: number) => string
   return { bytes: toBytes(`[${texts.join(',')}]`), refused }
 }
 
+/** The JSON of one value, as `encode` writes it in a column, or what in it has none. */
+export function writeJson(value: unknown): string | Misfit {
+  try {
+    if (isPlain(value, 0)) return JSON.stringify(value)
+  } catch {
+    // As in `encode`: copy first.
+  }
+  return writeCopy(value)
+}
+
 /** The JSON of a copy of `value`, or what in it has none. */
 function writeCopy(value: unknown): string | Misfit {
   try {
