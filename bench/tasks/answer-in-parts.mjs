@@ -14,7 +14,7 @@ const setup = {
   jsonResults: false,
   timed: false,
 }
-const run = { setup, run: (/** @type {unknown} */ item) => item, codec: undefined, json: undefined }
+const run = { setup, run: (/** @type {unknown} */ item) => item, codec: undefined, checkLines: undefined }
 
 parentPort?.on('message', async (/** @type {{ count: number, partMs: number }} */ { count, partMs }) => {
   const slot = slotOf(createRecorder(1), 0)

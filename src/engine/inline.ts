@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import { loadCodec } from '../checkpoint/values/codec.ts'
+import { loadCodec, loadLineCheck } from '../checkpoint/values/codec.ts'
 import { attemptsBefore } from '../chunk.ts'
 import type { Clock } from '../clock.ts'
 import { InvalidOptionError } from '../errors.ts'
@@ -38,7 +38,7 @@ export function createInline(clock: Clock): Engine {
       setup: { ...run.setup, shared: cloneShared(run.setup.shared) },
       run: await run.load(),
       codec: run.setup.record ? await loadCodec(run.setup.record) : undefined,
-      json: run.setup.jsonResults && run.setup.record !== 'json' ? await loadCodec('json') : undefined,
+      checkLines: run.setup.jsonResults && run.setup.record !== 'json' ? await loadLineCheck() : undefined,
     })
     return {
       dispatch: async (chunk, context) => {

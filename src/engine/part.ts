@@ -1,5 +1,5 @@
 import { packError } from '../carried-error.ts'
-import type { Codec } from '../checkpoint/values/codec.ts'
+import type { Codec, LineCheck } from '../checkpoint/values/codec.ts'
 import { nameItem, SerializationError } from '../errors.ts'
 import { unwrapMoved } from '../move.ts'
 import type { TaskFunction } from '../types.ts'
@@ -13,7 +13,8 @@ export interface LoadedRun {
   readonly setup: Omit<RunSetup, 'run'>
   readonly run: TaskFunction<unknown, unknown>
   readonly codec: Codec | undefined
-  readonly json: Codec | undefined
+  /** For results that are to be lines of output, and that no codec has checked to be JSON. */
+  readonly checkLines: LineCheck | undefined
   /** What it took to pack one value when many were last, in ms; undefined before, and when a codec packs them. */
   packTime?: number
 }
@@ -80,14 +81,8 @@ export class Part {
   /** Posts the places from the last part's end up to `to`. */
   send(to: number, end: boolean): void {
     const taskTime = this.elapsed()
-    const { codec, json, packTime } = this.#run
-    if (json)
-      this.#refuse(
-        json.encode(
-          this.#values.map((it) => (it === undefined ? null : it)),
-          this.#nameOf,
-        ).refused,
-      )
+    const { codec, checkLines, packTime } = this.#run
+    if (checkLines) this.#refuse(checkLines(this.#values, this.#nameOf))
     const encoded = codec && this.#values.length > 0 ? codec.encode(this.#values, this.#nameOf) : undefined
     if (encoded) this.#refuse(encoded.refused)
     const message = (): PartMessage => ({

@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads'
 import { packError } from '../carried-error.ts'
-import { loadCodec } from '../checkpoint/values/codec.ts'
+import { loadCodec, loadLineCheck } from '../checkpoint/values/codec.ts'
 import { unpackItems } from '../file-items.ts'
 import { slotOf } from './flight-recorder.ts'
 import type { LoadedRun, Port } from './part.ts'
@@ -74,12 +74,12 @@ async function answer(message: ChunkMessage): Promise<void> {
 }
 
 async function load(setup: RunSetup): Promise<LoadedRun> {
-  const [run, codec, json] = await Promise.all([
+  const [run, codec, checkLines] = await Promise.all([
     loadTaskInWorker(setup.task, (error) => postLoadError(NO_CHUNK, error)),
     setup.record ? loadCodec(setup.record) : undefined,
-    setup.jsonResults && setup.record !== 'json' ? loadCodec('json') : undefined,
+    setup.jsonResults && setup.record !== 'json' ? loadLineCheck() : undefined,
   ])
-  return { setup, run, codec, json }
+  return { setup, run, codec, checkLines }
 }
 
 /** Tells the main thread that the task cannot be loaded, outside any chunk. */

@@ -42,14 +42,29 @@ function encodeAll(values: ArrayLike<unknown>, describe: ((at: number) => string
   return { bytes: toBytes(`[${texts.join(',')}]`), refused }
 }
 
-/** The JSON of one value, as `encode` writes it in a column, or what in it has none. */
+/** The JSON of one value without getters, as `encode` writes it in a column, or what in it has none. */
 export function writeJson(value: unknown): string | Misfit {
-  try {
-    if (isPlain(value, 0)) return JSON.stringify(value)
-  } catch {
-    // As in `encode`: copy first.
+  return isPlain(value, 0) ? JSON.stringify(value) : writeCopy(value)
+}
+
+/** The values that a line of output cannot hold: those without JSON, but for undefined, which a line goes without. */
+export function findUnwritable(values: ArrayLike<unknown>, describe?: (at: number) => string): Refusal[] {
+  const refused: Refusal[] = []
+  for (let at = 0; at < values.length; at++) {
+    const value = values[at]
+    if (value === undefined || isSafelyPlain(value)) continue
+    const written = writeCopy(value)
+    if (typeof written !== 'string') refused.push(refuse('json', at, written, describe))
   }
-  return writeCopy(value)
+  return refused
+}
+
+function isSafelyPlain(value: unknown): boolean {
+  try {
+    return isPlain(value, 0)
+  } catch {
+    return false // A getter threw.
+  }
 }
 
 /** The JSON of a copy of `value`, or what in it has none. */
