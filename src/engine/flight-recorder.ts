@@ -8,18 +8,26 @@
  *             started  when the item at `cursor`, or the packing behind it, began, in ms of `sharedNow`, modulo 2^32
  *             flags    bit 0: a drain has started
  *                      bit 1: the worker packs what the items up to the cursor gave, until it has sent it
+ *             claimed  one past the last place that the worker is about to start, whatever the main thread says
+ *             wanted   1: the main thread would have taken places that are claimed
  *
- * The worker stores `started`, then `cursor`, then loads `limit`; the main thread stores `limit`, then loads
- * `cursor`. All are sequentially consistent, so when `takeTail` finds the cursor below the limit it set, the worker
- * will see that limit before it starts the place there: the tail is the main thread's. Otherwise the worker may or
- * may not have passed, and its answer says how far it went.
+ * The worker stores `claimed`, then loads `limit`; the main thread stores `limit`, then loads `claimed`. All are
+ * sequentially consistent, so when `takeTail` finds nothing claimed from the limit on that it set, the worker will see that
+ * limit before it claims a place there: the tail is the main thread's. Otherwise the worker may or may not have passed, and
+ * its answer says how far it went.
+ *
+ * Within what it has claimed the worker stores `cursor` and loads `limit` and `wanted` without any order, which costs next to
+ * nothing. Its last store is in memory when it has died; a stop, or a wish, it sees between two items, if not at once.
+ * With `started` the order matters, so where items are measured both are sequentially consistent.
  */
 
 const CURSOR = 0
 const LIMIT = 1
 const STARTED = 2
 const FLAGS = 3
-const FIELDS = 4
+const CLAIMED = 4
+const WANTED = 5
+const FIELDS = 6
 const DRAINING = 1
 const PACKING = 2
 
@@ -41,25 +49,46 @@ export function slotOf(cells: Int32Array, slot: number): Slot {
 /** Main thread: makes the slot ready for a chunk of `length` items. */
 export function prepare({ cells, at }: Slot, length: number): void {
   Atomics.store(cells, at + FLAGS, 0)
+  Atomics.store(cells, at + CLAIMED, 0)
+  Atomics.store(cells, at + WANTED, 0)
   Atomics.store(cells, at + CURSOR, -1)
   Atomics.store(cells, at + LIMIT, length)
 }
 
-/** Worker: about to start `place`. False when it may not. `now` is left out when nobody measures items. */
-export function enter({ cells, at }: Slot, place: number, now: number | undefined): boolean {
-  if (now !== undefined) Atomics.store(cells, at + STARTED, now | 0)
-  Atomics.store(cells, at + CURSOR, place)
-  return place < Atomics.load(cells, at + LIMIT)
+/** Worker: about to start the places before `end`, one after the other. One past the last of them that it may start. */
+export function claim({ cells, at }: Slot, end: number): number {
+  Atomics.store(cells, at + CLAIMED, end)
+  return Math.min(end, Atomics.load(cells, at + LIMIT))
 }
 
-/** The same where the recorder is this thread's own, and nobody can look at it while an item runs. */
-export function enterHere({ cells, at }: Slot, place: number): boolean {
-  cells[at + CURSOR] = place
+/** Worker: about to start `place`, which it claimed. False when it may not any more. `now` is left out when nobody measures items. */
+export function enter({ cells, at }: Slot, place: number, now: number | undefined): boolean {
+  if (now === undefined) cells[at + CURSOR] = place
+  else {
+    Atomics.store(cells, at + STARTED, now | 0)
+    Atomics.store(cells, at + CURSOR, place)
+  }
   return place < (cells[at + LIMIT] as number)
+}
+
+/** Worker: whether the main thread wants some of what is claimed. */
+export function isWanted({ cells, at }: Slot): boolean {
+  return cells[at + WANTED] !== 0
+}
+
+/** Worker: it will say how far it is, so that the main thread can try again. */
+export function takeNote({ cells, at }: Slot): void {
+  Atomics.store(cells, at + WANTED, 0)
+}
+
+/** Worker: it claims nothing from `place` on for now. */
+export function letGo({ cells, at }: Slot, place: number): void {
+  Atomics.store(cells, at + CLAIMED, place)
 }
 
 /** Worker: past the last item it was allowed. */
 export function leave({ cells, at }: Slot, length: number): void {
+  Atomics.store(cells, at + CLAIMED, length)
   Atomics.store(cells, at + CURSOR, length)
 }
 
@@ -99,13 +128,14 @@ export function runningFor({ cells, at }: Slot, now: number): number {
   return (now - Atomics.load(cells, at + STARTED)) | 0
 }
 
-/** Main thread: takes the places from `limit` on away from the worker. False when the worker may have started one of them. */
+/** Main thread: takes the places from `limit` on away from the worker. False when the worker may have claimed one of them. */
 export function takeTail({ cells, at }: Slot, limit: number): boolean {
   const before = Atomics.load(cells, at + LIMIT)
   if (limit >= before) return false
   Atomics.store(cells, at + LIMIT, limit)
-  if (Atomics.load(cells, at + CURSOR) < limit) return true
+  if (Atomics.load(cells, at + CLAIMED) <= limit) return true
   Atomics.store(cells, at + LIMIT, before) // Else an item past the limit would run without counting as running.
+  Atomics.store(cells, at + WANTED, 1)
   return false
 }
 

@@ -61,7 +61,6 @@ export function createInline(clock: Clock): Engine {
           post: (part, transfer) => post(part.values ? { ...part, values: cloneColumn(part.values, transfer) } : part),
           partMs: SLICE_MS,
           maxStride: MAX_STRIDE,
-          isRecorderOwn: true,
           turn: async () => {
             await breathe()
             if (!run.mayStayInline()) takeTail(slot, cursorOf(slot) + 1)

@@ -27,8 +27,6 @@ export interface Port {
   readonly partMs: number
   /** Items at most between two looks at the clock, while items are short: what turns slow is noticed so many items later. */
   readonly maxStride: number
-  /** The recorder is read by this thread alone. Atomic stores are a third of what an item costs here (bench/peers, 'trivial'). */
-  readonly isRecorderOwn?: true
   /** Called after each part but the last. */
   readonly turn?: () => Promise<void>
   /** Resolves when what tasks printed has left this thread; undefined when nothing waits. A thread may be ended once its last chunk is answered, and its unread output with it. */

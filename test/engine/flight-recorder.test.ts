@@ -32,9 +32,33 @@ describe('the flight recorder', () => {
     expect(recorder.enter(it, 1, undefined)).toBe(false)
   })
 
-  test('gives no tail that may have begun, nor one that was taken before', () => {
+  test('gives no tail that is claimed, and says that it was wanted', () => {
+    const it = slot(8)
+    expect(recorder.claim(it, 4)).toBe(4)
+    recorder.enter(it, 0, undefined)
+    expect(recorder.isWanted(it)).toBe(false)
+    expect(recorder.takeTail(it, 3)).toBe(false)
+    expect(recorder.isWanted(it)).toBe(true)
+    expect(recorder.limitOf(it)).toBe(8)
+    recorder.takeNote(it)
+    expect(recorder.isWanted(it)).toBe(false)
+    recorder.letGo(it, 1)
+    expect(recorder.takeTail(it, 3)).toBe(true)
+    expect(recorder.claim(it, 8)).toBe(3)
+  })
+
+  test('stops between two items that are claimed', () => {
+    const it = slot(8)
+    recorder.claim(it, 8)
+    expect(recorder.enter(it, 0, undefined)).toBe(true)
+    recorder.stop(it)
+    expect(recorder.enter(it, 1, undefined)).toBe(false)
+  })
+
+  test('gives no tail when all are done, nor one that was taken before', () => {
     const it = slot(3)
-    recorder.enter(it, 1, undefined)
+    recorder.claim(it, 3)
+    recorder.leave(it, 3)
     expect(recorder.takeTail(it, 1)).toBe(false)
     const other = slot(3)
     expect(recorder.takeTail(other, 0)).toBe(true)

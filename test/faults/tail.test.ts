@@ -2,6 +2,7 @@ import { execute } from 'pawl'
 import { expect, test } from 'vitest'
 import { range, sharedCells } from '../execute/calls.ts'
 import { waitForOthers } from '../fixtures/tasks/counted.mjs'
+import { spin } from '../fixtures/tasks/where.mjs'
 
 // Item 0 ends only when all others have run: they can only have run elsewhere.
 test.each([1000, 500, 100])('the tail behind a slow item is taken by an idle worker, in chunks of %i', async (chunkSize) => {
@@ -29,4 +30,13 @@ test('the tail of a chunk whose size the planner chose is taken as well', async 
   const report = await execute(waitForOthers, range(300), { mode: 'threads', workers: 3, shared: { done, total: 300 } })
   expect(report.results[0]?.others).toBe(299)
   expect(report.stats.attempts).toBe(300)
+})
+
+// A worker claims short items by sixteen: 22 to 29 are in one claim.
+test('slow items that were claimed with short ones are shared when one of them has ended', async () => {
+  const items = range(60).map((index) => ((index >= 22 && index < 30) || index === 59 ? 50 : 0))
+  const { results, stats } = await execute(spin, items, { mode: 'threads', workers: 2, chunkSize: 30 })
+  const threads = results.slice(22, 30).map((it) => it.threadId)
+  expect(new Set(threads).size).toBe(2)
+  expect(stats.attempts).toBe(60)
 })

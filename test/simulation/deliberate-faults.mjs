@@ -112,6 +112,12 @@ export const FAULTS = [
     replace: 'else lost(piece, 0, isInnocent ? end : place)',
   },
   {
+    name: 'a tail is taken though its worker has claimed some of it',
+    file: 'src/engine/flight-recorder.ts',
+    search: 'if (Atomics.load(cells, at + CLAIMED) <= limit) return true',
+    replace: 'if (Atomics.load(cells, at + CURSOR) < limit) return true',
+  },
+  {
     name: 'an iterator that was let go counts as ended',
     file: 'src/items.ts',
     search: 'if (!result || isClosed) break',

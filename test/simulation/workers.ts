@@ -3,7 +3,18 @@ import type { Piscina } from 'piscina'
 import { packError } from '../../src/carried-error.ts'
 import { jsonCodec } from '../../src/checkpoint/values/json.ts'
 import { msgpackCodec } from '../../src/checkpoint/values/msgpack.ts'
-import { beginPacking, endPacking, enter, leave, sharedNow, slotOf } from '../../src/engine/flight-recorder.ts'
+import {
+  beginPacking,
+  claim,
+  endPacking,
+  enter,
+  isWanted,
+  leave,
+  letGo,
+  sharedNow,
+  slotOf,
+  takeNote,
+} from '../../src/engine/flight-recorder.ts'
 import type { ChunkMessage, PartMessage, RejectedPlace, RunSetup } from '../../src/engine/protocol.ts'
 import type { SimulatedPort } from './channel.ts'
 import type { Process, World } from './world.ts'
@@ -125,6 +136,7 @@ class SimulatedThread extends EventEmitter {
     let rejected: RejectedPlace[] = []
     let traps: { place: number; trap: Trap }[] = []
     let from = 0
+    let claimed = 0
     let began = this.#life.world.time
     const now = () => (setup.timed ? sharedNow() : undefined)
     const post = (to: number, end: boolean, goOn: () => void) => {
@@ -160,12 +172,25 @@ class SimulatedThread extends EventEmitter {
       this.#later(() => near?.deliver())
     }
     const step = (place: number) => {
-      const isLong = message.isSingly || this.#life.world.time - began > PART_MS || this.#life.world.chance.is(0.05)
+      const isHurried = isWanted(slot)
+      const isLong = message.isSingly || isHurried || this.#life.world.time - began > PART_MS || this.#life.world.chance.is(0.05)
+      if (isHurried) {
+        takeNote(slot)
+        letGo(slot, place)
+        claimed = place
+      }
       if (place > from && place < items.length && isLong) post(place, false, () => begin(place))
       else begin(place)
     }
     const begin = (place: number) => {
-      const isAllowed = place < items.length && enter(slot, place, now())
+      const isClaimed = place < claimed
+      if (!isClaimed && place < items.length) {
+        const stride = this.#life.world.chance.is(0.5) ? 1 : 4
+        claimed = claim(slot, Math.min(place + stride, items.length))
+      }
+      // A limit that was set since the claim may not have reached the thread yet.
+      const isUnseen = isClaimed && this.#life.world.chance.is(0.5)
+      const isAllowed = place < claimed && place < items.length && (enter(slot, place, now()) || isUnseen)
       if (!isAllowed) {
         leave(slot, items.length)
         post(place, true, () => {
