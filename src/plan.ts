@@ -51,6 +51,16 @@ const THREAD_MS = 50
 /** A chunk this long tells what carrying one item costs; shorter ones are mostly the cost of a message. */
 const LONG_ENOUGH = 64
 
+/**
+ * Items that take no longer than this, in ms, seem to take many times as long while the code around them is compiled, and a
+ * thread started for that would slow the others and come too late: so many of them are waited for. Set by bench/peers, 'trivial'.
+ */
+const CHEAP_ITEM_MS = 0.0005
+const WARM_ITEMS = 20_000
+
+/** One slow chunk among cheap items, or a few, is the compiler or a pause for garbage: so many are needed to say that they are not cheap. */
+const PAUSES = 4
+
 /** What the planner has seen of a task. Times in ms per item. */
 export interface Knowledge {
   /** As of late: quick to rise, slow to fall. */
@@ -114,6 +124,8 @@ export interface Planner {
   mode(left: number | undefined): 'threads' | 'inline'
   /** Threads worth having for what is left. */
   workers(left: number | undefined): number
+  /** False as long as the items look cheap and too few were measured to say how cheap. */
+  readonly isWarm: boolean
   /** `items` took `taskTime`; to hand them to a worker took the main thread `sendTime`, when it did. */
   observe(measured: Observation): void
   readonly itemTime: number
@@ -134,9 +146,14 @@ export function createPlanner(options: PlannerOptions): Planner {
   let largest = known.measured > 0 ? Math.max(1, Math.floor(wanted(known) / MAX_GROWTH)) : 0
   let growth = MAX_GROWTH
   const pace = createPace(known)
+  /** Time per item of the last chunks that were long enough to tell. */
+  let recent: readonly number[] = []
   let isThreadUp = false
   let isConfirmed = false
   let current: 'threads' | 'inline' = options.mode === 'inline' ? 'inline' : 'threads'
+
+  const steadyTime = () => Math.min(...recent)
+  const looksCheap = () => steadyTime() < CHEAP_ITEM_MS
 
   const mode = (left: number | undefined): 'threads' | 'inline' => {
     if (options.mode !== 'auto') return options.mode
@@ -151,7 +168,8 @@ export function createPlanner(options: PlannerOptions): Planner {
     if (current === 'inline') return 1
     if (left === undefined) return options.maxWorkers
     if (known.measured === 0) return Math.max(1, Math.min(options.maxWorkers, left))
-    return Math.max(1, Math.min(options.maxWorkers, left, Math.ceil((left * known.itemTime) / THREAD_MS)))
+    const itemTime = looksCheap() ? steadyTime() : known.itemTime
+    return Math.max(1, Math.min(options.maxWorkers, left, Math.ceil((left * itemTime) / THREAD_MS)))
   }
 
   const chunkSize = (left: number | undefined): number => {
@@ -171,10 +189,14 @@ export function createPlanner(options: PlannerOptions): Planner {
     chunkSize,
     mode,
     workers,
+    get isWarm() {
+      return !looksCheap() || known.measured >= WARM_ITEMS
+    },
     observe: ({ items, taskTime, sendTime, packTime, now }) => {
       if (items === 0) return
       isConfirmed = true
       const newest = taskTime / items
+      if (items >= LONG_ENOUGH) recent = [...recent.slice(1 - PAUSES), newest]
       known.measured += items
       known.taskTime += taskTime
       const weight = newest > known.itemTime ? 1 : Math.max(SMOOTHING, items / known.measured)
@@ -200,6 +222,7 @@ export function createPlanner(options: PlannerOptions): Planner {
     forget: () => {
       Object.assign(known, NOTHING, { isDangerous: known.isDangerous })
       largest = 0
+      recent = []
     },
     warn: (message) => {
       if (!warnings.includes(message)) warnings.push(message)

@@ -135,6 +135,23 @@ describe('createPlanner()', () => {
     expect(it.workers(100_000)).toBe(4)
   })
 
+  test('tells how many workers cheap items are worth by what they take at their best, once enough were measured', () => {
+    const it = planner({ mode: 'threads' })
+    observe(it, 100, 0.1)
+    expect(it.isWarm).toBe(true)
+    observe(it, 1000, 0.3)
+    expect(it.isWarm).toBe(false)
+    observe(it, 10_000, 4)
+    expect(it.isWarm).toBe(false)
+    observe(it, 10_000, 0.2)
+    expect(it.isWarm).toBe(true)
+    expect(it.workers(1_000_000)).toBe(1)
+    for (let chunk = 0; chunk < 3; chunk++) observe(it, 1000, 1)
+    expect(it.workers(1_000_000)).toBe(1)
+    observe(it, 1000, 1)
+    expect(it.workers(1_000_000)).toBe(4)
+  })
+
   test('runs inline only what was measured, and never what needs threads', () => {
     const task = 'measured'
     const first = planner({ task })

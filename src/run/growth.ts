@@ -72,7 +72,7 @@ export async function startGrowth({ planner, engines, unsettled, onPlan, onSlowL
   const decide = () => {
     isDecided = true
     clearTimeout(timer)
-    growTo(planner.workers(unsettled()))
+    if (planner.isWarm) growTo(planner.workers(unsettled()))
   }
   const measured = (taskTime: number) => {
     seen += taskTime

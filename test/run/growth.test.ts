@@ -58,6 +58,19 @@ test('more are started as soon as enough was measured to tell', async () => {
   growth.close()
 })
 
+test('items that look cheap start no other as long as it is not known how cheap they are', async () => {
+  const { pool, engines } = watched()
+  const { growth, measure, told } = await begin(1_000_000, engines)
+  measure(1000, 0.3)
+  measure(9000, 5)
+  expect(pool.workers).toBe(1)
+  expect(told).not.toHaveBeenCalled()
+  measure(10_000, 3)
+  expect(pool.workers).toBe(4)
+  expect(told).toHaveBeenCalledOnce()
+  growth.close()
+})
+
 test('an item that takes its time is not waited for, be it the first or a later one', async () => {
   for (const before of [0, 1]) {
     const { pool, engines } = watched()
