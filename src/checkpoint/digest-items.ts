@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { createDigest } from './values/digest.ts'
 
 /** Items that a digest covers in full; of more, as many, evenly spread. A million numbers take about 70 ms so. */
@@ -6,20 +7,35 @@ const MAX_DIGESTED_ITEMS = 131_072
 /** Bytes, roughly, that a digest covers; SHA-256 takes 1 to 2.5 ms for a MiB. */
 const MAX_DIGESTED_BYTES = 2 ** 26
 
+/** Longest time the event loop is kept waiting, unless by a single item, in ms. Promise 5 of docs/architecture.md. */
+const SLICE_MS = 4
+
+/** Most items, and about how many bytes, between two looks at the clock: some tenths of a ms. */
+const LOOK_ITEMS = 256
+const LOOK_BYTES = 2 ** 17
+
 /** Items looked at to guess how large they are. */
 const WEIGHED_ITEMS = 256
 
 /**
- * A digest of items, the same for equal items in the same order. Beyond MAX_DIGESTED_ITEMS or MAX_DIGESTED_BYTES it covers
+ * A digest of items, the same for equal items in the same order, made in slices between which the event loop turns. Beyond MAX_DIGESTED_ITEMS or MAX_DIGESTED_BYTES it covers
  * `sampled` of them, evenly spread, the first and the last included.
  */
-export function digestItems(items: readonly unknown[]): { digest: string; sampled?: number } {
+export async function digestItems(items: readonly unknown[]): Promise<{ digest: string; sampled?: number }> {
   const weighed = pick(items, WEIGHED_ITEMS)
   const mean = weighed.reduce<number>((sum, item) => sum + weigh(item), 0) / Math.max(weighed.length, 1)
   const affordable = Math.min(MAX_DIGESTED_ITEMS, Math.max(2, Math.floor(MAX_DIGESTED_BYTES / Math.max(mean, 1))))
   const digest = createDigest()
   const isSampled = items.length > affordable
-  digest.update(isSampled ? pick(items, affordable) : items)
+  const covered = isSampled ? pick(items, affordable) : items
+  const stride = Math.max(1, Math.min(LOOK_ITEMS, Math.floor(LOOK_BYTES / Math.max(mean, 1))))
+  let began = performance.now()
+  for (let at = 0; at < covered.length; at += stride) {
+    digest.update(covered.slice(at, at + stride))
+    if (performance.now() - began < SLICE_MS) continue
+    await turn()
+    began = performance.now()
+  }
   return { digest: digest.digest(), ...(isSampled ? { sampled: affordable } : {}) }
 }
 

@@ -30,7 +30,7 @@ export async function identify<T>(
   if (!options.checkpoint) return { ...base, items: { kind: 'array', count: array.length } }
   if (itemsDigest !== undefined) return { ...base, items: { kind: 'array', count: array.length, digest: itemsDigest } }
   const { digestItems } = await import('../checkpoint/digest-items.ts')
-  const digested = digestItems(array)
+  const digested = await digestItems(array)
   if (digested.sampled !== undefined) {
     const message =
       `Of the ${array.length} items, ${digested.sampled} at even distances were read to recognise them when the run is resumed: ` +

@@ -173,24 +173,36 @@ describe('deriveRunId()', () => {
 })
 
 describe('digestItems()', () => {
-  test('covers every item of a short array', () => {
+  test('covers every item of a short array', async () => {
     const items = Array.from({ length: 1000 }, (_, at) => at)
-    const { digest, sampled } = digestItems(items)
+    const { digest, sampled } = await digestItems(items)
     expect(sampled).toBeUndefined()
-    for (const at of [0, 1, 500, 999]) expect(digestItems(items.with(at, -1)).digest).not.toBe(digest)
+    for (const at of [0, 1, 500, 999]) expect((await digestItems(items.with(at, -1))).digest).not.toBe(digest)
   })
 
-  test('covers an even sample of a long one, the same every time', () => {
+  test('covers an even sample of a long one, the same every time', async () => {
     const items = Array.from({ length: 400_000 }, (_, at) => at)
-    const { digest, sampled } = digestItems(items)
+    const { digest, sampled } = await digestItems(items)
     expect(sampled).toBe(131_072)
-    expect(digestItems([...items]).digest).toBe(digest)
-    expect(digestItems(items.with(399_999, 0)).digest).not.toBe(digest)
-    expect(digestItems(items.slice(0, -1)).digest).not.toBe(digest)
+    expect((await digestItems([...items])).digest).toBe(digest)
+    expect((await digestItems(items.with(399_999, 0))).digest).not.toBe(digest)
+    expect((await digestItems(items.slice(0, -1))).digest).not.toBe(digest)
   })
 
-  test('covers fewer items when they are large', () => {
-    const { sampled } = digestItems(Array.from({ length: 300 }, () => Buffer.alloc(2 ** 20)))
+  test('covers fewer items when they are large', async () => {
+    const { sampled } = await digestItems(Array.from({ length: 300 }, () => Buffer.alloc(2 ** 20)))
     expect(sampled).toBeLessThan(70)
+  })
+
+  test('lets the event loop turn while it is at it', async () => {
+    let turns = 0
+    const count = () => {
+      turns++
+      counting = setImmediate(count)
+    }
+    let counting = setImmediate(count)
+    await digestItems(Array.from({ length: 60 }, () => Buffer.alloc(2 ** 20)))
+    clearImmediate(counting)
+    expect(turns).toBeGreaterThan(0)
   })
 })
