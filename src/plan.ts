@@ -51,6 +51,9 @@ const THREAD_MS = 50
 /** A chunk this long tells what carrying one item costs; shorter ones are mostly the cost of a message. */
 const LONG_ENOUGH = 64
 
+/** What takes this long, in ms, tells what an item takes, however few they were. */
+const SLOW_MS = 1
+
 /**
  * Items that take no longer than this, in ms, seem to take many times as long while the code around them is compiled, and a
  * thread started for that would slow the others and come too late: so many of them are waited for. Set by bench/peers, 'trivial'.
@@ -196,7 +199,7 @@ export function createPlanner(options: PlannerOptions): Planner {
       if (items === 0) return
       isConfirmed = true
       const newest = taskTime / items
-      if (items >= LONG_ENOUGH) recent = [...recent.slice(1 - PAUSES), newest]
+      if (items >= LONG_ENOUGH || taskTime >= SLOW_MS) recent = [...recent.slice(1 - PAUSES), newest]
       known.measured += items
       known.taskTime += taskTime
       const weight = newest > known.itemTime ? 1 : Math.max(SMOOTHING, items / known.measured)

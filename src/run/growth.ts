@@ -12,6 +12,9 @@ const ENOUGH_MS = 2.5
 /** An item that takes longer than this is reason enough, in ms. Set by bench/peers, 'uniform-10ms'. */
 const WATCH_MS = 5
 
+/** When nothing more is heard for so long, in ms, what is left is not what was measured. Four chunks, so that a pause of the machine is no reason. */
+const STALL_MS = 100
+
 /** How often it is looked whether the first item has begun, in ms. */
 const LOOK_MS = 1
 
@@ -70,9 +73,17 @@ export async function startGrowth({ planner, engines, unsettled, onPlan, onSlowL
     return opening
   }
   const decide = () => {
+    if (!planner.isWarm) return // An item that takes its time meanwhile is still watched for.
     isDecided = true
     clearTimeout(timer)
-    if (planner.isWarm) growTo(planner.workers(unsettled()))
+    growTo(planner.workers(unsettled()))
+    const most = Math.min(planner.workers(undefined), unsettled() ?? Number.POSITIVE_INFINITY)
+    if (grown < most) timer = setTimeout(startOver, STALL_MS)
+  }
+  /** What earlier runs, or items, taught does not hold for the one that runs now. */
+  const startOver = () => {
+    planner.forget()
+    decide()
   }
   const measured = (taskTime: number) => {
     seen += taskTime
@@ -84,9 +95,8 @@ export async function startGrowth({ planner, engines, unsettled, onPlan, onSlowL
   const watch = () => {
     const before = seen
     timer = setTimeout(() => {
-      if (seen > before) return watch()
-      planner.forget() // What earlier runs, or items, taught does not hold for the one that runs now.
-      decide()
+      if (seen > before) watch()
+      else startOver()
     }, WATCH_MS)
   }
   const look = (waited = 0) => {

@@ -41,10 +41,25 @@ test('one thread is enough for items that only seemed slow the first time', asyn
   const { growth, measure, told } = await begin(1000, engines)
   measure(1, 1)
   for (let chunk = 0; chunk < 10; chunk++) measure(100, 1)
-  await vi.advanceTimersByTimeAsync(100)
+  for (let chunk = 0; chunk < 10; chunk++) {
+    await vi.advanceTimersByTimeAsync(50)
+    measure(100, 1)
+  }
+  expect(pool.workers).toBe(1)
   growth.close()
+  await vi.advanceTimersByTimeAsync(1000)
   expect(pool.workers).toBe(1)
   expect(told).toHaveBeenCalledOnce()
+})
+
+test('one thread was enough for what was measured, and nothing more is heard: others are started', async () => {
+  const { pool, engines } = watched()
+  const { growth, measure } = await begin(1000, engines)
+  for (let chunk = 0; chunk < 10; chunk++) measure(100, 1)
+  expect(pool.workers).toBe(1)
+  await vi.advanceTimersByTimeAsync(200)
+  expect(pool.workers).toBe(4)
+  growth.close()
 })
 
 test('more are started as soon as enough was measured to tell', async () => {
@@ -69,6 +84,24 @@ test('items that look cheap start no other as long as it is not known how cheap 
   expect(pool.workers).toBe(4)
   expect(told).toHaveBeenCalledOnce()
   growth.close()
+})
+
+test('items that looked cheap do not hide one that takes its time, nor some that do', async () => {
+  const { pool, engines } = watched()
+  const { growth, measure } = await begin(1_000_000, engines)
+  measure(10_000, 3)
+  expect(pool.workers).toBe(1)
+  await vi.advanceTimersByTimeAsync(20)
+  expect(pool.workers).toBe(4)
+  growth.close()
+
+  const later = watched()
+  const other = await begin(1000, later.engines)
+  other.measure(30_000, 5)
+  expect(later.pool.workers).toBe(1)
+  for (let item = 0; item < 4; item++) other.measure(1, 20)
+  expect(later.pool.workers).toBe(4)
+  other.growth.close()
 })
 
 test('an item that takes its time is not waited for, be it the first or a later one', async () => {
