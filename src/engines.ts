@@ -11,6 +11,8 @@ export interface Engines {
   pool(): Promise<Engine>
   /** Starts a first thread, so that it comes up while the run is still being made ready. Resolves when it is on its way; never rejects. */
   warm(): Promise<void>
+  /** A thread of the pool has run something. */
+  readonly isUp: boolean
   readonly inline: Engine
   /** Most worker threads. */
   readonly maxWorkers: number
@@ -23,11 +25,16 @@ export function openEngines({
   checkpoint,
 }: Pick<ResolvedOptions, 'workers' | 'resourceLimits' | 'checkpoint'>): Engines {
   let opening: Promise<Engine> | undefined
+  let opened: Engine | undefined
   const open = async () => {
     const { Piscina } = await import('piscina')
-    return createPool(Piscina, { resourceLimits, record: checkpoint?.format }, systemClock)
+    opened = createPool(Piscina, { resourceLimits, record: checkpoint?.format }, systemClock)
+    return opened
   }
   return {
+    get isUp() {
+      return opened?.hasBegun ?? false
+    },
     pool: () => (opening ??= open()),
     warm: () => {
       opening ??= open()

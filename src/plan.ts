@@ -105,6 +105,8 @@ export interface PlannerOptions {
   readonly maxWorkers: number
   /** A pinned chunk size. */
   readonly chunkSize: number | undefined
+  /** A thread stands ready, from an earlier run. Default false. */
+  readonly isThreadUp?: boolean
 }
 
 /** Some items of one chunk came back. Times in ms. */
@@ -151,7 +153,7 @@ export function createPlanner(options: PlannerOptions): Planner {
   const pace = createPace(known)
   /** Time per item of the last chunks that were long enough to tell. */
   let recent: readonly number[] = []
-  let isThreadUp = false
+  let isThreadUp = options.isThreadUp ?? false
   let isConfirmed = false
   let current: 'threads' | 'inline' = options.mode === 'inline' ? 'inline' : 'threads'
 

@@ -7,7 +7,7 @@ import { breaker } from '../stages/breaker.ts'
 import { checkpoint } from '../stages/checkpoint.ts'
 import { retry } from '../stages/retry.ts'
 import { compose, type Dispatch, type RunContext, type Stage } from '../stages/stage.ts'
-import type { TaskFunction } from '../types.ts'
+import type { Outcomes, TaskFunction } from '../types.ts'
 import { type Growth, startGrowth } from './growth.ts'
 import type { Journey, Run } from './journey.ts'
 import { createRoom, runLoop } from './loop.ts'
@@ -30,12 +30,13 @@ export async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>):
     opened.set(engine, known)
     return known
   }
+  const mayStay = () => growth.mode() === 'inline'
   const dispatches = new Map<Engine, Dispatch<T, R>>()
   const dispatchOf = (engine: Engine): Dispatch<T, R> => {
     const known = dispatches.get(engine)
     if (known) return known
     const here = runOn(engine).dispatch
-    const innermost = engine === engines.inline ? moveOn(here, async () => runOn(await growth.open()).dispatch) : here
+    const innermost = engine === engines.inline ? moveOn(here, mayStay, async () => runOn(await growth.open()).dispatch) : here
     const dispatch = compose(stages, innermost)
     dispatches.set(engine, dispatch)
     return dispatch
@@ -80,10 +81,13 @@ export async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>):
   }
 }
 
-/** What `here` leaves of a chunk goes to `elsewhere`, unless a drain is the reason. */
-function moveOn<T, R>(here: Dispatch<T, R>, elsewhere: () => Promise<Dispatch<T, R>>): Dispatch<T, R> {
+/**
+ * What `here` leaves of a chunk goes to `elsewhere`, unless a drain is the reason; all of it, when what was measured since the
+ * chunk was on its way speaks against `here`.
+ */
+function moveOn<T, R>(here: Dispatch<T, R>, mayStay: () => boolean, elsewhere: () => Promise<Dispatch<T, R>>): Dispatch<T, R> {
   return async (chunk, context) => {
-    const outcomes = await here(chunk, context)
+    const outcomes = mayStay() ? await here(chunk, context) : NOTHING
     const settled = outcomes.fulfilled.reduce((sum, batch) => sum + batch.indices.length, outcomes.rejected.length)
     if (settled === chunk.items.length || context.draining.aborted) return outcomes
     const dispatch = await elsewhere()
@@ -91,6 +95,8 @@ function moveOn<T, R>(here: Dispatch<T, R>, elsewhere: () => Promise<Dispatch<T,
     return { fulfilled: [...outcomes.fulfilled, ...rest.fulfilled], rejected: [...outcomes.rejected, ...rest.rejected] }
   }
 }
+
+const NOTHING: Outcomes<never, never> = { fulfilled: [], rejected: [] }
 
 /** Without retries and without tolerance the first failure ends the run, so a breaker has nothing to do. */
 function warnOfIdleBreaker({ retry, maxFailures }: Pick<ResolvedOptions, 'retry' | 'maxFailures'>, { emit }: Emitter): void {
