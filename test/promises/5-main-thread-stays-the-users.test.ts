@@ -1,7 +1,7 @@
 import { threadId } from 'node:worker_threads'
-import { type ExecuteOptions, execute } from 'pawl'
+import { createExecutor, type ExecuteOptions, execute } from 'pawl'
 import { describe, expect, test } from 'vitest'
-import { busy, neverRunBefore, onThread } from '../fixtures/tasks/thread.mjs'
+import { busy, busyFor, neverRunBefore, onThread } from '../fixtures/tasks/thread.mjs'
 import { newDirectory, range } from '../resume/place.ts'
 
 /** Longest slice that promise 5 allows, in ms. */
@@ -34,6 +34,18 @@ describe("the main thread stays the user's", () => {
   test('nothing runs on it before it was measured in a worker', async () => {
     const { results } = await execute(neverRunBefore, range(2000))
     expect(results[0]).not.toBe(threadId)
+  })
+
+  test('of items that are heavier than what an earlier run measured, one at most runs on it, and none where a thread stands ready', async () => {
+    const [quick, heavy] = [Array<number>(40).fill(0.01), [50, 50, 50, 50]]
+    const onMain = (results: readonly number[]) => results.filter((thread) => thread === threadId).length
+    await execute(busyFor, quick)
+    expect(onMain((await execute(busyFor, heavy)).results)).toBeLessThanOrEqual(1)
+
+    await using executor = createExecutor()
+    await executor.execute(busyFor, quick)
+    expect(onMain((await executor.execute(busyFor, quick)).results)).toBe(0)
+    expect(onMain((await executor.execute(busyFor, heavy)).results)).toBe(0)
   })
 
   test('inline, the event loop turns after every slice of 5 ms', async () => {
