@@ -141,3 +141,20 @@ describe('stream()', () => {
     openLatch(shared.seen)
   })
 })
+
+test('an iterator may be handed on from a loop by hand to one of the language, and passes on what is thrown into it', async () => {
+  const iterator = stream((n: number) => n, [0, 1, 2, 3])[Symbol.asyncIterator]() as AsyncIterableIterator<Outcome<number>>
+  const first = await iterator.next()
+  const rest: number[] = []
+  for await (const { index } of iterator) rest.push(index)
+  expect([first.value?.index, ...rest].sort()).toEqual([0, 1, 2, 3])
+
+  const outcomes = stream((n: number) => n, [0, 1, 2, 3])
+  async function* passOn() {
+    yield* outcomes
+  }
+  const passed = passOn()
+  await passed.next()
+  const thrown = new Error('thrown into it')
+  await expect(passed.throw(thrown)).rejects.toBe(thrown)
+})

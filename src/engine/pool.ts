@@ -1,7 +1,6 @@
 import type { Piscina } from 'piscina'
-import { unpackError } from '../carried-error.ts'
 import type { Clock } from '../clock.ts'
-import { InvalidOptionError, TaskLoadError } from '../errors.ts'
+import { InvalidOptionError } from '../errors.ts'
 import { type Bench, createBench, hasBegun, leastBusy, type Overdue, release, steal } from './bench.ts'
 import { blame } from './blame.ts'
 import type { Engine, EngineRun } from './engine.ts'
@@ -10,6 +9,7 @@ import { createJob, createPiece, cutPiece, type JobRun, type Piece, settlePart }
 import { settleUnclonable, toMessage } from './message.ts'
 import { createPlaces } from './places.ts'
 import type { PartMessage } from './protocol.ts'
+import { stillbornError, unpackLoadError, unreadableError } from './run-errors.ts'
 import { DEPTH, openSeat, type SeatOptions } from './seat.ts'
 
 /** Workers that die in a row before they start any item, after which the run ends: two could be bad luck with memory. */
@@ -47,6 +47,7 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
       openSeat(PiscinaClass, seatOptions, {
         part: (part) => receive(it, part),
         lost: (error, code) => lose(it, error, code),
+        unreadable: (error) => giveUp(it, error),
         unsent: (id, error) => refuse(it, id, error),
       }),
     )
@@ -141,9 +142,17 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
     if (isClosed) return
     if (stillborn >= MAX_STILLBORN) {
       stillborn = 0
-      failRuns(stillbornError(verdict.reason))
+      failRuns(stillbornError(verdict.reason, MAX_STILLBORN))
     }
     advance()
+  }
+
+  /** Of which items the results are, only the message would say: the run cannot go on without them, nor the worker. */
+  const giveUp = (bench: Bench, cause: Error) => {
+    const [piece] = bench.pieces
+    failRuns(unreadableError(piece, cause), piece?.job.run)
+    bench.doom ??= 'drain'
+    bench.seat.kill()
   }
 
   /** A chunk that could not be cloned: its unclonable items fail, the others go on. */
@@ -278,18 +287,4 @@ function findOverdue(cells: Int32Array, piece: Piece, timeout: number, now: numb
   if (!isPacked && (cursor < 0 || cursor >= limitOf(slot))) return undefined
   if (runningFor(slot, now) <= (isPacked ? timeout + PACKING_MS : timeout)) return undefined
   return cursorOf(slot) === cursor && isPacking(slot) === isPacked ? { piece, cursor, isPacking: isPacked } : undefined
-}
-
-function unpackLoadError(part: PartMessage): TaskLoadError {
-  const carried = part.loadError
-  const error = carried ? unpackError(carried) : new Error('unknown')
-  return new TaskLoadError(error.message, { cause: error.cause ?? error })
-}
-
-function stillbornError(cause: Error): TaskLoadError {
-  return new TaskLoadError(
-    `Cannot start a worker: expected it to load the task, got ${MAX_STILLBORN} workers in a row that ended before any item began (${cause.message}). ` +
-      "See what the task's module does when it is imported, and whether 'resourceLimits' leave it enough memory",
-    { cause },
-  )
 }

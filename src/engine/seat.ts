@@ -24,6 +24,8 @@ export interface SeatEvents {
   part(message: PartMessage): void
   /** The thread is gone, and nothing more will come of what it was sent. `error` is why, when the thread could tell. */
   lost(error: Error | undefined, exitCode: number): void
+  /** What the thread sent cannot be read. */
+  unreadable(error: Error): void
   /** A chunk could not be cloned and was not sent. */
   unsent(id: number, error: Error): void
 }
@@ -85,12 +87,17 @@ export function openSeat(PiscinaClass: typeof Piscina, { resourceLimits, record 
     end()
   })
   port.on('message', (message: PartMessage) => events.part(message))
+  port.on('messageerror', (reason) => events.unreadable(reason))
   port.unref()
   thread.on('error', note)
   thread.once('exit', (code) => {
     end()
     // What the thread said before it ended counts: who is to blame for the end depends on how far it came.
-    for (let last = receiveMessageOnPort(port); last; last = receiveMessageOnPort(port)) events.part(last.message)
+    try {
+      for (let last = receiveMessageOnPort(port); last; last = receiveMessageOnPort(port)) events.part(last.message)
+    } catch (reason) {
+      events.unreadable(reason as Error)
+    }
     port.close()
     if (!isClosed) events.lost(error, code)
   })

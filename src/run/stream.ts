@@ -69,7 +69,7 @@ export function createStream<R, T>(start: (origin: StreamOrigin<R>) => Promise<R
   })
 
   /** Written by hand: as an async generator it takes three turns of the microtasks and as many promises for each outcome. */
-  const read = (): AsyncIterator<Outcome<R>, undefined> => {
+  const read = (): AsyncIterableIterator<Outcome<R>> => {
     let hasBegun = false
     let hasLeft = false
     let taken: OutcomeList<R>[] = []
@@ -112,15 +112,25 @@ export function createStream<R, T>(start: (origin: StreamOrigin<R>) => Promise<R
       }
       return OVER
     }
+    const stop = async () => {
+      if (hasBegun && !hasLeft) await leave()
+      hasLeft = true
+    }
     return {
       next: () => {
         const result = atHand()
         return result ? Promise.resolve(result) : next()
       },
-      return: async () => {
-        if (hasBegun && !hasLeft) await leave()
-        hasLeft = true
-        return OVER
+      return: async (value) => {
+        await stop()
+        return { value, done: true }
+      },
+      throw: async (error) => {
+        await stop()
+        throw error
+      },
+      [Symbol.asyncIterator]() {
+        return this
       },
     }
   }

@@ -1,4 +1,4 @@
-import { type ExecuteOptions, execute, memoryStore } from 'pawl'
+import { type ExecuteOptions, execute, memoryStore, type RunFailedError } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import { range, sharedCells } from '../execute/calls.ts'
 import { trap } from '../fixtures/tasks/trapped.mjs'
@@ -108,3 +108,23 @@ test.each(CARRIERS)(
     expect(losses).toBe(2) // From then on they are packed one by one at once.
   },
 )
+
+test('a result that this thread cannot read ends the run with a sentence, and what was read before is in the report', async () => {
+  // V8 writes it, but has not the stack to read it back. How deep that is depends on the stack that this process has.
+  const task = (depth: number) => {
+    let nested: unknown[] = []
+    for (let level = 0; level < depth; level++) nested = [nested]
+    return nested
+  }
+  let error: RunFailedError | undefined
+  for (let depth = 1000; depth < 100_000 && error?.code !== 'ERR_PAWL_SERIALIZATION'; depth = Math.ceil(depth * 1.2)) {
+    error = await execute(task, [1, 1, 1, depth, 1], { mode: 'threads', workers: 1, chunkSize: 1 }).then(
+      () => undefined,
+      (reason) => reason,
+    )
+  }
+  if (!error) return expect.unreachable()
+  expect(error).toMatchObject({ code: 'ERR_PAWL_SERIALIZATION', report: { status: 'partial' } })
+  expect(error.message).toMatch(/^Cannot read the results of item 3: expected values .* nested too deeply/)
+  expect(error.report?.results.slice(0, 3)).toEqual([[[]], [[]], [[]]])
+})

@@ -1,0 +1,31 @@
+import { unpackError } from '../carried-error.ts'
+import { SerializationError, TaskLoadError } from '../errors.ts'
+import type { Piece } from './job.ts'
+import type { PartMessage } from './protocol.ts'
+
+/** Errors of workers that end a run. */
+
+/** The task cannot be loaded. */
+export function unpackLoadError(part: PartMessage): TaskLoadError {
+  const carried = part.loadError
+  const error = carried ? unpackError(carried) : new Error('unknown')
+  return new TaskLoadError(error.message, { cause: error.cause ?? error })
+}
+
+/** What a worker sent of `piece` cannot be read. */
+export function unreadableError(piece: Piece | undefined, cause: Error): SerializationError {
+  const { indices = [] } = piece?.chunk ?? {}
+  const [first = 0, last = 0] = [indices[piece?.settled ?? 0], indices[(piece?.end ?? 1) - 1]]
+  const where = first === last ? `item ${first}` : `some of the items ${first} to ${last}`
+  const message = `Cannot read the results of ${where}: expected values that can be carried between threads, got ${cause.message}. Values may be nested too deeply: return them flatter, or as a string`
+  return new SerializationError(message, '', { cause })
+}
+
+/** So many workers in a row ended before any item began. */
+export function stillbornError(cause: Error, count: number): TaskLoadError {
+  return new TaskLoadError(
+    `Cannot start a worker: expected it to load the task, got ${count} workers in a row that ended before any item began (${cause.message}). ` +
+      "See what the task's module does when it is imported, and whether 'resourceLimits' leave it enough memory",
+    { cause },
+  )
+}
