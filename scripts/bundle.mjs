@@ -5,7 +5,7 @@
  *
  * Run it:  npm run build
  */
-import { copyFileSync, cpSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, copyFileSync, cpSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { rolldown } from 'rolldown'
 
@@ -65,4 +65,5 @@ await bundle.write({
   codeSplitting: { groups },
 })
 await bundle.close()
+chmodSync(join(to, 'cli/main.js'), 0o755) // A package manager does so once, when it links the command.
 copyFileSync(join(from, 'engine/worker-entry.cjs'), join(to, 'worker-entry.cjs')) // Finds worker.js beside it, here as there.

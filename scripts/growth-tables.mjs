@@ -34,6 +34,9 @@ function inWords(slope) {
   return slope < 1.15 ? 'grows linearly' : `grows with the power ${slope.toFixed(2)}, so more than linearly`
 }
 
+/** A stream of whatever length is to stay under this, in bytes. */
+const STREAM_GOAL = 150e6
+
 /** @param {Growth} growth */
 export function describeItems({ items }) {
   const rows = items.map((it) => [
@@ -48,7 +51,7 @@ export function describeItems({ items }) {
     bytes(it.resumeMemory),
     bytes(it.streamedMemory),
   ])
-  const slope = (/** @type {'wall' | 'savedWall' | 'resume' | 'memory' | 'streamedMemory'} */ field) =>
+  const slope = (/** @type {'wall' | 'savedWall' | 'resume' | 'streamedWall' | 'memory' | 'streamedMemory'} */ field) =>
     inWords(slopeAtEnd(items.map((it) => /** @type {const} */ ([it.items, it[field]]))))
   const head = [
     'items of 1 µs',
@@ -64,7 +67,7 @@ export function describeItems({ items }) {
   ]
   return (
     `Over the last tenfold step wall time ${slope('wall')}, that of a saved run ${slope('savedWall')}, ` +
-    `finding all of them done ${slope('resume')}, memory ${slope('memory')}, and that of a stream ${slope('streamedMemory')}. ` +
+    `finding all of them done ${slope('resume')}, that of a stream ${slope('streamedWall')}, memory ${slope('memory')}, and that of a stream ${slope('streamedMemory')} (to stay under ${bytes(STREAM_GOAL)}). ` +
     `Short runs are all start-up: that is why the time per item falls at first. Memory is that of the process, with Node, items and results in it; a stream goes from a generator into a loop that keeps nothing, with \`collect: false\`.\n\n${table(head, rows)}`
   )
 }
@@ -109,7 +112,7 @@ export function describeSizes({ sizes }) {
     bytes(it.memory),
   ])
   const slope = inWords(slopeAtEnd(sizes.map((it) => [it.bytes, it.wall / it.items])))
-  const head = ['result', 'items', 'per item', 'saved', 'of it on the main thread', 'saved', 'memory']
+  const head = ['result', 'items', 'per item', 'saved, per item', 'on the main thread, per item', 'the same, saved', 'memory']
   return `The cost of a small result is that of an item, that of a large one is copying it: over the last tenfold step it ${slope}. The task only fills a buffer. Start-up is in the figures, so those of few items hold it.\n\n${table(head, rows)}`
 }
 

@@ -52,12 +52,49 @@ export function describePeers(pooled) {
     'goal',
     'reached',
   ]
-  const { rounds = 0, workers = 0 } = pooled[0]?.entry ?? {}
+  const { workers = 0 } = pooled[0]?.entry ?? {}
   return (
     `Wall time of raw workers with a static split divided by that of each contender, higher is better, on ${workers} workers ` +
-    `(median of at least ${Math.min(...pooled.map((it) => it.entry.rounds), rounds)} rounds, each contender in a process of its own):\n\n${table(head, rows)}`
+    `(medians over rounds, ${describeRounds(pooled)}; each contender in a process of its own). The goal is what pawl set out to reach, of which it tells whether it has.\n\n` +
+    `${table(head, rows)}\n\n${describeStanding(pooled)}`
   )
 }
+
+/** Samples of a contender. @param {Entry} entry @param {string} name */
+function countRounds(entry, name) {
+  return entry.contenders[name]?.walls.filter(Number.isFinite).length ?? 0
+}
+
+/** How many rounds who took part in. @param {Pooled} pooled */
+function describeRounds(pooled) {
+  const fewest = (/** @type {string} */ name) => {
+    const counts = pooled.map(({ entry }) => countRounds(entry, name)).filter((rounds) => rounds > 0)
+    return Math.min(...counts)
+  }
+  const names = Object.keys(titles).filter((name) => Number.isFinite(fewest(name)) && name !== 'serial')
+  const [most, least] = [Math.max(...names.map(fewest)), Math.min(...names.map(fewest))]
+  if (most === least) return `${most} of each`
+  const often = names.filter((name) => fewest(name) === most).map((name) => titles[name])
+  return `${most} of ${often.join('; ')}; ${least} of the others`
+}
+
+/** What the table comes to for somebody who chooses. @param {Pooled} pooled */
+function describeStanding(pooled) {
+  const shares = pooled.flatMap(({ entry }) => {
+    const found = judge(entry)
+    return found ? [{ title: entry.title, share: found.toBest }] : []
+  })
+  const near = shares.filter((it) => it.share >= NEAR)
+  const far = shares.filter((it) => it.share < NEAR).toSorted((a, b) => a.share - b.share)
+  const list = far.map((it) => `${it.title} (${((1 - it.share) * 100).toPrecision(2)} %)`).join('; ')
+  return (
+    `In ${near.length} of ${shares.length} workloads pawl, told nothing, comes within ${((1 - NEAR) * 100).toFixed(0)} % of the best of all others there, with the chunks that suit it best` +
+    `${far.length === 0 ? '.' : `; further behind it is in: ${list}.`}`
+  )
+}
+
+/** Near enough to the best not to matter to most, as a share. */
+const NEAR = 0.95
 
 /** Memory and the event loop. @param {Pooled} pooled */
 export function describeFootprint(pooled) {
@@ -106,6 +143,7 @@ export function describeWorkload({ entry, runs }) {
     return [
       [
         `${titles[name]}${part}`,
+        String(countRounds(entry, name)),
         duration(it.wall),
         quotient(it.ratio),
         it.efficiency.toFixed(2),
@@ -119,6 +157,7 @@ export function describeWorkload({ entry, runs }) {
   })
   const head = [
     'contender',
+    'rounds',
     'wall',
     'raw static / it',
     'efficiency',
@@ -130,7 +169,7 @@ export function describeWorkload({ entry, runs }) {
   ]
   const left = Object.entries(entry.failed).map(([name, reason]) => `\n\n${titles[name]} was left out: ${reason}.`)
   const without = entry.without ? `\n\nNo peers here: ${entry.without}.` : ''
-  const about = `${entry.items.toLocaleString('en')} items, ${entry.rounds} rounds in ${runs === 1 ? 'one run' : `${runs} runs`}, ${entry.date.slice(0, 10)}; other processes took ${(entry.others * 100).toFixed(0)} % of the cores meanwhile.`
+  const about = `${entry.items.toLocaleString('en')} items, rounds of ${runs === 1 ? 'one run' : `${runs} runs`}, ${entry.date.slice(0, 10)}; other processes took ${(entry.others * 100).toFixed(0)} % of the cores meanwhile.`
   return `${about}\n\n${table(head, rows)}${without}${left.join('')}`
 }
 

@@ -5,6 +5,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import * as growthTables from './growth-tables.mjs'
 import { describePastThisMachine, drawPastThisMachine } from './past-this-machine.mjs'
 import { describeFootprint, describePeers, describeWorkload, drawPeers, poolRuns } from './peers-tables.mjs'
@@ -29,7 +30,8 @@ function where({ machine, date }, bench) {
 
 /** The rounds of all runs against the peers, workload by workload; undefined when not measured yet. */
 function readPeers() {
-  const runs = PEERS.map(read).filter((run) => run !== undefined)
+  const all = PEERS.map(read).filter((run) => run !== undefined)
+  const runs = all.filter((run) => isDeepStrictEqual(run.machine, all[0].machine)) // Somebody else's would be told as yours.
   return runs[0] && PEERS[0] && existsSync(join(results, `${PEERS[0]}.json`))
     ? { pooled: poolRuns(runs), first: runs[0] }
     : undefined
@@ -111,7 +113,7 @@ function sideBySide({ pooled, first }) {
   ].join('\n\n')
 }
 
-const HOW = `How it is measured: every sample is a process of its own, and in every round each contender runs once, in another order each time. Wall time runs from opening the pool to having all results in hand. Work is a fixed number of rounds of a loop, calibrated once, the same for all; results must equal those of the serial run. "Raw dynamic" is a loop over raw workers, written by hand, that hands out adaptive chunks. "N/4W" are as many chunks as four times the workers. Whoever hands out more than 50,000 items one by one is given the first 50,000, and the time is multiplied. Of "second time on one pool", raw workers start anew: they have no pool.`
+const HOW = `How it is measured: every sample is a process of its own, and in every round each contender runs once, in another order each time. Wall time runs from opening the pool to having all results in hand. Work is a fixed number of rounds of a loop, calibrated once, the same for all; results must equal those of the serial run. A ratio is the median of the quotients of the same round, so it need not be the quotient of two medians that come from different rounds. "Raw dynamic" is a loop over raw workers, written by hand, that hands out adaptive chunks. "N/4W" are as many chunks as four times the workers. Whoever hands out more than 50,000 items one by one is given the first 50,000, and the time is multiplied. Of "second time on one pool", raw workers start anew: they have no pool.`
 
 /** @param {any} growth */
 function describeGrowth(growth) {

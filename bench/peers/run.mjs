@@ -57,14 +57,17 @@ const { values } = parseArgs({
     save: { type: 'string' },
   },
 })
+const rounds = Number(values.rounds)
+if (!Number.isInteger(rounds) || rounds < 1)
+  throw new Error(`Cannot use --rounds ${values.rounds}: expected a whole number from 1`)
 const wanted = choose(values.contenders, Object.keys(titles), 'contenders')
-const isFull = !values.contenders && !values.short && Number(values.rounds) >= ROUNDS
+const isFull = !values.contenders && !values.short && rounds >= ROUNDS
 const target = values.save ?? (isFull ? 'peers' : undefined)
 installPeers(wanted)
 /** @type {Record<string, import('./summary.mjs').Entry>} */
 const entries = {}
 for (const name of choose(values.only, Object.keys(workloads), 'only')) {
-  const entry = await measure(name, wanted, Number(values.rounds), values.short)
+  const entry = await measure(name, wanted, rounds, values.short)
   entries[name] = entry
   printWorkload(entry)
   if (target) await merge(target, { [name]: entry })
