@@ -11,7 +11,7 @@ export interface Engines {
   pool(): Promise<Engine>
   /** Starts a first thread, so that it comes up while the run is still being made ready. Resolves when it is on its way; never rejects. */
   warm(): Promise<void>
-  /** A thread of the pool has run something. */
+  /** An item has begun on a thread of the pool. */
   readonly isUp: boolean
   readonly inline: Engine
   /** Most worker threads. */

@@ -105,8 +105,8 @@ export interface PlannerOptions {
   readonly maxWorkers: number
   /** A pinned chunk size. */
   readonly chunkSize: number | undefined
-  /** A thread stands ready, from an earlier run. Default false. */
-  readonly isThreadUp?: boolean
+  /** A thread stands ready, be it from an earlier run. Default: one that a whole chunk came back from. */
+  readonly isThreadUp?: () => boolean
 }
 
 /** Some items of one chunk came back. Times in ms. */
@@ -153,7 +153,8 @@ export function createPlanner(options: PlannerOptions): Planner {
   const pace = createPace(known)
   /** Time per item of the last chunks that were long enough to tell. */
   let recent: readonly number[] = []
-  let isThreadUp = options.isThreadUp ?? false
+  let hasAnswered = false
+  const isThreadUp = options.isThreadUp ?? (() => hasAnswered)
   let isConfirmed = false
   let current: 'threads' | 'inline' = options.mode === 'inline' ? 'inline' : 'threads'
 
@@ -164,7 +165,7 @@ export function createPlanner(options: PlannerOptions): Planner {
     if (options.mode !== 'auto') return options.mode
     if (!mayInline || known.measured === 0 || known.isDangerous) return 'threads'
     // A thread that is up takes all that is left for the price of a message, and whatever its items do, the main thread lives.
-    const isSmall = left !== undefined && !isThreadUp && left * known.itemTime < SMALL_RUN_MS
+    const isSmall = left !== undefined && !isThreadUp() && left * known.itemTime < SMALL_RUN_MS
     current = known.isCheap || isSmall ? 'inline' : 'threads'
     return current
   }
@@ -209,7 +210,7 @@ export function createPlanner(options: PlannerOptions): Planner {
       largest = Math.max(Math.min(largest, wanted(known)), items)
       growth = items === largest && taskTime < SHORT_CHUNK_MS ? MAX_GROWTH_OF_SHORT : MAX_GROWTH
       if (sendTime !== undefined) {
-        isThreadUp = true
+        hasAnswered = true
         learnCost(known, items, sendTime, packTime)
         const usual = Math.min(wanted(known), options.chunkSize ?? Number.POSITIVE_INFINITY)
         if (items >= Math.max(LONG_ENOUGH, usual / 4)) pace.count(items, now)

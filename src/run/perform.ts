@@ -167,7 +167,7 @@ async function prepare<T, R>(
     needsThreads: options.timeout !== undefined || options.resourceLimits !== undefined || session !== undefined,
     maxWorkers: engines.maxWorkers,
     chunkSize: options.chunkSize,
-    isThreadUp: engines.isUp,
+    isThreadUp: () => engines.isUp,
   })
   const collector = createCollector<T, R>({
     options,

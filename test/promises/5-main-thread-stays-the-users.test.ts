@@ -48,6 +48,12 @@ describe("the main thread stays the user's", () => {
     expect(onMain((await executor.execute(busyFor, heavy)).results)).toBe(0)
   })
 
+  test('nor do the last items of a run whose chunks are so long that they answer in parts', async () => {
+    const items = [...Array<number>(2000).fill(0.1), ...Array<number>(8).fill(20)]
+    const { results } = await execute(busyFor, items, { mode: 'auto', workers: 2, chunkSize: 1000 })
+    expect(results.filter((thread) => thread === threadId)).toEqual([])
+  })
+
   test('inline, the event loop turns after every slice of 5 ms', async () => {
     // Each item takes 1 ms or more, so that a slice holds 5 of them at most, however slow the machine is.
     const turns = countTurns()
