@@ -33,17 +33,6 @@ const groups = [
   { name: 'checkpoint', test: modules('checkpoint/open', 'checkpoint/runs', 'checkpoint/digest-items') },
 ].map((group, at) => ({ ...group, priority: 9 - at }))
 
-/** V8 keeps the source of what it loads, in twice the memory if one character is beyond Latin-1; in code they are all in strings. */
-const oneByte = {
-  name: 'one-byte',
-  generateBundle: (/** @type {unknown} */ _, /** @type {import('rolldown').OutputBundle} */ files) => {
-    for (const file of Object.values(files)) {
-      if (file.type !== 'chunk') continue
-      file.code = file.code.replace(/[^\0-\xff]/g, (it) => `\\u${it.charCodeAt(0).toString(16).padStart(4, '0')}`)
-    }
-  },
-}
-
 rmSync(to, { recursive: true, force: true })
 cpSync(from, to, { recursive: true, filter: (path) => path.endsWith('.d.ts') || statSync(path).isDirectory() })
 const bundle = await rolldown({
@@ -58,8 +47,6 @@ const bundle = await rolldown({
 })
 await bundle.write({
   dir: to,
-  comments: false, // Each thread would hold them in memory: what V8 loads, it keeps the source of. The declarations have them.
-  plugins: [oneByte],
   chunkFileNames: ({ facadeModuleId, moduleIds }) =>
     (facadeModuleId ?? moduleIds[0])?.startsWith(join(from, 'cli')) ? 'cli/[name].js' : '[name].js',
   codeSplitting: { groups },

@@ -1,4 +1,5 @@
 import { describePlan } from './describe-plan.ts'
+import { createPace } from './pace.ts'
 import type { Plan } from './types.ts'
 
 /**
@@ -105,7 +106,7 @@ export interface PlannerOptions {
   readonly maxWorkers: number
   /** A pinned chunk size. */
   readonly chunkSize: number | undefined
-  /** A thread stands ready, be it from an earlier run. Default: one that a whole chunk came back from. */
+  /** A thread stands ready, be it from an earlier run. Default: none does. */
   readonly isThreadUp?: () => boolean
 }
 
@@ -153,8 +154,6 @@ export function createPlanner(options: PlannerOptions): Planner {
   const pace = createPace(known)
   /** Time per item of the last chunks that were long enough to tell. */
   let recent: readonly number[] = []
-  let hasAnswered = false
-  const isThreadUp = options.isThreadUp ?? (() => hasAnswered)
   let isConfirmed = false
   let current: 'threads' | 'inline' = options.mode === 'inline' ? 'inline' : 'threads'
 
@@ -165,7 +164,7 @@ export function createPlanner(options: PlannerOptions): Planner {
     if (options.mode !== 'auto') return options.mode
     if (!mayInline || known.measured === 0 || known.isDangerous) return 'threads'
     // A thread that is up takes all that is left for the price of a message, and whatever its items do, the main thread lives.
-    const isSmall = left !== undefined && !isThreadUp() && left * known.itemTime < SMALL_RUN_MS
+    const isSmall = left !== undefined && !options.isThreadUp?.() && left * known.itemTime < SMALL_RUN_MS
     current = known.isCheap || isSmall ? 'inline' : 'threads'
     return current
   }
@@ -210,7 +209,6 @@ export function createPlanner(options: PlannerOptions): Planner {
       largest = Math.max(Math.min(largest, wanted(known)), items)
       growth = items === largest && taskTime < SHORT_CHUNK_MS ? MAX_GROWTH_OF_SHORT : MAX_GROWTH
       if (sendTime !== undefined) {
-        hasAnswered = true
         learnCost(known, items, sendTime, packTime)
         const usual = Math.min(wanted(known), options.chunkSize ?? Number.POSITIVE_INFINITY)
         if (items >= Math.max(LONG_ENOUGH, usual / 4)) pace.count(items, now)
@@ -251,40 +249,8 @@ function isFree({ mode, needsThreads }: PlannerOptions): boolean {
   return mode === 'auto' && !needsThreads
 }
 
-/** How long a pace is measured, in ms and in items: long against a chunk, short against a run. */
-const PACE_MS = 5
-const PACE_ITEMS = 1000
-
-/** A task is cheap when threads take so many times as long as one alone would: the main thread has its own costs, and its code is still cold. Set by bench/peers, 'trivial'. */
-const CHEAP = 2
-
 /** A task counts as slow again when its items take so many times what carrying them cost. Above 1, so that noise does not flip it to and fro. */
 const HYSTERESIS = 2
-
-/** Watches whether threads get items done faster than one thread would alone, and notes it in `known`. */
-function createPace(known: Knowledge): { count(items: number, now: number): void; interrupt(): void } {
-  let since: number | undefined
-  let counted = 0
-  let slower = 0
-  return {
-    count: (items, now) => {
-      counted += items
-      if (since === undefined) {
-        since = now
-        counted = 0
-      }
-      if (now - since < PACE_MS || counted < PACE_ITEMS) return
-      known.pace = (now - since) / counted
-      slower = known.pace > known.itemTime * CHEAP ? slower + 1 : 0
-      if (slower >= 2) known.isCheap = true // One slow stretch may be a hiccup of the machine; two are a reason.
-      since = now
-      counted = 0
-    },
-    interrupt: () => {
-      since = undefined
-    },
-  }
-}
 
 /** Items that take TARGET_CHUNK_MS, fewer if they are costly to carry. */
 function wanted({ itemTime, carry }: Knowledge): number {

@@ -154,9 +154,11 @@ describe('createPlanner()', () => {
 
   test('runs inline only what was measured, and never what needs threads', () => {
     const task = 'measured'
-    const first = planner({ task })
+    let isUp = false
+    const first = planner({ task, isThreadUp: () => isUp })
     expect(first.mode(1)).toBe('threads')
     observe(first, 1, 0.001)
+    isUp = true
     expect(first.mode(1)).toBe('threads') // One is up.
     const it = planner({ task })
     expect(it.mode(1)).toBe('inline')

@@ -1,12 +1,11 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import { loadCodec, loadLineCheck } from '../checkpoint/values/codec.ts'
 import { attemptsBefore } from '../chunk.ts'
 import type { Clock } from '../clock.ts'
 import { InvalidOptionError } from '../errors.ts'
 import type { Engine, EngineRun, EngineRunOptions } from './engine.ts'
 import { announceStop, createRecorder, cursorOf, prepare, type Slot, slotOf, stop, takeTail } from './flight-recorder.ts'
 import { createJob, createPiece, type JobRun, settlePart } from './job.ts'
-import type { LoadedRun } from './part.ts'
+import { type LoadedRun, loadPacking } from './part.ts'
 import { createPlaces } from './places.ts'
 import type { PartMessage } from './protocol.ts'
 import { runItems } from './run-items.ts'
@@ -37,8 +36,7 @@ export function createInline(clock: Clock): Engine {
     const prepareRun = async (): Promise<LoadedRun> => ({
       setup: { ...run.setup, shared: cloneShared(run.setup.shared) },
       run: await run.load(),
-      codec: run.setup.record ? await loadCodec(run.setup.record) : undefined,
-      checkLines: run.setup.jsonResults && run.setup.record !== 'json' ? await loadLineCheck() : undefined,
+      ...(await loadPacking(run.setup)),
     })
     return {
       dispatch: async (chunk, context) => {

@@ -1,5 +1,5 @@
 import { packError } from '../carried-error.ts'
-import type { Codec, LineCheck } from '../checkpoint/values/codec.ts'
+import { type Codec, type LineCheck, loadCodec, loadLineCheck } from '../checkpoint/values/codec.ts'
 import { nameItem, SerializationError } from '../errors.ts'
 import { unwrapMoved } from '../move.ts'
 import type { TaskFunction } from '../types.ts'
@@ -17,6 +17,15 @@ export interface LoadedRun {
   readonly checkLines: LineCheck | undefined
   /** What it took to pack one value when many were last, in ms; undefined before, and when a codec packs them. */
   packTime?: number
+}
+
+/** What packs the results of a run, or checks them, loaded. */
+export async function loadPacking({ record, jsonResults }: LoadedRun['setup']): Promise<Pick<LoadedRun, 'codec' | 'checkLines'>> {
+  const [codec, checkLines] = await Promise.all([
+    record ? loadCodec(record) : undefined,
+    jsonResults && record !== 'json' ? loadLineCheck() : undefined,
+  ])
+  return { codec, checkLines }
 }
 
 /** Where the outcomes go, and how the thread they are computed on wants to be treated. */

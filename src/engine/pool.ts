@@ -150,7 +150,7 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
   /** Of which items the results are, only the message would say: the run cannot go on without them, nor the worker. */
   const giveUp = (bench: Bench, cause: Error) => {
     const [piece] = bench.pieces
-    failRuns(unreadableError(piece, cause), piece?.job.run)
+    if (piece) failRuns(unreadableError(piece, cause), piece.job.run)
     bench.doom ??= 'drain'
     bench.seat.kill()
   }

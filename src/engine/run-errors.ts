@@ -13,9 +13,8 @@ export function unpackLoadError(part: PartMessage): TaskLoadError {
 }
 
 /** What a worker sent of `piece` cannot be read. */
-export function unreadableError(piece: Piece | undefined, cause: Error): SerializationError {
-  const { indices = [] } = piece?.chunk ?? {}
-  const [first = 0, last = 0] = [indices[piece?.settled ?? 0], indices[(piece?.end ?? 1) - 1]]
+export function unreadableError({ chunk, settled, end }: Piece, cause: Error): SerializationError {
+  const [first, last] = [chunk.indices[settled], chunk.indices[end - 1]]
   const where = first === last ? `item ${first}` : `some of the items ${first} to ${last}`
   const message = `Cannot read the results of ${where}: expected values that can be carried between threads, got ${cause.message}. Values may be nested too deeply: return them flatter, or as a string`
   return new SerializationError(message, '', { cause })

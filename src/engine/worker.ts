@@ -1,9 +1,9 @@
 import type { MessagePort } from 'node:worker_threads'
 import { packError } from '../carried-error.ts'
-import { loadCodec, loadLineCheck } from '../checkpoint/values/codec.ts'
+import { loadCodec } from '../checkpoint/values/codec.ts'
 import { unpackItems } from '../file-items.ts'
 import { slotOf } from './flight-recorder.ts'
-import type { LoadedRun, Port } from './part.ts'
+import { type LoadedRun, loadPacking, type Port } from './part.ts'
 import { loadTaskInWorker } from './program.ts'
 import type { ChunkMessage, PartMessage, RunSetup, ServeMessage } from './protocol.ts'
 import { runItems } from './run-items.ts'
@@ -74,12 +74,11 @@ async function answer(message: ChunkMessage): Promise<void> {
 }
 
 async function load(setup: RunSetup): Promise<LoadedRun> {
-  const [run, codec, checkLines] = await Promise.all([
+  const [run, packing] = await Promise.all([
     loadTaskInWorker(setup.task, (error) => postLoadError(NO_CHUNK, error)),
-    setup.record ? loadCodec(setup.record) : undefined,
-    setup.jsonResults && setup.record !== 'json' ? loadLineCheck() : undefined,
+    loadPacking(setup),
   ])
-  return { setup, run, codec, checkLines }
+  return { setup, run, ...packing }
 }
 
 /** Tells the main thread that the task cannot be loaded, outside any chunk. */

@@ -30,13 +30,12 @@ export async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>):
     opened.set(engine, known)
     return known
   }
-  const mayStay = () => growth.mode() === 'inline'
   const dispatches = new Map<Engine, Dispatch<T, R>>()
   const dispatchOf = (engine: Engine): Dispatch<T, R> => {
     const known = dispatches.get(engine)
     if (known) return known
     const here = runOn(engine).dispatch
-    const innermost = engine === engines.inline ? moveOn(here, mayStay, async () => runOn(await growth.open()).dispatch) : here
+    const innermost = engine === engines.inline ? moveOn(here, growth, async () => runOn(await growth.open()).dispatch) : here
     const dispatch = compose(stages, innermost)
     dispatches.set(engine, dispatch)
     return dispatch
@@ -85,9 +84,9 @@ export async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>):
  * What `here` leaves of a chunk goes to `elsewhere`, unless a drain is the reason; all of it, when what was measured since the
  * chunk was on its way speaks against `here`.
  */
-function moveOn<T, R>(here: Dispatch<T, R>, mayStay: () => boolean, elsewhere: () => Promise<Dispatch<T, R>>): Dispatch<T, R> {
+function moveOn<T, R>(here: Dispatch<T, R>, { mayStayInline }: Growth, elsewhere: () => Promise<Dispatch<T, R>>): Dispatch<T, R> {
   return async (chunk, context) => {
-    const outcomes = mayStay() ? await here(chunk, context) : NOTHING
+    const outcomes = mayStayInline() ? await here(chunk, context) : NOTHING
     const settled = outcomes.fulfilled.reduce((sum, batch) => sum + batch.indices.length, outcomes.rejected.length)
     if (settled === chunk.items.length || context.draining.aborted) return outcomes
     const dispatch = await elsewhere()
@@ -140,6 +139,6 @@ function describeRun<T, R>(run: Run<T, R>, { runId, planner, counts }: Journey<T
       emitter.emit('workerExit', { threadId, index, reason })
     },
     itemTime: () => planner.itemTime,
-    mayStayInline: () => growth.mode() === 'inline',
+    mayStayInline: growth.mayStayInline,
   }
 }

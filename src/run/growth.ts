@@ -40,8 +40,8 @@ export interface GrowthOptions {
 export interface Growth {
   /** The pool, once there was work for it. */
   readonly pool: Engine | undefined
-  /** Where what is not settled should run. */
-  mode(): 'threads' | 'inline'
+  /** What is not settled should run on the main thread. */
+  mayStayInline(): boolean
   /** The pool, with a thread at least. */
   open(): Promise<Engine>
   /** To be called when items were measured, with the time the task took, in ms. */
@@ -54,6 +54,7 @@ export async function startGrowth({ planner, engines, unsettled, onPlan, onSlowL
   let opening: Promise<Engine> | undefined
   let grown = 0
   let isDecided = false
+  let isOver = false
   let seen = 0
   let timer: NodeJS.Timeout | undefined
 
@@ -73,7 +74,7 @@ export async function startGrowth({ planner, engines, unsettled, onPlan, onSlowL
     return opening
   }
   const decide = () => {
-    if (!planner.isWarm) return // An item that takes its time meanwhile is still watched for.
+    if (isOver || !planner.isWarm) return // Not warm: an item that takes its time meanwhile is still watched for.
     isDecided = true
     clearTimeout(timer)
     growTo(planner.workers(unsettled()))
@@ -100,7 +101,7 @@ export async function startGrowth({ planner, engines, unsettled, onPlan, onSlowL
     }, WATCH_MS)
   }
   const look = (waited = 0) => {
-    if (isDecided) return
+    if (isDecided || isOver) return
     if (!pool || pool.hasBegun || waited >= LOAD_MS) watch()
     else timer = setTimeout(() => look(waited + LOOK_MS), LOOK_MS)
   }
@@ -114,11 +115,11 @@ export async function startGrowth({ planner, engines, unsettled, onPlan, onSlowL
     get pool() {
       return pool
     },
-    mode,
+    mayStayInline: () => mode() === 'inline',
     open,
     measured,
     close: () => {
-      isDecided = true
+      isOver = true // What is still measured, of pieces that a drain overtook, starts nothing.
       clearTimeout(timer)
       clearTimeout(slow)
       if (grown === 0 && seen > 0) onPlan() // It was over before there was anything to decide.

@@ -35,6 +35,7 @@ export async function performPlan<T, R>(
     needsThreads: options.timeout !== undefined || options.resourceLimits !== undefined || options.checkpoint !== undefined,
     maxWorkers: engines.maxWorkers,
     chunkSize: options.chunkSize,
+    isThreadUp: () => engines.isUp,
   })
   const engine = options.mode === 'inline' ? engines.inline : await engines.pool()
   engine.grow(1)

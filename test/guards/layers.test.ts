@@ -15,6 +15,7 @@ const LAYERS = [
     'items.ts',
     'keys.ts',
     'shard.ts',
+    'pace.ts',
     'plan.ts',
     'describe-plan.ts',
   ],

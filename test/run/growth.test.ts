@@ -104,6 +104,16 @@ test('items that looked cheap do not hide one that takes its time, nor some that
   other.growth.close()
 })
 
+test('what is measured after the run is over starts nothing', async () => {
+  const { pool, engines } = watched()
+  const { growth, measure } = await begin(1000, engines)
+  measure(1, 1)
+  growth.close()
+  for (let item = 0; item < 10; item++) measure(1, 10)
+  await vi.advanceTimersByTimeAsync(1000)
+  expect(pool.workers).toBe(1)
+})
+
 test('an item that takes its time is not waited for, be it the first or a later one', async () => {
   for (const before of [0, 1]) {
     const { pool, engines } = watched()
