@@ -49,10 +49,29 @@ export function isArrayLike<T>(items: unknown): items is readonly T[] {
  * neither which items there are nor which one a result belongs to. An iterable is itself.
  */
 export function takeItems<I>(items: I): I {
-  if (Array.isArray(items)) return [...items] as I
+  if (Array.isArray(items)) return (shareNumbers(items) ?? [...items]) as I
   if (!isArrayLike(items) || isFileItems(items)) return items
   const { slice } = Object.getPrototypeOf(Uint8Array.prototype) // Buffer's own gives a view.
   return slice.call(items)
+}
+
+/** The items, when all are numbers, in memory that threads share: what a worker is sent of them is a view. */
+function shareNumbers(items: readonly unknown[]): Float64Array | undefined {
+  const { length } = items
+  if (typeof items[0] !== 'number') return undefined
+  const numbers = new Float64Array(new SharedArrayBuffer(length * Float64Array.BYTES_PER_ELEMENT))
+  for (let at = 0; at < length; at++) {
+    const item = items[at]
+    if (typeof item !== 'number') return undefined
+    numbers[at] = item
+  }
+  return numbers
+}
+
+/** The items [from, to), a view of them when they are in memory that threads share. */
+function sliceItems<T>(items: readonly T[], from: number, to: number): readonly T[] {
+  if (items instanceof Float64Array && items.buffer instanceof SharedArrayBuffer) return items.subarray(from, to) as typeof items
+  return items.slice(from, to)
 }
 
 /** @throws InvalidOptionError for what can neither be indexed nor iterated. */
@@ -83,7 +102,7 @@ export function arraySource<T>(
   const build = (indices: Uint32Array, alone: boolean): Chunk<T> => {
     const first = indices[0] as number
     const isRange = indices[indices.length - 1] === first + indices.length - 1
-    const chosen = isRange ? items.slice(first, first + indices.length) : pick(indices)
+    const chosen = isRange ? sliceItems(items, first, first + indices.length) : pick(indices)
     const histories = selection ? historiesOf(indices, keys, selection) : undefined
     left -= indices.length
     return {

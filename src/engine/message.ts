@@ -26,7 +26,8 @@ export function toMessage({ id, slot, chunk, job, isSingly }: Piece, withSetup: 
 /** A long column of numbers as one block of memory, which is copied as such. */
 function numbersTogether(items: ArrayLike<unknown>): ArrayLike<unknown> {
   if (Buffer.isBuffer(items)) return new Uint8Array(items) // Its slices are views, and a view would take its whole buffer along.
-  if (!Array.isArray(items) || items.length < NUMBERS_TOGETHER) return items
+  if (items.length < NUMBERS_TOGETHER) return items instanceof Float64Array ? Array.from(items) : items
+  if (!Array.isArray(items)) return items
   for (let place = 0; place < items.length; place++) if (typeof items[place] !== 'number') return items
   return new Float64Array(items as number[])
 }

@@ -3,6 +3,7 @@ import { type Codec, type LineCheck, loadCodec, loadLineCheck } from '../checkpo
 import { nameItem, SerializationError } from '../errors.ts'
 import { unwrapMoved } from '../move.ts'
 import type { TaskFunction } from '../types.ts'
+import { Column } from './column.ts'
 import { type ChunkMessage, NUMBERS_TOGETHER, type PartMessage, type RejectedPlace, type RunSetup } from './protocol.ts'
 
 /** The items of a chunk, as far as whoever runs them needs to know. */
@@ -50,9 +51,8 @@ export class Part {
   readonly #run: LoadedRun
   readonly #port: Port
   #from = 0
-  #values: unknown[] = []
+  #kept: Column
   #rejected: RejectedPlace[] = []
-  #areNumbers = true
   #transfer = new Set<ArrayBuffer>()
   #began = performance.now()
 
@@ -60,6 +60,7 @@ export class Part {
     this.#chunk = chunk
     this.#run = run
     this.#port = port
+    this.#kept = new Column(chunk.items.length)
   }
 
   /** Milliseconds since the last part was posted. */
@@ -68,12 +69,7 @@ export class Part {
   }
 
   keep(value: unknown): void {
-    if (typeof value === 'number') {
-      this.#values.push(value)
-      return
-    }
-    this.#areNumbers = false
-    this.#values.push(unwrapMoved(value, this.#transfer))
+    this.#kept.push(typeof value === 'number' ? value : unwrapMoved(value, this.#transfer))
   }
 
   reject(place: number, kind: RejectedPlace['kind'], error: unknown): void {
@@ -89,9 +85,10 @@ export class Part {
   send(to: number, end: boolean): void {
     const taskTime = this.elapsed()
     const { codec, checkLines, packTime } = this.#run
-    if (checkLines) this.#refuse(checkLines(this.#values, this.#nameOf))
-    const encoded = codec && this.#values.length > 0 ? codec.encode(this.#values, this.#nameOf) : undefined
-    if (encoded) this.#refuse(encoded.refused)
+    let values = this.#kept.take()
+    if (checkLines) values = this.#refuse(values, checkLines(values, this.#nameOf))
+    const encoded = codec && values.length > 0 ? codec.encode(values, this.#nameOf) : undefined
+    if (encoded) values = this.#refuse(values, encoded.refused)
     const message = (): PartMessage => ({
       id: this.#chunk.id,
       from: this.#from,
@@ -100,33 +97,25 @@ export class Part {
       taskTime,
       ...(packTime === undefined ? undefined : { packTime }),
       ...(encoded ? { record: encoded.bytes } : undefined),
-      ...(!codec && this.#values.length > 0 ? { values: this.#column() } : undefined),
+      ...(!codec && values.length > 0 ? { values } : undefined),
       ...(this.#rejected.length > 0 ? { rejected: this.#rejected } : undefined),
     })
     if (encoded) this.#transfer = new Set([encoded.bytes.buffer as ArrayBuffer])
+    else if (values instanceof Float64Array) this.#transfer.add(values.buffer as ArrayBuffer)
     const began = performance.now()
     try {
       this.#port.post(message(), [...this.#transfer])
-      const { length } = this.#values
+      const { length } = values
       if (!codec && length >= NUMBERS_TOGETHER) this.#run.packTime = (performance.now() - began) / length
     } catch {
-      this.#refuse(findUnclonable(this.#values, this.#nameOf))
+      values = this.#refuse(values, findUnclonable(values, this.#nameOf))
       this.#port.post(message(), [])
     }
     this.#from = to
-    this.#values = []
+    this.#kept = new Column(this.#chunk.items.length - to)
     this.#rejected = []
-    this.#areNumbers = true
     this.#transfer = new Set()
     this.#began = performance.now()
-  }
-
-  /** Many numbers as one block of memory; anything else by structured clone. */
-  #column(): ArrayLike<unknown> {
-    if (!this.#areNumbers || this.#values.length < NUMBERS_TOGETHER) return this.#values
-    const numbers = new Float64Array(this.#values as number[])
-    this.#transfer.add(numbers.buffer)
-    return numbers
   }
 
   /** The place of value `at`: values are those of the places that were not rejected. */
@@ -147,16 +136,16 @@ export class Part {
     return `item ${nameItem(index, keys?.[place])}`
   }
 
-  /** Turns values into failures of their items. `at` counts among the values, which are the places that were not rejected. */
-  #refuse(refused: readonly { readonly at: number; readonly error: Error }[]): void {
-    if (refused.length === 0) return
+  /** Turns values into failures of their items, and gives the others. `at` counts among the values, which are the places that were not rejected. */
+  #refuse(values: ArrayLike<unknown>, refused: readonly { readonly at: number; readonly error: Error }[]): ArrayLike<unknown> {
+    if (refused.length === 0) return values
     const places = refused.map(({ at }) => this.#placeOf(at))
     refused.forEach(({ error }, i) => {
       this.#rejected.push({ place: places[i] as number, kind: 'serialization', error: packError(error) })
     })
     const isRefused = new Set(refused.map((it) => it.at))
-    this.#values = this.#values.filter((_, at) => !isRefused.has(at))
     this.#rejected.sort((a, b) => a.place - b.place)
+    return Array.from(values).filter((_, at) => !isRefused.has(at))
   }
 }
 
@@ -172,8 +161,8 @@ function sayWhy(cause: unknown): string {
 }
 
 /** Cloned one by one, the values that structured clone refuses. */
-function findUnclonable(values: readonly unknown[], nameOf: (at: number) => string): { at: number; error: Error }[] {
-  return values.flatMap((value, at) => {
+function findUnclonable(values: ArrayLike<unknown>, nameOf: (at: number) => string): { at: number; error: Error }[] {
+  return Array.from(values).flatMap((value, at) => {
     try {
       structuredClone(value)
       return []

@@ -1,0 +1,47 @@
+import { NUMBERS_TOGETHER } from './protocol.ts'
+
+/** Numbers that are made room for at once: as many as the planner puts into a chunk. */
+const ROOM = 32_768
+
+const NO_ROOM = new Float64Array(0)
+
+/** Values in the order they came: in one block of memory while all are numbers, and many may come. */
+export class Column {
+  readonly #most: number
+  #numbers = NO_ROOM
+  #count = 0
+  #others: unknown[] = []
+
+  /** At most `most` values will come. */
+  constructor(most: number) {
+    this.#most = most
+  }
+
+  push(value: unknown): void {
+    if (typeof value === 'number' && this.#count < this.#numbers.length) this.#numbers[this.#count++] = value
+    else this.#pushOther(value)
+  }
+
+  /** What is no number, or has no room. */
+  #pushOther(value: unknown): void {
+    if (typeof value === 'number' && this.#others.length === 0 && this.#most >= NUMBERS_TOGETHER) {
+      const numbers = new Float64Array(Math.min(this.#most, Math.max(ROOM, this.#count * 2)))
+      numbers.set(this.#numbers)
+      numbers[this.#count++] = value
+      this.#numbers = numbers
+      return
+    }
+    if (this.#count > 0) this.#others = Array.from(this.#numbers.subarray(0, this.#count))
+    this.#numbers = NO_ROOM
+    this.#count = 0
+    this.#others.push(value)
+  }
+
+  /** The values so far, in memory of their own when that is a Float64Array. No other follows. */
+  take(): ArrayLike<unknown> {
+    if (this.#count === 0) return this.#others
+    if (this.#count === this.#numbers.length) return this.#numbers
+    const numbers = this.#numbers.slice(0, this.#count)
+    return this.#count < NUMBERS_TOGETHER ? Array.from(numbers) : numbers
+  }
+}
