@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { arraySource, isArrayLike, iterableSource, type Selection, type Source } from '../src/items.ts'
+import { arraySource, isArrayLike, iterableSource, type Selection, type Source, takeItems } from '../src/items.ts'
 import { createKeys } from '../src/keys.ts'
 
 /** What a source gives, chunk by chunk. */
@@ -64,6 +64,24 @@ describe.each(['arraySource', 'iterableSource'] as const)('%s()', (kind) => {
 test('arraySource() gives the keys it was made with', async () => {
   const chunk = await arraySource(['a', 'b'], ['ka', 'kb'], undefined, 2).next(5)
   expect(chunk?.keys).toEqual(['ka', 'kb'])
+})
+
+test('takeItems() puts numbers into memory that threads share, of which a chunk is a view', async () => {
+  const items = [1, -0, Number.NaN, 0.5]
+  const taken = takeItems(items)
+  items[0] = 2
+  expect(taken).toEqual(Float64Array.of(1, -0, Number.NaN, 0.5))
+  const chunk = await arraySource(taken, undefined, undefined, 4).next(2)
+  expect(chunk?.items).toEqual(Float64Array.of(1, -0))
+  expect(chunk).toHaveProperty('items.buffer', (taken as unknown as Float64Array).buffer)
+})
+
+test('takeItems() copies other items', () => {
+  for (const items of [[], [1, 'two', 3], [1, , 3], ['one'], [1, 2n], [{}], [Object(1)]]) {
+    const taken = takeItems(items)
+    expect(taken).toEqual([...items])
+    expect(taken).not.toBe(items)
+  }
 })
 
 test('iterableSource() does not hold items back for a suspect that an async iterable has yet to give', async () => {

@@ -24,6 +24,8 @@ export interface CollectorOptions<R> {
   readonly onOutcomes: ((outcomes: OutcomeList<R>) => void) | undefined
   /** Items there are, in all shards; undefined as long as nobody knows. */
   length(): number | undefined
+  /** The items are numbers, so that the results may well be. */
+  readonly areNumbers: boolean
   /** Items of this shard. */
   total(): number | undefined
   /** More failed than is tolerated. */
@@ -53,8 +55,7 @@ export interface Collector<T, R> {
 
 export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R> {
   const { options, emitter, clock, session } = env
-  const results: R[] = []
-  if (options.collect) results.length = env.length() ?? 0 // While the first thread comes up: a million places take 3 ms.
+  const results = makeRoom<R>(options.collect ? (env.length() ?? 0) : 0, env.areNumbers)
   const failures: Failure<T>[] = []
   const counts = { succeeded: 0, failed: 0, restored: 0, dispatched: 0 }
   const began = clock.now()
@@ -154,6 +155,17 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
     },
     excess,
   }
+}
+
+/**
+ * Empty places, made while the first thread comes up: a million take 3 ms. An array that has held a fraction keeps numbers
+ * side by side; another would be made anew for the first of them, while a worker waits.
+ */
+function makeRoom<R>(length: number, forNumbers: boolean): R[] {
+  const room: unknown[] = forNumbers ? [0.5] : []
+  room.length = 0
+  room.length = length
+  return room as R[]
 }
 
 /**

@@ -113,7 +113,14 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
     const source = array
       ? arraySource(array, keys, selected.selection, selected.pending)
       : iterableSource(items, options.key && createKeys(options.key), selected.selection)
-    const journey = await prepare(run, options.runId ?? deriveRunId(identity), session, source, selected)
+    const journey = await prepare(
+      run,
+      options.runId ?? deriveRunId(identity),
+      session,
+      source,
+      selected,
+      array instanceof Float64Array,
+    )
     origin.onOpen?.()
     if (session) {
       const kept = { keepFailures: options.retryFailed === false, isKeyedIterable: !array && options.key !== undefined }
@@ -160,6 +167,7 @@ async function prepare<T, R>(
   session: Session | undefined,
   source: Source<T>,
   selected: Selected<T>,
+  areNumbers: boolean,
 ): Promise<Journey<T, R>> {
   const planner = createPlanner({
     task: `${task.identity.module}#${task.identity.export}`,
@@ -177,6 +185,7 @@ async function prepare<T, R>(
     codec: options.checkpoint && (await loadCodec(options.checkpoint.format)),
     onOutcomes: origin.onOutcomes,
     length: () => source.total,
+    areNumbers,
     total: () => selected.total(source),
     onTooManyFailures: () => drain.begin(new Error('more items failed than maxFailures tolerates')),
     onSample: (values) => {

@@ -16,6 +16,10 @@ test('toMessage() sends many numbers as one block, and of a buffer only what is 
   expect(messageOf({ items: many, indices: Uint32Array.from(many.keys()) }).items).toEqual(Float64Array.from(many))
   expect(messageOf({ items: [1, -0, Number.NaN], indices }).items).toEqual([1, -0, Number.NaN])
   expect(messageOf({ items: [1, 'two', 3], indices }).items).toEqual([1, 'two', 3])
+  const shared = new Float64Array(new SharedArrayBuffer(1000 * Float64Array.BYTES_PER_ELEMENT))
+  const view = messageOf({ items: shared.subarray(1, 501), indices: Uint32Array.from(many.keys()) }).items as Float64Array
+  expect([view.length, view.buffer]).toEqual([500, shared.buffer])
+  expect(messageOf({ items: shared.subarray(1, 4), indices }).items).toEqual([0, 0, 0])
   const bytes = messageOf({ items: Buffer.alloc(100_000).subarray(7, 10), indices }).items as Uint8Array
   expect([bytes.length, bytes.buffer.byteLength]).toEqual([3, 3])
 })
