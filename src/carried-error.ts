@@ -1,8 +1,10 @@
 import { inspect } from 'node:util'
+import { isWithin, MAX_NESTING } from './nesting.ts'
 
 /**
  * An error on its way across a thread or through a checkpoint: only data, so that structured clone, msgpack and JSON
- * all carry it. `fields` are the error's own fields that `structuredClone` takes; what it refuses is left out.
+ * all carry it. `fields` are the error's own fields that `structuredClone` takes; what it refuses, or is nested too deep to be
+ * read back, is left out.
  */
 export interface CarriedError {
   readonly name: string
@@ -17,6 +19,9 @@ export interface CarriedError {
 
 /** Causes nested deeper than this are cut off, so that a chain that leads back to itself ends. */
 const MAX_DEPTH = 16
+
+/** Deeper values are left out. With the causes around them they are still within what a record may have. */
+const MAX_LEVELS = MAX_NESTING / 2
 
 const OWN = new Set(['name', 'message', 'stack', 'cause', 'errors'])
 
@@ -97,7 +102,8 @@ function readField(value: object, name: string): unknown {
 
 function cloneOr<F>(value: unknown, otherwise: F): unknown | F {
   try {
-    return structuredClone(value)
+    const copy: unknown = structuredClone(value)
+    return isWithin(MAX_LEVELS, copy) ? copy : otherwise
   } catch {
     return otherwise
   }

@@ -30,6 +30,14 @@ describe('packError() and unpackError()', () => {
     expect(depth).toBeGreaterThan(2)
   })
 
+  test('leave out fields and causes that are too deep for whoever reads them, and keep the rest', () => {
+    const nested = JSON.parse(`${'['.repeat(1000)}${']'.repeat(1000)}`)
+    const carried = carry(Object.assign(new Error('x', { cause: nested }), { nested, code: 'E_X', map: new Map([[1, nested]]) }))
+    expect(Object.keys(carried)).toEqual(['code'])
+    expect(carried.cause).toMatch(/Array/)
+    expect(carry(nested)).toMatchObject({ message: expect.stringMatching(/^The task threw .*, which is not an Error$/) })
+  })
+
   test('keep a field called __proto__ data', () => {
     const error = Object.defineProperty(new Error('x'), '__proto__', { value: { polluted: true }, enumerable: true })
     const carried = carry(error)

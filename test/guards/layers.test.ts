@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 const LAYERS = [
   ['types.ts'],
   ['errors.ts', 'clock.ts'],
-  ['store/', 'chunk.ts', 'file-items.ts', 'carried-error.ts', 'machine.ts', 'move.ts', 'nearest.ts', 'turn.ts'],
+  ['store/', 'chunk.ts', 'file-items.ts', 'carried-error.ts', 'machine.ts', 'move.ts', 'nearest.ts', 'nesting.ts', 'turn.ts'],
   [
     'option-table.ts',
     'options.ts',

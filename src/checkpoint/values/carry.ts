@@ -2,7 +2,8 @@
 import { types } from 'node:util'
 import { Deserializer, Serializer } from 'node:v8'
 import { CheckpointCorruptError } from '../../errors.ts'
-import type { Misfit } from './contract.ts'
+import { MAX_NESTING } from '../../nesting.ts'
+import { type Misfit, TOO_DEEP } from './contract.ts'
 import { findMisfit, isCarried } from './misfit.ts'
 
 /** A value as `serialize` takes it. */
@@ -22,7 +23,8 @@ export function carry(value: unknown): Carried | { readonly misfit: Misfit } {
   try {
     const copy: unknown = structuredClone(value)
     const survey = explore(copy)
-    if (survey !== undefined) {
+    if (survey.fault === 'deep') return { misfit: TOO_DEEP }
+    if (survey.fault === undefined) {
       cutViews(survey)
       return { copy, causes: survey.errors.flatMap(takeCause) }
     }
@@ -49,7 +51,7 @@ export function deserialize(bytes: Buffer): unknown {
     for (let at = 0; at < causes.length; at += 2) giveCause(causes[at], causes[at + 1])
     return copy
   } catch (cause) {
-    const message = `Cannot read a recorded value: expected one that Node ${process.version} can deserialize, got one that a newer Node may have written. Resume with the Node that recorded it`
+    const message = `Cannot read a recorded value: expected one that Node ${process.version} can deserialize, got one that a newer Node may have written, or one nested too deep. Resume with the Node that recorded it, or with more stack (--stack-size)`
     throw new CheckpointCorruptError(message, { cause })
   }
 }
@@ -66,33 +68,39 @@ interface Survey {
   readonly places: Place[]
   readonly users: Map<ArrayBufferLike, number>
   readonly errors: Error[]
+  /** A part cannot be kept, or lies so deep that it may not be read back. What comes behind it was not looked at. */
+  fault: 'unkept' | 'deep' | undefined
 }
 
-/** Surveys a copy; undefined when a part of it cannot be kept. */
-function explore(copy: unknown): Survey | undefined {
-  const survey: Survey = { seen: new Set(), places: [], users: new Map(), errors: [] }
-  const open: unknown[] = [copy]
-  while (open.length > 0) {
-    const value = open.pop()
-    if (typeof value !== 'object' || value === null || survey.seen.has(value)) continue
-    survey.seen.add(value)
-    if (!isCarried(value)) return undefined
-    if (types.isAnyArrayBuffer(value)) use(survey, value)
-    else if (ArrayBuffer.isView(value)) use(survey, value.buffer)
-    else exploreParts(value, survey, open)
-  }
-  return [...survey.users.keys()].some(types.isSharedArrayBuffer) ? undefined : survey
+/** Surveys a copy in the order in which `serialize` has V8 write it: what lies deep there, and only that, lies deep for V8. */
+function explore(copy: unknown): Survey {
+  const survey: Survey = { seen: new Set(), places: [], users: new Map(), errors: [], fault: undefined }
+  visit(copy, 0, survey)
+  for (const error of survey.errors) visit(error.cause, 0, survey)
+  if ([...survey.users.keys()].some(types.isSharedArrayBuffer)) survey.fault = 'unkept'
+  return survey
+}
+
+function visit(value: unknown, depth: number, survey: Survey): void {
+  if (typeof value !== 'object' || value === null || survey.fault !== undefined || survey.seen.has(value)) return
+  if (depth >= MAX_NESTING) survey.fault = 'deep'
+  else if (!isCarried(value)) survey.fault = 'unkept'
+  survey.seen.add(value)
+  if (types.isAnyArrayBuffer(value)) use(survey, value)
+  else if (ArrayBuffer.isView(value)) use(survey, value.buffer)
+  else visitParts(value, depth + 1, survey)
 }
 
 function use({ users }: Survey, buffer: ArrayBufferLike): void {
   users.set(buffer, (users.get(buffer) ?? 0) + 1)
 }
 
-function exploreParts(holder: object, survey: Survey, open: unknown[]): void {
-  if (types.isSet(holder)) for (const value of holder) open.push(pinned(survey, value))
+function visitParts(holder: object, depth: number, survey: Survey): void {
+  if (types.isSet(holder)) for (const value of holder) visit(pinned(survey, value), depth, survey)
   else if (types.isMap(holder)) {
     for (const [key, value] of holder) {
-      open.push(pinned(survey, key), value)
+      visit(pinned(survey, key), depth, survey)
+      visit(value, depth, survey)
       if (ArrayBuffer.isView(value)) survey.places.push({ holder, key, view: value })
     }
   } else {
@@ -101,7 +109,7 @@ function exploreParts(holder: object, survey: Survey, open: unknown[]): void {
     const keys = isError ? ['cause'] : Object.keys(holder)
     for (const key of keys) {
       const value: unknown = Reflect.get(holder, key)
-      open.push(value)
+      if (!isError) visit(value, depth, survey) // A cause is written behind the copy.
       if (ArrayBuffer.isView(value)) survey.places.push({ holder, key, view: value })
     }
   }

@@ -1,4 +1,5 @@
 import { SerializationError } from '../../errors.ts'
+import { MAX_NESTING } from '../../nesting.ts'
 
 /** How values become bytes. `msgpack` holds what structured clone carries; `json` what JSON can hold, readable by people. */
 export type Format = 'msgpack' | 'json'
@@ -36,6 +37,15 @@ export interface Misfit {
   readonly path: string
   readonly got: string
   readonly cause?: unknown
+  /** What to do, when it is nothing that the format says. */
+  readonly cure?: string
+}
+
+/** A value of which no reader could be sure that its stack holds out. */
+export const TOO_DEEP: Misfit = {
+  path: '',
+  got: `one nested more than ${MAX_NESTING} levels deep`,
+  cure: 'Return it flatter, for example as a list of its nodes, or as a string',
 }
 
 const TERMS: Record<Format, readonly [expected: string, cure: string]> = {
@@ -52,7 +62,7 @@ export function refuse(format: Format, at: number, misfit: Misfit, describe?: (a
   const item = describe === undefined ? `item ${at}` : describe(at)
   const dot = /^$|^\[/.test(misfit.path) ? '' : '.'
   const place = misfit.path === '' ? '' : ` at result${dot}${misfit.path}`
-  const message = `Cannot record the result of ${item}: expected ${expected}, got ${misfit.got}${place}. ${cure}`
+  const message = `Cannot record the result of ${item}: expected ${expected}, got ${misfit.got}${place}. ${misfit.cure ?? cure}`
   const options = misfit.cause === undefined ? {} : { cause: misfit.cause }
   return { at, error: new SerializationError(message, misfit.path, options) }
 }

@@ -1,6 +1,7 @@
 import { types } from 'node:util'
+import { MAX_NESTING } from '../../nesting.ts'
 import { isIndex } from './array-key.ts'
-import type { Misfit } from './contract.ts'
+import { type Misfit, TOO_DEEP } from './contract.ts'
 
 /** What is allowed: `json` what JSON can hold, `clone` what structured clone carries and a file can keep. */
 export type Rules = 'json' | 'clone'
@@ -27,20 +28,20 @@ interface Walk {
   readonly rules: Rules
   /** The objects from the root to here: to meet one again is a cycle. */
   readonly open: Set<object>
-  /** Objects that were found fit. */
+  /** Objects that were found fit. Not asked for JSON, which writes an object anew in each of its places, at the depth of each. */
   readonly fit: Set<object>
 }
 
 /**
  * The first part of `value`, depth first, that `rules` do not allow; undefined when there is none. A getter that throws
- * is a misfit itself. Slow: for values that are not plain.
+ * is a misfit itself, and so is what lies too deep. Slow: for values that are not plain.
  */
 export function findMisfit(value: unknown, rules: Rules): Misfit | undefined {
   try {
     const misfit = visit(value, '', { rules, open: new Set(), fit: new Set() })
     return misfit && { ...misfit, path: misfit.path.replace(/^\./, '') }
   } catch (cause) {
-    // What is left to throw is the stack, and hooks of proxies.
+    // What is left to throw is hooks of proxies.
     return { path: '', got: `a value that cannot be read to its end (${String(cause)})`, cause }
   }
 }
@@ -50,8 +51,9 @@ function visit(value: unknown, path: string, walk: Walk): Misfit | undefined {
     const got = nameUnfitPrimitive(value, walk.rules)
     return got === undefined ? undefined : { path, got }
   }
-  if (walk.fit.has(value)) return undefined
+  if (walk.rules === 'clone' && walk.fit.has(value)) return undefined
   if (walk.open.has(value)) return walk.rules === 'json' ? { path, got: 'a reference back to what holds it' } : undefined
+  if (walk.open.size >= MAX_NESTING) return TOO_DEEP
   walk.open.add(value)
   const misfit = visitParts(value, path, walk)
   walk.open.delete(value)
