@@ -163,6 +163,7 @@ function findSuspects<T>(
 ): { first: number[]; last: number[] } {
   const first: number[] = []
   const last: { readonly index: number; readonly crashes: number }[] = []
+  if (selection.lastSuspect < 0) return { first, last: [] }
   for (let index = 0; index < length; index++) {
     const key = keys?.[index]
     if (!selection.isSuspect(index, key) || !selection.isPending(index, key, items[index] as T)) continue

@@ -264,7 +264,7 @@ function selectFrom(batch: FulfilledBatch, isChosen: (at: number) => boolean): F
 
 /** Two batches of a batch whose record is too large for a frame. */
 function halve(batch: FulfilledBatch, codec: Codec): FulfilledBatch[] {
-  const whole = { ...batch, values: codec.decode(batch.record as Uint8Array) }
+  const whole = { ...batch, values: codec.decode(batch.record as Uint8Array, true) }
   const middle = batch.indices.length >>> 1
   const parts = [selectFrom(whole, (at) => at < middle), selectFrom(whole, (at) => at >= middle)]
   return parts.map((part) => ({ ...part, record: codec.encode(part.values ?? []).bytes }))

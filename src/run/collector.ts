@@ -94,7 +94,7 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
   }
 
   const place = (batch: FulfilledBatch<R>, restored: boolean) => {
-    const values = batch.values ?? (batch.record && needsValues() ? (env.codec?.decode(batch.record) as R[]) : undefined)
+    const values = batch.values ?? (batch.record && needsValues() ? (env.codec?.decode(batch.record, true) as R[]) : undefined)
     const { indices } = batch
     if (values && !isSampled) {
       isSampled = true

@@ -22,9 +22,9 @@ export interface Codec {
   encode(values: ArrayLike<unknown>, describe?: (at: number) => string): Encoded
   /**
    * The values in order. Raises CheckpointCorruptError, and nothing else, when `bytes` are not what `encode` wrote. The
-   * values keep no hold of `bytes`.
+   * values keep no hold of `bytes`. `isOwn`: an `encode` of this process wrote them, so nobody need make sure of it.
    */
-  decode(bytes: Uint8Array): unknown[]
+  decode(bytes: Uint8Array, isOwn?: boolean): unknown[]
 }
 
 export interface Encoded {

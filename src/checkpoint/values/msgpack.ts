@@ -101,9 +101,9 @@ function assembleMixed(packed: Buffer, odd: readonly Odd[]): Uint8Array<ArrayBuf
   return bytes
 }
 
-function decode(bytes: Uint8Array): unknown[] {
+function decode(bytes: Uint8Array, isOwn = false): unknown[] {
   try {
-    return read(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+    return read(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), isOwn)
   } catch (cause) {
     if (cause instanceof CheckpointCorruptError) throw cause
     throw new CheckpointCorruptError('Cannot read recorded values: expected what the msgpack codec writes, got other bytes', {
@@ -112,48 +112,51 @@ function decode(bytes: Uint8Array): unknown[] {
   }
 }
 
-function read(bytes: Buffer): unknown[] {
+function read(bytes: Buffer, isOwn: boolean): unknown[] {
   switch (bytes[0]) {
     case NUMBERS:
       return readNumbers(bytes)
     case STRINGS:
       return readStrings(bytes)
     case PLAIN:
-      return unpack(bytes.subarray(1))
+      return unpack(bytes.subarray(1), isOwn)
     case MIXED:
-      return readMixed(bytes)
+      return readMixed(bytes, isOwn)
     default:
       throw new RangeError(`No column begins with the byte ${bytes[0]}`)
   }
 }
 
-let isAccelerated = false
-
 /**
- * msgpackr reads strings up to three times as fast with its native addon, whose loading takes longer than that of all else of
- * msgpackr (bench/start-up.bench.mjs): so it is loaded behind the first values that are read, and never where none are, as
- * in workers. Where there is no addon for the machine msgpackr does without.
+ * msgpackr reads strings up to three times as fast with its native addon, whose loading takes 7 ms, longer than that of all else
+ * of msgpackr (bench/start-up.bench.mjs): so it is loaded when this many bytes were read, and never where no values are, as in
+ * workers. Where there is no addon for the machine msgpackr does without. Higher, and reading a long run begins slowly; lower,
+ * and a run of some seconds pays more than it saves. Set by bench/saving.bench.mjs, items of 1 ms.
  */
-function accelerate(): void {
-  if (isAccelerated) return
-  isAccelerated = true
-  import('msgpackr').catch(() => {})
+const ACCELERATED_BYTES = 2 ** 20
+
+let readBytes = 0
+
+function accelerate(more: number): void {
+  if (readBytes >= ACCELERATED_BYTES) return
+  readBytes += more
+  if (readBytes >= ACCELERATED_BYTES) import('msgpackr').catch(() => {})
 }
 
-function unpack(bytes: Buffer): unknown[] {
-  accelerate()
-  scan(bytes)
+function unpack(bytes: Buffer, isOwn: boolean): unknown[] {
+  accelerate(bytes.byteLength)
+  if (!isOwn) scan(bytes)
   // As a Uint8Array, so that what is cut from it is one too. msgpackr leaves a property on its source.
   const values: unknown = unpackr.unpack(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength))
   if (!Array.isArray(values)) throw new TypeError('The msgpack is not an array')
   return values
 }
 
-function readMixed(bytes: Buffer): unknown[] {
+function readMixed(bytes: Buffer, isOwn: boolean): unknown[] {
   const start = 1 + 4 + bytes.readUInt32LE(1) + 4
   const sum = bytes.readUInt32LE(start - 4)
   if (crc32(bytes.subarray(start)) !== sum) throw new RangeError('The checksum of the serialized values is another')
-  const plain = unpack(bytes.subarray(5, start - 4))
+  const plain = unpack(bytes.subarray(5, start - 4), isOwn)
   const values: unknown[] = []
   let taken = 0
   for (let at = start; at < bytes.length; ) {
