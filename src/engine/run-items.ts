@@ -36,10 +36,20 @@ interface Passage {
   readonly signalOf: () => AbortSignal
   /** Once a task asked for it. */
   signal: AbortSignal | undefined
-  /** What the item gave at which `runStride` stopped, to be awaited. */
+  /** Of the item that runs, or comes next. */
+  place: number
+  /** What that item gave, to be awaited. */
   promised: PromiseLike<unknown> | undefined
+  /** What was kept is to be posted before the next item starts. */
+  isDue: boolean
   /** No further item may start. */
   isOver: boolean
+  /** Where the clock is read next, so many items after the last time, which was at `readAtMs` of the part. */
+  readAt: number
+  stride: number
+  readAtMs: number
+  /** The items of the last stride were. */
+  areShort: boolean
 }
 
 /** Resolves when the last part was posted. An item that fails is an outcome; nothing is thrown. */
@@ -50,61 +60,53 @@ export async function runItems(chunk: ItemColumns, loaded: LoadedRun, slot: Slot
     passage.signal ??= createDrainSignal(() => isStopped(slot), whenStopped(slot))
     return passage.signal
   }
-  const passage: Passage = { chunk, loaded, slot, port, part, signalOf, signal: undefined, promised: undefined, isOver: false }
-  const maxStride = chunk.isSingly ? 1 : port.maxStride
-  let readAt = chunk.isSingly ? 1 : 0
-  let lookedAt = 0
-  let stride = 1
-  let isShort = false
-  let place = 0
-  while (place < length && !passage.isOver) {
-    const isHurried = isWanted(slot)
-    if (isHurried) takeNote(slot)
-    if (place === readAt || isHurried) {
-      const elapsed = part.elapsed()
-      const isDue = elapsed > port.partMs || chunk.isSingly || isHurried
-      isShort = !isHurried && place > 0 && elapsed - lookedAt < CLAIM_MS
-      stride = !isHurried && elapsed < stride / 2 ? Math.min(stride * 2, maxStride) : 1
-      readAt = Math.min(place + stride, length)
-      lookedAt = isDue ? 0 : elapsed
-      if (isDue) {
-        letGo(slot, place)
-        send(passage, place, false)
-        await port.turn?.()
-      }
-    }
-    const end = Math.min(place + (isShort ? MAX_CLAIM : 1), readAt, length)
-    place = runStride(passage, place, claim(slot, end))
-    if (passage.promised) place = await settlePromised(passage, place)
+  const passage: Passage = {
+    ...{ chunk, loaded, slot, port, part, signalOf, signal: undefined },
+    ...{ place: 0, promised: undefined, isDue: false, isOver: length === 0 },
+    ...{ readAt: chunk.isSingly ? 1 : 0, stride: 1, readAtMs: 0, areShort: false },
+  }
+  while (!passage.isOver) {
+    runOn(passage)
+    if (passage.promised) await settlePromised(passage)
+    if (!passage.isDue) continue
+    passage.isDue = false
+    letGo(slot, passage.place)
+    send(passage, false)
+    await port.turn?.()
   }
   leave(slot, length)
   const flushing = port.flushOutput?.()
   if (flushing) await flushing
-  send(passage, place, true)
+  send(passage, true)
   if (passage.signal) announceStop(slot)
 }
 
-/** Posts what the places before `to` gave. */
-function send({ slot, part, loaded: { setup } }: Passage, to: number, end: boolean): void {
+/** Posts what the places before this one gave. */
+function send({ slot, part, place, loaded: { setup } }: Passage, end: boolean): void {
   beginPacking(slot, setup.timed ? sharedNow() : undefined)
-  part.send(to, end)
+  part.send(place, end)
   endPacking(slot)
 }
 
+/** Runs items until there is something to be awaited or posted, or the chunk is over. */
+function runOn(passage: Passage): void {
+  do runStride(passage, claimNext(passage))
+  while (!passage.isDue && !passage.isOver && !passage.promised)
+}
+
 /**
- * Runs the places from `from` on as long as nothing is to be awaited, and gives the one it came to: `to` at most. A function
- * of its own, since V8 compiles one that is called often sooner, and keeps it longer, than a loop that awaits.
+ * Runs the items before `end`, as long as nothing is to be awaited. All that is done for each item, and no more: V8 compiles
+ * it, with what it calls, in every worker, and of a loop that also awaits and posts that took 15 ms of a run; and it compiles
+ * a function that is called often sooner than a loop that goes on and on.
  */
-function runStride(passage: Passage, from: number, to: number): number {
+function runStride(passage: Passage, end: number): void {
   const { chunk, loaded, slot, port, part, signalOf } = passage
   const { items, indices, keys, attempts } = chunk
   const { run, setup } = loaded
-  let place = from
-  passage.isOver = place >= to // A stop puts the limit even before what has ended.
-  for (; place < to; place++) {
+  for (let { place } = passage; place < end; passage.place = ++place) {
     if (!enter(slot, place, setup.timed ? sharedNow() : undefined)) {
       passage.isOver = true
-      return place
+      return
     }
     const index = typeof indices === 'number' ? indices + place : (indices[place] as number)
     let item = items[place]
@@ -121,35 +123,59 @@ function runStride(passage: Passage, from: number, to: number): number {
       const value = run(item, context)
       if (isThenable(value)) {
         passage.promised = value
-        return place
+        return
       }
       part.keep(value)
     } catch (error) {
-      reject(passage, place, error)
-      if (passage.isOver) return place
+      reject(passage, error)
+      if (passage.isOver) return
     }
-    if (isWanted(slot)) return place + 1
+    if (isWanted(slot)) end = place + 1
   }
-  return place
 }
 
-/** Gives the place to go on with. */
-async function settlePromised(passage: Passage, place: number): Promise<number> {
+/** Claims what comes next, and gives one past the last place of it; where nothing may start before what was kept is posted, or at all, no more than the place. */
+function claimNext(passage: Passage): number {
+  const { chunk, slot, place } = passage
+  const { length } = chunk.items
+  if (place < length && (place === passage.readAt || isWanted(slot))) readClock(passage)
+  if (passage.isDue) return place
+  const end = claim(slot, Math.min(place + (passage.areShort ? MAX_CLAIM : 1), passage.readAt, length))
+  passage.isOver = place >= end // A stop puts the limit even before what has ended.
+  return end
+}
+
+/** Sees how long the last items took: whether it is time to post, and for how many items the clock need not be read. */
+function readClock(passage: Passage): void {
+  const { chunk, slot, port, part, place } = passage
+  const isHurried = isWanted(slot)
+  if (isHurried) takeNote(slot)
+  const elapsed = part.elapsed()
+  passage.isDue = elapsed > port.partMs || chunk.isSingly === true || isHurried
+  passage.areShort = !isHurried && place > 0 && elapsed - passage.readAtMs < CLAIM_MS
+  const maxStride = chunk.isSingly ? 1 : port.maxStride
+  passage.stride = !isHurried && elapsed < passage.stride / 2 ? Math.min(passage.stride * 2, maxStride) : 1
+  passage.readAt = Math.min(place + passage.stride, chunk.items.length)
+  passage.readAtMs = passage.isDue ? 0 : elapsed
+}
+
+/** Awaits what the item at the place gave, and goes on to the next. */
+async function settlePromised(passage: Passage): Promise<void> {
   const { slot, part, promised } = passage
   passage.promised = undefined
-  letGo(slot, place + 1)
+  letGo(slot, passage.place + 1)
   try {
     part.keep(await promised)
   } catch (error) {
-    reject(passage, place, error)
-    if (passage.isOver) return place
+    reject(passage, error)
+    if (passage.isOver) return
   }
-  return place + 1
+  passage.place++
 }
 
 /** A task that stopped because of the drain is an interruption, not a failure. */
-function reject(passage: Passage, place: number, error: unknown): void {
-  const { signal, part } = passage
+function reject(passage: Passage, error: unknown): void {
+  const { signal, part, place } = passage
   passage.isOver = signal?.aborted === true && (error === signal.reason || (error as Error | undefined)?.name === 'AbortError')
   if (!passage.isOver) part.reject(place, 'error', error)
 }
