@@ -1,5 +1,8 @@
 import type { Chunk, History } from './types.ts'
 
+/** So many items tell what carrying one costs; of fewer it is mostly the cost of their message. */
+export const TELLING = 16
+
 /** Pieces of chunks. Columns are shared with the whole where that costs nothing. */
 
 /** Places [from, to) of `chunk`. */

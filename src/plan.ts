@@ -1,3 +1,4 @@
+import { TELLING } from './chunk.ts'
 import { describePlan } from './describe-plan.ts'
 import { createPace } from './pace.ts'
 import type { Plan } from './types.ts'
@@ -16,11 +17,11 @@ const MIN_CHUNK_MS = 1
 
 /**
  * Most items in a chunk the planner chooses, and most that carrying them may cost the main thread, in ms: bounds a message
- * when items take next to no time. Collecting what was read takes longer than reading it, so that 1 ms of this is a pause
+ * when items take next to no time. Collecting what was read takes longer than reading it, so that this much is a pause
  * of some more. Set by bench/peers, 'trivial' and, by the event-loop delay, 'objects' and 'checkpoint'.
  */
 export const MAX_AUTO_ITEMS = 32_768
-const MAX_CARRY_MS = 1
+const MAX_CARRY_MS = 0.6
 
 /** Most of an iterable, which has its items made for the chunk: some chunks of them are all that a stream holds. Set by bench/growth.bench.mjs, memory of streams. */
 export const MAX_PULLED_ITEMS = 4096
@@ -152,8 +153,9 @@ export function createPlanner(options: PlannerOptions): Planner {
   let largest = known.measured > 0 ? Math.max(1, Math.floor(wanted(known) / MAX_GROWTH)) : 0
   let growth = MAX_GROWTH
   const pace = createPace(known)
-  /** Time per item of the last chunks that were long enough to tell. */
+  /** Time per item of the last chunks that were long enough to tell, and what carrying one of theirs took. */
   let recent: readonly number[] = []
+  let carries: readonly number[] = known.carry > 0 ? [known.carry] : []
   let isConfirmed = false
   let current: 'threads' | 'inline' = options.mode === 'inline' ? 'inline' : 'threads'
 
@@ -209,7 +211,7 @@ export function createPlanner(options: PlannerOptions): Planner {
       largest = Math.max(Math.min(largest, wanted(known)), items)
       growth = items === largest && taskTime < SHORT_CHUNK_MS ? MAX_GROWTH_OF_SHORT : MAX_GROWTH
       if (sendTime !== undefined) {
-        learnCost(known, items, sendTime, packTime)
+        carries = learnCost(known, carries, items, sendTime, packTime)
         const usual = Math.min(wanted(known), options.chunkSize ?? Number.POSITIVE_INFINITY)
         if (items >= Math.max(LONG_ENOUGH, usual / 4)) pace.count(items, now)
         else pace.interrupt() // Chunks that still grow tell of growing; but while they are not counted, time goes by.
@@ -227,6 +229,7 @@ export function createPlanner(options: PlannerOptions): Planner {
       Object.assign(known, NOTHING, { isDangerous: known.isDangerous })
       largest = 0
       recent = []
+      carries = []
     },
     warn: (message) => {
       if (!warnings.includes(message)) warnings.push(message)
@@ -252,20 +255,31 @@ function isFree({ mode, needsThreads }: PlannerOptions): boolean {
 /** A task counts as slow again when its items take so many times what carrying them cost. Above 1, so that noise does not flip it to and fro. */
 const HYSTERESIS = 2
 
-/** Items that take TARGET_CHUNK_MS, fewer if they are costly to carry. */
+/** Items that take TARGET_CHUNK_MS, fewer if they are costly to carry, but enough to tell what they cost. */
 function wanted({ itemTime, carry }: Knowledge): number {
-  const most = Math.min(TARGET_CHUNK_MS / Math.max(itemTime, Number.MIN_VALUE), MAX_CARRY_MS / Math.max(carry, Number.MIN_VALUE))
+  const carried = Math.max(TELLING, MAX_CARRY_MS / Math.max(carry, Number.MIN_VALUE))
+  const most = Math.min(TARGET_CHUNK_MS / Math.max(itemTime, Number.MIN_VALUE), carried)
   return Math.max(1, Math.min(MAX_AUTO_ITEMS, Math.floor(most)))
 }
 
-/** Short chunks tell the cost of a message, long ones the cost of an item. */
-function learnCost(known: Knowledge, items: number, sendTime: number, packTime: number | undefined): void {
-  if (items < LONG_ENOUGH) {
+/**
+ * Short chunks tell the cost of a message, long ones the cost of an item: the least of the last few, which it gives. A thread
+ * that has to wait for its core while it packs takes many times as long.
+ */
+function learnCost(
+  known: Knowledge,
+  carries: readonly number[],
+  items: number,
+  sendTime: number,
+  packTime: number | undefined,
+): readonly number[] {
+  if (items < TELLING) {
     const message = sendTime * THERE_AND_BACK
     known.message = known.message === 0 ? message : Math.min(known.message, message)
-    return
+    return carries
   }
   const there = Math.max(sendTime - known.message / THERE_AND_BACK, 0) / items
-  const carry = there + (packTime ?? there)
-  known.carry = known.carry === 0 ? carry : known.carry + (carry - known.carry) * SMOOTHING
+  const last = [...carries.slice(1 - PAUSES), there + (packTime ?? there)]
+  known.carry = Math.min(...last)
+  return last
 }

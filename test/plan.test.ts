@@ -82,6 +82,22 @@ describe('createPlanner()', () => {
     expect(cheap.chunkSize(1e9)).toBeGreaterThan(1000)
   })
 
+  test('does not take it for the cost of items that a thread has to wait for its core while it packs', () => {
+    const it = planner()
+    const send = (micros: number) => {
+      const items = it.chunkSize(1e9)
+      it.observe({ items, taskTime: items * 0.02, sendTime: (items * micros) / 1000, now: ++now })
+    }
+    for (let chunk = 0; chunk < 20; chunk++) send(1)
+    const usual = it.chunkSize(1e9)
+    for (let chunk = 0; chunk < 3; chunk++) send(200)
+    expect(it.chunkSize(1e9)).toBe(usual)
+    for (let chunk = 0; chunk < 20; chunk++) send(200)
+    expect(it.chunkSize(1e9)).toBeLessThan(usual / 4)
+    for (let chunk = 0; chunk < 20; chunk++) send(1)
+    expect(it.chunkSize(1e9)).toBe(usual) // Chunks never get too short to tell what an item costs.
+  })
+
   describe('runs the rest inline when threads take longer than one alone would', () => {
     const take = (it: Planner, items: number, time: number) => {
       now += time

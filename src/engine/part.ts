@@ -1,10 +1,11 @@
 import { packError } from '../carried-error.ts'
 import { type Codec, type LineCheck, loadCodec, loadLineCheck } from '../checkpoint/values/codec.ts'
+import { TELLING } from '../chunk.ts'
 import { nameItem, SerializationError } from '../errors.ts'
 import { unwrapMoved } from '../move.ts'
 import type { TaskFunction } from '../types.ts'
 import { Column } from './column.ts'
-import { type ChunkMessage, NUMBERS_TOGETHER, type PartMessage, type RejectedPlace, type RunSetup } from './protocol.ts'
+import type { ChunkMessage, PartMessage, RejectedPlace, RunSetup } from './protocol.ts'
 
 /** The items of a chunk, as far as whoever runs them needs to know. */
 export type ItemColumns = Pick<ChunkMessage, 'id' | 'items' | 'indices' | 'keys' | 'attempts' | 'isSingly'>
@@ -106,7 +107,7 @@ export class Part {
     try {
       this.#port.post(message(), [...this.#transfer])
       const { length } = values
-      if (!codec && length >= NUMBERS_TOGETHER) this.#run.packTime = (performance.now() - began) / length
+      if (!codec && length >= TELLING) this.#run.packTime = (performance.now() - began) / length
     } catch {
       values = this.#refuse(values, findUnclonable(values, this.#nameOf))
       this.#port.post(message(), [])
