@@ -103,7 +103,7 @@ export function arraySource<T>(
     const first = indices[0] as number
     const isRange = indices[indices.length - 1] === first + indices.length - 1
     const chosen = isRange ? sliceItems(items, first, first + indices.length) : pick(indices)
-    const histories = selection ? historiesOf(indices, keys, selection) : undefined
+    const histories = selection && historiesOf(indices, (_, index) => keys?.[index], selection)
     left -= indices.length
     return {
       items: chosen,
@@ -181,12 +181,13 @@ function byCrashes(a: { readonly crashes: number }, b: { readonly crashes: numbe
 
 function historiesOf<T>(
   indices: Uint32Array,
-  keys: readonly string[] | undefined,
+  keyOf: (place: number, index: number) => string | undefined,
   selection: Selection<T>,
 ): Map<number, History> | undefined {
   let histories: Map<number, History> | undefined
-  for (const index of indices) {
-    const history = selection.historyOf(index, keys?.[index])
+  for (let place = 0; place < indices.length; place++) {
+    const index = indices[place] as number
+    const history = selection.historyOf(index, keyOf(place, index))
     if (history) (histories ??= new Map()).set(index, history)
   }
   return histories
@@ -314,6 +315,6 @@ function checkResult<T>(result: IteratorResult<T> | undefined): IteratorResult<T
 
 function build<T>(items: T[], indices: number[], keys: string[] | undefined, selection: Selection<T> | undefined): Chunk<T> {
   const column = new Uint32Array(indices)
-  const histories = selection && historiesOf(column, keys, selection)
+  const histories = selection && historiesOf(column, (place) => keys?.[place], selection)
   return { items, indices: column, ...(keys ? { keys } : {}), ...(histories ? { histories } : {}) }
 }

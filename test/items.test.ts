@@ -84,6 +84,27 @@ test('takeItems() copies other items', () => {
   }
 })
 
+test.each(['arraySource', 'iterableSource'] as const)('%s() tells the past of each item by its key', async (kind) => {
+  const past = (crashes: number) => ({ attempts: crashes, crashes, firstFailedAt: 5 })
+  const chosen: Selection<string> = {
+    ...selection('abde', 'd'),
+    historyOf: (_, key) => ({ 'key b': past(1), 'key d': past(2), 'key e': past(3) })[key ?? ''],
+  }
+  const keyOf = (item: string) => `key ${item}`
+  const source =
+    kind === 'arraySource' ? arraySource(LETTERS, LETTERS.map(keyOf), chosen, 4) : iterableSource(LETTERS, keyOf, chosen)
+  const histories = new Map<number, unknown>()
+  for (let chunk = await source.next(2); chunk; chunk = await source.next(2))
+    for (const [index, history] of chunk.histories ?? []) histories.set(index, history)
+  expect(histories).toEqual(
+    new Map([
+      [1, past(1)],
+      [3, past(2)],
+      [4, past(3)],
+    ]),
+  )
+})
+
 test('iterableSource() does not hold items back for a suspect that an async iterable has yet to give', async () => {
   let give = () => {}
   const items = (async function* () {

@@ -15,6 +15,7 @@ describe('an item in flight as its process dies', () => {
     ['of an iterable', { isIterable: true }, { deaths: 2, crashes: { 13: 2 } }],
     ['that begins a session', { killers: [0] }, { deaths: 2, crashes: { 0: 2 } }],
     ['with a key', { isKeyed: true }, { deaths: 2, crashes: { 13: 2 } }],
+    ['of an iterable, with a key', { isIterable: true, isKeyed: true }, { deaths: 2, crashes: { 13: 2 } }],
     ['of a shard', { shard: '1/1' }, { deaths: 2, crashes: { 13: 2 } }],
     ['saved one by one', { checkpoint: { every: 1 } }, { deaths: 2, crashes: { 13: 2 } }],
     ['with maxCrashes 1, since it has to be alone at one death', { maxCrashes: 1 }, { deaths: 2, crashes: { 13: 2 } }],
