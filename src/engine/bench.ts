@@ -12,8 +12,11 @@ export interface Bench {
   forget: number[]
   /** It began an item, or answered: its thread and its task came up. */
   isProven: boolean
-  /** Why the main thread ended it: an item, or the packing of what items gave, took too long; or a drain. */
-  doom: Overdue | 'drain' | undefined
+  /**
+   * Why the main thread ended it: an item, or the packing of what items gave, took too long; a drain; or what it said of some
+   * items of its oldest piece cannot be read: it is not heard any more.
+   */
+  doom: Overdue | 'drain' | 'unreadable' | undefined
 }
 
 /** What takes too long: the item at the cursor, or the packing of what the items up to the cursor gave. */

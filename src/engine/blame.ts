@@ -1,9 +1,12 @@
+import { packError } from '../carried-error.ts'
 import { countCrashes, historyAt } from '../chunk.ts'
 import { nameItem, plural, TaskTimeoutError, WorkerCrashError } from '../errors.ts'
 import type { FailureKind } from '../types.ts'
 import { type Bench, packedPlaces } from './bench.ts'
 import { cursorOf, isPacking, limitOf, slotOf } from './flight-recorder.ts'
 import { cutPiece, type JobRun, nextHistory, type Piece, rejectPlace, startAnew, suspectOf } from './job.ts'
+import type { PartMessage } from './protocol.ts'
+import { unreadableError } from './run-errors.ts'
 import type { Seat } from './seat.ts'
 
 /** A worker that is gone. */
@@ -33,7 +36,8 @@ export interface Verdict {
  *
  * Results that leave a worker together are packed together, and one of them may be the end of it: a getter that loops or
  * ends the process. Which one nobody can see from outside, so the same items run once more and are answered one by one. Or
- * nobody is to blame: together they are too large for the memory, or for one `timeout`; one by one they come through.
+ * nobody is to blame: together they are too large for the memory, or for one `timeout`; one by one they come through. So it is
+ * with results that arrived and cannot be read.
  */
 export function blame(worker: LostWorker, error: Error | undefined, exitCode: number, today: number): Verdict {
   const reason = error ?? new Error(`the worker thread ended with exit code ${exitCode}`)
@@ -48,6 +52,15 @@ export function blame(worker: LostWorker, error: Error | undefined, exitCode: nu
     if (from < piece.end) innocents.push(cutPiece(piece, from, piece.end))
   }
   for (const piece of worker.pieces) {
+    if (worker.doom === 'unreadable' && piece === worker.pieces[0]) {
+      const end = Math.min(piece.end, cursorOf(slotOf(worker.seat.cells, piece.slot)) + 1)
+      piece.isSingly = true // Where one is, there may be more.
+      suspects.push(startAnew(piece, piece.settled, end))
+      unstarted(piece, end)
+      explain(piece.job.run, true)
+      started = true
+      continue
+    }
     const slot = slotOf(worker.seat.cells, piece.slot)
     const cursor = cursorOf(slot)
     if (cursor >= 0) started = true
@@ -79,9 +92,24 @@ export function blame(worker: LostWorker, error: Error | undefined, exitCode: nu
   return { again: [...suspects, ...innocents], started, suspectIndex, reason }
 }
 
+/**
+ * What the worker of `piece` said when its next answer cannot be read: that the item it is of failed. Undefined when it may be
+ * of more than one.
+ */
+export function answerUnread(piece: Piece, cause: Error): PartMessage | undefined {
+  const { id, chunk, settled, isSingly } = piece
+  const to = settled + 1
+  const end = to === chunk.items.length
+  if (!isSingly && !end) return undefined
+  if (isSingly) explain(piece.job.run, false)
+  const error = packError(unreadableError(nameItem(chunk.indices[settled] as number, chunk.keys?.[settled]), cause))
+  const taskTime = piece.job.run.itemTime() // As far as anybody can tell.
+  return { id, from: settled, to, end, taskTime, rejected: [{ place: settled, kind: 'serialization', error }] }
+}
+
 /** The main thread ended the worker because of this very item, or packing, which did not end in the meantime. */
 function isDoomed(doom: LostWorker['doom'], piece: Piece, cursor: number, isPacked: boolean): boolean {
-  return doom !== undefined && doom !== 'drain' && doom.piece === piece && doom.cursor === cursor && doom.isPacking === isPacked
+  return typeof doom === 'object' && doom.piece === piece && doom.cursor === cursor && doom.isPacking === isPacked
 }
 
 /** Counts a chunk that was lost while packed, and it is unclear why, or an item that was found to be why. */

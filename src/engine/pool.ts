@@ -2,14 +2,14 @@ import type { Piscina } from 'piscina'
 import type { Clock } from '../clock.ts'
 import { InvalidOptionError } from '../errors.ts'
 import { type Bench, createBench, hasBegun, leastBusy, type Overdue, release, steal } from './bench.ts'
-import { blame } from './blame.ts'
+import { answerUnread, blame } from './blame.ts'
 import type { Engine, EngineRun } from './engine.ts'
 import { announceStop, cursorOf, isPacking, limitOf, prepare, runningFor, sharedNow, slotOf, stop } from './flight-recorder.ts'
 import { createJob, createPiece, cutPiece, type JobRun, type Piece, settlePart } from './job.ts'
 import { settleUnclonable, toMessage } from './message.ts'
 import { createPlaces } from './places.ts'
 import type { PartMessage } from './protocol.ts'
-import { stillbornError, unpackLoadError, unreadableError } from './run-errors.ts'
+import { stillbornError, unpackLoadError } from './run-errors.ts'
 import { DEPTH, openSeat, type SeatOptions } from './seat.ts'
 
 /** Workers that die in a row before they start any item, after which the run ends: two could be bad luck with memory. */
@@ -47,7 +47,7 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
       openSeat(PiscinaClass, seatOptions, {
         part: (part) => receive(it, part),
         lost: (error, code) => lose(it, error, code),
-        unreadable: (error) => giveUp(it, error),
+        unreadable: (error) => missed(it, error),
         unsent: (id, error) => refuse(it, id, error),
       }),
     )
@@ -97,7 +97,7 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
       if (piece) release(bench, piece)
       return
     }
-    if (!piece) return
+    if (!piece || bench.doom === 'unreadable') return
     prove(bench)
     settlePart(piece, part, clock.today())
     piece.job.run.observe({
@@ -147,11 +147,12 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
     advance()
   }
 
-  /** Of which items the results are, only the message would say: the run cannot go on without them, nor the worker. */
-  const giveUp = (bench: Bench, cause: Error) => {
+  /** Of which items the results are, only the message would say: unless it can be but one, they are as good as lost. */
+  const missed = (bench: Bench, cause: Error) => {
     const [piece] = bench.pieces
-    if (piece) failRuns(unreadableError(piece, cause), piece.job.run)
-    bench.doom ??= 'drain'
+    const answer = piece && bench.doom !== 'unreadable' ? answerUnread(piece, cause) : undefined
+    if (answer) return receive(bench, answer)
+    bench.doom = 'unreadable'
     bench.seat.kill()
   }
 

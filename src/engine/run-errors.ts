@@ -1,9 +1,8 @@
 import { unpackError } from '../carried-error.ts'
 import { SerializationError, TaskLoadError } from '../errors.ts'
-import type { Piece } from './job.ts'
 import type { PartMessage } from './protocol.ts'
 
-/** Errors of workers that end a run. */
+/** Errors of workers. */
 
 /** The task cannot be loaded. */
 export function unpackLoadError(part: PartMessage): TaskLoadError {
@@ -12,11 +11,9 @@ export function unpackLoadError(part: PartMessage): TaskLoadError {
   return new TaskLoadError(error.message, { cause: error.cause ?? error })
 }
 
-/** What a worker sent of `piece` cannot be read. */
-export function unreadableError({ chunk, settled, end }: Piece, cause: Error): SerializationError {
-  const [first, last] = [chunk.indices[settled], chunk.indices[end - 1]]
-  const where = first === last ? `item ${first}` : `some of the items ${first} to ${last}`
-  const message = `Cannot read the results of ${where}: expected values that can be carried between threads, got ${cause.message}. Values may be nested too deeply: return them flatter, or as a string`
+/** What a worker sent as the result of an item cannot be read. */
+export function unreadableError(item: string, cause: Error): SerializationError {
+  const message = `Cannot read the result of item ${item}: expected a value that can be carried between threads, got ${cause.message}. It may be nested too deep: return it flatter, or as a string`
   return new SerializationError(message, '', { cause })
 }
 

@@ -24,7 +24,7 @@ export interface SeatEvents {
   part(message: PartMessage): void
   /** The thread is gone, and nothing more will come of what it was sent. `error` is why, when the thread could tell. */
   lost(error: Error | undefined, exitCode: number): void
-  /** What the thread sent cannot be read. */
+  /** The next of what the thread sent cannot be read. */
   unreadable(error: Error): void
   /** A chunk could not be cloned and was not sent. */
   unsent(id: number, error: Error): void
@@ -89,15 +89,19 @@ export function openSeat(PiscinaClass: typeof Piscina, { resourceLimits, record 
   port.on('message', (message: PartMessage) => events.part(message))
   port.on('messageerror', (reason) => events.unreadable(reason))
   port.unref()
+  const takeLast = () => {
+    try {
+      return receiveMessageOnPort(port)
+    } catch (reason) {
+      events.unreadable(reason as Error)
+      return undefined // What follows is lost with the thread.
+    }
+  }
   thread.on('error', note)
   thread.once('exit', (code) => {
     end()
     // What the thread said before it ended counts: who is to blame for the end depends on how far it came.
-    try {
-      for (let last = receiveMessageOnPort(port); last; last = receiveMessageOnPort(port)) events.part(last.message)
-    } catch (reason) {
-      events.unreadable(reason as Error)
-    }
+    for (let last = takeLast(); last; last = takeLast()) events.part(last.message)
     port.close()
     if (!isClosed) events.lost(error, code)
   })

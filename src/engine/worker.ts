@@ -32,6 +32,12 @@ export default function serve(message: ServeMessage): void {
   message.port.on('message', (chunk: ChunkMessage) => {
     last = last.then(() => answer(chunk))
   })
+  // Nobody would hear of the chunk again. The end of the thread is heard of.
+  message.port.on('messageerror', (cause) => {
+    throw new Error(`an item cannot be read, which may be nested too deep for 'resourceLimits.stackSizeMb': ${cause.message}`, {
+      cause,
+    })
+  })
 }
 
 function openPort(far: MessagePort): Port {

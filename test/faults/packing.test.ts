@@ -1,4 +1,4 @@
-import { type ExecuteOptions, execute, memoryStore, type RunFailedError } from 'pawl'
+import { type ExecuteOptions, execute, memoryStore, readResults } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import { range, sharedCells } from '../execute/calls.ts'
 import { trap } from '../fixtures/tasks/trapped.mjs'
@@ -109,22 +109,50 @@ test.each(CARRIERS)(
   },
 )
 
-test('a result that this thread cannot read ends the run with a sentence, and what was read before is in the report', async () => {
-  // V8 writes it, but has not the stack to read it back. How deep that is depends on the stack that this process has.
-  const task = (depth: number) => {
-    let nested: unknown[] = []
-    for (let level = 0; level < depth; level++) nested = [nested]
-    return nested
-  }
-  let error: RunFailedError | undefined
-  for (let depth = 1000; depth < 100_000 && error?.code !== 'ERR_PAWL_SERIALIZATION'; depth = Math.ceil(depth * 1.2)) {
-    error = await execute(task, [1, 1, 1, depth, 1], { mode: 'threads', workers: 1, chunkSize: 1 }).then(
-      () => undefined,
-      (reason) => reason,
+describe('a result so deep that a worker can write and this thread not read it', () => {
+  const deep = { 3: 'deep', 4: 'deep', 40: 'deep' }
+  const culprits = Object.keys(deep).map(Number)
+
+  test.each([1, 7, 100])('fails alone, in chunks of %i', async (chunkSize) => {
+    const { report, calls, attempts } = await run(100, deep, { chunkSize })
+    expect(report.failures).toMatchObject(culprits.map((index) => ({ index, kind: 'serialization', attempts: calls[index] })))
+    expect(report.failures[1]?.reason).toMatchObject({ code: 'ERR_PAWL_SERIALIZATION', index: 4 })
+    expect(report.failures[1]?.reason.message).toMatch(
+      /^Cannot read the result of item 4: expected a value that can be carried between threads, got .*\. It may be nested too deep: /,
     )
-  }
-  if (!error) return expect.unreachable()
-  expect(error).toMatchObject({ code: 'ERR_PAWL_SERIALIZATION', report: { status: 'partial' } })
-  expect(error.message).toMatch(/^Cannot read the results of item 3: expected values .* nested too deeply/)
-  expect(error.report?.results.slice(0, 3)).toEqual([[[]], [[]], [[]]])
+    expect(report.results.map((it) => it)).toEqual(resultsWithout(100, culprits))
+    expect(attempts).toEqual(calls)
+    expect(report.stats).toMatchObject({ crashes: 0, attempts: calls.reduce((sum, it) => sum + it) })
+    expect(Math.max(...calls)).toBeLessThanOrEqual(chunkSize === 1 ? 1 : 2)
+  })
+
+  test('fails alone when all of them are, and a thread ends for a chunk, not for an item', async () => {
+    const trapped = Object.fromEntries(range(50).map((i) => [i, 'deep']))
+    const { report, losses } = await run(50, trapped, { chunkSize: 50, workers: 1 })
+    expect(report.failures.map(({ index, kind }) => [index, kind])).toEqual(range(50).map((i) => [i, 'serialization']))
+    expect(losses).toBe(1)
+  })
+
+  test.each(['msgpack', 'json'] as const)('is not recorded as %s, and fails alone as well', async (format) => {
+    const store = memoryStore()
+    const { report, calls } = await run(100, deep, { chunkSize: 25, checkpoint: { store, format } })
+    expect(report.failures.map(({ index, kind }) => [index, kind])).toEqual(culprits.map((i) => [i, 'serialization']))
+    expect(calls).toEqual(range(100).map(() => 1))
+    const read: unknown[] = []
+    for await (const it of readResults(store, report.runId)) read.push(it.status === 'fulfilled' ? it.value : undefined)
+    expect(read).toEqual(resultsWithout(100, culprits))
+  })
+
+  test('fails alone inline, where it cannot be cloned', async () => {
+    const { report } = await run(10, { 4: 'deep' }, { mode: 'inline', workers: undefined })
+    expect(report.failures).toMatchObject([{ index: 4, kind: 'serialization', attempts: 1 }])
+    expect(report.results.map((it) => it)).toEqual(resultsWithout(10, [4]))
+  })
+})
+
+test('an item that a worker has not the stack to read ends the run with a sentence', async () => {
+  let item: unknown[] = []
+  for (let level = 0; level < 1500; level++) item = [item]
+  const run = execute((it: unknown[]) => it.length, [[], item], { workers: 1, resourceLimits: { stackSizeMb: 0.5 } })
+  await expect(run).rejects.toMatchObject({ code: 'ERR_PAWL_TASK_LOAD', message: expect.stringMatching(/nested too deep for/) })
 })

@@ -14,26 +14,31 @@ export class SimulatedChannel {
   }
 }
 
+const UNREADABLE = 'Maximum call stack size exceeded'
+
 export class SimulatedPort extends EventEmitter {
   far: SimulatedPort | undefined
-  readonly #waiting: unknown[] = []
+  readonly #waiting: { readonly message: unknown; readonly isReadable: boolean }[] = []
 
   postMessage(message: unknown): void {
     this.far?.emit('message', structuredClone(message))
   }
 
-  /** Has a message wait for this port until `deliver`. */
-  wait(message: unknown): void {
-    this.#waiting.push(message)
+  /** Has a message wait for this port until `deliver`, or somebody takes it. */
+  wait(message: unknown, isReadable: boolean): void {
+    this.#waiting.push({ message, isReadable })
   }
 
   take(): { message: unknown } | undefined {
-    return this.#waiting.length > 0 ? { message: this.#waiting.shift() } : undefined
+    const next = this.#waiting.shift()
+    if (next && !next.isReadable) throw new RangeError(UNREADABLE)
+    return next
   }
 
   deliver(): void {
-    const next = this.take()
-    if (next) this.emit('message', next.message)
+    const next = this.#waiting.shift()
+    if (next?.isReadable) this.emit('message', next.message)
+    else if (next) this.emit('messageerror', new RangeError(UNREADABLE))
   }
 
   ref(): void {}

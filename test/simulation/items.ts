@@ -6,7 +6,7 @@ type Nature =
   | { readonly kind: 'ok' }
   /**
    * Fails, crashes, hangs or takes the process along the first `times` times it starts; for good when that is infinite. A trap
-   * gives a value that crashes the worker, or hangs, when it is packed.
+   * gives a value that crashes the worker, or hangs, when it is packed, or that the main thread cannot read.
    */
   | { readonly kind: (typeof NATURES)[number]['kind']; readonly times: number }
 
@@ -39,6 +39,7 @@ const NATURES = [
   { kind: 'hang', share: 0.04 },
   { kind: 'crashing trap', share: 0.02 },
   { kind: 'hanging trap', share: 0.02 },
+  { kind: 'unreadable', share: 0.02 },
   { kind: 'abort', share: 0.015 },
 ] as const
 
@@ -106,6 +107,8 @@ export function deedOf(item: TrueItem): Deed {
       return { kind: 'value', time, value, trap: 'crash' }
     case 'hanging trap':
       return { kind: 'value', time, value, trap: 'hang' }
+    case 'unreadable':
+      return { kind: 'value', time, value, trap: 'unreadable' }
     default:
       return { kind: 'abort', time }
   }

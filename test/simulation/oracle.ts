@@ -134,7 +134,7 @@ export class Oracle {
       timeout: nature.kind === 'hang' || nature.kind === 'hanging trap' || wasPaused || item.time > timeout - 30,
       crash: item.crashes + item.deaths >= maxCrashes || this.#hadCompany(),
       memory: false,
-      serialization: false,
+      serialization: nature.kind === 'unreadable',
     }[kind]
     if (!isPossible)
       this.blame(

@@ -28,8 +28,8 @@ export type Deed =
   | { readonly kind: 'abort'; readonly time: number }
   | { readonly kind: 'hang' }
 
-/** What a value does to its worker when it is packed. */
-type Trap = 'hang' | 'crash'
+/** What a value does to its worker when it is packed; or the main thread cannot read what it was packed into. */
+type Trap = 'hang' | 'crash' | 'unreadable'
 
 /** Decides what items do, and is told of it. */
 export interface Stage {
@@ -141,7 +141,8 @@ class SimulatedThread extends EventEmitter {
     const now = () => (setup.timed ? sharedNow() : undefined)
     const post = (to: number, end: boolean, goOn: () => void) => {
       beginPacking(slot, now())
-      const [trapped] = traps
+      const trapped = traps.find(({ trap }) => trap !== 'unreadable')
+      const isReadable = traps.length === 0
       traps = []
       if (trapped?.trap === 'hang') return
       this.#after(this.#life.world.chance.wait(0.1), () => {
@@ -149,12 +150,12 @@ class SimulatedThread extends EventEmitter {
           this.#life.stage.end(items[trapped.place], { kind: 'crash', time: 0, error: undefined })
           return void this.destroy(7)
         }
-        send(to, end)
+        send(to, end, isReadable)
         endPacking(slot)
         goOn()
       })
     }
-    const send = (to: number, end: boolean) => {
+    const send = (to: number, end: boolean, isReadable: boolean) => {
       const taskTime = this.#life.world.time - began
       const record = codec && values.length > 0 ? codec.encode(values).bytes : undefined
       const part: PartMessage = {
@@ -168,7 +169,7 @@ class SimulatedThread extends EventEmitter {
       rejected = []
       began = this.#life.world.time
       const near = this.#port?.far
-      near?.wait(part)
+      near?.wait(part, isReadable)
       this.#later(() => near?.deliver())
     }
     const step = (place: number) => {
