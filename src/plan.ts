@@ -24,7 +24,7 @@ export const MAX_AUTO_ITEMS = 32_768
 const MAX_CARRY_MS = 0.6
 
 /** Most of an iterable, which has its items made for the chunk: some chunks of them are all that a stream holds. Set by bench/growth.bench.mjs, memory of streams. */
-export const MAX_PULLED_ITEMS = 4096
+export const MAX_PULLED_ITEMS = 2048
 
 /**
  * Weight of the newest measurement when items got faster, in (0, 1]; more when it is about most of all items measured so

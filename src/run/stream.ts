@@ -5,7 +5,7 @@ import type { Outcome, Report } from '../types.ts'
 export type OutcomeStream<R, T> = AsyncIterable<Outcome<R>> & { readonly report: Promise<Report<R, T>> }
 
 /** Outcomes that may wait for the loop that takes them; then the run waits too. Set by bench/growth.bench.mjs, memory of streams. */
-const MAX_WAITING = 8192
+const MAX_WAITING = 4096
 
 /** So many outcomes, each made when it is taken: an object that waits is in the way of every collection of garbage. */
 export interface OutcomeList<R> {
