@@ -103,10 +103,10 @@ export class Part {
     })
     if (encoded) this.#transfer = new Set([encoded.bytes.buffer as ArrayBuffer])
     else if (values instanceof Float64Array) this.#transfer.add(values.buffer as ArrayBuffer)
+    const { length } = values // Numbers leave this thread with the message.
     const began = performance.now()
     try {
       this.#port.post(message(), [...this.#transfer])
-      const { length } = values
       if (!codec && length >= TELLING) this.#run.packTime = (performance.now() - began) / length
     } catch {
       values = this.#refuse(values, findUnclonable(values, this.#nameOf))

@@ -14,12 +14,16 @@ const createRun = (codec: LoadedRun['codec']) =>
 
 /** What parts of so many values say of packing, one chunk after the other. */
 function packTimes(codec: LoadedRun['codec'], ...counts: number[]): unknown[] {
+  return packTimesOf((place) => ({ place }), codec, ...counts)
+}
+
+function packTimesOf(task: (place: number) => unknown, codec: LoadedRun['codec'], ...counts: number[]): unknown[] {
   const run = createRun(codec)
   const posted: PartMessage[] = []
   for (const count of counts) {
-    const port = { post: (part: PartMessage) => void posted.push(part), partMs: 50, maxStride: 64 }
-    const part = new Part({ id: 1, items: [], indices: 0 }, run, port)
-    for (let place = 0; place < count; place++) part.keep({ place })
+    const post = (part: PartMessage, transfer: ArrayBuffer[]) => void posted.push(structuredClone(part, { transfer }))
+    const part = new Part({ id: 1, items: new Array(count), indices: 0 }, run, { post, partMs: 50, maxStride: 64 })
+    for (let place = 0; place < count; place++) part.keep(task(place))
     part.send(count, true)
   }
   return posted.map((it) => it.packTime)
@@ -31,6 +35,10 @@ test('tells what packing a value took when many were last', () => {
   expect([first, second]).toEqual([undefined, undefined])
   expect(third).toEqual(expect.any(Number))
   expect(packTimes(undefined, many, 1, 1)).toEqual([undefined, expect.any(Number), expect.any(Number)])
+})
+
+test('tells it of numbers, too, whose memory leaves the thread', () => {
+  expect(packTimesOf((place) => place, undefined, NUMBERS_TOGETHER, 1)).toEqual([undefined, expect.any(Number)])
 })
 
 test('does not when a codec packs them: to read bytes costs next to nothing', () => {
