@@ -15,9 +15,9 @@ export type MayMissResults = { maxFailures: number | string } | { shard: string 
 /**
  * Runs `task` once for every item and resolves with a report whose `results[i]` belongs to item `i`.
  *
- * Follow an item: a source (items.ts) cuts it into a chunk, the loop (run.ts) sends the chunk down the stages when
- * there is a place for it, the engine runs it on a worker, and its outcome comes back up the same stages to be recorded
- * and put in place by the collector (collector.ts). perform.ts is where these are put together.
+ * Follow an item: a source (array-source.ts, iterable-source.ts) cuts it into a chunk, the loop (run/loop.ts) sends the chunk
+ * down the stages when there is a place for it, the engine runs it on a worker, and its outcome comes back up the same stages
+ * to be recorded and put in place by the collector (run/collector.ts). run/perform.ts is where these are put together.
  *
  * @throws RunFailedError when more items fail than `maxFailures`; RunAbortedError when the run is drained;
  * CircuitOpenError, TaskLoadError, CheckpointWriteError, CheckpointMismatchError and the other errors of the

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { arraySource, isArrayLike, iterableSource, type Selection, type Source, takeItems } from '../src/items.ts'
+import { arraySource } from '../src/array-source.ts'
+import { isArrayLike, type Selection, type Source, takeItems } from '../src/items.ts'
+import { iterableSource } from '../src/iterable-source.ts'
 import { createKeys } from '../src/keys.ts'
 
 /** What a source gives, chunk by chunk. */

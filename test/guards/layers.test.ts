@@ -13,6 +13,8 @@ const LAYERS = [
     'task.ts',
     'resolve-task.ts',
     'items.ts',
+    'array-source.ts',
+    'iterable-source.ts',
     'keys.ts',
     'shard.ts',
     'pace.ts',

@@ -119,7 +119,7 @@ export const FAULTS = [
   },
   {
     name: 'an iterator that was let go counts as ended',
-    file: 'src/items.ts',
+    file: 'src/iterable-source.ts',
     search: 'if (!result || isClosed) break',
     replace: 'if (!result) break',
   },
