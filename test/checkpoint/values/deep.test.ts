@@ -44,7 +44,7 @@ describe.each(['msgpack', 'json'] as const)('the %s codec', async (format) => {
     expect(refused.map(({ at }) => at)).toEqual([2])
     expect(refused[0]?.error).toMatchObject({ code: 'ERR_PAWL_SERIALIZATION', path: '' })
     expect(refused[0]?.error.message).toMatch(
-      /^Cannot record the result of item 12: expected .*, got one nested more than 500 levels deep\. Return it flatter, /,
+      /^Cannot record the result of item 12: expected .*, got one nested more than 1000 levels deep\. Return it flatter, /,
     )
   })
 
@@ -79,7 +79,7 @@ test('msgpack holds causes and cycles of any length, which V8 does not go down i
 })
 
 test.each(['msgpack', 'json'] as const)(
-  'what a worker packed as %s is read on a stack of 0.7 MB, of which the main thread has 1',
+  'what a worker packed as %s is read on a stack of 0.85 MB, of which the main thread has 1',
   async (format) => {
     const codec = await loadCodec(format)
     const values = (format === 'json' ? JSON_KINDS : KINDS).map(([, make]) => make(MAX_NESTING))
@@ -90,7 +90,7 @@ test.each(['msgpack', 'json'] as const)(
     import(${JSON.stringify(new URL('../../../build/checkpoint/values/codec.js', import.meta.url))})
       .then(({ loadCodec }) => loadCodec(workerData.format))
       .then((codec) => parentPort.postMessage(codec.decode(workerData.bytes).length))`
-    const worker = new Worker(reader, { eval: true, workerData: { format, bytes }, resourceLimits: { stackSizeMb: 0.7 } })
+    const worker = new Worker(reader, { eval: true, workerData: { format, bytes }, resourceLimits: { stackSizeMb: 0.85 } })
     const count = await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject))
     await worker.terminate()
     expect(count).toBe(values.length)
