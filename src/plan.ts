@@ -235,7 +235,11 @@ export function createPlanner(options: PlannerOptions): Planner {
       if (!warnings.includes(message)) warnings.push(message)
     },
     describe: (left) => {
-      const chosen = { mode: mode(left), workers: workers(left), chunkSize: chunkSize(left) }
+      const chosen = {
+        mode: mode(left),
+        workers: workers(left),
+        chunkSize: options.chunkSize ?? Math.min(chunkSize(left), left || Number.POSITIVE_INFINITY),
+      }
       return describePlan({ ...chosen, options, known, isFree: mayInline, left }, warnings)
     },
   }

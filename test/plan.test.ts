@@ -128,7 +128,7 @@ describe('createPlanner()', () => {
   test('says of threads that would be slower by how much', () => {
     const it = planner({ mode: 'threads', maxWorkers: 1 })
     it.observe({ items: 1, taskTime: 0.2, sendTime: 0.4, now: 1 })
-    expect(it.describe(1)).toMatchObject({
+    expect(it.describe(2)).toMatchObject({
       speedup: expect.closeTo(1 / 3),
       reason: expect.stringMatching(/so slower than one after the other: it takes about 3\.0 times as long\.$/),
     })
@@ -226,6 +226,13 @@ describe('createPlanner()', () => {
     expect(described.speedup).toBeGreaterThan(3)
     expect(described.speedup).toBeLessThanOrEqual(4)
     expect(described.warnings).toEqual(['something'])
+  })
+
+  test('does not speak of chunks larger than what is left', () => {
+    const it = planner({ mode: 'threads' })
+    observe(it, 100, 0.1)
+    expect(it.describe(1_000_000).chunkSize).toBeGreaterThan(3)
+    expect(it.describe(3)).toMatchObject({ chunkSize: 3, reason: expect.stringContaining('in chunks of about 3: ') })
   })
 })
 

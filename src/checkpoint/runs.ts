@@ -22,7 +22,7 @@ export interface RunSummary {
   readonly runId: string
   /**
    * `complete`: every item has settled, tolerated failures included. `failed`: the last session ended because more items failed
-   * than was tolerated. `partial`: anything else.
+   * than was tolerated. `partial`: anything else. `listRuns` reads no outcome, and so counts damaged ones as settled; `inspectRun` does not.
    */
   readonly status: 'complete' | 'failed' | 'partial'
   /** Items that settled, failures included. */

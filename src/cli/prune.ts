@@ -1,6 +1,7 @@
-import { deleteRun, listRuns, type RunSummary } from '../checkpoint/runs.ts'
+import { deleteRun, inspectRun, listRuns, type RunSummary } from '../checkpoint/runs.ts'
 import { plural } from '../errors.ts'
 import { fileStore } from '../store/file.ts'
+import type { Store } from '../store/store.ts'
 import { OK } from './failure.ts'
 import type { CommonFlags } from './flags.ts'
 import { formatBytes, formatTime, print, printable, printJson, say } from './terminal.ts'
@@ -18,6 +19,7 @@ export async function prune({ checkpoint, json, olderThan, dryRun }: PruneFlags)
   const isOld = ({ status, live, lastWrite }: RunSummary) => status === 'complete' && !live && (lastWrite ?? Infinity) <= before
   const removed: RunSummary[] = []
   for (const run of (await listRuns(store)).filter(isOld)) {
+    if (!(await isWhole(store, run.runId))) continue
     if (!dryRun && !(await wasDeleted(() => deleteRun(store, run.runId), run.runId))) continue
     removed.push(run)
     if (!json) await print(`${printable(run.runId)}  ${formatBytes(run.bytes)}  last written ${formatTime(run.lastWrite)}\n`)
@@ -26,6 +28,16 @@ export async function prune({ checkpoint, json, olderThan, dryRun }: PruneFlags)
   if (json) await printJson({ dryRun: dryRun ?? false, removed: removed.map(({ runId, bytes }) => ({ runId, bytes })), bytes })
   else await print(`${dryRun ? 'would delete' : 'deleted'} ${plural(removed.length, 'run')}, ${formatBytes(bytes)}\n`)
   return OK
+}
+
+/** False for a run some of whose results are damaged, which a list does not read: it stays, for a session to make up for them. */
+async function isWhole(store: Store, runId: string): Promise<boolean> {
+  const { status, damaged } = await inspectRun(store, runId)
+  if (status === 'complete') return true
+  say(
+    `run '${runId}' stays: the outcomes of ${plural(damaged, 'item')} are damaged. Run it again to make up for them, or see 'pawl verify ${runId}'`,
+  )
+  return false
 }
 
 /** False for a run that a process took up between the list and now; it stays. */

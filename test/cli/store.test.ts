@@ -223,6 +223,22 @@ describe('pawl prune', () => {
   })
 })
 
+describe('pawl prune, of a run whose results are damaged', () => {
+  test('leaves it to a session to make up for them, and says so', async () => {
+    const { pawl, put, directory } = project({ 'in.jsonl': items(300) })
+    put('long.js', 'export default ({ n }) => `value ${n} value`')
+    await pawl('run', 'long.js', '--input', 'in.jsonl', '--run-id', 'long', '--checkpoint-every', '100')
+    damage(directory)
+    for (const flags of [[], ['--dry-run']]) {
+      const { stdout, stderr } = await pawl('prune', '--older-than', '0', ...flags)
+      expect(stdout).toMatch(/^(deleted|would delete) 0 runs/)
+      expect(stderr).toMatch(/^pawl: run 'long' stays: the outcomes of \d+ items are damaged\. /m)
+    }
+    await pawl('resume', 'long')
+    expect((await pawl('prune', '--older-than', '0')).stdout).toContain('deleted 1 run')
+  })
+})
+
 describe('a run that ended with more failures than tolerated', () => {
   test('is failed, for prune no waste, until a session makes up for it', async () => {
     const odd = 'export default ({ n }) => { if (n % 2) throw new Error("odd"); return n }'
