@@ -53,10 +53,10 @@ export function takeItems<I>(items: I): I {
   return slice.call(items)
 }
 
-/** The items, when all are numbers, in memory that threads share: what a worker is sent of them is a view. */
+/** The items, when all are numbers and come as they lie, in memory that threads share: what a worker is sent of them is a view. */
 function shareNumbers(items: readonly unknown[]): Float64Array | undefined {
   const { length } = items
-  if (typeof items[0] !== 'number') return undefined
+  if (typeof items[0] !== 'number' || items[Symbol.iterator] !== Array.prototype[Symbol.iterator]) return undefined
   const numbers = new Float64Array(new SharedArrayBuffer(length * Float64Array.BYTES_PER_ELEMENT))
   for (let at = 0; at < length; at++) {
     const item = items[at]

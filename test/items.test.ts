@@ -84,6 +84,12 @@ test('takeItems() copies other items', () => {
     expect(taken).toEqual([...items])
     expect(taken).not.toBe(items)
   }
+  const own = Object.assign([1, 2, 3], {
+    *[Symbol.iterator]() {
+      yield 7
+    },
+  })
+  expect(takeItems(own)).toEqual([7])
 })
 
 test.each(['arraySource', 'iterableSource'] as const)('%s() tells the past of each item by its key', async (kind) => {

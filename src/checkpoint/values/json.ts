@@ -100,16 +100,21 @@ function isPlainArray(array: unknown[], depth: number): boolean {
   for (let at = 0; at < array.length; at++) {
     if (!isPlain(array[at], depth + 1)) return false
   }
-  return Object.keys(array).length === array.length && Object.getPrototypeOf(array) === Array.prototype
+  return Object.keys(array).length === array.length && Object.getPrototypeOf(array) === Array.prototype && !hasToJson(array)
 }
 
 function isPlainRecord(record: object, depth: number): boolean {
-  if (Object.getPrototypeOf(record) !== Object.prototype) return false
+  if (Object.getPrototypeOf(record) !== Object.prototype || hasToJson(record)) return false
   for (const key in record) {
     const value = record[key as keyof object]
     if (!isPlainLeaf(value) && !isPlain(value, depth + 1)) return false
   }
   return true
+}
+
+/** JSON.stringify would call it, enumerable or not. */
+function hasToJson(value: object): boolean {
+  return (value as { toJSON?: unknown }).toJSON !== undefined
 }
 
 /** Writes what structured clone made of a value without misfits. Numbers are why: JSON.stringify writes -0 as 0. */

@@ -7,8 +7,6 @@
 export interface PlainCheck {
   /** True when msgpackr gives `value` back exactly. May be false for a value it could carry. Throws what a getter throws. */
   isPlain(value: unknown): boolean
-  /** True once a plain value held a date or a view. They are extensions of msgpackr, which a program can redefine for all. */
-  metExtension(): boolean
 }
 
 /** Deeper values are not plain, so neither the check nor msgpackr ever runs out of stack. Cycles end here too. */
@@ -32,12 +30,11 @@ const VIEWS = new Set<unknown>([
   ...[Float32Array, Float64Array, BigInt64Array, BigUint64Array, Buffer],
 ])
 
-/** A check for the values of one column, in which dates and views may be plain or not. Not re-entrant. */
+/** A check for the values of one column, in which dates and views, extensions that a program can redefine for all, may be plain or not. Not re-entrant. */
 export function plainCheck(allowsExtensions: boolean): PlainCheck {
   /** The objects of the value at hand. One that is there twice must stay one, which msgpackr does not see to. */
   const parts: object[] = []
   let count = 0
-  let hasExtension = false
 
   function isPlain(value: unknown, depth: number): boolean {
     if (isPlainLeaf(value)) return true
@@ -51,9 +48,7 @@ export function plainCheck(allowsExtensions: boolean): PlainCheck {
     const prototype: unknown = Object.getPrototypeOf(value)
     if (prototype === Object.prototype) return isPlainRecord(value as Record<string, unknown>, depth)
     if (prototype === Array.prototype) return isPlainArray(value as unknown[], depth)
-    if (!allowsExtensions || !(prototype === Date.prototype || (ArrayBuffer.isView(value) && isPlainView(value)))) return false
-    hasExtension = true
-    return true
+    return allowsExtensions && (prototype === Date.prototype || (ArrayBuffer.isView(value) && isPlainView(value)))
   }
 
   function isPlainRecord(record: Record<string, unknown>, depth: number): boolean {
@@ -91,7 +86,6 @@ export function plainCheck(allowsExtensions: boolean): PlainCheck {
       count = 0
       return isPlainObject(value, 0) && (count === 1 || !hasRepeats(parts, count))
     },
-    metExtension: () => hasExtension,
   }
 }
 

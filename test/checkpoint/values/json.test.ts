@@ -36,6 +36,8 @@ describe('jsonCodec', () => {
     ['own __proto__', JSON.parse('{"__proto__":{"a":1}}'), '{"__proto__":{"a":1}}'],
     ['own __proto__ beside -0', JSON.parse('{"__proto__":{"a":-0}}'), '{"__proto__":{"a":-0}}'],
     ['toJSON that is data', { toJSON: 1 }, '{"toJSON":1}'],
+    ['toJSON that nobody sees', Object.defineProperty({ a: 1 }, 'toJSON', { value: () => 'called' }), '{"a":1}'],
+    ['toJSON of an array', Object.defineProperty([1], 'toJSON', { value: () => 'called' }), '[1]'],
     ['class instance with toJSON', new Point(), '{"x":1,"y":-0}'],
     ['class instance inside', [{ p: new Point() }], '[{"p":{"x":1,"y":-0}}]'],
     ['null prototype', Object.assign(Object.create(null), { a: 1 }), '{"a":1}'],

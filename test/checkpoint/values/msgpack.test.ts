@@ -241,6 +241,30 @@ describe('msgpackCodec refuses', () => {
   })
 })
 
+describe('what a getter gives another kind of the second time', () => {
+  test.each<[string, unknown]>([
+    ['a map', new Map([[1, 2]])],
+    ['an error', new Error('e')],
+    ['a wide bigint', 2n ** 70n],
+    ['nested deep', wrap(300)],
+    ['many keys', Object.fromEntries(Array.from({ length: 300 }, (_, at) => [`key ${at}`, at]))],
+  ])('is recorded so that it can be read: %s', (_, second) => {
+    let reads = 0
+    const fickle = {
+      get value() {
+        return reads++ === 0 ? 1 : second
+      },
+    }
+    const { bytes, refused } = codec.encode([{ value: 0 }, fickle, { value: 2 }])
+    expect(refused).toEqual([])
+    expect(codec.decode(bytes)).toEqual([{ value: 0 }, { value: second }, { value: 2 }])
+  })
+})
+
+function wrap(depth: number): unknown {
+  return depth === 0 ? 'core' : [wrap(depth - 1)]
+}
+
 describe('the bytes of version 1', () => {
   const golden = JSON.parse(readFileSync(new URL('../../fixtures/values-v1.json', import.meta.url), 'utf8')) as Record<
     string,
