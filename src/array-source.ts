@@ -37,6 +37,7 @@ export function arraySource<T>(
 
   return {
     total: items.length,
+    areNumbers: items instanceof Float64Array,
     get left() {
       return left
     },

@@ -1,9 +1,12 @@
 import type { Chunk, History } from './types.ts'
 
-/** So many items tell what carrying one costs; of fewer it is mostly the cost of their message. */
-export const TELLING = 16
-
 /** Pieces of chunks. Columns are shared with the whole where that costs nothing. */
+
+/**
+ * So many items tell what carrying one costs; of fewer it is mostly the cost of their message. Chunks never get shorter for what
+ * carrying them costs: what is not measured any more cannot be found to cost less. Set by bench/peers, 'objects'.
+ */
+export const TELLING = 16
 
 /** Places [from, to) of `chunk`. */
 export function cut<T>(chunk: Chunk<T>, from: number, to: number): Chunk<T> {

@@ -28,6 +28,8 @@ export interface Source<T> {
   readonly total: number | undefined
   /** Pending items not taken yet, at most; undefined when nobody knows. */
   readonly left: number | undefined
+  /** The items are numbers that lie together, so that the results may well be. */
+  readonly areNumbers?: boolean
   /** At most `size` pending items; undefined when there are no more. */
   next(size: number): Promise<Chunk<T> | undefined>
   /** Lets go of an iterable that was not read to its end. */

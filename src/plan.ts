@@ -50,7 +50,7 @@ const SMALL_RUN_MS = 5
  */
 const THREAD_MS = 50
 
-/** A chunk this long tells what carrying one item costs; shorter ones are mostly the cost of a message. */
+/** A chunk this long tells what an item takes, and how many get done in a time; shorter ones are mostly the cost of a message. */
 const LONG_ENOUGH = 64
 
 /** What takes this long, in ms, tells what an item takes, however few they were. */

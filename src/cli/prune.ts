@@ -30,13 +30,15 @@ export async function prune({ checkpoint, json, olderThan, dryRun }: PruneFlags)
   return OK
 }
 
-/** False for a run some of whose results are damaged, which a list does not read: it stays, for a session to make up for them. */
+/** False for a run some of whose results are damaged, which a list does not read: it stays, for a session to make up for them. And for one that was taken up between the list and now. */
 async function isWhole(store: Store, runId: string): Promise<boolean> {
   const { status, damaged } = await inspectRun(store, runId)
   if (status === 'complete') return true
-  say(
-    `run '${runId}' stays: the outcomes of ${plural(damaged, 'item')} are damaged. Run it again to make up for them, or see 'pawl verify ${runId}'`,
-  )
+  const why =
+    damaged > 0
+      ? `the outcomes of ${plural(damaged, 'item')} are damaged. Run it again to make up for them, or see 'pawl verify ${runId}'`
+      : `it is ${status} by now`
+  say(`run '${runId}' stays: ${why}`)
   return false
 }
 

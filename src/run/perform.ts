@@ -115,14 +115,7 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
     const source = array
       ? arraySource(array, keys, selected.selection, selected.pending)
       : iterableSource(items, options.key && createKeys(options.key), selected.selection)
-    const journey = await prepare(
-      run,
-      options.runId ?? deriveRunId(identity),
-      session,
-      source,
-      selected,
-      array instanceof Float64Array,
-    )
+    const journey = await prepare(run, options.runId ?? deriveRunId(identity), session, source, selected)
     origin.onOpen?.()
     if (session) {
       const kept = { keepFailures: options.retryFailed === false, isKeyedIterable: !array && options.key !== undefined }
@@ -169,7 +162,6 @@ async function prepare<T, R>(
   session: Session | undefined,
   source: Source<T>,
   selected: Selected<T>,
-  areNumbers: boolean,
 ): Promise<Journey<T, R>> {
   const planner = createPlanner({
     task: `${task.identity.module}#${task.identity.export}`,
@@ -187,7 +179,7 @@ async function prepare<T, R>(
     codec: options.checkpoint && (await loadCodec(options.checkpoint.format)),
     onOutcomes: origin.onOutcomes,
     length: () => source.total,
-    areNumbers,
+    areNumbers: source.areNumbers ?? false,
     total: () => selected.total(source),
     onTooManyFailures: () => drain.begin(new Error('more items failed than maxFailures tolerates')),
     onSample: (values) => {
