@@ -1,6 +1,12 @@
 import type { Chunk, History } from './types.ts'
 
-/** Pieces of chunks. Columns are shared with the whole where that costs nothing. */
+/** Pieces of chunks, and how large they are: what planner and workers both know. Columns are shared with the whole where that costs nothing. */
+
+/**
+ * Most items in a chunk the planner chooses: bounds a message when items take next to no time. Workers make room for so many
+ * results at once. Set by bench/peers, 'trivial'.
+ */
+export const MAX_AUTO_ITEMS = 32_768
 
 /**
  * So many items tell what carrying one costs; of fewer it is mostly the cost of their message. Chunks never get shorter for what

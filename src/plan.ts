@@ -1,4 +1,4 @@
-import { TELLING } from './chunk.ts'
+import { MAX_AUTO_ITEMS, TELLING } from './chunk.ts'
 import { describePlan } from './describe-plan.ts'
 import { createPace } from './pace.ts'
 import type { Plan } from './types.ts'
@@ -16,11 +16,9 @@ export const TARGET_CHUNK_MS = 25
 const MIN_CHUNK_MS = 1
 
 /**
- * Most items in a chunk the planner chooses, and most that carrying them may cost the main thread, in ms: bounds a message
- * when items take next to no time. Collecting what was read takes longer than reading it, so that this much is a pause
- * of some more. Set by bench/peers, 'trivial' and, by the event-loop delay, 'objects' and 'checkpoint'.
+ * Most that carrying a chunk may cost the main thread, in ms. Collecting what was read takes longer than reading it, so that
+ * this much is a pause of some more. Set, by the event-loop delay, by bench/peers, 'objects' and 'checkpoint'.
  */
-export const MAX_AUTO_ITEMS = 32_768
 const MAX_CARRY_MS = 0.6
 
 /** Most of an iterable, which has its items made for the chunk: some chunks of them are all that a stream holds. Set by bench/growth.bench.mjs, memory of streams. */

@@ -1,13 +1,7 @@
 import { plan } from 'pawl'
 import { describe, expect, test } from 'vitest'
-import {
-  createPlanner,
-  MAX_AUTO_ITEMS,
-  MAX_PULLED_ITEMS,
-  type Planner,
-  type PlannerOptions,
-  TARGET_CHUNK_MS,
-} from '../src/plan.ts'
+import { MAX_AUTO_ITEMS } from '../src/chunk.ts'
+import { createPlanner, MAX_PULLED_ITEMS, type Planner, type PlannerOptions, TARGET_CHUNK_MS } from '../src/plan.ts'
 import { range, sharedCells } from './execute/calls.ts'
 import arithmetic from './fixtures/tasks/arithmetic.mjs'
 import { counted } from './fixtures/tasks/counted.mjs'

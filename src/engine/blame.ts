@@ -21,8 +21,6 @@ interface LostWorker {
 export interface Verdict {
   /** What is to be run again, suspects first. */
   readonly again: readonly Piece[]
-  /** Some item had begun. */
-  readonly started: boolean
   readonly suspectIndex: number | undefined
   readonly reason: Error
 }
@@ -43,53 +41,65 @@ export function blame(worker: LostWorker, error: Error | undefined, exitCode: nu
   const reason = error ?? new Error(`the worker thread ended with exit code ${exitCode}`)
   const suspects: Piece[] = []
   const innocents: Piece[] = []
-  let started = false
   let suspectIndex: number | undefined
-  const lost = (piece: Piece, from: number, to: number) => {
-    if (from < to) innocents.push(worker.doom === 'drain' ? cutPiece(piece, from, to) : startAnew(piece, from, to))
-  }
-  const unstarted = (piece: Piece, from: number) => {
-    if (from < piece.end) innocents.push(cutPiece(piece, from, piece.end))
-  }
   for (const piece of worker.pieces) {
-    if (worker.doom === 'unreadable' && piece === worker.pieces[0]) {
-      const end = Math.min(piece.end, cursorOf(slotOf(worker.seat.cells, piece.slot)) + 1)
-      piece.isSingly = true // Where one is, there may be more.
-      suspects.push(startAnew(piece, piece.settled, end))
-      unstarted(piece, end)
-      explain(piece.job.run, true)
-      started = true
-      continue
-    }
-    const slot = slotOf(worker.seat.cells, piece.slot)
-    const cursor = cursorOf(slot)
-    if (cursor >= 0) started = true
-    const isBlamed = suspectIndex !== undefined || suspects.length > 0
-    const packed = packedPlaces(worker.seat.cells, piece)
-    const isPacked = packed > piece.settled
-    const isRunning = cursor >= piece.settled && cursor < Math.min(piece.end, limitOf(slot))
-    if (!isPacked && !isRunning) {
-      unstarted(piece, piece.settled)
-      continue
-    }
-    const end = isPacked ? packed : cursor + 1
-    const place = end - 1
-    const isInnocent = isBlamed || (worker.doom !== undefined && !isDoomed(worker.doom, piece, cursor, isPacked))
-    const isUnclear = !isInnocent && isPacked && place > piece.settled && !piece.isSingly
-    if (isUnclear) suspects.push(startAnew(piece, piece.settled, end, true))
-    else lost(piece, piece.settled, isInnocent ? end : place)
-    unstarted(piece, end)
-    if (isInnocent) continue
-    if (isPacked) explain(piece.job.run, isUnclear)
-    if (isUnclear) continue
+    const trace = traceOf(worker, piece)
+    const { settled, job } = piece
+    const isFound = suspects.length > 0 || suspectIndex !== undefined
+    const culprit = isFound ? 'none' : accuse(worker, piece, trace)
+    const place = trace.end - 1
+    if (culprit === 'some') suspects.push(startAnew(piece, settled, trace.end, true))
+    else innocents.push(...loseResults(worker, piece, culprit === 'last' ? place : trace.end))
+    if (trace.state === 'unreadable') piece.isSingly = true // Where one is, there may be more.
+    if (trace.end < piece.end) innocents.push(cutPiece(piece, trace.end, piece.end))
+    if (culprit !== 'none' && trace.state !== 'running') explain(job.run, culprit === 'some')
+    if (culprit !== 'last') continue
     suspectIndex = piece.chunk.indices[place] as number
-    // What is thrown outside of any item may be what an earlier one left behind. Packing lets nothing of the kind in between.
-    const isAlone = piece.isAlone || isPacking(slot) || (place === 0 && !worker.isProven)
-    const isSure = isAlone || error === undefined || isOutOfMemory(error)
-    const again = charge(piece, place, worker.doom !== undefined ? undefined : reason, isSure, today)
+    const crash = worker.doom === undefined ? reason : undefined
+    const isSure = error === undefined || isOutOfMemory(error) || isToItself(worker, piece, place)
+    const again = charge(piece, place, crash, isSure, today)
     if (again) suspects.push(again)
   }
-  return { again: [...suspects, ...innocents], started, suspectIndex, reason }
+  return { again: [...suspects, ...innocents], suspectIndex, reason }
+}
+
+/** How far a worker came with a piece. */
+interface Trace {
+  /** The places from `settled` to before this one were begun, and nothing came of them. */
+  readonly end: number
+  /** What it was at when it ended: the last of them, the packing of what all of them gave, or what it sent of them cannot be read. */
+  readonly state: 'waiting' | 'running' | 'packing' | 'unreadable'
+}
+
+function traceOf({ seat: { cells }, doom, pieces }: LostWorker, piece: Piece): Trace {
+  const slot = slotOf(cells, piece.slot)
+  const cursor = cursorOf(slot)
+  const begun = Math.min(piece.end, cursor + 1)
+  if (doom === 'unreadable' && piece === pieces[0] && begun > piece.settled) return { end: begun, state: 'unreadable' }
+  const packed = packedPlaces(cells, piece)
+  if (packed > piece.settled) return { end: packed, state: 'packing' }
+  const isRunning = cursor >= piece.settled && cursor < Math.min(piece.end, limitOf(slot))
+  return isRunning ? { end: begun, state: 'running' } : { end: piece.settled, state: 'waiting' }
+}
+
+/** Which of the places that were begun may have ended the worker: none of them, only the last, or one of some. */
+function accuse({ seat, doom }: LostWorker, piece: Piece, { end, state }: Trace): 'none' | 'last' | 'some' {
+  if (state === 'waiting') return 'none'
+  if (state === 'unreadable') return 'some' // Also of one: it did its worker no harm, and fails as what it is when it is answered by itself.
+  const isPacked = state === 'packing'
+  if (doom !== undefined && !isDoomed(doom, piece, cursorOf(slotOf(seat.cells, piece.slot)), isPacked)) return 'none'
+  return isPacked && end - piece.settled > 1 && !piece.isSingly ? 'some' : 'last'
+}
+
+/** The places of `piece` before `end`, which ended, once more: a drain holds nothing against them. */
+function loseResults({ doom }: LostWorker, piece: Piece, end: number): Piece[] {
+  if (end <= piece.settled) return []
+  return [doom === 'drain' ? cutPiece(piece, piece.settled, end) : startAnew(piece, piece.settled, end)]
+}
+
+/** What is thrown outside of any item may be what an earlier one left behind. Packing lets nothing of the kind in between. */
+function isToItself({ seat, isProven }: LostWorker, piece: Piece, place: number): boolean {
+  return piece.isAlone || isPacking(slotOf(seat.cells, piece.slot)) || (place === 0 && !isProven)
 }
 
 /**

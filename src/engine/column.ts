@@ -1,7 +1,5 @@
+import { MAX_AUTO_ITEMS } from '../chunk.ts'
 import { NUMBERS_TOGETHER } from './protocol.ts'
-
-/** Numbers that are made room for at once: as many as the planner puts into a chunk. */
-const ROOM = 32_768
 
 const NO_ROOM = new Float64Array(0)
 
@@ -25,7 +23,7 @@ export class Column {
   /** What is no number, or has no room. */
   #pushOther(value: unknown): void {
     if (typeof value === 'number' && this.#others.length === 0 && this.#most >= NUMBERS_TOGETHER) {
-      const numbers = new Float64Array(Math.min(this.#most, Math.max(ROOM, this.#count * 2)))
+      const numbers = new Float64Array(Math.min(this.#most, Math.max(MAX_AUTO_ITEMS, this.#count * 2)))
       numbers.set(this.#numbers)
       numbers[this.#count++] = value
       this.#numbers = numbers

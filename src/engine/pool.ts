@@ -134,8 +134,7 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
     const ending: Promise<void> = bench.seat.close().finally(() => endings.delete(ending))
     endings.add(ending)
     const verdict = blame(bench, error, code, clock.today())
-    if (verdict.started) bench.isProven = true
-    stillborn = bench.isProven ? 0 : stillborn + 1
+    stillborn = hasBegun(bench) ? 0 : stillborn + 1
     const suspect = verdict.suspectIndex
     for (const run of runs.values()) if (bench.knows.has(run.number)) run.workerExit(bench.seat.threadId, suspect, verdict.reason)
     requeue(verdict.again)

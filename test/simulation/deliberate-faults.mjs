@@ -108,8 +108,26 @@ export const FAULTS = [
   {
     name: 'results of a lost worker are settled, and its items run again',
     file: 'src/engine/blame.ts',
-    search: 'else lost(piece, piece.settled, isInnocent ? end : place)',
-    replace: 'else lost(piece, 0, isInnocent ? end : place)',
+    search: ': startAnew(piece, piece.settled, end)]',
+    replace: ': startAnew(piece, 0, end)]',
+  },
+  {
+    name: 'results that cannot be read are laid at the door of the first of their items',
+    file: 'src/engine/blame.ts',
+    search: 'if (!isSingly && !end) return undefined',
+    replace: '',
+  },
+  {
+    name: 'results that cannot be read are held against the last of their items, as a crash',
+    file: 'src/engine/blame.ts',
+    search: "if (state === 'unreadable') return 'some'",
+    replace: "if (state === 'unreadable') return 'last'",
+  },
+  {
+    name: 'a worker is heard on after results that could not be read',
+    file: 'src/engine/pool.ts',
+    search: "if (!piece || bench.doom === 'unreadable') return",
+    replace: 'if (!piece) return',
   },
   {
     name: 'a tail is taken though its worker has claimed some of it',
