@@ -10,13 +10,15 @@ export interface Bench {
   /** Runs whose setup it has, and those of them that are over, which it has not been told yet. */
   readonly knows: Set<number>
   forget: number[]
+  /** How often in a row it answered without having run anything. */
+  idled: number
   /** It began an item, or answered: its thread and its task came up. */
   isProven: boolean
   /**
-   * Why the main thread ended it: an item, or the packing of what items gave, took too long; a drain; or what it said of some
-   * items of its oldest piece cannot be read: it is not heard any more.
+   * Why the main thread ended it: an item, or the packing of what items gave, took too long; a drain; what it said of some
+   * items of its oldest piece cannot be read: it is not heard any more; or it runs nothing of what it is given.
    */
-  doom: Overdue | 'drain' | 'unreadable' | undefined
+  doom: Overdue | 'drain' | 'unreadable' | 'idle' | undefined
 }
 
 /** What takes too long: the item at the cursor, or the packing of what the items up to the cursor gave. */
@@ -34,6 +36,7 @@ export function createBench(open: (bench: Bench) => Seat): Bench {
     freeSlots: Array.from({ length: DEPTH }, (_, slot) => slot),
     knows: new Set<number>(),
     forget: [],
+    idled: 0,
     isProven: false,
     doom: undefined,
   }
@@ -44,6 +47,12 @@ export function createBench(open: (bench: Bench) => Seat): Bench {
 /** Whether an item has begun on it. */
 export function hasBegun({ isProven, pieces, seat }: Bench): boolean {
   return isProven || pieces.some((piece) => cursorOf(slotOf(seat.cells, piece.slot)) >= 0)
+}
+
+/** Ends the thread of a bench, for `doom`. */
+export function condemn(bench: Bench, doom: NonNullable<Bench['doom']>): void {
+  bench.doom = doom
+  bench.seat.kill()
 }
 
 /** One past the last place of `piece` whose results its worker, which keeps `cells`, is on the way with; 0 when it is not. */

@@ -38,7 +38,13 @@ export interface Verdict {
  * with results that arrived and cannot be read.
  */
 export function blame(worker: LostWorker, error: Error | undefined, exitCode: number, today: number): Verdict {
-  const reason = error ?? new Error(`the worker thread ended with exit code ${exitCode}`)
+  const reason =
+    error ??
+    new Error(
+      worker.doom === 'idle'
+        ? 'the worker ran none of the items it was given'
+        : `the worker thread ended with exit code ${exitCode}`,
+    )
   const suspects: Piece[] = []
   const innocents: Piece[] = []
   let suspectIndex: number | undefined

@@ -1,7 +1,7 @@
 import type { Piscina } from 'piscina'
 import type { Clock } from '../clock.ts'
 import { InvalidOptionError } from '../errors.ts'
-import { type Bench, createBench, hasBegun, leastBusy, type Overdue, release, steal } from './bench.ts'
+import { type Bench, condemn, createBench, hasBegun, leastBusy, type Overdue, release, steal } from './bench.ts'
 import { answerUnread, blame } from './blame.ts'
 import type { Engine, EngineRun } from './engine.ts'
 import { announceStop, cursorOf, isPacking, limitOf, prepare, runningFor, sharedNow, slotOf, stop } from './flight-recorder.ts'
@@ -14,6 +14,12 @@ import { DEPTH, openSeat, type SeatOptions } from './seat.ts'
 
 /** Workers that die in a row before they start any item, after which the run ends: two could be bad luck with memory. */
 const MAX_STILLBORN = 3
+
+/**
+ * A worker that answers so often in a row without having run anything is ended. Once may be chance: a tail was tried to be
+ * taken as it began. Or a task put something in place of a built-in, and nothing runs there any more.
+ */
+const MAX_IDLED = 3
 
 /** How often running items are compared with their `timeout`, in ms. Set against the promise to end a hung item within 50 ms. */
 const WATCH_MS = 8
@@ -98,7 +104,9 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
       return
     }
     if (!piece || bench.doom === 'unreadable') return
-    prove(bench)
+    if (part.end && part.to === 0 && piece.end > 0 && !piece.job.context.draining.aborted) bench.idled++
+    else prove(bench)
+    if (bench.idled >= MAX_IDLED) condemn(bench, 'idle')
     settlePart(piece, part, clock.today())
     piece.job.run.observe({
       items: part.to - part.from,
@@ -115,6 +123,7 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
 
   const prove = (bench: Bench) => {
     bench.isProven = true
+    bench.idled = 0
     stillborn = 0
   }
 
@@ -134,7 +143,7 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
     const ending: Promise<void> = bench.seat.close().finally(() => endings.delete(ending))
     endings.add(ending)
     const verdict = blame(bench, error, code, clock.today())
-    stillborn = hasBegun(bench) ? 0 : stillborn + 1
+    stillborn = hasBegun(bench) && bench.doom !== 'idle' ? 0 : stillborn + 1
     const suspect = verdict.suspectIndex
     for (const run of runs.values()) if (bench.knows.has(run.number)) run.workerExit(bench.seat.threadId, suspect, verdict.reason)
     requeue(verdict.again)
@@ -151,8 +160,7 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
     const [piece] = bench.pieces
     const answer = piece && bench.doom !== 'unreadable' ? answerUnread(piece, cause) : undefined
     if (answer) return receive(bench, answer)
-    bench.doom = 'unreadable'
-    bench.seat.kill()
+    condemn(bench, 'unreadable')
   }
 
   /** A chunk that could not be cloned: its unclonable items fail, the others go on. */
@@ -198,8 +206,8 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
       const piece = bench.pieces[0]
       const timeout = piece?.job.run.timeout
       if (!piece || timeout === undefined || bench.doom) continue
-      bench.doom = findOverdue(bench.seat.cells, piece, timeout, now)
-      if (bench.doom) bench.seat.kill()
+      const overdue = findOverdue(bench.seat.cells, piece, timeout, now)
+      if (overdue) condemn(bench, overdue)
     }
     if (isWatching || queue.length > 0) return
     clearInterval(watch)
@@ -221,10 +229,7 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
       }
     }
     return setTimeout(() => {
-      for (const bench of running()) {
-        bench.doom ??= 'drain'
-        bench.seat.kill()
-      }
+      for (const bench of running()) condemn(bench, bench.doom ?? 'drain')
     }, run.drainTimeout)
   }
 

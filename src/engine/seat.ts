@@ -88,6 +88,7 @@ export function openSeat(PiscinaClass: typeof Piscina, { resourceLimits, record 
   })
   port.on('message', (message: PartMessage) => events.part(message))
   port.on('messageerror', (reason) => events.unreadable(reason))
+  port.once('close', () => end()) // A task may close all handles of its thread, which then hears of nothing any more.
   port.unref()
   const takeLast = () => {
     try {

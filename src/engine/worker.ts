@@ -22,7 +22,8 @@ const MAX_STRIDE = 64
 let cells: Int32Array
 let port: Port
 const runs = new Map<number, Promise<LoadedRun> | LoadedRun>()
-let last: Promise<void> = Promise.resolve()
+const waiting: ChunkMessage[] = []
+let isAnswering = false
 
 /** Piscina's handler, called once: from now on the thread serves `port`. Chunks queue up here, one runs at a time, also while its items await. */
 export default function serve(message: ServeMessage): void {
@@ -30,7 +31,8 @@ export default function serve(message: ServeMessage): void {
   port = openPort(message.port)
   if (message.record) loadCodec(message.record).catch(() => {}) // Told to the first chunk that needs it.
   message.port.on('message', (chunk: ChunkMessage) => {
-    last = last.then(() => answer(chunk))
+    waiting.push(chunk)
+    if (!isAnswering) answerAll()
   })
   // Nobody would hear of the chunk again. The end of the thread is heard of.
   message.port.on('messageerror', (cause) => {
@@ -60,6 +62,13 @@ function openPort(far: MessagePort): Port {
 /** A worker's streams hand on one write at a time, and the next when the main thread has taken it. */
 function flush({ write }: { write: NodeJS.WriteStream['write'] }): Promise<void> {
   return new Promise((resolve) => write('', () => resolve()))
+}
+
+/** Awaits and calls no `then`: a task may have put its own in its place. */
+async function answerAll(): Promise<void> {
+  isAnswering = true
+  for (let chunk = waiting.shift(); chunk; chunk = waiting.shift()) await answer(chunk)
+  isAnswering = false
 }
 
 async function answer(message: ChunkMessage): Promise<void> {
