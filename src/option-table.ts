@@ -294,7 +294,7 @@ export const OPTIONS: Record<keyof ExecuteOptions, OptionSpec> = {
     default: 'none',
     help: 'any JSON value that results depend on; a resumed run must have the same',
     check: isJson,
-    expected: 'a JSON value',
+    expected: 'a JSON value of at most 16 Mi characters',
     flag: '--config <json>',
   },
   shard: {
@@ -413,13 +413,18 @@ function isMetadataUrl(value: unknown): boolean {
   return new URL(value).protocol === 'http:' && !/[?#]/.test(value)
 }
 
-/** True for what JSON.stringify writes without losing anything. */
-function isJson(value: unknown, depth = 0): boolean {
+/** Characters of `config` at most: it is written into the manifest, which is read back up to 64 MiB. */
+const MAX_CONFIG = 2 ** 24
+
+/** True for what JSON.stringify writes without losing anything, and not at a length that a value with repeated parts may have. */
+function isJson(value: unknown, depth = 0, room = { left: MAX_CONFIG }): boolean {
+  room.left -= typeof value === 'string' ? value.length + 2 : 2
+  if (room.left < 0) return false
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return true
   if (typeof value === 'number') return Number.isFinite(value)
   if (typeof value !== 'object' || depth > 200) return false
-  if (Array.isArray(value)) return value.every((it) => isJson(it, depth + 1))
+  if (Array.isArray(value)) return value.every((it) => isJson(it, depth + 1, room))
   const prototype = Object.getPrototypeOf(value)
   if (prototype !== Object.prototype && prototype !== null) return false
-  return Object.values(value).every((it) => it === undefined || isJson(it, depth + 1))
+  return Object.values(value).every((it) => it === undefined || isJson(it, depth + 1, room))
 }

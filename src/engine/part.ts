@@ -109,7 +109,8 @@ export class Part {
       this.#port.post(message(), [...this.#transfer])
       if (!codec && length >= TELLING) this.#run.packTime = (performance.now() - began) / length
     } catch {
-      values = this.#refuse(values, findUnclonable(values, this.#nameOf))
+      const { copies, refused } = cloneEach(values, this.#nameOf)
+      values = this.#refuse(copies, refused)
       this.#port.post(message(), [])
     }
     this.#from = to
@@ -161,15 +162,17 @@ function sayWhy(cause: unknown): string {
   return cause instanceof Error ? cause.message.replace(/\.$/, '') : `a getter threw a value of type ${typeof cause}`
 }
 
-/** Cloned one by one, the values that structured clone refuses. */
-function findUnclonable(values: ArrayLike<unknown>, nameOf: (at: number) => string): { at: number; error: Error }[] {
-  return Array.from(values).flatMap((value, at) => {
+/** Clones one by one, and tells the values that structured clone refuses. What a getter gave now it need not give again. */
+function cloneEach(values: ArrayLike<unknown>, nameOf: (at: number) => string) {
+  const refused: { at: number; error: Error }[] = []
+  const copies = Array.from(values, (value, at): unknown => {
     try {
-      structuredClone(value)
-      return []
+      return structuredClone(value)
     } catch (cause) {
       const message = `Cannot carry the result of ${nameOf(at)} to the main thread: expected a value that structured clone takes, but ${sayWhy(cause)}`
-      return [{ at, error: new SerializationError(message, '', { cause }) }]
+      refused.push({ at, error: new SerializationError(message, '', { cause }) })
+      return undefined
     }
   })
+  return { copies, refused }
 }

@@ -1,4 +1,4 @@
-import { execute } from 'pawl'
+import { execute, memoryStore } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import { carry, moving } from '../fixtures/tasks/carrying.mjs'
 import { range } from './calls.ts'
@@ -109,5 +109,38 @@ describe.each(MODES)('execute() carries, %s,', (mode) => {
     const gone = await execute(moving, ['twice', 'twice', 'whole'], { ...options, chunkSize: 1 })
     expect(gone.results[2]).toEqual(Uint8Array.of(1, 2, 3, 4))
     expect(gone.failures.every((it) => it.kind === 'serialization')).toBe(true)
+  })
+
+  test('what a getter gave, beside a result that cannot be cloned, though it gives a function the next time', async () => {
+    const changing = (n: number) => {
+      let reads = 0
+      if (n === 0) return { v: () => n }
+      return Object.defineProperty({}, 'v', { enumerable: true, get: () => (reads++ === 0 ? n : () => n) })
+    }
+    const report = await execute(changing, [0, 1, 2], { mode, chunkSize: 3, workers: 1, maxFailures: 1 })
+    expect(report.failures).toMatchObject([{ index: 0, kind: 'serialization' }])
+    expect(report.results).toEqual([undefined, { v: 1 }, { v: 2 }])
+  })
+
+  test('no result whose parts, written out as JSON, are too many, which fails alone', async () => {
+    const share = (levels: number) => {
+      let part: unknown[] = [levels]
+      for (let level = 0; level < levels; level++) part = [part, part]
+      if (levels === 61) throw Object.assign(new Error('with a field'), { part, levels })
+      return part
+    }
+    const checkpoint = { store: memoryStore(), format: 'json' } as const
+    const first = await execute(share, [1, 60, 61, 2], { mode, workers: 1, maxFailures: 2, checkpoint })
+    const again = await execute(share, [1, 60, 61, 2], { mode, workers: 1, maxFailures: 2, checkpoint, retryFailed: false })
+    expect(again.stats.dispatched).toBe(0)
+    for (const { results, failures } of [first, again]) {
+      expect([results[0], results[3]]).toEqual([[[1], [1]], share(2)])
+      expect(failures.map(({ index, kind }) => [index, kind])).toEqual([
+        [1, 'serialization'],
+        [2, 'error'],
+      ])
+      expect(failures[0]?.reason.message).toContain('too large for JSON')
+    }
+    expect(again.failures[1]?.reason).toMatchObject({ message: 'with a field', levels: 61 })
   })
 })

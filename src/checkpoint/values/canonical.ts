@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { types } from 'node:util'
 import { isIndex } from './array-key.ts'
 
@@ -14,7 +15,14 @@ const [NULL, UNDEFINED, TRUE, FALSE, INT32, FLOAT64, BIGINT, ASCII, UTF16, SPARS
 const [OBJECT, ARRAY, NAMED, END, DATE, REGEXP, MAP, SET, VIEW, ARRAY_BUFFER, BOXED, ERROR, ADDRESS, INDEXED] = [
   16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29,
 ]
-const [ANCESTOR, DEEP, UNREADABLE] = [32, 33, 34]
+const [ANCESTOR, DEEP, UNREADABLE, DIGEST] = [32, 33, 34, 35]
+
+/**
+ * What lies behind so many bytes of a value is written as a digest of each object, made once: nested pairs of one part double
+ * with every level, and a hundred levels of them would be written for ever. Higher takes longer to come upon them; lower makes
+ * digests of the parts of large values, at some microseconds each. Another number is another digest of values that large.
+ */
+const MAX_WRITTEN = 2 ** 24
 
 /** The names of errors that structured clone keeps; others come back as Error. */
 const NAMES = new Set(['EvalError', 'RangeError', 'ReferenceError', 'SyntaxError', 'TypeError', 'URIError'])
@@ -31,10 +39,16 @@ export function canonicalWriter(consume: (bytes: Uint8Array) => void): Canonical
   const buffer = Buffer.allocUnsafeSlow(CAPACITY)
   const view = new DataView(buffer.buffer)
   const ancestors: object[] = []
+  const digests = new Map<object, string>()
+  let hand = consume
   let end = 0
+  /** Bytes of all values that left the buffer, and that had been written before the value at hand. */
+  let flushed = 0
+  let before = 0
 
   function flush(): void {
-    if (end > 0) consume(buffer.subarray(0, end))
+    if (end > 0) hand(buffer.subarray(0, end))
+    flushed += end
     end = 0
   }
 
@@ -106,7 +120,9 @@ export function canonicalWriter(consume: (bytes: Uint8Array) => void): Canonical
     view.setUint32(end, value.length, true)
     end += 4
     flush()
-    consume(Buffer.from(value, isAscii ? 'latin1' : 'utf16le'))
+    const bytes = Buffer.from(value, isAscii ? 'latin1' : 'utf16le')
+    hand(bytes)
+    flushed += bytes.length
   }
 
   function writeObject(value: object): void {
@@ -119,10 +135,38 @@ export function canonicalWriter(consume: (bytes: Uint8Array) => void): Canonical
     }
     if (depth >= MAX_DEPTH) return writeTag(DEEP)
     ancestors.push(value)
+    if (flushed + end - before > MAX_WRITTEN) writeDigest(value)
+    else writeParts(value)
+    ancestors.pop()
+  }
+
+  function writeParts(value: object): void {
     if (Object.getPrototypeOf(value) === Object.prototype) writeProperties(OBJECT, value)
     else if (Array.isArray(value)) writeArray(value)
     else writeSpecial(value)
-    ancestors.pop()
+  }
+
+  /** The objects in it come here too. */
+  function writeDigest(value: object): void {
+    const digest = digests.get(value) ?? digestOf(value)
+    digests.set(value, digest)
+    writeTag(DIGEST)
+    writeString(digest)
+  }
+
+  function digestOf(value: object): string {
+    const hash = createHash('sha256')
+    const outer = hand
+    flush()
+    hand = (bytes) => hash.update(bytes)
+    try {
+      writeParts(value)
+      flush()
+    } finally {
+      hand = outer
+      end = 0
+    }
+    return hash.digest('hex')
   }
 
   function writeProperties(tag: number, value: object, keys: readonly string[] = Object.keys(value)): void {
@@ -156,20 +200,20 @@ export function canonicalWriter(consume: (bytes: Uint8Array) => void): Canonical
   }
 
   function writeSpecial(value: object): void {
-    if (types.isDate(value)) writeParts(DATE, [Date.prototype.getTime.call(value)])
-    else if (types.isRegExp(value)) writeParts(REGEXP, [value.source, value.flags])
-    else if (types.isMap(value)) writeParts(MAP, [value.size, ...[...value].flat()])
-    else if (types.isSet(value)) writeParts(SET, [value.size, ...value])
+    if (types.isDate(value)) writeAll(DATE, [Date.prototype.getTime.call(value)])
+    else if (types.isRegExp(value)) writeAll(REGEXP, [value.source, value.flags])
+    else if (types.isMap(value)) writeAll(MAP, [value.size, ...[...value].flat()])
+    else if (types.isSet(value)) writeAll(SET, [value.size, ...value])
     else if (ArrayBuffer.isView(value)) writeBytes(value)
     else if (types.isAnyArrayBuffer(value)) writeBytes(new DataView(value), ARRAY_BUFFER)
-    else if (types.isBoxedPrimitive(value)) writeParts(BOXED, [value.valueOf()])
-    else if (value instanceof URL) writeParts(ADDRESS, [value.href])
+    else if (types.isBoxedPrimitive(value)) writeAll(BOXED, [value.valueOf()])
+    else if (value instanceof URL) writeAll(ADDRESS, [value.href])
     else if (types.isNativeError(value))
-      writeParts(ERROR, [NAMES.has(value.name) ? value.name : 'Error', value.message, value.cause])
+      writeAll(ERROR, [NAMES.has(value.name) ? value.name : 'Error', value.message, value.cause])
     else writeProperties(OBJECT, value)
   }
 
-  function writeParts(tag: number, parts: readonly unknown[]): void {
+  function writeAll(tag: number, parts: readonly unknown[]): void {
     writeTag(tag)
     for (const part of parts) writeValue(part)
   }
@@ -190,6 +234,7 @@ export function canonicalWriter(consume: (bytes: Uint8Array) => void): Canonical
   }
 
   function write(value: unknown): void {
+    before = flushed + end
     try {
       writeValue(value)
     } catch {
@@ -197,6 +242,7 @@ export function canonicalWriter(consume: (bytes: Uint8Array) => void): Canonical
       ancestors.length = 0
       writeTag(UNREADABLE)
     }
+    if (digests.size > 0) digests.clear()
   }
 
   return { write, flush }

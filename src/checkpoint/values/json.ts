@@ -1,6 +1,7 @@
-import { isAscii, isUtf8 } from 'node:buffer'
+import { constants, isAscii, isUtf8 } from 'node:buffer'
 import { CheckpointCorruptError } from '../../errors.ts'
 import { type Codec, type Encoded, type Misfit, type Refusal, refuse } from './contract.ts'
+import { copyData, NO_DATA } from './copy-data.ts'
 import { findMisfit } from './misfit.ts'
 
 /**
@@ -10,41 +11,52 @@ import { findMisfit } from './misfit.ts'
  */
 export const jsonCodec: Codec = { format: 'json', encode, decode }
 
-/** Deeper values take the slow road, which knows cycles. */
-const MAX_DEPTH = 100
+/** Characters that V8 holds in a string, and bytes that Node reads as one. */
+const MAX_TEXT = constants.MAX_STRING_LENGTH
+
+const TOO_LARGE: Misfit = {
+  path: '',
+  got: `one too large for JSON, of which ${MAX_TEXT} characters can be held at once; a part that lies in it more than once is written each time`,
+  cure: "Return it smaller, or without repeated parts, or use format 'msgpack', which in a program writes such a part once",
+}
 
 function encode(values: ArrayLike<unknown>, describe?: (at: number) => string): Encoded {
   try {
     return encodeAll(values, describe, false)
   } catch {
-    // A getter threw, or gave one thing to the check and another to JSON: copy first, then nothing can change.
+    // Together they are too large: find out which.
     return encodeAll(values, describe, true)
   }
 }
 
-function encodeAll(values: ArrayLike<unknown>, describe: ((at: number) => string) | undefined, isCopied: boolean): Encoded {
+function encodeAll(values: ArrayLike<unknown>, describe: ((at: number) => string) | undefined, areApart: boolean): Encoded {
   const texts: string[] = []
   const refused: Refusal[] = []
-  let plain: unknown[] = []
+  let data: unknown[] = []
+  let size = 0
   for (let at = 0; at < values.length; at++) {
-    const value = values[at]
-    if (!isCopied && isPlain(value, 0)) {
-      plain.push(value)
+    const copy = copySafely(values[at])
+    if (copy !== NO_DATA && !areApart) {
+      data.push(copy)
       continue
     }
-    if (plain.length > 0) texts.push(JSON.stringify(plain).slice(1, -1))
-    plain = []
-    const written = writeCopy(value)
-    if (typeof written === 'string') texts.push(written)
-    else refused.push(refuse('json', at, written, describe))
+    if (data.length > 0) texts.push(JSON.stringify(data).slice(1, -1))
+    data = []
+    const written = copy === NO_DATA ? writeOdd(values[at]) : writeData(copy)
+    const needed = areApart && typeof written === 'string' ? Buffer.byteLength(written) + 2 : 0
+    if (typeof written !== 'string') refused.push(refuse('json', at, written, describe))
+    else if (size + needed > MAX_TEXT) refused.push(refuse('json', at, TOO_LARGE, describe))
+    else texts.push(written)
+    if (size + needed <= MAX_TEXT) size += needed
   }
-  if (plain.length > 0) texts.push(JSON.stringify(plain).slice(1, -1))
+  if (data.length > 0) texts.push(JSON.stringify(data).slice(1, -1))
   return { bytes: toBytes(`[${texts.join(',')}]`), refused }
 }
 
-/** The JSON of one value without getters, as `encode` writes it in a column, or what in it has none. */
+/** The JSON of one value, as `encode` writes it in a column, or what in it has none. */
 export function writeJson(value: unknown): string | Misfit {
-  return isPlain(value, 0) ? JSON.stringify(value) : writeCopy(value)
+  const copy = copySafely(value)
+  return copy === NO_DATA ? writeOdd(value) : writeData(copy)
 }
 
 /** The values that a line of output cannot hold: those without JSON, but for undefined, which a line goes without. */
@@ -52,78 +64,72 @@ export function findUnwritable(values: ArrayLike<unknown>, describe?: (at: numbe
   const refused: Refusal[] = []
   for (let at = 0; at < values.length; at++) {
     const value = values[at]
-    if (value === undefined || isSafelyPlain(value)) continue
-    const written = writeCopy(value)
+    if (value === undefined || copySafely(value) !== NO_DATA) continue
+    const written = writeOdd(value)
     if (typeof written !== 'string') refused.push(refuse('json', at, written, describe))
   }
   return refused
 }
 
-function isSafelyPlain(value: unknown): boolean {
+function copySafely(value: unknown): unknown {
   try {
-    return isPlain(value, 0)
+    return copyData(value)
   } catch {
-    return false // A getter threw.
+    return NO_DATA // A getter threw.
   }
 }
 
-/** The JSON of a copy of `value`, or what in it has none. */
-function writeCopy(value: unknown): string | Misfit {
+/** The JSON of what copyData gave. */
+function writeData(copy: unknown): string | Misfit {
+  try {
+    return JSON.stringify(copy)
+  } catch (cause) {
+    return { ...TOO_LARGE, cause }
+  }
+}
+
+/** The JSON of what is not plain data, or what in it has none. */
+function writeOdd(value: unknown): string | Misfit {
   try {
     const copy: unknown = structuredClone(value)
-    return findMisfit(copy, 'json') ?? write(copy)
+    return findMisfit(copy, 'json') ?? writeClone(copy)
   } catch (cause) {
     return findMisfit(value, 'json') ?? { path: '', got: `one that cannot be read to its end (${String(cause)})`, cause }
   }
 }
 
+/** Writes what structured clone made of a value without misfits. Numbers are why: JSON.stringify writes -0 as 0. */
+function writeClone(copy: unknown): string | Misfit {
+  const texts = new Map<object, string>()
+  const write = (value: unknown): string => {
+    if (typeof value === 'number') return Object.is(value, -0) ? '-0' : String(value)
+    if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+    const text =
+      texts.get(value) ?? (Array.isArray(value) ? `[${list(value, write)}]` : `{${list(Object.keys(value), member(value))}}`)
+    texts.set(value, text)
+    return text
+  }
+  const member = (holder: object) => (key: string) => `${JSON.stringify(key)}:${write(holder[key as keyof object])}`
+  try {
+    return write(copy)
+  } catch (cause) {
+    return { ...TOO_LARGE, cause }
+  }
+}
+
+/** Put together, not joined: V8 then copies no text before all of it is there, and so tells in no time that it is too long. */
+function list<P>(parts: readonly P[], write: (part: P) => string): string {
+  let text = ''
+  for (const part of parts) text += text === '' ? write(part) : `,${write(part)}`
+  return text
+}
+
 function toBytes(text: string): Uint8Array<ArrayBuffer> {
-  const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text))
+  const size = Buffer.byteLength(text)
+  if (size > MAX_TEXT) throw new RangeError('The text is longer than what can be read back')
+  const bytes = Buffer.allocUnsafeSlow(size)
   bytes.write(text)
   return bytes
-}
-
-/** True when JSON.stringify writes `value` as it is: nothing that it would change, leave out or call. May be false for others. */
-function isPlain(value: unknown, depth: number): boolean {
-  if (isPlainLeaf(value)) return true
-  if (typeof value !== 'object' || value === null || depth >= MAX_DEPTH) return false
-  return Array.isArray(value) ? isPlainArray(value, depth) : isPlainRecord(value, depth)
-}
-
-/** The same of a value without parts. Asked first, so that what V8 compiles for flat records does not hold the whole walk. */
-function isPlainLeaf(value: unknown): boolean {
-  if (typeof value === 'number') return value - value === 0 && (value !== 0 || 1 / value > 0)
-  return typeof value === 'string' || typeof value === 'boolean' || value === null
-}
-
-function isPlainArray(array: unknown[], depth: number): boolean {
-  for (let at = 0; at < array.length; at++) {
-    if (!isPlain(array[at], depth + 1)) return false
-  }
-  return Object.keys(array).length === array.length && Object.getPrototypeOf(array) === Array.prototype && !hasToJson(array)
-}
-
-function isPlainRecord(record: object, depth: number): boolean {
-  if (Object.getPrototypeOf(record) !== Object.prototype || hasToJson(record)) return false
-  for (const key in record) {
-    const value = record[key as keyof object]
-    if (!isPlainLeaf(value) && !isPlain(value, depth + 1)) return false
-  }
-  return true
-}
-
-/** JSON.stringify would call it, enumerable or not. */
-function hasToJson(value: object): boolean {
-  return (value as { toJSON?: unknown }).toJSON !== undefined
-}
-
-/** Writes what structured clone made of a value without misfits. Numbers are why: JSON.stringify writes -0 as 0. */
-function write(value: unknown): string {
-  if (typeof value === 'number') return Object.is(value, -0) ? '-0' : String(value)
-  if (Array.isArray(value)) return `[${value.map(write).join(',')}]`
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
-  const members = Object.entries(value).map(([key, part]) => `${JSON.stringify(key)}:${write(part)}`)
-  return `{${members.join(',')}}`
 }
 
 function decode(bytes: Uint8Array): unknown[] {

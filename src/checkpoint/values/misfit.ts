@@ -28,8 +28,10 @@ interface Walk {
   readonly rules: Rules
   /** The objects from the root to here: to meet one again is a cycle. */
   readonly open: Set<object>
-  /** Objects that were found fit. Not asked for JSON, which writes an object anew in each of its places, at the depth of each. */
-  readonly fit: Set<object>
+  /** Objects that were found fit, with the levels that lie in each, itself included. */
+  readonly fit: Map<object, number>
+  /** The deepest level come upon in the object at hand. */
+  deepest: number
 }
 
 /**
@@ -38,7 +40,7 @@ interface Walk {
  */
 export function findMisfit(value: unknown, rules: Rules): Misfit | undefined {
   try {
-    const misfit = visit(value, '', { rules, open: new Set(), fit: new Set() })
+    const misfit = visit(value, '', { rules, open: new Set(), fit: new Map(), deepest: 0 })
     return misfit && { ...misfit, path: misfit.path.replace(/^\./, '') }
   } catch (cause) {
     // What is left to throw is hooks of proxies.
@@ -51,14 +53,25 @@ function visit(value: unknown, path: string, walk: Walk): Misfit | undefined {
     const got = nameUnfitPrimitive(value, walk.rules)
     return got === undefined ? undefined : { path, got }
   }
-  if (walk.rules === 'clone' && walk.fit.has(value)) return undefined
+  const levels = walk.fit.get(value)
+  if (levels !== undefined) return visitAgain(levels, walk)
   if (walk.open.has(value)) return walk.rules === 'json' ? { path, got: 'a reference back to what holds it' } : undefined
   if (walk.open.size >= MAX_NESTING) return TOO_DEEP
+  const outer = walk.deepest
   walk.open.add(value)
+  walk.deepest = walk.open.size
   const misfit = visitParts(value, path, walk)
   walk.open.delete(value)
-  walk.fit.add(value)
+  walk.fit.set(value, walk.deepest - walk.open.size)
+  walk.deepest = Math.max(outer, walk.deepest)
   return misfit
+}
+
+/** JSON writes an object anew in each of its places, at the depth of each; structured clone refers to the first. */
+function visitAgain(levels: number, walk: Walk): Misfit | undefined {
+  if (walk.rules === 'clone') return undefined
+  walk.deepest = Math.max(walk.deepest, walk.open.size + levels)
+  return walk.deepest > MAX_NESTING ? TOO_DEEP : undefined
 }
 
 function nameUnfitPrimitive(value: unknown, rules: Rules): string | undefined {
