@@ -46,7 +46,7 @@ function explain(error) {
 }
 
 /**
- * One workload, all contenders in turn. Serial and raw static are always among them.
+ * One workload, all contenders in turn.
  *
  * @param {string} name @param {readonly string[]} wanted contenders @param {number} rounds @param {boolean} short
  * @returns {Promise<import('./summary.mjs').Entry>}
@@ -54,7 +54,7 @@ function explain(error) {
 export async function measure(name, wanted, rounds, short) {
   const workload = /** @type {import('./workloads.mjs').Workload} */ (workloads[name])
   const count = short && !workload.whole ? Math.ceil(workload.count / SHORT) : workload.count
-  const names = listContenders(workload).filter((it) => wanted.includes(it) || it === 'serial' || it === 'raw-static')
+  const names = listContenders(workload).filter((it) => wanted.includes(it))
   /** @type {import('./summary.mjs').Entry['contenders']} */
   const contenders = {}
   /** @type {Record<string, string>} */

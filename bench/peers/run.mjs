@@ -60,7 +60,7 @@ const { values } = parseArgs({
 const rounds = Number(values.rounds)
 if (!Number.isInteger(rounds) || rounds < 1)
   throw new Error(`Cannot use --rounds ${values.rounds}: expected a whole number from 1`)
-const wanted = choose(values.contenders, Object.keys(titles), 'contenders')
+const wanted = [...choose(values.contenders, Object.keys(titles), 'contenders'), 'serial', 'raw-static']
 const isFull = !values.contenders && !values.short && rounds >= ROUNDS
 const target = values.save ?? (isFull ? 'peers' : undefined)
 installPeers(wanted)

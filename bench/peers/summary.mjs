@@ -34,7 +34,7 @@ export const CLOSE = 0.97
 export const MOST_DELAY_MS = 5
 
 /** Median of the quotients of the rounds that both took part in. @param {readonly number[]} base @param {readonly number[]} own */
-function compare(base, own) {
+export function compare(base, own) {
   const quotients = own.map((wall, round) => (base[round] ?? Number.NaN) / wall).filter(Number.isFinite)
   return quotients.length > 0 ? median(quotients) : Number.NaN
 }
