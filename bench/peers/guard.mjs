@@ -1,20 +1,22 @@
 // @ts-check
 /**
- * Fails when pawl falls behind raw workers by more than it did: the short form of a few workloads, as ratios, never as
- * times.
+ * Fails when pawl falls behind raw workers, or saving behind not saving, by more than it did: the short form of a few
+ * workloads, as ratios, never as times.
  *
  * Run it:  node bench/peers/guard.mjs               (a minute; after `npm run build`; .ci/run calls it)
  *          node bench/peers/guard.mjs --record      (writes bench/results/guard.json: what later runs are held to)
  *
- * Two ratios to raw workers with a static split are looked at, medians of ROUNDS rounds in turn: wall time, which sees
- * workers that wait, but also what else the machine does; and CPU time of all threads, which others disturb little. A
- * workload with one more than its margin below what was recorded is measured once more, and fails if it is so again.
+ * Two ratios to raw workers with a static split (for a saved run: to one that is not) are looked at, medians of ROUNDS
+ * rounds in turn: wall time, which sees workers that wait, but also what else the machine does; and CPU time of all threads,
+ * which others disturb little. A workload with one more than its margin below what was recorded is measured once more, and
+ * fails if it is so again.
  *
  * That it can fail: with `chunkSize` in src/plan.ts made to give 1 whatever is left it ended with exit code 1 and
  *
  *     uniform-10us: FAILED, wall 0.33 of raw workers, at least 0.55 expected (recorded 0.79); cpu 0.28 of raw workers, at least 0.60 expected (recorded 0.80)
  *
- * and three more of the five workloads; those of 1 ms, whose chunks are short anyway, held.
+ * and three more of the five workloads of then; those of 1 ms, whose chunks are short anyway, held. Not among the workloads:
+ * heavy last of 5 ms, which in its short form is 1.26 of raw workers in most measurements and 0.94 in one of twenty.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -29,7 +31,6 @@ const ROWS = {
   'uniform-10us': ['pawl', 'raw-static'],
   'uniform-1ms': ['pawl', 'raw-static'],
   'pareto-100us-heavy-last': ['pawl', 'raw-static'],
-  'pareto-5ms-heavy-last': ['pawl', 'raw-static'],
   objects: ['pawl', 'raw-static'],
   buffers: ['pawl', 'raw-static'],
   'small-again': ['pawl', 'raw-static'],
