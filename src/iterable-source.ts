@@ -1,6 +1,6 @@
 import { countCrashes, historyAt } from './chunk.ts'
 import { BLOCK_ITEMS, byCrashes, historiesOf, type Selection, type Source } from './items.ts'
-import { type Turn, untilEventLoopTurns } from './turn.ts'
+import { createPull } from './pull-async.ts'
 import type { Chunk } from './types.ts'
 
 /** Most items of an iterable that are held back for a suspect which is still to come. Higher: more in memory. */
@@ -17,33 +17,65 @@ export function iterableSource<T>(
   selection: Selection<T> | undefined,
 ): Source<T> {
   const isAsync = Symbol.asyncIterator in items
-  const answersAtOnce = !isAsync && selection?.isKnownBlock === undefined
   const iterator = isAsync ? items[Symbol.asyncIterator]() : items[Symbol.iterator]()
+  let wanted = 0
   let pulled = 0
   let total: number | undefined
-  let waiting: Promise<IteratorResult<T>> | undefined
   let block: T[] = []
   let ahead: IteratorResult<T>[] = []
+  let checkedBlock = -1
   let isCompared = false
   let isClosed = false
   /** Pulled and pending, and not given out. */
   const held = { items: [] as T[], indices: [] as number[], keys: [] as string[] }
+  let alone: Chunk<T> | undefined
   const last: { readonly chunk: Chunk<T>; readonly crashes: number }[] = []
 
-  const pull = async (mayWait: boolean, untilTurn: Turn): Promise<IteratorResult<T> | undefined> => {
-    if (pulled % BLOCK_ITEMS === 0 && ahead.length === 0) {
-      isCompared = selection?.isKnownBlock?.(pulled / BLOCK_ITEMS) ?? false
-      if (isCompared && !mayWait) return undefined
-      if (isCompared) await compare(pulled / BLOCK_ITEMS)
+  const isSuspectAhead = () => selection !== undefined && pulled <= selection.lastSuspect && held.items.length < MAX_HELD
+  const isBlockDue = () => selection?.isKnownBlock !== undefined && Math.floor(pulled / BLOCK_ITEMS) > checkedBlock
+  const isWanted = () =>
+    wanted > 0 && total === undefined && !isClosed && !alone && (held.items.length < wanted || isSuspectAhead())
+  const mayGoOn = () => isWanted() && !isBlockDue()
+
+  const accept = (result: IteratorResult<T>) => {
+    checkResult(result)
+    if (isClosed) return // An iterator that was let go says that it is done, which is not its end.
+    if (result.done) {
+      total = pulled
+      endBlock()
+      return
     }
-    if (ahead.length > 0) return ahead.shift()
-    if (!isAsync) return checkResult((iterator as Iterator<T>).next())
-    waiting ??= (iterator as AsyncIterator<T>).next()
-    const result = await (mayWait ? waiting : untilTurn(waiting))
-    if (result === undefined && !mayWait) return undefined // It takes its time.
-    waiting = undefined
-    return checkResult(result)
+    const item = result.value
+    const index = pulled++
+    const key = keyOf?.(item, index)
+    if (selection && !isToHold(selection, item, index, key)) return
+    held.items.push(item)
+    held.indices.push(index)
+    if (key !== undefined) held.keys.push(key)
   }
+
+  const isToHold = (chosen: Selection<T>, item: T, index: number, key: string | undefined): boolean => {
+    if (chosen.onBlock && !isCompared && block.push(item) === BLOCK_ITEMS) endBlock()
+    if (!chosen.isPending(index, key, item)) return false
+    if (!chosen.isSuspect(index, key)) return true
+    const chunk = { ...build([item], [index], key === undefined ? undefined : [key], chosen), alone: true }
+    const history = historyAt(chunk, 0)
+    if (chosen.isLast(index, key, history)) last.push({ chunk, crashes: countCrashes(history) })
+    else alone = chunk
+    return false
+  }
+
+  const pullAhead = () => {
+    while (isWanted() && ahead.length > 0) accept(ahead.shift() as IteratorResult<T>)
+  }
+  const pullNow = () => {
+    while (mayGoOn()) accept((iterator as Iterator<T>).next())
+  }
+  const pullAsync = createPull(iterator as AsyncIterator<T>, {
+    isWanted: mayGoOn,
+    mayWait: () => held.items.length === 0,
+    accept,
+  })
 
   /** Of a block that was seen before, no item is given out until all are known to be the same: what one came to would be recorded. */
   const compare = async (known: number) => {
@@ -64,34 +96,31 @@ export function iterableSource<T>(
     block = []
   }
 
+  /** Pulls until there is a chunk, or what there is should not wait. */
+  const pull = async () => {
+    while (isWanted()) {
+      if (isBlockDue()) {
+        const due = pulled / BLOCK_ITEMS
+        const isKnown = selection?.isKnownBlock?.(due) === true
+        if (isKnown && held.items.length > 0 && (isAsync || !isSuspectAhead())) return
+        if (isKnown) await compare(due)
+        isCompared = isKnown
+        checkedBlock = due
+      }
+      if (isCompared) pullAhead()
+      else if (!isAsync) pullNow()
+      else if (!(await pullAsync())) return
+    }
+  }
+
   const next = async (size: number): Promise<Chunk<T> | undefined> => {
-    const untilTurn = untilEventLoopTurns()
-    const isSuspectAhead = () => pulled <= (selection?.lastSuspect ?? -1) && held.items.length < MAX_HELD
-    while (total === undefined && (held.items.length < size || isSuspectAhead())) {
-      const result = answersAtOnce
-        ? checkResult((iterator as Iterator<T>).next())
-        : await pull(held.items.length === 0 || (!isAsync && isSuspectAhead()), untilTurn)
-      if (!result || isClosed) break // An iterator that was let go says that it is done, which is not its end.
-      if (result.done) {
-        total = pulled
-        endBlock()
-        break
-      }
-      const index = pulled++
-      const item = result.value
-      const key = keyOf?.(item, index)
-      if (selection?.onBlock && !isCompared && block.push(item) === BLOCK_ITEMS) endBlock()
-      if (selection && !selection.isPending(index, key, item)) continue
-      if (selection?.isSuspect(index, key)) {
-        const chunk = { ...build([item], [index], key === undefined ? undefined : [key], selection), alone: true }
-        const history = historyAt(chunk, 0)
-        if (!selection.isLast(index, key, history)) return chunk
-        last.push({ chunk, crashes: countCrashes(history) })
-        continue
-      }
-      held.items.push(item)
-      held.indices.push(index)
-      if (key !== undefined) held.keys.push(key)
+    wanted = size
+    await pull()
+    wanted = 0
+    if (alone) {
+      const chunk = alone
+      alone = undefined
+      return chunk
     }
     if (held.items.length === 0) return total === undefined ? undefined : last.sort(byCrashes).shift()?.chunk
     const keys = keyOf ? held.keys.splice(0, size) : undefined

@@ -144,6 +144,81 @@ test('iterableSource() knows no total before its end, and tells blocks of all it
   ])
 })
 
+test('iterableSource() tells the keys of an async iterable, and rejects with what making one throws', async () => {
+  const items = (async function* () {
+    yield* LETTERS
+  })()
+  const keyOf = (item: string, index: number) => {
+    if (item === 'd') throw new Error('no key for d')
+    return `${item}${index}`
+  }
+  const source = iterableSource(items, keyOf, undefined)
+  expect(await source.next(2)).toMatchObject({ items: ['a', 'b'], keys: ['a0', 'b1'] })
+  await expect(source.next(2)).rejects.toThrow('no key for d')
+})
+
+test('iterableSource() asks an async iterable for no more than is to be given, whatever comes late', async () => {
+  const answers: ((result: IteratorResult<string>) => void)[] = []
+  const next = () => new Promise<IteratorResult<string>>((resolve) => answers.push(resolve))
+  const give = (value: string) => answers.at(-1)?.({ value, done: false })
+  const source = iterableSource<string>({ [Symbol.asyncIterator]: () => ({ next }) }, undefined, undefined)
+  const first = source.next(2)
+  give('a')
+  expect(await first).toMatchObject({ items: ['a'] })
+  give('b')
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(answers).toHaveLength(2)
+  const second = source.next(1)
+  expect(await second).toMatchObject({ items: ['b'], indices: Uint32Array.of(1) })
+  expect(answers).toHaveLength(2)
+})
+
+test('iterableSource() that was closed knows no end, though the async iterable says that it is done', async () => {
+  let letGo: ((result: IteratorResult<string>) => void) | undefined
+  const iterator: AsyncIterator<string> = {
+    next: () =>
+      new Promise((resolve) => {
+        letGo = resolve
+      }),
+    return: async () => {
+      letGo?.({ value: undefined, done: true })
+      return { value: undefined, done: true }
+    },
+  }
+  const source = iterableSource({ [Symbol.asyncIterator]: () => iterator }, undefined, undefined)
+  const asked = source.next(1)
+  await source.close()
+  expect(await asked).toBeUndefined()
+  expect(source).toMatchObject({ total: undefined, left: undefined })
+})
+
+test.each(['sync', 'async'])('iterableSource() gives no item of a block seen before until all are compared: %s', async (kind) => {
+  const compared: number[] = []
+  let pulled = 0
+  function* count() {
+    while (pulled < 2500) yield String(pulled++)
+  }
+  async function* countSlowly() {
+    yield* count()
+  }
+  const source = iterableSource(kind === 'sync' ? count() : countSlowly(), undefined, {
+    ...selection(''),
+    isPending: () => true,
+    isKnownBlock: (block) => block === 1,
+    onBlock: (block, items) => void compared.push(block, items.length),
+  })
+  expect((await source.next(900))?.items).toHaveLength(900)
+  // What is there goes on at the edge of the block, and does not wait for a thousand more.
+  expect((await source.next(900))?.items).toHaveLength(100)
+  expect([pulled, ...compared]).toEqual([1000, 0, 1000])
+  expect((await source.next(1))?.indices).toEqual(Uint32Array.of(1000))
+  expect([pulled, ...compared]).toEqual([2000, 0, 1000, 1, 1000])
+  expect((await source.next(1200))?.indices.at(-1)).toBe(2200)
+  expect((await source.next(1200))?.items).toHaveLength(299)
+  expect(await source.next(1)).toBeUndefined()
+  expect(compared).toEqual([0, 1000, 1, 1000, 2, 500])
+})
+
 test('createKeys() refuses a second item of one key, naming both', () => {
   const keyOf = createKeys((item: string) => item)
   expect(keyOf('a', 0)).toBe('a')

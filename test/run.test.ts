@@ -59,6 +59,29 @@ describe('runLoop()', () => {
     expect(settled).toHaveLength(10)
   })
 
+  test('waits for no item of a source that never answers, when it drained just before or meanwhile', async () => {
+    for (const isBefore of [true, false]) {
+      const asked: number[] = []
+      const next = (size: number) => {
+        asked.push(size)
+        return new Promise<never>(() => {})
+      }
+      const source: Source<number> = { total: undefined, left: undefined, next, close: async () => {} }
+      const { run, drain } = loop(async () => NOTHING, {
+        source,
+        chunkSize: () => {
+          if (isBefore) drain.begin(new Error('enough'))
+          return 1
+        },
+        count: 1,
+      })
+      await turn()
+      if (!isBefore) drain.begin(new Error('enough'))
+      await run
+      expect(asked).toEqual([1])
+    }
+  })
+
   test('takes nothing more once it drains, and waits for what is in flight', async () => {
     const seen: number[] = []
     let release!: () => void

@@ -13,17 +13,34 @@ export interface Places {
   readonly count: number
 }
 
+/** Who waits for a place. */
+interface Waiting {
+  readonly signal: AbortSignal
+  resolve(isTaken: boolean): void
+}
+
 export function createPlaces(initial: number): Places {
   let count = initial
   let taken = 0
-  const waiting = new Set<() => void>()
+  const waiting = new Set<Waiting>()
+  /** Those that are listened to. A run has one signal, and waits for every one of its chunks. */
+  const heard = new WeakSet<AbortSignal>()
+
+  const hear = (signal: AbortSignal) => {
+    if (heard.has(signal)) return
+    heard.add(signal)
+    const giveUp = () => {
+      for (const it of waiting) if (it.signal === signal && waiting.delete(it)) it.resolve(false)
+    }
+    signal.addEventListener('abort', giveUp, { once: true })
+  }
 
   const next = () => {
-    for (const wake of waiting) {
+    for (const it of waiting) {
       if (taken >= count) return
-      waiting.delete(wake)
+      waiting.delete(it)
       taken++
-      wake()
+      it.resolve(true)
     }
   }
 
@@ -37,18 +54,8 @@ export function createPlaces(initial: number): Places {
         taken++
         return Promise.resolve(true)
       }
-      return new Promise((resolve) => {
-        const onAbort = () => {
-          waiting.delete(wake)
-          resolve(false)
-        }
-        const wake = () => {
-          signal.removeEventListener('abort', onAbort)
-          resolve(true)
-        }
-        waiting.add(wake)
-        signal.addEventListener('abort', onAbort, { once: true })
-      })
+      hear(signal)
+      return new Promise((resolve) => waiting.add({ signal, resolve }))
     },
     borrow: () => {
       taken++

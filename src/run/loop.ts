@@ -81,6 +81,7 @@ export async function runLoop<T, R>({
 }: LoopOptions<T, R>): Promise<void> {
   const inFlight = new Set<Promise<void>>()
   const { draining } = context
+  const untilDrained = createPatience(draining)
   while (!draining.aborted) {
     const { places, dispatch } = route()
     const pause = room.ready(places) ?? backlog()
@@ -89,7 +90,7 @@ export async function runLoop<T, R>({
       continue
     }
     if (!(await places.take(draining))) break
-    const chunk = await nextOrDrained(source, chunkSize(), draining).catch((error) => context.fail(sourceError(error)))
+    const chunk = await untilDrained(source.next(chunkSize())).catch((error) => context.fail(sourceError(error)))
     if (!chunk) {
       places.give()
       break
@@ -122,19 +123,14 @@ function sourceError(error: unknown): Error {
   )
 }
 
-/** The next chunk, without waiting longer than the run lasts: a source may never answer. */
-async function nextOrDrained<T>(source: Source<T>, size: number, draining: AbortSignal): Promise<Chunk<T> | undefined> {
-  const next = source.next(size)
-  if (source.total !== undefined) return next
-  let onAbort!: () => void
-  const drained = new Promise<undefined>((resolve) => {
-    onAbort = () => resolve(undefined)
-    draining.addEventListener('abort', onAbort, { once: true })
-  })
-  try {
-    return await Promise.race([next, drained])
-  } finally {
-    draining.removeEventListener('abort', onAbort)
-    next.catch(() => {}) // When the drain was first, nobody asks for its error any more.
-  }
+/** Waits no longer than the run lasts, and listens once: then the answer is undefined. A source may never answer. */
+function createPatience(draining: AbortSignal): <V>(answer: Promise<V>) => Promise<V | undefined> {
+  let giveUp = () => {}
+  draining.addEventListener('abort', () => giveUp(), { once: true })
+  return (answer) =>
+    new Promise((resolve, reject) => {
+      giveUp = () => resolve(undefined)
+      if (draining.aborted) giveUp()
+      answer.then(resolve, reject)
+    })
 }

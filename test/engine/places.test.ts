@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { createPlaces } from '../../src/engine/places.ts'
 
 const never = new AbortController().signal
@@ -40,6 +40,29 @@ describe('createPlaces()', () => {
     places.give()
     expect(await next).toBe(true)
     expect(await places.take(abort.signal)).toBe(false)
+  })
+
+  test('a signal that aborts ends the waiting of all who gave it, and of nobody else', async () => {
+    const places = createPlaces(0)
+    const abort = new AbortController()
+    const waiting = [abort.signal, never, abort.signal].map((signal) => places.take(signal))
+    abort.abort()
+    expect(await Promise.all([waiting[0], waiting[2]])).toEqual([false, false])
+    places.resize(1)
+    expect(await waiting[1]).toBe(true)
+  })
+
+  test('listens to a signal once, however often it is waited for', async () => {
+    const places = createPlaces(1)
+    await places.take(never)
+    const { signal } = new AbortController()
+    const listen = vi.spyOn(signal, 'addEventListener')
+    for (let i = 0; i < 3; i++) {
+      const taken = places.take(signal)
+      places.give()
+      expect(await taken).toBe(true)
+    }
+    expect(listen).toHaveBeenCalledTimes(1)
   })
 
   test('resize() lets in at once, and does not take back what is taken', async () => {

@@ -6,7 +6,17 @@ import { expect, test } from 'vitest'
 const LAYERS = [
   ['types.ts'],
   ['errors.ts', 'clock.ts'],
-  ['store/', 'chunk.ts', 'file-items.ts', 'carried-error.ts', 'machine.ts', 'move.ts', 'nearest.ts', 'nesting.ts', 'turn.ts'],
+  [
+    'store/',
+    'chunk.ts',
+    'file-items.ts',
+    'carried-error.ts',
+    'machine.ts',
+    'move.ts',
+    'nearest.ts',
+    'nesting.ts',
+    'pull-async.ts',
+  ],
   [
     'option-table.ts',
     'options.ts',

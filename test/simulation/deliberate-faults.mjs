@@ -138,8 +138,8 @@ export const FAULTS = [
   {
     name: 'an iterator that was let go counts as ended',
     file: 'src/iterable-source.ts',
-    search: 'if (!result || isClosed) break',
-    replace: 'if (!result) break',
+    search: 'isClosed = true',
+    replace: '',
   },
   {
     name: 'of two machines that begin a run at once each waits in silence',
