@@ -26,16 +26,22 @@ export interface Compaction {
   finish(): Promise<void>
 }
 
-export interface CompactionOptions {
+/** What a snapshot is put with. */
+export interface SnapshotOptions {
   readonly store: Store
   readonly runId: string
   readonly fingerprint: string
   readonly isCompressed: boolean
   readonly isDurable: boolean
-  /** Snapshots, counted from the newest, for which the files they stand for are kept. */
-  readonly keep: number
   readonly count: number | undefined
   readonly index: RunIndex
+  /** Milliseconds since 1970. */
+  today(): number
+}
+
+export interface CompactionOptions extends SnapshotOptions {
+  /** Snapshots, counted from the newest, for which the files they stand for are kept. */
+  readonly keep: number
   /** Of this session. */
   readonly writer: string
   readonly format: Format
@@ -45,8 +51,6 @@ export interface CompactionOptions {
   readonly live: ReadonlySet<string>
   /** Of sessions that were found dead. */
   readonly dead: ReadonlySet<string>
-  /** Milliseconds since 1970. */
-  today(): number
 }
 
 /** Fewer small segments are not worth a snapshot. */
@@ -62,7 +66,7 @@ const FREE_BYTES = 2 ** 20
 const SMALL_BYTES = 2 ** 24
 
 /** A snapshot is put together in memory, and gets no larger than this, or one segment more. */
-const MAX_SNAPSHOT_BYTES = 2 ** 26
+export const MAX_SNAPSHOT_BYTES = 2 ** 26
 
 export function createCompaction(options: CompactionOptions): Compaction {
   const { store, runId, index } = options
@@ -189,7 +193,8 @@ function isReplaced({ covers }: LoadedFile, files: readonly RunFile[]): boolean 
   return covers.every(({ name }) => files.some((file) => file.name === name))
 }
 
-async function listWriters(store: Store, runId: string): Promise<Set<string>> {
+/** Of sessions that left a claim, live or dead. */
+export async function listWriters(store: Store, runId: string): Promise<Set<string>> {
   const claims = await store.list(`${runId}/lease/`)
   return new Set(claims.map(({ key }) => key.slice(key.lastIndexOf('/') + 1)))
 }
@@ -234,12 +239,13 @@ async function copyFrames(options: CompactionOptions, stem: string, file: RunFil
 }
 
 /** A line of JSON may have lost its newline to the end of its file. */
-function toWhole({ raw }: Located, format: Format): Uint8Array {
+export function toWhole({ raw }: Located, format: Format): Uint8Array {
   return format === 'json' && raw[raw.length - 1] !== 0x0a ? Buffer.concat([raw, Buffer.from('\n')]) : Buffer.from(raw)
 }
 
-async function putSnapshot(
-  options: CompactionOptions,
+/** Puts a snapshot, and reads it back. */
+export async function putSnapshot(
+  options: SnapshotOptions,
   stem: string,
   { version, format, covers, frames }: Copied & { readonly format: Format; readonly covers: readonly RunFile[] },
 ): Promise<LoadedFile> {

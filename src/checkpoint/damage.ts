@@ -1,4 +1,5 @@
 import { plural } from '../errors.ts'
+import { countSettled } from './item-places.ts'
 import type { LoadedFile, RunIndex } from './load.ts'
 import { writerOf } from './read-file.ts'
 
@@ -12,7 +13,12 @@ export interface Damage {
   readonly end?: number
   /** The items concerned, where that can be told; the first hundred. */
   readonly items?: readonly number[]
+  /** Whatever outcomes it can have held are on record elsewhere: nothing runs again for want of it. */
+  readonly settled?: true
 }
+
+/** The problem of a damaged file that nobody reads any more. */
+export const STOOD_FOR = 'damaged, but a snapshot stands for it: it may be deleted'
 
 const MAX_NAMED_ITEMS = 100
 
@@ -27,8 +33,15 @@ function countDamaged(files: readonly LoadedFile[]): { frames: number; bytes: nu
   return { frames, bytes }
 }
 
-/** What damage cost a run, in a sentence; undefined when nothing is damaged. */
-export function describeLoss(runId: string, { files, damaged }: RunIndex): string | undefined {
+/** Whether every item of the run is settled on record. `count`: how many it has, as far as its manifest knows. */
+export function isAllSettled(index: RunIndex, count: number | undefined): boolean {
+  const total = count ?? index.total
+  return total !== undefined && countSettled(index).done >= total
+}
+
+/** What damage cost a run, in a sentence; undefined when nothing is damaged. `count` as for `isAllSettled`. */
+export function describeLoss(runId: string, index: RunIndex, count: number | undefined): string | undefined {
+  const { files, damaged } = index
   const { frames, bytes } = countDamaged(files)
   if (frames === 0 && bytes === 0) return undefined
   const parts = [
@@ -37,7 +50,7 @@ export function describeLoss(runId: string, { files, damaged }: RunIndex): strin
       : []),
     ...(bytes > 0 ? [`${plural(bytes, 'byte')} without meaning`] : []),
   ]
-  const loss = damaged > 0 || bytes > 0 ? 'What only they held runs again' : 'Nothing is lost'
+  const loss = damaged > 0 || (bytes > 0 && !isAllSettled(index, count)) ? 'What only they held runs again' : 'Nothing is lost'
   return `Parts of run '${runId}' are damaged: ${parts.join(', and ')}. ${loss}`
 }
 
@@ -69,19 +82,20 @@ export function findCutSnapshots({ files }: RunIndex): string[] {
   return files.filter(isCut).map(({ name }) => name)
 }
 
-/** What of a file is damaged. */
-export function describeDamage({ name, kind, report, damagedItems, isIntact }: LoadedFile): Damage[] {
+/** What of a file is damaged. `count` as for `isAllSettled`. */
+export function describeDamage(file: LoadedFile, index: RunIndex, count: number | undefined): Damage[] {
+  const { name, kind, report, damagedItems, isIntact } = file
+  const settled = isAllSettled(index, count) ? { settled: true as const } : {}
   const damaged: Damage[] = report.damage.map(({ start, end }) => ({
-    file: name,
-    problem: 'these bytes hold no frame',
-    start,
-    end,
+    ...{ file: name, problem: 'these bytes hold no frame', start, end },
+    ...settled,
   }))
   for (const { start, end, indices } of damagedItems) {
     const items = [...indices.subarray(0, MAX_NAMED_ITEMS)]
-    damaged.push({ file: name, problem: `the outcomes of ${plural(indices.length, 'item')}`, start, end, items })
+    const problem = `the outcomes of ${plural(indices.length, 'item')}`
+    damaged.push({ file: name, problem, start, end, items, ...(index.damaged === 0 ? { settled: true } : {}) })
   }
   if (kind === 'snapshot' && !isIntact && damaged.length === 0)
-    damaged.push({ file: name, problem: 'the snapshot lacks its end' })
+    damaged.push({ file: name, problem: 'the snapshot lacks its end', ...settled })
   return damaged
 }

@@ -54,6 +54,8 @@ export interface LoadedFile extends RunFile {
 }
 
 interface DamagedFrame {
+  /** As in Located, like what follows. */
+  readonly block: number
   readonly start: number
   readonly end: number
   readonly indices: Uint32Array
@@ -141,7 +143,7 @@ export async function loadFile(
   let valueBytes = 0
   for await (const frames of readFrames(store, file, fingerprint, options.isChecked, report)) {
     for (const frame of frames) {
-      const { head, start, end } = frame
+      const { head, block, start, end } = frame
       if (head.kind === 'outcomes') valueBytes += frame.bodyEnd - frame.bodyStart
       isClosed = frame.isOwn && head.kind === 'close'
       if (head.kind === 'covers' && frame.isOwn) covers = head.files
@@ -149,7 +151,7 @@ export async function loadFile(
       if (isAccepted && frame.isWhole) continue
       const indices =
         head.kind === 'outcomes' ? fromRuns(head.runs) : Uint32Array.of(...(head.kind === 'failure' ? [head.index] : []))
-      damagedItems.push({ start, end, indices })
+      damagedItems.push({ block, start, end, indices })
     }
   }
   const isUndamaged = report.damage.length === 0 && report.torn === 0 && damagedItems.length === 0

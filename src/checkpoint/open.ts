@@ -13,6 +13,7 @@ import { acquireLease, type Lease } from './lease.ts'
 import { loadIndex, type RunIndex } from './load.ts'
 import { openLog } from './log.ts'
 import type { Manifest } from './manifest.ts'
+import { findDamaged, mend } from './mend.ts'
 import { otherEnd, otherSource } from './mismatch.ts'
 import { checkBefore, discardIfEmpty, openManifest } from './open-manifest.ts'
 import { newWriter, writerOf } from './read-file.ts'
@@ -71,13 +72,13 @@ async function refuseFile(store: Store, folder: string): Promise<void> {
   throw new Error(`a file where the folder '${folder}' has to be`)
 }
 
-function warnOfDamage({ runId, emit }: SessionOptions, index: RunIndex, lease: Lease): void {
+function warnOfDamage({ runId, identity, emit }: SessionOptions, index: RunIndex, lease: Lease): void {
   const cut = [...findCutOff(index, new Set([...lease.others, ...lease.dead])), ...findCutSnapshots(index)]
   if (cut.length > 0) {
     const message = `Files of run '${runId}' lack their end: ${cut.join(', ')}. What they lack runs again`
     emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
   }
-  const message = describeLoss(runId, index)
+  const message = describeLoss(runId, index, identity.items.count)
   if (message !== undefined) emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
 }
 
@@ -106,24 +107,21 @@ function startSession(
   const encoder = createEncoder(options.format, options.compress, manifest.fingerprint, () => clock.today())
   const recorded = countSettled(index).done
   let recordedBytes = 0
-  const compaction = createCompaction({
-    ...{
-      store,
-      runId,
-      index,
-      writer,
-      format: options.format,
-      recordedBytes: () => recordedBytes,
-      live: new Set(lease.others),
-      dead: new Set(lease.dead),
-      keep: options.keep,
-      fingerprint: manifest.fingerprint,
-    },
+  const snapshots = {
+    ...{ store, runId, index, fingerprint: manifest.fingerprint, count: manifest.identity.items.count },
     isCompressed: options.compress === 'gzip',
     isDurable: options.durability === 'fsync',
-    count: manifest.identity.items.count,
     today: () => clock.today(),
+  }
+  const compaction = createCompaction({
+    ...snapshots,
+    ...{ writer, format: options.format, keep: options.keep },
+    recordedBytes: () => recordedBytes,
+    live: new Set(lease.others),
+    dead: new Set(lease.dead),
   })
+  const isDamaged = findDamaged(index, new Set([...lease.others, ...lease.dead])).files.length > 0
+  let mendedBytes = 0
   const onClosed = (key: string, size: number) => {
     compaction.add(key, size)
     compaction.startIfDue()
@@ -177,7 +175,7 @@ function startSession(
     manifest,
     restored,
     get stats() {
-      return { checkpoints: log.stats.checkpoints, bytesWritten: log.stats.bytesWritten + compaction.bytesWritten }
+      return { checkpoints: log.stats.checkpoints, bytesWritten: log.stats.bytesWritten + compaction.bytesWritten + mendedBytes }
     },
     get backlog() {
       return log.backlog
@@ -228,6 +226,8 @@ function startSession(
       } finally {
         await compaction.finish()
         await buried
+        // A store that fails, or files that another process mended first: nothing depends on it.
+        if (hasEnd && isDamaged) mendedBytes = await mend(snapshots).catch(() => 0)
         await (hasEnd ? lease.release() : lease.leave())
       }
     },

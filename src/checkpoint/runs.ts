@@ -4,13 +4,13 @@ import { fileStore } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import type { Json, Outcome } from '../types.ts'
 import { type Claim, readClaims, seemsAlive } from './claim.ts'
-import { type Damage, describeDamage, describeLoss, findCutOff } from './damage.ts'
+import { type Damage, describeDamage, describeLoss, findCutOff, isAllSettled, STOOD_FOR } from './damage.ts'
 import type { Identity } from './fingerprint.ts'
 import { countSettled, placeIn } from './item-places.ts'
-import { type LoadedFile, listFiles, loadIndex, type RunIndex } from './load.ts'
-import type { Manifest } from './manifest.ts'
-import { deleteAll, readFingerprints, readManifests } from './open-manifest.ts'
-import { newReport, readFrames, startOver, writerOf } from './read-file.ts'
+import type { LoadedFile } from './load.ts'
+import { type LoadedRun, loadRun } from './load-run.ts'
+import { deleteAll } from './open-manifest.ts'
+import { newReport, readFrames } from './read-file.ts'
 import { readInOrder } from './read-in-order.ts'
 import { type RecordedRejection, type Restored, restore } from './restored.ts'
 import { isFailed } from './verdict.ts'
@@ -147,16 +147,18 @@ export async function verifyRun(given: Store | string, runId: string): Promise<{
   const isBegun = index.files.length > 0 || index.covered.length > 0
   if (manifest === undefined && unreadable.length === 0 && isBegun)
     damaged.push({ file: 'run/', problem: 'the manifest is missing' })
-  for (const file of index.files) damaged.push(...describeDamage(file))
+  const count = manifest?.identity.items.count
+  for (const file of index.files) damaged.push(...describeDamage(file, index, count))
   for (const file of index.covered) {
     const report = newReport()
     let isWhole = true
     for await (const frames of readFrames(store, file, fingerprint, true, report))
       isWhole &&= frames.every((frame) => frame.isWhole)
-    if (!isWhole || report.damage.length > 0) damaged.push({ file: file.name, problem: 'damaged, but a snapshot stands for it' })
+    if (!isWhole || report.damage.length > 0) damaged.push({ file: file.name, problem: STOOD_FOR, settled: true })
   }
   const cut = findCutOff(index, new Set(claims.map(({ writer }) => writer)))
-  for (const file of cut) damaged.push({ file, problem: 'its end is missing, though its session was not found dead' })
+  const settled = isAllSettled(index, count) ? { settled: true as const } : {}
+  for (const file of cut) damaged.push({ file, problem: 'its end is missing, though its session was not found dead', ...settled })
   return { ok: damaged.length === 0, damaged }
 }
 
@@ -172,8 +174,8 @@ export async function* readResults(
   warn: (message: string) => void = () => {},
 ): AsyncGenerator<Outcome> {
   const store = toStore(given)
-  const { fingerprint, index } = await loadRun(store, runId, true)
-  const loss = describeLoss(runId, index)
+  const { fingerprint, index, manifest } = await loadRun(store, runId, true)
+  const loss = describeLoss(runId, index, manifest?.identity.items.count)
   if (loss !== undefined) warn(`${loss} when the run is resumed; verifyRun names it`)
   yield* readInOrder(store, runId, fingerprint, index)
 }
@@ -212,50 +214,6 @@ export async function deleteRun(given: Store | string, runId: string): Promise<v
     throw new RunLockedError(runId, { pid: holder.pid, host: holder.host, age: systemClock.today() - holder.startedAt })
   }
   await deleteAll(store, runId)
-}
-
-interface LoadedRun {
-  readonly manifest: Manifest | undefined
-  /** Keys of manifests that are damaged. */
-  readonly unreadable: readonly string[]
-  /** Folders of the run in whose place there is a file. */
-  readonly misplaced: readonly string[]
-  readonly fingerprint: string
-  readonly index: RunIndex
-  readonly claims: readonly Claim[]
-  readonly bytes: number
-  readonly writtenAt: readonly number[]
-}
-
-const FOLDERS = ['run', 'seg', 'snap', 'lease']
-
-async function loadRun(store: Store, runId: string, isChecked: boolean): Promise<LoadedRun> {
-  const objects = await store.list(`${runId}/`)
-  if (objects.length === 0) throw new RunNotFoundError(runId)
-  const { manifest, unreadable, fingerprint } = await startOver(() => readIdentity(store, runId))
-  const isKeyed = manifest !== undefined && manifest.identity.key !== 'index'
-  const index = await loadIndex(store, runId, fingerprint, { isKeyed, isChecked, count: manifest?.identity.items.count })
-  const bytes = objects.reduce((sum, { size }) => sum + size, 0)
-  const misplaced = FOLDERS.filter((folder) => objects.some(({ key }) => key === `${runId}/${folder}`))
-  const claims = await readClaims(store, runId)
-  const writtenAt = await readWriteTimes(store, index)
-  return { manifest, unreadable, misplaced, fingerprint, index, claims, bytes, writtenAt }
-}
-
-/** When the segments of sessions that did not say how they ended were last written, as far as the store can tell. */
-async function readWriteTimes(store: Store, { files, sessions }: RunIndex): Promise<number[]> {
-  const closed = new Set(sessions.filter(({ isClosed }) => isClosed).map(({ writer }) => writer))
-  const open = files.filter(({ kind, stem }) => kind === 'segment' && !closed.has(writerOf(stem)))
-  const times = await Promise.all(open.map(({ key }) => store.modifiedAt?.(key)))
-  return times.map((time) => Math.trunc(time ?? 0))
-}
-
-/** What the run is, by its manifest, else by its files. */
-async function readIdentity(store: Store, runId: string): Promise<Pick<LoadedRun, 'manifest' | 'unreadable' | 'fingerprint'>> {
-  const { manifests, damaged: unreadable } = await readManifests(store, runId)
-  const [manifest] = manifests
-  const [recorded = ''] = manifest ? [] : await readFingerprints(store, await listFiles(store, runId))
-  return { manifest, unreadable, fingerprint: manifest?.fingerprint ?? recorded }
 }
 
 async function summarize(store: Store, runId: string, bytes: number): Promise<{ summary: RunSummary }> {

@@ -1,0 +1,57 @@
+import { RunNotFoundError } from '../errors.ts'
+import type { Store } from '../store/store.ts'
+import { type Claim, readClaims } from './claim.ts'
+import { listFiles, loadIndex, type RunIndex } from './load.ts'
+import type { Manifest } from './manifest.ts'
+import { readFingerprints, readManifests } from './open-manifest.ts'
+import { startOver, writerOf } from './read-file.ts'
+
+/** A run as it is read by whoever is not at work on it. */
+export interface LoadedRun {
+  readonly manifest: Manifest | undefined
+  /** Keys of manifests that are damaged. */
+  readonly unreadable: readonly string[]
+  /** Folders of the run in whose place there is a file. */
+  readonly misplaced: readonly string[]
+  readonly fingerprint: string
+  readonly index: RunIndex
+  readonly claims: readonly Claim[]
+  readonly bytes: number
+  readonly writtenAt: readonly number[]
+}
+
+const FOLDERS = ['run', 'seg', 'snap', 'lease']
+
+/**
+ * Reads what is recorded of a run. Writes nothing.
+ *
+ * @throws RunNotFoundError, CheckpointVersionError.
+ */
+export async function loadRun(store: Store, runId: string, isChecked: boolean): Promise<LoadedRun> {
+  const objects = await store.list(`${runId}/`)
+  if (objects.length === 0) throw new RunNotFoundError(runId)
+  const { manifest, unreadable, fingerprint } = await startOver(() => readIdentity(store, runId))
+  const isKeyed = manifest !== undefined && manifest.identity.key !== 'index'
+  const index = await loadIndex(store, runId, fingerprint, { isKeyed, isChecked, count: manifest?.identity.items.count })
+  const bytes = objects.reduce((sum, { size }) => sum + size, 0)
+  const misplaced = FOLDERS.filter((folder) => objects.some(({ key }) => key === `${runId}/${folder}`))
+  const claims = await readClaims(store, runId)
+  const writtenAt = await readWriteTimes(store, index)
+  return { manifest, unreadable, misplaced, fingerprint, index, claims, bytes, writtenAt }
+}
+
+/** When the segments of sessions that did not say how they ended were last written, as far as the store can tell. */
+async function readWriteTimes(store: Store, { files, sessions }: RunIndex): Promise<number[]> {
+  const closed = new Set(sessions.filter(({ isClosed }) => isClosed).map(({ writer }) => writer))
+  const open = files.filter(({ kind, stem }) => kind === 'segment' && !closed.has(writerOf(stem)))
+  const times = await Promise.all(open.map(({ key }) => store.modifiedAt?.(key)))
+  return times.map((time) => Math.trunc(time ?? 0))
+}
+
+/** What the run is, by its manifest, else by its files. */
+async function readIdentity(store: Store, runId: string): Promise<Pick<LoadedRun, 'manifest' | 'unreadable' | 'fingerprint'>> {
+  const { manifests, damaged: unreadable } = await readManifests(store, runId)
+  const [manifest] = manifests
+  const [recorded = ''] = manifest ? [] : await readFingerprints(store, await listFiles(store, runId))
+  return { manifest, unreadable, fingerprint: manifest?.fingerprint ?? recorded }
+}

@@ -1,0 +1,86 @@
+import { listWriters, MAX_SNAPSHOT_BYTES, putSnapshot, type SnapshotOptions, toWhole } from './compaction.ts'
+import { findCutOff, findCutSnapshots, isAllSettled } from './damage.ts'
+import { joinBytes } from './entries.ts'
+import { seedOf, versionOf } from './frame.ts'
+import { type LoadedFile, listFiles, loadIndex, type RunIndex } from './load.ts'
+import { type Located, layoutOf, newReport, newWriter, readFrames, writerOf } from './read-file.ts'
+
+/** The damaged files, and which of them lack their end. `claimed` as in `findCutOff`. */
+export function findDamaged(index: RunIndex, claimed: ReadonlySet<string>): { files: LoadedFile[]; cut: Set<string> } {
+  const cut = new Set([...findCutOff(index, claimed), ...findCutSnapshots(index)])
+  const isDamaged = ({ name, report, damagedItems }: LoadedFile) =>
+    report.damage.length > 0 || damagedItems.length > 0 || cut.has(name)
+  return { files: index.files.filter(isDamaged), cut }
+}
+
+/**
+ * Mending: what can be read of a damaged file goes into snapshots that stand for it, and the file is deleted. Only once nothing
+ * runs again for want of what cannot be read: until then the file is all that tells that something is missing.
+ *
+ * @returns bytes written. Rejects when the store does, or reads otherwise than before: then the file stays.
+ */
+export async function mend(options: SnapshotOptions): Promise<number> {
+  const { store, runId, fingerprint, count } = options
+  const index = await loadIndex(store, runId, fingerprint, { isKeyed: options.index.isKeyed, isChecked: true, count })
+  const claimed = await listWriters(store, runId)
+  const ended = new Set(index.sessions.filter(({ isClosed, isKnownDead }) => isClosed || isKnownDead).map(({ writer }) => writer))
+  const { files, cut } = findDamaged(index, claimed)
+  const isMadeUpFor = ({ name, report }: LoadedFile) =>
+    isAllSettled(index, count) || (index.damaged === 0 && report.damage.length === 0 && !cut.has(name))
+  let bytesWritten = 0
+  for (const file of files) {
+    const isSegment = file.kind === 'segment'
+    const writer = writerOf(file.stem)
+    if (!isMadeUpFor(file) || (isSegment && claimed.has(writer))) continue
+    bytesWritten += await copyWhole({ ...options, index }, file)
+    // A session of which nothing is known may be at work after all, its claim lost: what it writes to a file deleted here would be gone.
+    if (isSegment && !ended.has(writer)) continue
+    const now = (await listFiles(store, runId)).find(({ name }) => name === file.name)
+    if (now?.size === file.size) await store.delete(file.key)
+  }
+  return bytesWritten
+}
+
+/** Puts all frames that count into snapshots, the last of which stands for the file: without it the others say nothing new. */
+async function copyWhole(options: SnapshotOptions, file: LoadedFile): Promise<number> {
+  const { store, fingerprint, today } = options
+  const bad = new Set(file.damagedItems.map(({ block, start }) => `${block}:${start}`))
+  const report = newReport()
+  let written = 0
+  let waiting: Located[] = []
+  let bytes = 0
+  for await (const frames of readFrames(store, file, fingerprint, true, report)) {
+    for (const frame of frames) {
+      if ((file.kind === 'snapshot' && frame.isOwn) || bad.has(`${frame.block}:${frame.start}`)) continue
+      if (!frame.isWhole) throw new Error(`${file.name} has more damage than before`)
+      waiting.push(frame)
+      bytes += frame.raw.length
+    }
+    if (bytes < MAX_SNAPSHOT_BYTES) continue
+    await put([])
+  }
+  // Some of what counted as settled may not have been read this time.
+  if (report.frames !== file.report.frames) throw new Error(`${file.name} reads otherwise than before`)
+  await put([file])
+  return written
+
+  async function put(covers: readonly LoadedFile[]): Promise<void> {
+    const stem = `${newWriter(today())}-0`
+    const frames = withOrigins(waiting, file, seedOf(stem, fingerprint))
+    const snapshot = await putSnapshot(options, stem, { version: versionOf(waiting), format: file.format, covers, frames })
+    if (!snapshot.isIntact) throw new Error(`${snapshot.key} did not read back as it was written`)
+    written += snapshot.size
+    waiting = []
+    bytes = 0
+  }
+}
+
+/** The frames as they are, each behind the name of the segment it was written to. */
+function withOrigins(frames: readonly Located[], { format }: LoadedFile, seed: number): Uint8Array[] {
+  const { writeFrame } = layoutOf(format)
+  return frames.flatMap((frame, at) => {
+    const raw = toWhole(frame, format)
+    if (frame.stem === frames[at - 1]?.stem) return [raw]
+    return [joinBytes(writeFrame({ kind: 'origin', stem: frame.stem }, [], seed)), raw]
+  })
+}

@@ -1,0 +1,182 @@
+import { describe, expect, test } from 'vitest'
+import { STOOD_FOR } from '../../src/checkpoint/damage.ts'
+import { readResults, verifyRun } from '../../src/checkpoint/runs.ts'
+import { memoryStore } from '../../src/store/memory.ts'
+import type { Store } from '../../src/store/store.ts'
+import type { Outcome } from '../../src/types.ts'
+import { abandon, FORMS, failing, IDENTITY, open, outcomes, rejection } from './fixture.ts'
+
+const COUNT = 12
+const identity = { ...IDENTITY, items: { kind: 'array' as const, count: COUNT } }
+const WHOLE = { ok: true, damaged: [] }
+
+/** A run of `COUNT` items, one of which failed, all on record. */
+async function write(form: (typeof FORMS)[number], options: Parameters<typeof open>[1] = {}): Promise<Store> {
+  const store = memoryStore()
+  const session = await open(store, { ...form, identity, ...options })
+  for (let at = 0; at < COUNT; at += 3) {
+    session.begin({ indices: Uint32Array.of(at, at + 1, at + 2) })
+    session.record(at === 3 ? outcomes([4, 5]) : outcomes([at, at + 1, at + 2]))
+    if (at === 3) session.record(failing(rejection(3, new Error('three'))))
+    await session.flush()
+  }
+  await session.close()
+  return store
+}
+
+const filesOf = async (store: Store) =>
+  (await store.list('run-1/')).map(({ key }) => key).filter((key) => /\/(seg|snap)\//.test(key))
+
+async function flip(store: Store, key: string, at: number): Promise<void> {
+  const bytes = Buffer.from((await store.get(key)) as Uint8Array)
+  bytes.writeUInt8((bytes[at] as number) ^ 4, at)
+  await store.put(key, bytes, { replace: true })
+}
+
+/** A session that runs whatever is not on record. */
+async function makeUp(store: Store, options: Parameters<typeof open>[1]): Promise<void> {
+  const session = await open(store, { identity, ...options })
+  for (let index = 0; index < COUNT; index++) {
+    if (session.restored.statusOf(index) !== undefined) continue
+    session.record(index === 3 ? failing(rejection(3, new Error('three'))) : outcomes([index]))
+  }
+  await session.close()
+}
+
+async function expectAll(store: Store): Promise<void> {
+  const all: Outcome[] = []
+  for await (const outcome of readResults(store, 'run-1')) all.push(outcome)
+  const expected = Array.from({ length: COUNT }, (_, index) =>
+    index === 3 ? { index, status: 'rejected', reason: { message: 'three' } } : { index, value: { value: index } },
+  )
+  expect(all).toMatchObject(expected)
+}
+
+describe.each(FORMS)('a damaged run of $format, $compress', (form) => {
+  test('is whole again after the session that made up for it, whichever byte it was', async () => {
+    const size = (await (await write(form)).list('run-1/seg/'))[0]?.size as number
+    let mended = 0
+    for (let at = 0; at < size; at += 3) {
+      const store = await write(form)
+      const [key = ''] = await filesOf(store)
+      await flip(store, key, Math.min(at, ((await store.get(key)) as Uint8Array).length - 1))
+      const { ok } = await verifyRun(store, 'run-1')
+      await makeUp(store, form)
+      const { damaged } = await verifyRun(store, 'run-1')
+      expect({ at, damaged }).toEqual({ at, damaged: [] })
+      if (!ok && !(await filesOf(store)).includes(key)) mended++
+      await expectAll(store)
+    }
+    expect(mended).toBeGreaterThan(size / 6)
+  })
+
+  test('stays as it is, byte for byte, while something is missing', async () => {
+    const store = await write(form)
+    const [key = ''] = await filesOf(store)
+    // In gzip no frame tells what it held.
+    await flip(store, key, Math.floor(((await store.get(key)) as Uint8Array).length / 2))
+    const before = Buffer.from((await store.get(key)) as Uint8Array)
+    await (await open(store, { ...form, identity })).close()
+    expect(Buffer.from((await store.get(key)) as Uint8Array)).toEqual(before)
+    const { ok, damaged } = await verifyRun(store, 'run-1')
+    expect({ ok, settled: damaged.map(({ settled }) => settled) }).toEqual({ ok: false, settled: [undefined] })
+  })
+
+  test('is told to have lost nothing when it was made up for and only the damaged file is still there', async () => {
+    const store = await write(form)
+    const [key = ''] = await filesOf(store)
+    await flip(store, key, Math.floor(((await store.get(key)) as Uint8Array).length / 2))
+    const damaged = (await store.get(key)) as Uint8Array
+    await makeUp(store, form)
+    for (const snapshot of await filesOf(store)) if (snapshot.includes('/snap/')) await store.delete(snapshot)
+    await makeUp(store, form)
+    await store.put(key, damaged, { replace: true })
+    const verdict = await verifyRun(store, 'run-1')
+    expect(verdict).toMatchObject({ ok: false, damaged: [{ settled: true }] })
+    await (await open(store, { ...form, identity })).close()
+    expect(await verifyRun(store, 'run-1')).toEqual(WHOLE)
+    await expectAll(store)
+  })
+
+  test('is mended too when it is a snapshot that nothing else is left of', async () => {
+    const store = memoryStore()
+    for (let at = 0; at < 16; at++) {
+      const session = await open(store, { ...form, identity, keep: 0 })
+      session.record(at === 3 ? failing(rejection(3, new Error('three'))) : outcomes([at < COUNT ? at : 0]))
+      await session.flush()
+      await session.close()
+    }
+    const [key = '', ...others] = (await filesOf(store)).filter((it) => it.includes('/snap/'))
+    if (others.length > 0 || key === '') throw new Error('expected one snapshot')
+    for (const segment of await filesOf(store)) if (segment.includes('/seg/')) await store.delete(segment)
+    await flip(store, key, Math.floor(((await store.get(key)) as Uint8Array).length / 2))
+    expect((await verifyRun(store, 'run-1')).ok).toBe(false)
+    await makeUp(store, { ...form, keep: 0 })
+    expect(await verifyRun(store, 'run-1')).toEqual(WHOLE)
+    expect(await filesOf(store)).not.toContain(key)
+    await expectAll(store)
+  })
+
+  test('loses nothing to a crash at any call of the mending', async () => {
+    for (let k = 0; k < 12; k++) {
+      const store = await write(form)
+      const [key = ''] = await filesOf(store)
+      await flip(store, key, 5)
+      const session = await open(killedAfter(store, k), { ...form, identity }).catch(() => undefined)
+      await Promise.race([session?.close(), new Promise((resolve) => setTimeout(resolve, 5))])
+      if (session) await abandon(store, session).catch(() => {})
+      await makeUp(store, form)
+      await expectAll(store)
+    }
+  })
+})
+
+/** Answers no call that changes something from the `k`-th on, as a process that is killed there. */
+function killedAfter(store: Store, k: number): Store {
+  let calls = 0
+  const guard = <F extends (...given: never[]) => Promise<unknown>>(call: F) =>
+    ((...given: Parameters<F>) => (++calls > k + 3 ? new Promise(() => {}) : call(...given))) as F
+  const { append: _, ...rest } = store
+  return { ...rest, put: guard(store.put), delete: guard(store.delete) }
+}
+
+test('a damaged file stays while its session may be at work, though all it held is on record elsewhere', async () => {
+  const [form] = FORMS
+  const store = memoryStore()
+  const live = await open(store, { identity, shard: '1/2' })
+  for (const items of [[0, 1], [2]]) {
+    live.record(outcomes(items))
+    await live.flush()
+  }
+  const [key = ''] = await filesOf(store)
+  await flip(store, key, 40)
+  await makeUp(store, { ...form, shard: '2/2' })
+  expect((await verifyRun(store, 'run-1')).damaged).toMatchObject([{ start: 28, settled: true }])
+  // Of one that lost its claim nobody knows that it has ended: what it writes on is read, and a person may delete the file.
+  for (const { key: claim } of await store.list('run-1/lease/')) await store.delete(claim)
+  await makeUp(store, form)
+  const file = key.slice('run-1/'.length)
+  expect(await verifyRun(store, 'run-1')).toEqual({ ok: false, damaged: [{ file, problem: STOOD_FOR, settled: true }] })
+  await store.delete(key)
+  expect(await verifyRun(store, 'run-1')).toEqual(WHOLE)
+})
+
+test('a file that reads otherwise the second time stays', async () => {
+  const store = await write(FORMS[0])
+  const [key = ''] = await filesOf(store)
+  await flip(store, key, 5)
+  let reads = 0
+  const flaky: Store = {
+    ...store,
+    get: async (name, range) => {
+      const bytes = await store.get(name, range)
+      // The third: once as the session opens, once as it looks what there is to mend.
+      if (name !== key || bytes === undefined || ++reads !== 3) return bytes
+      return bytes.map((byte, at) => (at === bytes.length >>> 1 ? byte ^ 1 : byte))
+    },
+  }
+  await (await open(flaky, { identity })).close()
+  expect(reads).toBe(3)
+  expect(await filesOf(store)).toEqual([key])
+  await expectAll(store)
+})
