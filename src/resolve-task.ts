@@ -89,7 +89,7 @@ function toPath(url: string): string {
 
 function relativeToProject(file: string): string {
   const path = relative(process.cwd(), file)
-  return (isAbsolute(path) ? file : path).split(sep).join('/')
+  return (isAbsolute(path) ? file : path).split(sep).join('/') || '.'
 }
 
 /**

@@ -95,8 +95,12 @@ async function importModule(url: string): Promise<Record<string, unknown>> {
     const message = error instanceof Error ? error.message : String(error)
     if (code === 'ERR_PAWL_TASK_LOAD') throw error
     if (code === 'ERR_UNKNOWN_FILE_EXTENSION') {
+      const isTypeScript = /\.[cm]?ts\b/.test(message)
+      const advice = isTypeScript
+        ? 'Use Node 22.18 or later, or compile it to JavaScript first'
+        : 'A task is a module: .js, .mjs or .cjs'
       throw new TaskLoadError(
-        `Cannot load task '${url}': expected a file Node ${process.versions.node} can run, got ${message}. Use Node 22.18 or later, or compile it to JavaScript first`,
+        `Cannot load task '${url}': expected a file Node ${process.versions.node} can run, got ${message}. ${advice}`,
         { cause: error },
       )
     }

@@ -6,7 +6,9 @@ import { plural } from '../errors.ts'
 const LF = 0x0a
 const CR = 0x0d
 
-export const BLANK_LINE = 'expected a JSON value, got a blank line'
+export const BLANK_LINE = 'expected a JSON value, got a blank line, which may stand at the end only'
+
+export const NO_UTF8 = 'expected UTF-8, got other bytes. Save it as UTF-8, or convert it with iconv'
 
 /** Lines that begin a JSON value written over many lines, and what makes JSONL of it. */
 const SPREAD = [

@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises'
-import { extname } from 'node:path'
+import { extname, isAbsolute } from 'node:path'
 import type { Engines } from '../engines.ts'
 import { isFileItems } from '../file-items.ts'
 import type { Json } from '../types.ts'
@@ -86,11 +86,19 @@ function parseLine(line: string, name: string, number: number): Json {
 async function readGlob(pattern: string): Promise<Input> {
   const { glob, isDynamicPattern } = await import('tinyglobby')
   if (!isDynamicPattern(pattern))
-    throw new UsageError(`Cannot read input '${pattern}': expected a file or a glob, got nothing of that name`)
+    throw new UsageError(
+      `Cannot read input '${pattern}': expected a file or a glob, got nothing of that name${whereFrom(pattern)}`,
+    )
   const paths = await glob(pattern, { expandDirectories: false, followSymbolicLinks: false })
-  if (paths.length === 0) throw new UsageError(`Cannot use input '${pattern}': expected at least one file that matches, got none`)
+  if (paths.length === 0)
+    throw new UsageError(`Cannot use input '${pattern}': expected at least one file that matches, got none${whereFrom(pattern)}`)
   // By code units, so that the order is the same on every machine.
   return { kind: 'glob', items: paths.sort(), placeOf: (index) => `path ${index + 1}` }
+}
+
+/** Where a relative path was looked for: the usual reason why there is nothing. */
+function whereFrom(path: string): string {
+  return isAbsolute(path) ? '' : ` below ${process.cwd()}`
 }
 
 /** Lines that no thread has parsed are not worth being parsed here, and threads are there: they have looked at the file. */

@@ -1,5 +1,5 @@
 import { UsageError } from './failure.ts'
-import { findBadLine } from './fault.ts'
+import { findBadLine, NO_UTF8 } from './fault.ts'
 
 const NEWLINE = 0x0a
 
@@ -32,7 +32,7 @@ async function* readText(bytes: AsyncIterable<Uint8Array>, name: string): AsyncG
     const block = Buffer.concat(rest)
     rest = []
     const text = decode(block)
-    if (text === undefined) throw new UsageError(`Cannot read ${name}, line ${lineCount + findBadLine(block)}: expected UTF-8`)
+    if (text === undefined) throw new UsageError(`Cannot read ${name}, line ${lineCount + findBadLine(block)}: ${NO_UTF8}`)
     for (let at = block.indexOf(NEWLINE); at >= 0; at = block.indexOf(NEWLINE, at + 1)) lineCount++
     return text
   }

@@ -12,12 +12,20 @@ export function summarize({ stats, runId }: Report): string {
   return `run ${runId}: ${count}, ${stats.restored} restored, ${stats.failed} failed, ${formatDuration(stats.wallTime)}`
 }
 
+/** What a run goes on with when its stdin was at fault. */
+const STDIN: Record<string, string> = {
+  ERR_PAWL_INVALID_OPTION: 'that line of stdin put right',
+  ERR_PAWL_CHECKPOINT_MISMATCH: 'the stdin it was begun with',
+}
+
 /** What to say of a session that ended early, and the commands that lead on from there. */
 export function listNextSteps(assignment: Assignment, report: Report, { exitCode, code }: Explanation): string[] {
   const { stats, failures } = report
   if (code === 'ERR_PAWL_TASK_LOAD' && stats.succeeded + stats.failed === 0) return []
-  if (code !== 'ERR_PAWL_RUN_FAILED')
-    return [`${summarize(report)}; ${goOn(assignment, exitCode === AGAIN ? 'go on with' : 'to go on')}`]
+  if (code !== 'ERR_PAWL_RUN_FAILED') {
+    const stdin = STDIN[code] ?? 'the same stdin'
+    return [`${summarize(report)}; ${goOn(assignment, exitCode === AGAIN ? 'go on with' : 'to go on', stdin)}`]
+  }
   const tolerated = `--max-failures ${failures.length}`
   const { runId, directory } = assignment
   if (runId === undefined || directory === undefined) {
@@ -34,15 +42,22 @@ export function listNextSteps(assignment: Assignment, report: Report, { exitCode
 }
 
 /** `words` and the command that goes on with the run, if it was recorded. */
-export function goOn(assignment: Assignment, words: string): string {
+export function goOn(assignment: Assignment, words: string, stdin?: string): string {
   if (assignment.directory === undefined || assignment.runId === undefined) return 'nothing was recorded'
-  return `${words}: ${resumeCommand(assignment)}`
+  return `${words}: ${resumeCommand(assignment, '', stdin)}`
 }
 
-function resumeCommand(assignment: Assignment, more = ''): string {
+/** What to say when all is done, and the results cannot be written. */
+export function saveResults(assignment: Assignment): string {
+  const { runId, directory } = assignment
+  if (directory === undefined || runId === undefined) return 'The results were not recorded, and are gone'
+  return `All results are on record; to write them: pawl export ${runId}${directoryFlag(assignment)} --output FILE`
+}
+
+function resumeCommand(assignment: Assignment, more = '', stdin = 'the same stdin'): string {
   const { runId, input, flags, task } = assignment
   const shard = typeof flags.shard === 'string' ? ` --shard ${flags.shard}` : ''
-  const source = input === '-' ? ', with the same stdin' : ''
+  const source = input === '-' ? `, with ${stdin}` : ''
   const outside = task.module.startsWith('/') ? ` --task ${formatTask(task)}` : ''
   return `pawl resume ${runId}${directoryFlag(assignment)}${outside}${shard}${more}${source}`
 }

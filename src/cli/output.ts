@@ -33,9 +33,9 @@ export async function checkTarget(path: Target): Promise<void> {
   try {
     await (await open(aside, 'wx')).close()
   } catch (error) {
-    throw new UsageError(
-      `Cannot write output '${path}': expected a directory that files can be made in (${(error as Error).message})`,
-    )
+    const { code, message } = error as NodeJS.ErrnoException
+    const got = code === 'ENOENT' ? `no directory '${dirname(path)}'. Make it first` : message
+    throw new UsageError(`Cannot write output '${path}': expected a directory that files can be made in, got ${got}`)
   }
   await rm(aside, { force: true })
 }

@@ -8,7 +8,7 @@ import { AGAIN, explain, forShell, isPawlError, OK, tell } from './failure.ts'
 import { type FlagValues, toCheckpoint, toOptions } from './flags.ts'
 import { type Input, keyFrom, modeFor, readInput } from './input.ts'
 import { placeKeys } from './key.ts'
-import { goOn, listNextSteps, summarize } from './next-steps.ts'
+import { goOn, listNextSteps, saveResults, summarize } from './next-steps.ts'
 import { checkApart, checkTarget, resultLine, type Target, writeLines } from './output.ts'
 import { type Progress, showProgress } from './progress.ts'
 import { Interruption, planDrain, watchInterrupts } from './signals.ts'
@@ -177,7 +177,12 @@ async function finish(assignment: Assignment, report: Report): Promise<number> {
     return AGAIN
   }
   const { output, json, quiet } = assignment
-  if (output !== undefined || !json) await writeLines(output, resultLines(report))
+  if (output !== undefined || !json) {
+    await writeLines(output, resultLines(report)).catch((error: Error) => {
+      error.message += `. ${saveResults(assignment)}`
+      throw error
+    })
+  }
   if (!quiet) say(`complete: ${summarize(report)}${output === undefined ? '' : `; results in ${output}`}`)
   if (json) await printJson({ ...withoutResults(report), output })
   return OK

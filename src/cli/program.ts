@@ -6,6 +6,7 @@ import { DURATION_FORM, parseDuration } from './duration.ts'
 import { type Explanation, explain, OK, tell, USAGE } from './failure.ts'
 import { FLAGS, type FlagName, RESULT_FLAGS, WORK_FLAGS } from './flags.ts'
 import { INPUT_HELP } from './input.ts'
+import { REFUSED } from './refused.ts'
 import { print, printJson, stdout } from './terminal.ts'
 
 /** Runs the command line `argv` (without node and script) and resolves with the exit code; never rejects. */
@@ -18,25 +19,28 @@ export async function main(argv: readonly string[]): Promise<number> {
     await program.parseAsync(argv, { from: 'user' })
     return exitCode
   } catch (error) {
-    return tellError(error, argv.includes('--json'), argv.includes('--input'))
+    return tellError(error, program, argv)
   }
 }
 
 /** One sentence on stderr, with `--json` the same as an object on stdout. Gives the exit code. */
-async function tellError(error: unknown, json: boolean, hasInput: boolean): Promise<number> {
+async function tellError(error: unknown, program: Command, argv: readonly string[]): Promise<number> {
   if (error instanceof CommanderError && error.exitCode === 0) return OK
-  const explanation = error instanceof CommanderError ? explainUsage(error, hasInput) : explain(error)
+  const explanation = error instanceof CommanderError ? explainUsage(error, program, argv) : explain(error)
   const { exitCode, code, message } = explanation
   if (message !== '') tell(explanation)
-  if (json) await printJson({ error: { code, message } }).catch(() => {}) // Stdout may be what the error is about.
+  if (argv.includes('--json')) await printJson({ error: { code, message } }).catch(() => {}) // Stdout may be what the error is about.
   return exitCode
 }
 
-function explainUsage(error: CommanderError, hasInput: boolean): Explanation {
+function explainUsage(error: CommanderError, program: Command, argv: readonly string[]): Explanation {
   // Without a command commander has printed the help already.
   const sentence = error.code === 'commander.help' ? '' : error.message.replace(/^error: /, '').replaceAll('\n', ' ')
-  const isExpanded = hasInput && error.code === 'commander.excessArguments'
-  const message = isExpanded ? `${sentence} If the shell made them of a glob, put it in quotes: --input '*.txt'` : sentence
+  const isExpanded = argv.includes('--input') && error.code === 'commander.excessArguments'
+  const command = program.commands.find((it) => it.name() === argv[0])
+  const help = `See 'pawl ${command ? `${command.name()} ` : ''}--help'`
+  const advice = isExpanded ? "If the shell made them of a glob, put it in quotes: --input '*.txt'" : help
+  const message = sentence && `${sentence.replace(/\.$/, '')}. ${advice}`
   return { exitCode: USAGE, code: 'ERR_PAWL_INVALID_OPTION', message, isBug: false }
 }
 
@@ -102,8 +106,14 @@ function describeProgram(exitWith: (code: number) => void): Command {
     .option('--skip-failed', 'leave the failed items as they are')
     .option('--output <file>', 'JSONL file for the results, instead of the one the run was begun with')
   addFlags(resume, WORK_FLAGS).option('--quiet', 'no progress')
+  for (const notation of Object.keys(REFUSED)) resume.addOption(new Option(notation).hideHelp())
 
-  define(program, 'list', 'table of all runs', async () => (await import('./list.ts')).list)
+  define(
+    program,
+    'list',
+    "table of all runs, as recorded; 'pawl verify RUN' tells whether a record can be read",
+    async () => (await import('./list.ts')).list,
+  )
   define(program, 'inspect <run>', 'all that is known of a run', async () => (await import('./inspect.ts')).inspect)
   define(
     program,

@@ -7,6 +7,7 @@ import type { CommonFlags } from './flags.ts'
 import { FLAGS, type FlagName, type FlagValues, RESULT_FLAGS, WORK_FLAGS } from './flags.ts'
 import { readKnown } from './known-run.ts'
 import { lasting, perform, type RecordedCommand } from './perform.ts'
+import { refuseKept } from './refused.ts'
 import { pick } from './run.ts'
 import { formatTask, isInProject, parseTask, type TaskPath, toProjectPath } from './task-path.ts'
 import { say } from './terminal.ts'
@@ -23,6 +24,7 @@ export interface ResumeFlags extends FlagValues, CommonFlags {
 /** `pawl resume RUN`: goes on with a run as its manifest says it was begun. Resolves with the exit code. */
 export async function resume(runId: string, flags: ResumeFlags): Promise<number> {
   const { checkpoint, failedOnly, skipFailed } = flags
+  refuseKept(runId, { ...flags })
   if (failedOnly && skipFailed) {
     throw new UsageError("Cannot use '--failed-only' together with '--skip-failed': expected one of them")
   }

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import { type FileFormat, stripEnd } from '../file-items.ts'
 import type { Json } from '../types.ts'
-import { BLANK_LINE, explainNoJson, findBadLine } from './fault.ts'
+import { BLANK_LINE, explainNoJson, findBadLine, NO_UTF8 } from './fault.ts'
 import { readKey } from './key.ts'
 
 /**
@@ -42,7 +42,7 @@ export default async function scan(stretch: Stretch): Promise<Scanned> {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const digest = createHash('sha256').update(view).digest('hex')
   const found = new Findings(stretch)
-  if (!isUtf8(view)) found.fail(findBadLine(view) - stretch.line, 'expected UTF-8')
+  if (!isUtf8(view)) found.fail(findBadLine(view) - stretch.line, NO_UTF8)
   else if (stretch.format.kind === 'csv') (await import('./csv.ts')).scanRows(view, stretch.from, stretch.format, found)
   else scanLines(view, stretch.from, stretch.format.kind, found)
   return found.end(digest)

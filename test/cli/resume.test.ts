@@ -179,6 +179,26 @@ describe('pawl resume', () => {
     expect(await pawl('resume', 'slov')).toMatchObject({ code: 2, stderr: expect.stringContaining("Did you mean 'slow'?") })
   })
 
+  test.each([
+    ['--seed 3', "'pawl run … --seed 3 --run-id slow --overwrite' discards this one"],
+    ['--seed=3', "'pawl run … --seed 3 --run-id NEW' begins a new run"],
+    ['--config {"a":1}', "'pawl run … --config … --run-id NEW' begins a new run"],
+    ['--key n', 'expected what the run was begun with, since its results depend on it'],
+    ['--run-id other', "'pawl resume slow'"],
+    ['--input b.jsonl', "'pawl run … --input b.jsonl --run-id slow' goes on with this run"],
+    ['--overwrite', "'pawl run … --run-id slow --overwrite' begins it again"],
+    ['--resume', 'expected it to be left out'],
+    ['--no-checkpoint', 'expected a run that is recorded'],
+  ])('%s is refused with what to do instead', async (flags, sentence) => {
+    const { pawl } = project()
+    const { code, stderr } = await pawl('resume', 'slow', ...flags.split(' '))
+    expect(code).toBe(2)
+    const flag = flags.split(/[ =]/)[0]
+    expect(stderr).toMatch(new RegExp(`^pawl: Cannot use '${flag}' with 'pawl resume': expected .*\n$`))
+    expect(stderr).toContain(sentence)
+    expect((await pawl('resume', '--help')).stdout).not.toContain(`${flag} `)
+  })
+
   const terminal = 'script'
   const hasScript = spawnSync(terminal, ['--version']).status === 0
   test.skipIf(!hasScript)('draws a bar on a terminal (skipped where there is no script(1))', () => {

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { items, lines, project } from './pawl.ts'
@@ -30,8 +30,8 @@ async function withRun(...flags: string[]) {
 }
 
 /** The files of the store, relative to it. */
-function filesOf(directory: string): string[] {
-  const all = readdirSync(join(directory, '.pawl'), { recursive: true, withFileTypes: true })
+function filesOf(directory: string, runs = '.pawl'): string[] {
+  const all = readdirSync(join(directory, runs), { recursive: true, withFileTypes: true })
   return all.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
 }
 
@@ -42,6 +42,7 @@ describe('pawl list', () => {
     expect(code).toBe(0)
     expect(stdout).toMatch(/run +│ status +│ done\/total +│ failures +│ size +│ last write +│ live/)
     expect(stdout).toMatch(/odd +│ complete │ 10\/10 +│ 1 +│ [\d.]+ k?B/)
+    expect(stdout).toMatch(/\nstatus and done as recorded; 'pawl verify RUN' tells whether all of a record can be read\n$/)
     const [run] = JSON.parse((await pawl('list', '--json')).stdout).runs
     expect(run).toMatchObject({ runId: 'odd', status: 'complete', done: 10, total: 10, failures: 1, live: false })
   })
@@ -186,8 +187,8 @@ describe('pawl export', () => {
 })
 
 /** Alters a byte in the middle of what is recorded. */
-function damage(directory: string): void {
-  const path = filesOf(directory).find((it) => /[\\/](seg|snap)[\\/]/.test(it)) as string
+function damage(directory: string, runs?: string): void {
+  const path = filesOf(directory, runs).find((it) => /[\\/](seg|snap)[\\/]/.test(it)) as string
   const bytes = readFileSync(path)
   const middle = Math.floor(bytes.length / 2)
   bytes.writeUInt8(bytes.readUInt8(middle) ^ 0xff, middle)
@@ -203,6 +204,49 @@ describe('pawl verify', () => {
     expect({ code, stderr }).toEqual({ code: 1, stderr: '' })
     expect(stdout).toMatch(/^(seg|snap)\/[\w.-]+: /m)
     expect(JSON.parse((await pawl('verify', 'odd', '--json')).stdout)).toMatchObject({ runId: 'odd', ok: false })
+  })
+
+  test.each([[], ['--format', 'json'], ['--compress']])('names the command after which it exits 0 (run %s)', async (...flags) => {
+    const { pawl, directory } = await withRun('--checkpoint', 'runs', ...flags)
+    damage(directory, 'runs')
+    const { code, stdout } = await pawl('verify', 'odd', '--checkpoint', 'runs')
+    expect(code).toBe(1)
+    expect(stdout).toMatch(/^(What only these held runs again in the next session|Nothing is lost: .*)$/m)
+    const command = /^Go on with the run: pawl (resume .*)$/m.exec(stdout)?.[1] ?? ''
+    expect((await pawl(...command.split(' '), '--skip-failed', '--quiet')).code).toBe(0)
+    expect(await pawl('verify', 'odd', '--checkpoint', 'runs')).toMatchObject({ code: 0, stdout: 'odd: all of it is whole\n' })
+    expect(lines((await pawl('export', 'odd', '--checkpoint', 'runs')).stdout)).toHaveLength(9)
+  })
+
+  test('of a run that was made up for says that nothing is lost', async () => {
+    const { pawl, directory } = await withRun()
+    const [path = ''] = filesOf(directory).filter((it) => /[\\/]seg[\\/]/.test(it))
+    damage(directory)
+    const damaged = readFileSync(path)
+    await pawl('resume', 'odd', '--quiet')
+    writeFileSync(path, damaged)
+    for (const snapshot of filesOf(directory).filter((it) => /[\\/]snap[\\/]/.test(it))) rmSync(snapshot)
+    await pawl('resume', 'odd', '--quiet')
+    expect((await pawl('verify', 'odd')).code).toBe(0)
+    writeFileSync(path, damaged)
+    const { code, stdout } = await pawl('verify', 'odd')
+    expect(code).toBe(1)
+    expect(stdout).toMatch(
+      /a snapshot stands for it: it may be deleted|^Nothing is lost: what these held is on record elsewhere/m,
+    )
+    expect(stdout).not.toContain('runs again in the next')
+  })
+
+  test('of a damaged manifest says what makes it again, and that does', async () => {
+    const { pawl, directory } = await withRun()
+    const [manifest = ''] = filesOf(directory).filter((it) => /[\\/]run[\\/]/.test(it))
+    writeFileSync(manifest, '{}')
+    const { code, stdout } = await pawl('verify', 'odd')
+    expect(code).toBe(1)
+    expect(stdout).toContain('The manifest is made again by the command or program that began the run (--run-id odd)')
+    const again = ['--max-failures', '1', '--quiet']
+    expect((await pawl('run', 'odd.js', '--input', 'in.jsonl', '--run-id', 'odd', ...again)).code).toBe(0)
+    expect((await pawl('verify', 'odd')).code).toBe(0)
   })
 })
 
