@@ -105,6 +105,17 @@ describe('pawl run', () => {
     expect(readdirSync(join(directory, '.pawl'))).toEqual(['mine', 'other'])
   })
 
+  test.skipIf(!existsSync('/dev/full'))('an output that cannot be written says where the results are; exit code 75', async () => {
+    const { pawl } = project(DOUBLE)
+    const run = (...more: string[]) =>
+      pawl('run', 'double.js', '--input', 'in.jsonl', '--output', '/dev/full', '--quiet', ...more)
+    const { code, stderr } = await run('--run-id', 'd', '--checkpoint', 'runs')
+    expect({ code, stderr }).toEqual({ code: 75, stderr: expect.stringContaining('Cannot go on: ENOSPC') })
+    const [, command = ''] = /\. All results are on record; to write them: pawl (.* --output )FILE\n$/.exec(stderr) ?? []
+    expect((await pawl(...`${command}out.jsonl`.split(' '))).stderr).toBe('pawl: 20 results in out.jsonl; 0 failures left out\n')
+    expect(await run('--no-checkpoint')).toMatchObject({ code: 75, stderr: expect.stringContaining('are gone\n') })
+  })
+
   test('--output may lie beside the records of runs', async () => {
     const { pawl, put } = project(DOUBLE)
     put('.pawl/results/x', '')
@@ -241,6 +252,8 @@ describe('pawl run', () => {
     const { code, stderr } = await start(['run', 'double.js', '--input', '-'], '{"n":1}\nnope\n').ended
     expect(code).toBe(2)
     expect(stderr).toContain('Cannot read stdin, line 2')
+    const recorded = await start(['run', 'double.js', '--input', '-', '--run-id', 'in'], '{"n":1}\n{bad\n').ended
+    expect(recorded.stderr).toMatch(/; to go on: pawl resume in, with that line of stdin put right\n$/)
   })
 
   test('--shard runs its part, and export gives the parts together', async () => {
