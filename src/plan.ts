@@ -6,11 +6,17 @@ import type { Plan } from './types.ts'
 /**
  * Time one chunk should take, in milliseconds.
  *
- * Much lower, and the cost of sending a chunk to a worker and back, and of noting it in a checkpoint, shows; much higher, and
- * workers idle while the last chunks of a run finish. Set by bench/saving.bench.mjs, items of 1 ms, and bench/peers,
- * 'pareto-5ms-heavy-last'.
+ * Much lower, and the cost of sending a chunk to a worker and back shows; much higher, and workers idle while the last chunks
+ * of a run finish. Set by bench/peers, 'uniform-1ms' and 'pareto-5ms-heavy-last'.
  */
 export const TARGET_CHUNK_MS = 25
+
+/**
+ * The same when outcomes are recorded, in ms, as long as that is short against the interval of the checkpoint: to note a chunk
+ * and to record what it gave takes the main thread some tenths of a ms. Set by bench/saving.bench.mjs, items of 1 ms.
+ */
+export const RECORDED_CHUNK_MS = 100
+const CHUNKS_PER_FLUSH = 10
 
 /** Least time worth a chunk of its own near the end of a run, in ms: about ten times what sending one costs. Set by bench/chunk-size.bench.mjs. */
 const MIN_CHUNK_MS = 1
@@ -105,6 +111,8 @@ export interface PlannerOptions {
   readonly maxWorkers: number
   /** A pinned chunk size. */
   readonly chunkSize: number | undefined
+  /** Milliseconds between two flushes of the checkpoint. Default: nothing is recorded. */
+  readonly interval?: number | undefined
   /** A thread stands ready, be it from an earlier run. Default: none does. */
   readonly isThreadUp?: () => boolean
 }
@@ -147,8 +155,9 @@ export function createPlanner(options: PlannerOptions): Planner {
   const known: Knowledge = { ...(memory.get(options.task) ?? NOTHING) }
   const warnings: string[] = []
   const mayInline = isFree(options)
+  const target = targetTime(options)
   /** Items of the largest chunk that came back, as far as that many are still wanted, and how much larger the next may be. */
-  let largest = known.measured > 0 ? Math.max(1, Math.floor(wanted(known) / MAX_GROWTH)) : 0
+  let largest = known.measured > 0 ? Math.max(1, Math.floor(wanted(known, target) / MAX_GROWTH)) : 0
   let growth = MAX_GROWTH
   const pace = createPace(known)
   /** Time per item of the last chunks that were long enough to tell, and what carrying one of theirs took. */
@@ -181,7 +190,7 @@ export function createPlanner(options: PlannerOptions): Planner {
     if (options.chunkSize !== undefined) return options.chunkSize
     if (known.measured === 0) return 1
     if (current === 'inline' && !isConfirmed) largest = 1 / MAX_GROWTH // These items may be others: they get no whole chunk of the main thread.
-    const grown = Math.min(wanted(known), Math.max(1, largest * growth))
+    const grown = Math.min(wanted(known, target), Math.max(1, largest * growth))
     if (left === undefined) return Math.min(grown, MAX_PULLED_ITEMS)
     if (current === 'inline') return grown
     // Towards the end every worker gets its share in ever smaller chunks, down to what a message is worth.
@@ -206,11 +215,11 @@ export function createPlanner(options: PlannerOptions): Planner {
       known.taskTime += taskTime
       const weight = newest > known.itemTime ? 1 : Math.max(SMOOTHING, items / known.measured)
       known.itemTime += (newest - known.itemTime) * weight
-      largest = Math.max(Math.min(largest, wanted(known)), items)
+      largest = Math.max(Math.min(largest, wanted(known, target)), items)
       growth = items === largest && taskTime < SHORT_CHUNK_MS ? MAX_GROWTH_OF_SHORT : MAX_GROWTH
       if (sendTime !== undefined) {
         carries = learnCost(known, carries, items, sendTime, packTime)
-        const usual = Math.min(wanted(known), options.chunkSize ?? Number.POSITIVE_INFINITY)
+        const usual = Math.min(wanted(known, target), options.chunkSize ?? Number.POSITIVE_INFINITY)
         if (items >= Math.max(LONG_ENOUGH, usual / 4)) pace.count(items, now)
         else pace.interrupt() // Chunks that still grow tell of growing; but while they are not counted, time goes by.
       } else if (known.itemTime > known.pace * HYSTERESIS) known.isCheap = false
@@ -257,10 +266,16 @@ function isFree({ mode, needsThreads }: PlannerOptions): boolean {
 /** A task counts as slow again when its items take so many times what carrying them cost. Above 1, so that noise does not flip it to and fro. */
 const HYSTERESIS = 2
 
-/** Items that take TARGET_CHUNK_MS, fewer if they are costly to carry, but enough to tell what they cost. */
-function wanted({ itemTime, carry }: Knowledge): number {
+/** Milliseconds one chunk should take. */
+function targetTime({ interval }: PlannerOptions): number {
+  if (interval === undefined) return TARGET_CHUNK_MS
+  return Math.max(TARGET_CHUNK_MS, Math.min(RECORDED_CHUNK_MS, interval / CHUNKS_PER_FLUSH))
+}
+
+/** Items that take `target` ms, fewer if they are costly to carry, but enough to tell what they cost. */
+function wanted({ itemTime, carry }: Knowledge, target: number): number {
   const carried = Math.max(TELLING, MAX_CARRY_MS / Math.max(carry, Number.MIN_VALUE))
-  const most = Math.min(TARGET_CHUNK_MS / Math.max(itemTime, Number.MIN_VALUE), carried)
+  const most = Math.min(target / Math.max(itemTime, Number.MIN_VALUE), carried)
   return Math.max(1, Math.min(MAX_AUTO_ITEMS, Math.floor(most)))
 }
 

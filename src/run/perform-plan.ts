@@ -37,6 +37,7 @@ export async function performPlan<T, R>(
     needsThreads: options.timeout !== undefined || options.resourceLimits !== undefined || options.checkpoint !== undefined,
     maxWorkers: engines.maxWorkers,
     chunkSize: options.chunkSize,
+    interval: options.checkpoint?.interval,
     isThreadUp: () => engines.isUp,
   })
   const engine = options.mode === 'inline' ? engines.inline : await engines.pool()

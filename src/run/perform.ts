@@ -169,6 +169,7 @@ async function prepare<T, R>(
     needsThreads: options.timeout !== undefined || options.resourceLimits !== undefined || session !== undefined,
     maxWorkers: engines.maxWorkers,
     chunkSize: options.chunkSize,
+    interval: options.checkpoint?.interval,
     isThreadUp: () => engines.isUp,
   })
   const collector = createCollector<T, R>({
