@@ -1,8 +1,9 @@
-/** Bytes being put together: varints (7 bits a byte, lowest first) and text. */
+/** Bytes being put together: varints (7 bits a byte, lowest first), text and other bytes. */
 export interface Writer {
   /** @param value an integer from 0 to 2^53 - 1 */
   varint(value: number): void
   text(text: string): void
+  append(bytes: Uint8Array): void
   bytes(): Uint8Array
 }
 
@@ -29,6 +30,11 @@ export function createWriter(): Writer {
       reserve(text.length * 3)
       length += buffer.write(text, length)
     },
+    append(bytes) {
+      reserve(bytes.length)
+      buffer.set(bytes, length)
+      length += bytes.length
+    },
     bytes: () => buffer.subarray(0, length),
   }
 }
@@ -37,6 +43,8 @@ export function createWriter(): Writer {
 export interface Reader {
   readonly left: number
   varint(): number
+  /** The next `count` bytes, no copy. */
+  take(count: number): Buffer
   /** All that is left, as text. */
   rest(): string
 }
@@ -56,6 +64,11 @@ export function createReader(bytes: Buffer): Reader {
         if (value > Number.MAX_SAFE_INTEGER) throw new RangeError('a varint is too large')
         if (byte < 128) return value
       }
+    },
+    take(count) {
+      if (count > bytes.length - at) throw new RangeError('there are fewer bytes than that')
+      at += count
+      return bytes.subarray(at - count, at)
     },
     rest() {
       const text = bytes.toString('utf8', at)

@@ -1,6 +1,6 @@
 import type { Store } from '../store/store.ts'
 import { joinBytes, packFrames } from './entries.ts'
-import { blockSeedOf, seedOf, versionOf } from './frame.ts'
+import { blockSeedOf, FORMAT_VERSION, seedOf } from './frame.ts'
 import { type LoadedFile, listFiles, loadFile, type RunIndex } from './load.ts'
 import { type Located, layoutOf, newReport, newWriter, type RunFile, readFrames, toRunFile, writerOf } from './read-file.ts'
 import type { Format } from './values/codec.ts'
@@ -210,15 +210,13 @@ async function copyFrames(options: CompactionOptions, stem: string, file: RunFil
   const ended = new Set(index.sessions.filter(({ hasEnded }) => hasEnded).map(({ writer }) => writer))
   const report = newReport()
   const copied: Uint8Array[] = []
-  let version = 1
   for await (const frames of readFrames(options.store, file, options.fingerprint, true, report)) {
     if (frames.some((frame) => !frame.isWhole)) return undefined
-    version = Math.max(version, versionOf(frames))
     for (const frame of frames) if (isNeeded(frame)) copied.push(toWhole(frame, file.format))
   }
   if (report.damage.length > 0) return undefined
   const origin = layoutOf(file.format).writeFrame({ kind: 'origin', stem: file.stem }, [], seedOf(stem, options.fingerprint))
-  return { version, frames: [joinBytes(origin), ...copied] }
+  return { version: report.header?.version ?? FORMAT_VERSION, frames: [joinBytes(origin), ...copied] }
 
   function isNeeded({ head, stem }: Located): boolean {
     if (head.kind === 'running') return !ended.has(writerOf(stem)) && !isAllSettled(head.runs)

@@ -52,7 +52,10 @@ export function encodeEntries(
 ): Uint8Array | Promise<Uint8Array> {
   const seed = seedOf(stem, fingerprint)
   const frames: Uint8Array[] = []
-  if (isFirst) frames.push(layout.writeHeader({ version: versionOf(entries), kind: 'segment', fingerprint, createdAt: today() }))
+  if (isFirst)
+    frames.push(
+      layout.writeHeader({ version: versionOf(entries, layout.format), kind: 'segment', fingerprint, createdAt: today() }),
+    )
   for (const { head, body } of mergeEntries(entries, layout.format)) frames.push(joinBytes(layout.writeFrame(head, body, seed)))
   if (!isCompressed) return joinBytes(frames)
   return isWorthCompressing ? packFrames(frames, blockSeedOf(stem)) : storeBlock(joinBytes(frames), blockSeedOf(stem))

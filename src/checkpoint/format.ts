@@ -1,5 +1,5 @@
 /**
- * CHECKPOINT FORMAT, version 2
+ * CHECKPOINT FORMAT, version 3
  *
  * A file holds what sessions of one run wrote, as frames, in the order of writing. `seg/<stem>.<form>` is a segment: one
  * session wrote it, and nobody appends to it after; `<stem>` is `<writer>-<seq>`, the writer is new for every session,
@@ -10,7 +10,8 @@
  *     file    := header frame*
  *
  *     header  :=   0  4  magic        "PAWL"
- *                  4  2  version      2 if there is an `items` frame, else 1
+ *                  4  2  version      3; before values were taken apart (values/tables.ts) 2 if there is an `items`
+ *                            frame, else 1
  *                  6  1  file         0 = segment, 1 = snapshot
  *                  7  1  zero
  *                  8  8  fingerprint  of the run
@@ -48,14 +49,15 @@
  * not in it is not told of, but stays recorded. Without any list an item is where its outcome says, and there are as many as
  * the largest `total` says; so a session that has less writes a list, too.
  *
- * Duty of the reader. A version above 2 (with a header whose own checksum holds) is refused and nothing touched. Lengths
+ * Duty of the reader. A version above 3 (with a header whose own checksum holds) is refused and nothing touched. Lengths
  * are believed only if the frame ends within the file. A frame whose head holds and whose body does not tells which items
  * are damaged. Where no frame begins, look for the next one that holds; if there is none up to the end of a segment, its
  * tail is torn, as a killed writer leaves it. A snapshot that has any damage, or no `close` at its end, does not stand for
  * the files it covers: read those too if they are there. Read them too when they have grown since. List `seg/` first, then
  * `snap/`, and start over when a listed file is gone.
  *
- * test/fixtures/checkpoint-v1.* hold segments written by the first release, checkpoint-v2.* one with a list of items.
+ * test/fixtures/checkpoint-v1.* hold segments written by the first release, checkpoint-v2.* one with a list of items, checkpoint-v3.*
+ * one with values taken apart.
  */
 import { crc32 } from 'node:zlib'
 import { createReader, createWriter, type Reader, type Writer } from './bytes.ts'

@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib'
 import type { FailureKind } from '../types.ts'
+import type { Format } from './values/contract.ts'
 
 /**
  * What a frame says. Its body, if any, is apart: the values of `outcomes`, column by column; of a `failure` the column
@@ -105,10 +106,14 @@ export const MAX_BODY_BYTES = 2 ** 29
 export const MAX_HEAD_BYTES = 2 ** 28
 
 /** The newest version. */
-export const FORMAT_VERSION = 2
+export const FORMAT_VERSION = 3
 
-/** The oldest version whose readers know all of `frames`: a file says no more of itself than it has to. */
-export function versionOf(frames: readonly { readonly head: Head }[]): number {
+/**
+ * The oldest version whose readers know all of `frames`, and what a session will write behind them: values come after notes, and
+ * in msgpack they may be taken apart. A file says no more of itself than it has to.
+ */
+export function versionOf(frames: readonly { readonly head: Head }[], format: Format): number {
+  if (format === 'msgpack') return 3
   return frames.some(({ head }) => head.kind === 'items') ? 2 : 1
 }
 

@@ -52,7 +52,7 @@ export function openSegments(options: SegmentOptions): Segments {
       await options.lease.renew()
       await drop()
     }
-    const version = versionOf(entries)
+    const version = versionOf(entries, encoder.layout.format)
     if (segment !== undefined && version > segment.version) await close() // Its header says that older readers know all of it.
     segment ??= await openSegment(version)
     const opened = segment

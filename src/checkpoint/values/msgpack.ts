@@ -1,24 +1,26 @@
+import { createRequire } from 'node:module'
 import { crc32 } from 'node:zlib'
-import { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE, Unpackr } from 'msgpackr/pack'
+import type { Packr, Unpackr } from 'msgpackr'
 import { CheckpointCorruptError } from '../../errors.ts'
 import { carry, deserialize, serialize } from './carry.ts'
-import { NUMBERS, readNumbers, readStrings, STRINGS, writeNumbers, writeStrings } from './columns.ts'
 import { type Codec, type Encoded, type Refusal, refuse } from './contract.ts'
 import { plainCheck } from './plain.ts'
 import { scan } from './scan.ts'
+import { readColumn, writeColumn } from './tables.ts'
 
 /**
- * Column of values, version 1. The first byte is its kind, the rest depends on it; integers are little-endian.
+ * Column of values. The first byte is its kind, the rest depends on it; integers are little-endian.
  *
  *   'n' numbers, 's' strings    see columns.ts
+ *   'r' records, 'l' lists, 'c' choices    see tables.ts; since version 3 of the format
  *   'm' plain                   one msgpack array of the values, with msgpackr's records (extension 'r') inside
  *   'x' mixed                   u32 length of p · p · crc32 of q · q
  *                               p: msgpack array of the plain values, q: the others, each as
  *                               u32 place in the column · u32 length · bytes of carry.ts; places ascend
  *
- * Plain is what msgpackr gives back exactly (plain.ts). A reader refuses whatever encode does not write. Records become
- * objects through a reader that msgpackr compiles from their keys, which it quotes; where compiling is forbidden it
- * reads them key by key. The checksum keeps damaged bytes from the deserializer of V8, which is not made for them.
+ * Values of one shape need no msgpackr, which takes longer to load and to be compiled than a second of them to be written
+ * (bench/saving.bench.mjs). Plain is what msgpackr gives back exactly (plain.ts). A reader refuses whatever encode does not
+ * write. The checksum keeps damaged bytes from the deserializer of V8, which is not made for them.
  */
 export const msgpackCodec: Codec = { format: 'msgpack', encode, decode }
 
@@ -28,8 +30,11 @@ const MIXED = 0x78
 /** Of the buffer msgpackr keeps between calls, in bytes: a larger one is given back after use. */
 const MAX_KEPT_BUFFER = 2 ** 22
 
-const packr = new Packr({ moreTypes: true })
-const unpackr = new Unpackr({ mapsAsObjects: true, moreTypes: true, structuredClone: false, copyBuffers: true })
+type Msgpackr = typeof import('msgpackr')
+
+const load = createRequire(import.meta.url)
+let packr: Packr | undefined
+let unpackr: Unpackr | undefined
 
 interface Odd {
   readonly place: number
@@ -37,9 +42,9 @@ interface Odd {
 }
 
 function encode(values: ArrayLike<unknown>, describe?: (at: number) => string): Encoded {
-  const bytes = writeNumbers(values) ?? writeStrings(values)
-  if (bytes !== undefined) return { bytes, refused: [] }
   try {
+    const bytes = writeColumn(values)
+    if (bytes !== undefined) return { bytes, refused: [] }
     return encodeMixed(values, describe, false)
   } catch {
     // A getter threw, or gave what is not plain the second time: copy first, then nothing can change. Or the program redefined
@@ -71,6 +76,8 @@ function encodeMixed(values: ArrayLike<unknown>, describe: ((at: number) => stri
 
 /** The msgpack of `values`, valid until the next call. */
 function pack(values: readonly unknown[]): Buffer {
+  const { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE }: Msgpackr = load('msgpackr/index-no-eval')
+  packr ??= new Packr({ moreTypes: true })
   // Typed as one number, but the modes of msgpackr are flags.
   const target: Buffer & { start: number; end: number } = packr.pack(values, REUSE_BUFFER_MODE | RESET_BUFFER_MODE) as never
   if (target.length > MAX_KEPT_BUFFER) packr.useBuffer(Buffer.allocUnsafeSlow(8192))
@@ -114,40 +121,40 @@ function decode(bytes: Uint8Array, isOwn = false): unknown[] {
 
 function read(bytes: Buffer, isOwn: boolean): unknown[] {
   switch (bytes[0]) {
-    case NUMBERS:
-      return readNumbers(bytes)
-    case STRINGS:
-      return readStrings(bytes)
     case PLAIN:
       return unpack(bytes.subarray(1), isOwn)
     case MIXED:
       return readMixed(bytes, isOwn)
     default:
-      throw new RangeError(`No column begins with the byte ${bytes[0]}`)
+      return readColumn(bytes)
   }
 }
 
 /**
- * msgpackr reads strings up to three times as fast with its native addon, whose loading takes 7 ms, longer than that of all else
- * of msgpackr (bench/start-up.bench.mjs): so it is loaded when this many bytes were read, and never where no values are, as in
- * workers. Where there is no addon for the machine msgpackr does without. Higher, and reading a long run begins slowly; lower,
- * and a run of some seconds pays more than it saves. Set by bench/saving.bench.mjs, items of 1 ms.
+ * All of msgpackr reads up to three times as fast as the part that compiles nothing, by a native addon for strings and a reader
+ * that it compiles from the keys of each record, which it quotes. To load it takes 7 ms longer (bench/start-up.bench.mjs): so it
+ * is loaded when this many bytes were read. Higher, and reading a long run begins slowly; lower, and a run of some seconds pays
+ * more than it saves. Set by bench/saving.bench.mjs, items of 1 ms.
  */
 const ACCELERATED_BYTES = 2 ** 20
 
 let readBytes = 0
 
-function accelerate(more: number): void {
-  if (readBytes >= ACCELERATED_BYTES) return
+function unpackrFor(more: number): Unpackr {
+  const isSlow = readBytes < ACCELERATED_BYTES
   readBytes += more
-  if (readBytes >= ACCELERATED_BYTES) import('msgpackr').catch(() => {})
+  if (isSlow && readBytes >= ACCELERATED_BYTES) unpackr = createUnpackr(load('msgpackr'))
+  return (unpackr ??= createUnpackr(load('msgpackr/index-no-eval')))
+}
+
+function createUnpackr({ Unpackr }: Msgpackr): Unpackr {
+  return new Unpackr({ mapsAsObjects: true, moreTypes: true, structuredClone: false, copyBuffers: true })
 }
 
 function unpack(bytes: Buffer, isOwn: boolean): unknown[] {
-  accelerate(bytes.byteLength)
   if (!isOwn) scan(bytes)
   // As a Uint8Array, so that what is cut from it is one too. msgpackr leaves a property on its source.
-  const values: unknown = unpackr.unpack(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+  const values: unknown = unpackrFor(bytes.byteLength).unpack(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength))
   if (!Array.isArray(values)) throw new TypeError('The msgpack is not an array')
   return values
 }

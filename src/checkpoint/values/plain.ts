@@ -1,5 +1,7 @@
 /// <reference lib="es2024.string" />
 /// <reference lib="es2024.arraybuffer" />
+import { types } from 'node:util'
+
 /**
  * Tells which values msgpackr gives back exactly. It alters -0, lone surrogates, a leading byte order mark, holes, named
  * properties of arrays, shared references, a few keys, and most of what is not an object literal; those are not plain.
@@ -46,6 +48,7 @@ export function plainCheck(allowsExtensions: boolean): PlainCheck {
     // Seen now and then, a repeat cannot make the walk endless: nested pairs of one part double with every level.
     if (count >= 1024 && (count & (count - 1)) === 0 && hasRepeats(parts, count)) return false
     const prototype: unknown = Object.getPrototypeOf(value)
+    if (types.isProxy(value) || types.isArgumentsObject(value)) return false // Structured clone refuses them.
     if (prototype === Object.prototype) return isPlainRecord(value as Record<string, unknown>, depth)
     if (prototype === Array.prototype) return isPlainArray(value as unknown[], depth)
     return allowsExtensions && (prototype === Date.prototype || (ArrayBuffer.isView(value) && isPlainView(value)))

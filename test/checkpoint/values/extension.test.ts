@@ -1,4 +1,4 @@
-import { addExtension } from 'msgpackr'
+import { createRequire } from 'node:module'
 import { expect, test } from 'vitest'
 import { loadCodec } from '../../../src/checkpoint/values/codec.ts'
 import { assertSame } from './same.ts'
@@ -8,7 +8,10 @@ test('msgpackCodec holds dates and views though the program gave msgpackr anothe
   const codec = await loadCodec('msgpack')
   const column = [1, { when: new Date(7), data: Uint8Array.of(1) }, { a: 'b' }]
   const before = codec.encode(column).bytes
-  addExtension({ Class: Date, type: 1, write: (date: Date) => date.toISOString(), read: (text: string) => new Date(text) })
+  for (const copy of ['msgpackr', 'msgpackr/index-no-eval']) {
+    const { addExtension }: typeof import('msgpackr') = createRequire(import.meta.url)(copy)
+    addExtension({ Class: Date, type: 1, write: (date: Date) => date.toISOString(), read: (text: string) => new Date(text) })
+  }
 
   const { bytes, refused } = codec.encode(column)
 

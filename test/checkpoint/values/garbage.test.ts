@@ -20,6 +20,9 @@ const columns: unknown[][] = [
   ['größe', '✓'],
   ['\ud800', 'x'],
   records,
+  records.map(({ id, name }) => ({ id, name, list: [id, { of: [name] }], choice: id % 2 ? null : id })),
+  [true, null, undefined, { a: [1, 2], b: 'x' }],
+  [['a', 'b'], [], ['c']],
   ['x'.repeat(300), ...records, undefined, true, -70_000, new Uint8Array(300)],
   [1, new Map([['k', 1]]), { a: [-0] }, new Error('e')],
 ]
@@ -38,6 +41,15 @@ function attempt(bytes: Uint8Array): 'values' | 'corrupt' {
 
 function plain(...bytes: (number | number[])[]): Uint8Array {
   return Uint8Array.from([0x6d, ...bytes.flat()])
+}
+
+function table(kind: string, ...bytes: (number | number[])[]): Uint8Array {
+  return Uint8Array.from([kind.charCodeAt(0), ...bytes.flat()])
+}
+
+/** Each says that it holds the next, and that it is as long as a length can say in two bytes. */
+function lists(depth: number): Uint8Array {
+  return Uint8Array.from(Array.from({ length: depth }, () => [0x6c, 1, 3, 0x6e, 0x62, 1, 0xff, 0x7f]).flat())
 }
 
 describe('msgpackCodec.decode()', () => {
@@ -63,7 +75,7 @@ describe('msgpackCodec.decode()', () => {
   })
 
   test('gives values or CheckpointCorruptError for random bytes', () => {
-    const kind = fc.constantFrom(0x6d, 0x6e, 0x73, 0x78)
+    const kind = fc.constantFrom(0x6d, 0x6e, 0x73, 0x78, 0x72, 0x6c, 0x63)
     const token = fc.constantFrom(
       0x40,
       0x91,
@@ -120,6 +132,22 @@ describe('msgpackCodec.decode()', () => {
     ['2^32 - 1 strings', Uint8Array.of(0x73, 0x61, 0xff, 0xff, 0xff, 0xff, 0x62, 1)],
     ['strings longer than the text', Uint8Array.of(0x73, 0x61, 1, 0, 0, 0, 0x62, 9, 0x61)],
     ['text that is not UTF-8', Uint8Array.of(0x73, 0x75, 1, 0, 0, 0, 0x62, 1, 0xff)],
+    ['2^53 records', table('r', [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f], 1, 1, 0x61, 3, 0x6e, 0x62, 1)],
+    ['records without fields', table('r', [0xff, 0xff, 0x03], 0)],
+    ['records of 65 fields', table('r', 1, 65, ...Array.from({ length: 65 }, (_, at) => [1, at, 3, 0x6e, 0x62, 1]))],
+    ['records with one name twice', table('r', 1, 2, 1, 0x61, 3, 0x6e, 0x62, 1, 1, 0x61, 3, 0x6e, 0x62, 1)],
+    ['records with the name __proto__', table('r', 1, 1, 9, ...Buffer.from('__proto__'), 3, 0x6e, 0x62, 1)],
+    ['fewer values than records', table('r', 2, 1, 1, 0x61, 3, 0x6e, 0x62, 1)],
+    ['a column longer than its bytes', table('r', 1, 1, 1, 0x61, 9, 0x6e, 0x62, 1)],
+    ['records with something behind', table('r', 1, 1, 1, 0x61, 3, 0x6e, 0x62, 1, 0)],
+    ['no lists', table('l', 0)],
+    ['lists of lengths that are strings', table('l', 1, 9, 0x73, 0x61, 1, 0, 0, 0, 0x62, 1, 0x61)],
+    ['a list shorter than nothing', table('l', 2, 4, 0x6e, 0x62, 0xff, 1)],
+    ['lists of other elements than there are', table('l', 1, 3, 0x6e, 0x62, 2, 3, 0x6e, 0x62, 1)],
+    ['a choice there is not', table('c', 1, 5)],
+    ['2^53 choices', table('c', [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f], 0)],
+    ['a choice of what is not there', table('c', 1, 4)],
+    ['lists in lists without end', lists(100_000)],
     ['a checksum that is another', Uint8Array.of(0x78, 1, 0, 0, 0, 0x90, 1, 2, 3, 4)],
   ])('raises CheckpointCorruptError for %s', (_, bytes) => {
     const before = process.memoryUsage()

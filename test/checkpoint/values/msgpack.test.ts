@@ -71,6 +71,11 @@ describe('msgpackCodec', () => {
     ['dates', fc.date()],
     ['BigInts', fc.bigInt()],
     ['records', record],
+    ['records of records', fc.record({ id: fc.nat(), of: record, choice: fc.constantFrom(true, false, null, undefined) })],
+    ['lists', fc.array(fc.oneof(fc.integer(), fc.constant(null)))],
+    ['lists of records', fc.array(record, { maxLength: 3 })],
+    ['choices', fc.constantFrom(true, false, null, undefined)],
+    ['choices among records', fc.option(record)],
   ])('gives back any column of %s', (_, values: fc.Arbitrary<unknown>) => {
     fc.assert(
       fc.property(fc.array(values, { maxLength: 300 }), (column) => {
@@ -150,6 +155,76 @@ describe('msgpackCodec', () => {
     expect(codec.encode(records).bytes.length).toBeLessThan(JSON.stringify(records).length / 2)
   })
 
+  test('keeps what is one object in a value one, and what is one in two values two', () => {
+    const part = { x: 1 }
+    const list = [1]
+    const column = [
+      { a: part, b: part, c: [list, list] },
+      { a: { x: 2 }, b: { x: 3 }, c: [[2], [3]] },
+    ]
+    expect(identities(roundTrip(column)[0])).toEqual(identities(column[0]))
+    const across = [
+      { a: part, c: list },
+      { a: part, c: list },
+    ]
+    const [first, second] = roundTrip(across) as typeof across
+    expect(first).toEqual(second)
+    expect(first?.a).not.toBe(second?.a)
+  })
+
+  test.each<[string, () => unknown]>([
+    ['a list with a property of its own', () => Object.assign([1, 2], { named: true })],
+    ['a list with a hole and a property', () => Object.assign(new Array(1), { named: true })],
+    ['a record of another prototype', () => Object.create({ inherited: 1 }, { id: { value: 1, enumerable: true } })],
+    ['a record without a prototype', () => Object.assign(Object.create(null), { id: 1 })],
+    ['a field that is not enumerable', () => Object.defineProperty({ id: 1 }, 'hidden', { value: 2 })],
+    ['a field named by a symbol', () => ({ id: 1, [Symbol('s')]: 2 })],
+    ['a record without fields', () => ({})],
+    ['records in records, nine deep', () => Array.from({ length: 9 }).reduce((inner) => ({ inner, id: 1 }), {})],
+    ['a list in lists, twelve deep', () => wrap(12)],
+    ['negative zero', () => ({ id: -0 })],
+    ['fields in another order', () => ({ b: 1, a: 2 })],
+    ['fields that look like places', () => ({ b: 1, 1: 2, 0: 3 })],
+    ['a field that all objects have', () => ({ toString: 1, valueOf: 2, constructor: 3 })],
+    ['a lone surrogate as a name', () => ({ '\ud800': 1 })],
+    ['half a pair of surrogates', () => ({ text: '\ud83d' })],
+    ['empty strings and lists', () => ({ text: '', list: [], lists: [[], []] })],
+  ])('gives back records of one shape: %s', (_, make) => {
+    const column = Array.from({ length: 3 }, make)
+    assertSame(
+      roundTrip(column),
+      column.map((value) => structuredClone(value)),
+    )
+  })
+
+  test('gives back what is part of itself', () => {
+    const column = [1, 2].map((id) => {
+      const record = { id, self: undefined as unknown, list: [] as unknown[] }
+      record.self = record
+      record.list.push(record.list)
+      return record
+    })
+    for (const [at, value] of roundTrip(column).entries()) expect(identities(value)).toEqual(identities(column[at]))
+  })
+
+  test('needs no msgpackr for values of one shape', () => {
+    const program = `
+      import { createRequire } from 'node:module'
+      import { loadCodec } from ${JSON.stringify(new URL('../../../build/checkpoint/values/codec.js', import.meta.url))}
+      const codec = await loadCodec('msgpack')
+      const isLoaded = () => Object.keys(createRequire(import.meta.url).cache ?? {}).some((file) => file.includes('msgpackr'))
+      const told = []
+      for (const value of [{ id: 1, of: { list: [null, 'a'] } }, [true, 1], new Map()]) {
+        codec.decode(codec.encode([value, structuredClone(value)]).bytes)
+        told.push(isLoaded())
+      }
+      process.stdout.write(JSON.stringify(told))`
+    const output: unknown = JSON.parse(
+      execFileSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' }),
+    )
+    expect(output).toEqual([false, false, true])
+  })
+
   test('gives the same values while other msgpackr codecs are at work in a getter', async () => {
     const { pack } = await import('msgpackr')
     const value = {
@@ -203,6 +278,19 @@ describe('msgpackCodec refuses', () => {
     ['a MessagePort', { a: new MessageChannel().port1 }, 'a', /got a MessagePort/],
     ['a Blob', [new Blob(['x'])], '[0]', /got a Blob/],
     ['a Proxy of what is not plain', { a: new Proxy(new Map(), {}) }, 'a', /got a Proxy/],
+    ['a Proxy of a record', new Proxy({ a: 1 }, {}), '', /got a Proxy/],
+    ['a Proxy of a record in a record', { a: new Proxy({ a: 1 }, {}) }, 'a', /got a Proxy/],
+    ['a Proxy of a list', [new Proxy([1], {})], '[0]', /got a Proxy/],
+    [
+      'arguments',
+      (
+        function () {
+          return arguments
+        } as (...all: unknown[]) => unknown
+      )(1, 'a'),
+      '',
+      /got/,
+    ],
     ['a generator', { a: (function* () {})() }, 'a', /got an? /],
     ['a function in a Map', { m: new Map([['k', () => 1]]) }, 'm.get("k")', /a function/],
     ['a function as key of a Map', new Map([[() => 1, 1]]), 'keys[0]', /a function/],
@@ -255,9 +343,20 @@ describe('what a getter gives another kind of the second time', () => {
         return reads++ === 0 ? 1 : second
       },
     }
-    const { bytes, refused } = codec.encode([{ value: 0 }, fickle, { value: 2 }])
+    const { bytes, refused } = codec.encode([{ value: 0 }, fickle, { other: 2 }])
     expect(refused).toEqual([])
-    expect(codec.decode(bytes)).toEqual([{ value: 0 }, { value: second }, { value: 2 }])
+    expect(codec.decode(bytes)).toEqual([{ value: 0 }, { value: second }, { other: 2 }])
+  })
+
+  test('is recorded as it was the first time when nothing needs to read it twice', () => {
+    let reads = 0
+    const fickle = {
+      get value() {
+        return reads++
+      },
+    }
+    expect(roundTrip([{ value: 0.5 }, fickle, { value: 2 }])).toEqual([{ value: 0.5 }, { value: 0 }, { value: 2 }])
+    expect(reads).toBe(1)
   })
 })
 
