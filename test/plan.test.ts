@@ -1,7 +1,14 @@
 import { plan } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import { MAX_AUTO_ITEMS } from '../src/chunk.ts'
-import { createPlanner, MAX_PULLED_ITEMS, type Planner, type PlannerOptions, TARGET_CHUNK_MS } from '../src/plan.ts'
+import {
+  createPlanner,
+  MAX_PULLED_ITEMS,
+  type Planner,
+  type PlannerOptions,
+  RECORDED_CHUNK_MS,
+  TARGET_CHUNK_MS,
+} from '../src/plan.ts'
 import { range, sharedCells } from './execute/calls.ts'
 import arithmetic from './fixtures/tasks/arithmetic.mjs'
 import { counted } from './fixtures/tasks/counted.mjs'
@@ -37,6 +44,17 @@ describe('createPlanner()', () => {
       if ((sizes[at - 1] as number) * itemTime > 0.2) expect(growths[at - 1]).toBeLessThanOrEqual(2)
     }
     expect(sizes.at(-1)).toBe(Math.min(TARGET_CHUNK_MS / itemTime, MAX_PULLED_ITEMS))
+  })
+
+  test.each([
+    ['longer while outcomes are recorded', 1000, RECORDED_CHUNK_MS],
+    ['a tenth of the time between two flushes', 500, 50],
+    ['no shorter than others when flushes are frequent', 20, TARGET_CHUNK_MS],
+    ['no longer when flushes are rare', 60_000, RECORDED_CHUNK_MS],
+  ])('makes chunks %s', (_, interval, expected) => {
+    const it = planner({ interval })
+    for (let chunk = 0; chunk < 20; chunk++) observe(it, it.chunkSize(undefined), it.chunkSize(undefined))
+    expect(it.chunkSize(undefined)).toBe(expected)
   })
 
   test('shrinks chunks at once when items get slower', () => {

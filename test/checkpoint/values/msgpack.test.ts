@@ -285,6 +285,7 @@ describe('msgpackCodec refuses', () => {
       'arguments',
       (
         function () {
+          // biome-ignore lint/complexity/noArguments: it is what is refused
           return arguments
         } as (...all: unknown[]) => unknown
       )(1, 'a'),
