@@ -24,7 +24,14 @@ const modules = (/** @type {string[]} */ ...names) => new RegExp(`/build/(${name
 const groups = [
   {
     name: 'shared',
-    test: modules('engine/run-items', 'engine/program', 'file-items', 'checkpoint/values/codec', 'checkpoint/values/array-key'),
+    test: modules(
+      'engine/run-items',
+      'engine/program',
+      'file-items',
+      'checkpoint/values/codec',
+      'checkpoint/values/array-key',
+      'version',
+    ),
   },
   { name: 'pawl', test: modules('execute', 'executor', 'stored-runs', 'option-table', 'store/file', 'store/memory') },
   { name: 'values', test: modules('checkpoint/values/contract', 'checkpoint/values/misfit') },

@@ -67,7 +67,12 @@ async function copyWhole(options: SnapshotOptions, file: LoadedFile): Promise<nu
   async function put(covers: readonly LoadedFile[]): Promise<void> {
     const stem = `${newWriter(today())}-0`
     const frames = withOrigins(waiting, file, seedOf(stem, fingerprint))
-    const snapshot = await putSnapshot(options, stem, { version: versionOf(waiting), format: file.format, covers, frames })
+    const snapshot = await putSnapshot(options, stem, {
+      version: versionOf(waiting, file.format),
+      format: file.format,
+      covers,
+      frames,
+    })
     if (!snapshot.isIntact) throw new Error(`${snapshot.key} did not read back as it was written`)
     written += snapshot.size
     waiting = []

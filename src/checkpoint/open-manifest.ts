@@ -1,9 +1,9 @@
-import { createRequire } from 'node:module'
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../clock.ts'
 import { CheckpointCorruptError, RunNotFoundError, StoreConflictError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import type { Emit, Json } from '../types.ts'
+import { ownVersion } from '../version.ts'
 import { fingerprintOf, type Identity } from './fingerprint.ts'
 import { countSettled } from './item-places.ts'
 import { listFiles, loadIndex } from './load.ts'
@@ -90,14 +90,20 @@ export async function openManifest(options: ManifestOptions, writer: string): Pr
   const manifest = newManifest(options, fingerprint)
   const isRebuilt = damaged.length > 0 || files.length > 0
   for (const key of damaged) if (key !== `${runId}/run/${fingerprint}.json`) await store.delete(key)
-  await store.put(`${runId}/run/${fingerprint}.json`, writeManifest(manifest), { replace: isRebuilt }).catch((error: unknown) => {
-    if (!(error instanceof StoreConflictError)) throw error
-  })
+  const key = `${runId}/run/${fingerprint}.json`
+  const isMade = await store.put(key, writeManifest(manifest), { replace: isRebuilt }).then(
+    () => true,
+    (error: unknown) => {
+      if (error instanceof StoreConflictError) return false
+      throw error
+    },
+  )
   if (isRebuilt)
     emit('warning', {
       code: 'CHECKPOINT_DAMAGED',
       message: `The manifest of run '${runId}' was damaged or missing, and was made again: its files are of the same task and items`,
     })
+  if (isMade && (await store.list(`${runId}/run/`)).every((found) => found.key === key)) return manifest
   return refuseSecond(store, runId, manifest)
 }
 
@@ -119,8 +125,7 @@ async function refuseSecond(store: Store, runId: string, manifest: Manifest): Pr
 }
 
 function newManifest({ runId, identity, taskDigest, command, clock }: ManifestOptions, fingerprint: string): Manifest {
-  const { version } = createRequire(import.meta.url)('pawl/package.json') as { version: string }
-  const made = { version: 1, runId, fingerprint, createdAt: clock.today(), pawl: version, identity, taskDigest } as const
+  const made = { version: 1, runId, fingerprint, createdAt: clock.today(), pawl: ownVersion(), identity, taskDigest } as const
   return command === undefined ? made : { ...made, command }
 }
 

@@ -1,7 +1,7 @@
-import { createRequire } from 'node:module'
 import { Command, CommanderError, Option } from 'commander'
 import { InvalidOptionError } from '../errors.ts'
 import { RUN_ID } from '../options.ts'
+import { ownVersion } from '../version.ts'
 import { DURATION_FORM, parseDuration } from './duration.ts'
 import { type Explanation, explain, OK, tell, USAGE } from './failure.ts'
 import { FLAGS, type FlagName, RESULT_FLAGS, WORK_FLAGS } from './flags.ts'
@@ -47,7 +47,7 @@ function explainUsage(error: CommanderError, program: Command, argv: readonly st
 function describeProgram(exitWith: (code: number) => void): Command {
   const program = new Command('pawl')
     .description('A parallel map that never loses finished work.')
-    .version(versionOf(), '-V, --version', 'print the version')
+    .version(ownVersion(), '-V, --version', 'print the version')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void print(text).catch(() => {}),
@@ -175,8 +175,4 @@ function parseAge(text: string): number {
   const age = parseDuration(text)
   if (age === undefined) throw new InvalidOptionError('--older-than', DURATION_FORM, text)
   return age
-}
-
-function versionOf(): string {
-  return createRequire(import.meta.url)('pawl/package.json').version
 }

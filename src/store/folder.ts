@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs'
 import { lstat, mkdir, open, readdir, rmdir, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { InvalidOptionError } from '../errors.ts'
@@ -23,11 +24,24 @@ export function foldersOf(root: string, path: string): string[] {
   return folders
 }
 
+/** A folder that leads from `root` to an object, and what there is in its place. */
+interface Above {
+  readonly folder: string
+  readonly found: Stats | undefined
+}
+
+/** The folders that lead from `root` to `path`, deepest first. */
+function lookAbove(root: string, path: string): Promise<Above[]> {
+  return Promise.all(foldersOf(root, path).map(async (folder) => ({ folder, found: await lstat(folder).catch(ifAbsent) })))
+}
+
 /** A symbolic link among the folders that lead from `root` to `path`, if there is one. */
 export async function linkAbove(root: string, path: string): Promise<string | undefined> {
-  const folders = foldersOf(root, path)
-  const stats = await Promise.all(folders.map((folder) => lstat(folder).catch(ifAbsent)))
-  return folders.find((_, i) => stats[i]?.isSymbolicLink())
+  return findLink(await lookAbove(root, path))
+}
+
+function findLink(above: readonly Above[]): string | undefined {
+  return above.find(({ found }) => found?.isSymbolicLink())?.folder
 }
 
 /**
@@ -36,10 +50,11 @@ export async function linkAbove(root: string, path: string): Promise<string | un
  */
 export async function inFolder<V>(root: string, path: string, fill: (folder: string, top: string) => Promise<V>): Promise<V> {
   for (let tries = 1; ; tries++) {
-    await refuseLinks(root, path)
+    const above = await lookAbove(root, path)
+    refuseLinks(above)
     try {
       const folder = dirname(path)
-      const made = await makeFolders(folder)
+      const made = await makeFolders(root, above)
       // Another writer may have made `root` and not have synced its name yet, so the directory above is always the least.
       return await fill(folder, dirname(made !== undefined && made.length < root.length ? made : root))
     } catch (error) {
@@ -49,12 +64,14 @@ export async function inFolder<V>(root: string, path: string, fill: (folder: str
 }
 
 /**
- * Makes `folder` and those above it that are missing, and gives the topmost that it made. One by one: with `recursive`, Node
- * 20 asks for ever where the system says ENOENT of a folder whose parent is there, as below /proc.
+ * Makes what is missing of the folders `above`, of `root` and of those above that, and gives the topmost that it made. One by
+ * one: with `recursive`, Node 20 asks for ever where the system says ENOENT of a folder whose parent is there, as below /proc.
  */
-async function makeFolders(folder: string): Promise<string | undefined> {
-  const missing: string[] = []
-  for (let next = folder; !(await isFolder(next)) && next !== dirname(next); next = dirname(next)) missing.push(next)
+async function makeFolders(root: string, above: readonly Above[]): Promise<string | undefined> {
+  const there = above.findIndex(({ found }) => found?.isDirectory())
+  const missing = above.slice(0, there === -1 ? above.length : there).map(({ folder }) => folder)
+  if (there === -1)
+    for (let next = root; !(await isFolder(next)) && next !== dirname(next); next = dirname(next)) missing.push(next)
   let top: string | undefined
   for (const next of missing.reverse()) {
     try {
@@ -94,8 +111,8 @@ export async function refuseOther(root: string): Promise<void> {
   if (found !== undefined && !found.isDirectory()) throw noPlace(root, 'there is something else in its place')
 }
 
-async function refuseLinks(root: string, path: string): Promise<void> {
-  const planted = await linkAbove(root, path)
+function refuseLinks(above: readonly Above[]): void {
+  const planted = findLink(above)
   if (planted === undefined) return
   throw systemError('ELOOP', `Cannot write below '${planted}': expected a directory, got a symbolic link. Remove it`)
 }
