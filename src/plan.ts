@@ -11,10 +11,7 @@ import type { Plan } from './types.ts'
  */
 export const TARGET_CHUNK_MS = 25
 
-/**
- * The same when outcomes are recorded, in ms, as long as that is short against the interval of the checkpoint: to note a chunk
- * and to record what it gave takes the main thread some tenths of a ms. Set by bench/saving.bench.mjs, items of 1 ms.
- */
+/** The same, in ms, while outcomes are recorded, which takes the main thread some tenths of a ms a chunk; at most a share of the time between two flushes. Set by bench/saving.bench.mjs, items of 1 ms. */
 export const RECORDED_CHUNK_MS = 100
 const CHUNKS_PER_FLUSH = 10
 

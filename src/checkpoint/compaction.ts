@@ -236,9 +236,11 @@ async function copyFrames(options: CompactionOptions, stem: string, file: RunFil
   }
 }
 
-/** A line of JSON may have lost its newline to the end of its file. */
+/** A line of JSON may have lost its newline, to the end of its file or to damage. */
 export function toWhole({ raw }: Located, format: Format): Uint8Array {
-  return format === 'json' && raw[raw.length - 1] !== 0x0a ? Buffer.concat([raw, Buffer.from('\n')]) : Buffer.from(raw)
+  const last = raw[raw.length - 1]
+  if (format !== 'json' || last === 0x0a) return Buffer.from(raw)
+  return Buffer.concat([last === 0x7d ? raw : raw.subarray(0, -1), Buffer.from('\n')])
 }
 
 /** Puts a snapshot, and reads it back. */

@@ -109,8 +109,8 @@ export const MAX_HEAD_BYTES = 2 ** 28
 export const FORMAT_VERSION = 3
 
 /**
- * The oldest version whose readers know all of `frames`, and what a session will write behind them: values come after notes, and
- * in msgpack they may be taken apart. A file says no more of itself than it has to.
+ * The oldest version whose readers know whatever a file may hold that begins with `frames`: in msgpack values that are taken
+ * apart may follow, in JSON nothing newer than its first frames.
  */
 export function versionOf(frames: readonly { readonly head: Head }[], format: Format): number {
   if (format === 'msgpack') return 3

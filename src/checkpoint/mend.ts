@@ -3,7 +3,7 @@ import { findCutOff, findCutSnapshots, isAllSettled } from './damage.ts'
 import { joinBytes } from './entries.ts'
 import { seedOf, versionOf } from './frame.ts'
 import { type LoadedFile, listFiles, loadIndex, type RunIndex } from './load.ts'
-import { type Located, layoutOf, newReport, newWriter, readFrames, writerOf } from './read-file.ts'
+import { type Located, layoutOf, newReport, newWriter, type RunFile, readFrames, writerOf } from './read-file.ts'
 
 /** The damaged files, and which of them lack their end. `claimed` as in `findCutOff`. */
 export function findDamaged(index: RunIndex, claimed: ReadonlySet<string>): { files: LoadedFile[]; cut: Set<string> } {
@@ -11,6 +11,17 @@ export function findDamaged(index: RunIndex, claimed: ReadonlySet<string>): { fi
   const isDamaged = ({ name, report, damagedItems }: LoadedFile) =>
     report.damage.length > 0 || damagedItems.length > 0 || cut.has(name)
   return { files: index.files.filter(isDamaged), cut }
+}
+
+/** Files that a session mended, and ended before it had deleted them: compaction has a snapshot stand for several. */
+function findMended({ files, covered }: RunIndex): RunFile[] {
+  const alone = files.flatMap(({ isIntact, covers }) => (isIntact && covers.length === 1 ? covers : []))
+  return covered.filter(({ name, size }) => alone.some((it) => it.name === name && it.size === size))
+}
+
+/** Whether there is anything to mend. `claimed` as in `findCutOff`. */
+export function needsMending(index: RunIndex, claimed: ReadonlySet<string>): boolean {
+  return findDamaged(index, claimed).files.length > 0 || findMended(index).length > 0
 }
 
 /**
@@ -27,18 +38,22 @@ export async function mend(options: SnapshotOptions): Promise<number> {
   const { files, cut } = findDamaged(index, claimed)
   const isMadeUpFor = ({ name, report }: LoadedFile) =>
     isAllSettled(index, count) || (index.damaged === 0 && report.damage.length === 0 && !cut.has(name))
+  const isClaimed = ({ kind, stem }: RunFile) => kind === 'segment' && claimed.has(writerOf(stem))
   let bytesWritten = 0
   for (const file of files) {
-    const isSegment = file.kind === 'segment'
-    const writer = writerOf(file.stem)
-    if (!isMadeUpFor(file) || (isSegment && claimed.has(writer))) continue
-    bytesWritten += await copyWhole({ ...options, index }, file)
-    // A session of which nothing is known may be at work after all, its claim lost: what it writes to a file deleted here would be gone.
-    if (isSegment && !ended.has(writer)) continue
-    const now = (await listFiles(store, runId)).find(({ name }) => name === file.name)
-    if (now?.size === file.size) await store.delete(file.key)
+    if (!isMadeUpFor(file) || isClaimed(file)) continue
+    bytesWritten += await copyWhole({ ...options, index, isDurable: true }, file)
+    await drop(file)
   }
+  for (const file of findMended(index)) if (!isClaimed(file)) await drop(file)
   return bytesWritten
+
+  /** A session of which nothing is known may be at work after all, its claim lost: what it writes to a file deleted here would be gone. */
+  async function drop({ kind, stem, name, size, key }: RunFile): Promise<void> {
+    if (kind === 'segment' && !ended.has(writerOf(stem))) return
+    const now = (await listFiles(store, runId)).find((file) => file.name === name)
+    if (now?.size === size) await store.delete(key)
+  }
 }
 
 /** Puts all frames that count into snapshots, the last of which stands for the file: without it the others say nothing new. */

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../clock.ts'
-import { CheckpointCorruptError, RunNotFoundError, StoreConflictError } from '../errors.ts'
+import { CheckpointCorruptError, InvalidOptionError, RunNotFoundError, StoreConflictError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import type { Emit, Json } from '../types.ts'
 import { ownVersion } from '../version.ts'
@@ -90,21 +90,35 @@ export async function openManifest(options: ManifestOptions, writer: string): Pr
   const manifest = newManifest(options, fingerprint)
   const isRebuilt = damaged.length > 0 || files.length > 0
   for (const key of damaged) if (key !== `${runId}/run/${fingerprint}.json`) await store.delete(key)
-  const key = `${runId}/run/${fingerprint}.json`
-  const isMade = await store.put(key, writeManifest(manifest), { replace: isRebuilt }).then(
-    () => true,
-    (error: unknown) => {
-      if (error instanceof StoreConflictError) return false
-      throw error
-    },
-  )
+  const isAlone = await putManifest(store, manifest, isRebuilt)
   if (isRebuilt)
     emit('warning', {
       code: 'CHECKPOINT_DAMAGED',
       message: `The manifest of run '${runId}' was damaged or missing, and was made again: its files are of the same task and items`,
     })
-  if (isMade && (await store.list(`${runId}/run/`)).every((found) => found.key === key)) return manifest
-  return refuseSecond(store, runId, manifest)
+  return isAlone ? manifest : refuseSecond(store, runId, manifest)
+}
+
+/**
+ * Puts a new manifest. True when it is there, and the only one.
+ *
+ * @throws InvalidOptionError when it is larger than readers take.
+ */
+async function putManifest(store: Store, manifest: Manifest, isRebuilt: boolean): Promise<boolean> {
+  const bytes = writeManifest(manifest)
+  if (bytes.length > MAX_MANIFEST_BYTES) {
+    const expected = `a value that takes, with all else that says what the run is, at most ${MAX_MANIFEST_BYTES} bytes as indented JSON`
+    throw new InvalidOptionError('config', expected, `${bytes.length} bytes`)
+  }
+  const folder = `${manifest.runId}/run/`
+  const key = `${folder}${manifest.fingerprint}.json`
+  try {
+    await store.put(key, bytes, { replace: isRebuilt })
+  } catch (error) {
+    if (error instanceof StoreConflictError) return false
+    throw error
+  }
+  return (await store.list(folder)).every((found) => found.key === key)
 }
 
 /** `pawl resume` does what the last session was told, so a manifest that holds something else is replaced. */

@@ -2,7 +2,7 @@ import { CheckpointWriteError, PawlError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import type { Chunk, FulfilledBatch, Rejection } from '../types.ts'
 import { createCompaction } from './compaction.ts'
-import { describeLoss, findCutOff, findCutSnapshots } from './damage.ts'
+import { describeLoss, isAllSettled } from './damage.ts'
 import { findEnded, findUnclaimed, noteEnds } from './ends.ts'
 import { createEncoder, type Entry } from './entries.ts'
 import { recordError } from './error-record.ts'
@@ -13,7 +13,7 @@ import { acquireLease, type Lease } from './lease.ts'
 import { loadIndex, type RunIndex } from './load.ts'
 import { openLog } from './log.ts'
 import type { Manifest } from './manifest.ts'
-import { findDamaged, mend } from './mend.ts'
+import { findDamaged, mend, needsMending } from './mend.ts'
 import { otherEnd, otherSource } from './mismatch.ts'
 import { checkBefore, discardIfEmpty, openManifest } from './open-manifest.ts'
 import { newWriter, writerOf } from './read-file.ts'
@@ -72,10 +72,16 @@ async function refuseFile(store: Store, folder: string): Promise<void> {
   throw new Error(`a file where the folder '${folder}' has to be`)
 }
 
+/** Writers that left a claim, live or dead. */
+function claimedBy({ others, dead }: Lease): Set<string> {
+  return new Set([...others, ...dead])
+}
+
 function warnOfDamage({ runId, identity, emit }: SessionOptions, index: RunIndex, lease: Lease): void {
-  const cut = [...findCutOff(index, new Set([...lease.others, ...lease.dead])), ...findCutSnapshots(index)]
-  if (cut.length > 0) {
-    const message = `Files of run '${runId}' lack their end: ${cut.join(', ')}. What they lack runs again`
+  const { cut } = findDamaged(index, claimedBy(lease))
+  if (cut.size > 0) {
+    const loss = isAllSettled(index, identity.items.count) ? 'Nothing is lost' : 'What they lack runs again'
+    const message = `Files of run '${runId}' lack their end: ${[...cut].join(', ')}. ${loss}`
     emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
   }
   const message = describeLoss(runId, index, identity.items.count)
@@ -120,7 +126,7 @@ function startSession(
     live: new Set(lease.others),
     dead: new Set(lease.dead),
   })
-  const isDamaged = findDamaged(index, new Set([...lease.others, ...lease.dead])).files.length > 0
+  const isToMend = needsMending(index, claimedBy(lease))
   let mendedBytes = 0
   const onClosed = (key: string, size: number) => {
     compaction.add(key, size)
@@ -227,7 +233,7 @@ function startSession(
         await compaction.finish()
         await buried
         // A store that fails, or files that another process mended first: nothing depends on it.
-        if (hasEnd && isDamaged) mendedBytes = await mend(snapshots).catch(() => 0)
+        if (hasEnd && isToMend) mendedBytes = await mend(snapshots).catch(() => 0)
         await (hasEnd ? lease.release() : lease.leave())
       }
     },

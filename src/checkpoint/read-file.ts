@@ -252,8 +252,13 @@ function acceptHeader(layout: Layout, bytes: Buffer, report: FileReport, file: R
  */
 export async function readAgain(store: Store, file: RunFile, fingerprint: string, place: Place): Promise<Located | undefined> {
   const bytes = await readStretch(store, file, place)
-  const found = bytes && layoutOf(file.format).readFrame(bytes, 0, seedOf(place.stem, fingerprint), true, true)
-  if (typeof found !== 'object' || !found.isWhole) return undefined
+  const readWhole = (stretch: Buffer) => {
+    const found = layoutOf(file.format).readFrame(stretch, 0, seedOf(place.stem, fingerprint), true, true)
+    return typeof found === 'object' && found.isWhole ? found : undefined
+  }
+  // Of JSON the newline at its end may be damaged, where the next line told that the frame is whole.
+  const found = bytes && (readWhole(bytes) ?? readWhole(bytes.subarray(0, -1)))
+  if (found === undefined) return undefined
   return {
     ...found,
     ...place,

@@ -98,6 +98,9 @@ async function writeFileLines(target: string, lines: AsyncIterable<string> | Ite
   }
 }
 
+const IN_A_PROGRAM =
+  'What is recorded of it a program reads with readResults(); the other results are there for a task that returns plain data'
+
 /**
  * The line of a fulfilled item: JSON, without `value` when it is undefined.
  *
@@ -106,7 +109,8 @@ async function writeFileLines(target: string, lines: AsyncIterable<string> | Ite
 export function resultLine(index: number, value: unknown): string {
   if (value === undefined) return `{"index":${index}}`
   const written = writeJson(value)
-  if (typeof written !== 'string') throw refuse('json', index, written).error
+  if (typeof written !== 'string')
+    throw refuse('json', index, { cure: IN_A_PROGRAM, ...written }, undefined, 'write a line of').error
   return `{"index":${index},"value":${written}}`
 }
 

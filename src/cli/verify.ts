@@ -1,5 +1,5 @@
 import { STOOD_FOR } from '../checkpoint/damage.ts'
-import { type Damage, verifyRun } from '../checkpoint/runs.ts'
+import { type Damage, inspectRun, verifyRun } from '../checkpoint/runs.ts'
 import { fileStore } from '../store/file.ts'
 import { FAILED, OK } from './failure.ts'
 import type { CommonFlags } from './flags.ts'
@@ -14,22 +14,27 @@ export async function verify(runId: string, { checkpoint, json }: CommonFlags): 
   else if (ok) await print(`${printable(runId)}: all of it is whole\n`)
   else {
     await print(damaged.map((part) => `${describeDamage(part)}\n`).join(''))
-    for (const sentence of listRemedies(runId, checkpoint, damaged)) await print(`${printable(sentence)}\n`)
+    const { command } = await inspectRun(store, runId)
+    const going = command === undefined ? 'start the program that began it' : resumeCommand(runId, checkpoint)
+    for (const sentence of listRemedies(runId, going, damaged)) await print(`${printable(sentence)}\n`)
   }
   return ok ? OK : FAILED
 }
 
-/** What damage means, and what to do of it. */
-function listRemedies(runId: string, checkpoint: string, damaged: readonly Damage[]): string[] {
+function resumeCommand(runId: string, checkpoint: string): string {
+  return `pawl resume ${runId}${checkpoint === '.pawl' ? '' : ` --checkpoint ${checkpoint}`}`
+}
+
+/** What damage means, and what to do of it. `going`: how to go on with the run. */
+function listRemedies(runId: string, going: string, damaged: readonly Damage[]): string[] {
   const files = damaged.filter(({ file, problem }) => /^(seg|snap)\//.test(file) && problem !== STOOD_FOR)
-  const more = checkpoint === '.pawl' ? '' : ` --checkpoint ${checkpoint}`
   const remedies: string[] = []
   if (damaged.some(({ file }) => file.startsWith('run/')))
     remedies.push(`The manifest is made again by the command or program that began the run (--run-id ${runId})`)
   if (files.some(({ settled }) => !settled)) remedies.push('What only these held runs again in the next session')
   else if (files.length > 0) remedies.push('Nothing is lost: what these held is on record elsewhere, and does not run again')
   if (files.length > 0) {
-    remedies.push(`Go on with the run: pawl resume ${runId}${more}`)
+    remedies.push(`Go on with the run: ${going}`)
     remedies.push('Once all of it is on record, a session puts what is whole of damaged files into new ones, and deletes them')
   }
   return remedies

@@ -58,7 +58,8 @@ export function prepare({ cells, at }: Slot, length: number): void {
 /** Worker: about to start the places before `end`, one after the other. One past the last of them that it may start. */
 export function claim({ cells, at }: Slot, end: number): number {
   Atomics.store(cells, at + CLAIMED, end)
-  return Math.min(end, Atomics.load(cells, at + LIMIT))
+  const limit = Atomics.load(cells, at + LIMIT)
+  return end < limit ? end : limit
 }
 
 /** Worker: about to start `place`, which it claimed. False when it may not any more. `now` is left out when nobody measures items. */
@@ -160,9 +161,12 @@ export function announceStop({ cells, at }: Slot): void {
   Atomics.notify(cells, at + FLAGS)
 }
 
+/** `performance.now()` as it was when this was loaded: a task may put another in its place, which tells no time. */
+export const threadNow: () => number = performance.now.bind(performance)
+
 /** Milliseconds of a clock that all threads of a process share: `performance.now()` alone counts from each thread's own start. */
 export function sharedNow(): number {
-  return Math.trunc(performance.now() + offset)
+  return Math.trunc(threadNow() + offset)
 }
 
-const offset = Number(process.hrtime.bigint() / 1000n) / 1000 - performance.now()
+const offset = Number(process.hrtime.bigint() / 1000n) / 1000 - threadNow()

@@ -5,6 +5,7 @@ import { nameItem, SerializationError } from '../errors.ts'
 import { unwrapMoved } from '../move.ts'
 import type { TaskFunction } from '../types.ts'
 import { Column } from './column.ts'
+import { threadNow } from './flight-recorder.ts'
 import type { ChunkMessage, PartMessage, RejectedPlace, RunSetup } from './protocol.ts'
 
 /** The items of a chunk, as far as whoever runs them needs to know. */
@@ -55,7 +56,7 @@ export class Part {
   #kept: Column
   #rejected: RejectedPlace[] = []
   #transfer = new Set<ArrayBuffer>()
-  #began = performance.now()
+  #began = threadNow()
 
   constructor(chunk: ItemColumns, run: LoadedRun, port: Port) {
     this.#chunk = chunk
@@ -66,7 +67,7 @@ export class Part {
 
   /** Milliseconds since the last part was posted. */
   elapsed(): number {
-    return performance.now() - this.#began
+    return threadNow() - this.#began
   }
 
   keep(value: unknown): void {
@@ -104,10 +105,10 @@ export class Part {
     if (encoded) this.#transfer = new Set([encoded.bytes.buffer as ArrayBuffer])
     else if (values instanceof Float64Array) this.#transfer.add(values.buffer as ArrayBuffer)
     const { length } = values // Numbers leave this thread with the message.
-    const began = performance.now()
+    const began = threadNow()
     try {
       this.#port.post(message(), [...this.#transfer])
-      if (!codec && length >= TELLING) this.#run.packTime = (performance.now() - began) / length
+      if (!codec && length >= TELLING) this.#run.packTime = (threadNow() - began) / length
     } catch {
       const { copies, refused } = cloneEach(values, this.#nameOf)
       values = this.#refuse(copies, refused)
@@ -117,7 +118,7 @@ export class Part {
     this.#kept = new Column(this.#chunk.items.length - to)
     this.#rejected = []
     this.#transfer = new Set()
-    this.#began = performance.now()
+    this.#began = threadNow()
   }
 
   /** The place of value `at`: values are those of the places that were not rejected. */

@@ -161,6 +161,44 @@ test('a damaged file stays while its session may be at work, though all it held 
   expect(await verifyRun(store, 'run-1')).toEqual(WHOLE)
 })
 
+test.each(FORMS)(
+  'a mending that was cut short before it deleted the file is ended by the next session: $format, $compress',
+  async (form) => {
+    const store = await write(form)
+    const [key = ''] = await filesOf(store)
+    await flip(store, key, Math.floor(((await store.get(key)) as Uint8Array).length / 2))
+    const refuseDelete = (name: string) => (name === key ? Promise.reject(new Error('no')) : store.delete(name))
+    await makeUp({ ...store, delete: refuseDelete }, form)
+    expect(await verifyRun(store, 'run-1')).toMatchObject({ ok: false, damaged: [{ problem: STOOD_FOR }] })
+    await makeUp(store, form)
+    expect(await verifyRun(store, 'run-1')).toEqual(WHOLE)
+    expect(await filesOf(store)).not.toContain(key)
+    await expectAll(store)
+  },
+)
+
+test('a damaged newline between two frames costs nothing', async () => {
+  const [form] = FORMS.filter(({ format, compress }) => format === 'json' && compress === 'none')
+  if (form === undefined) throw new Error('expected JSON among the forms')
+  const whole = await write(form)
+  const [name = ''] = await filesOf(whole)
+  const bytes = Buffer.from((await whole.get(name)) as Uint8Array)
+  const newlines = [...bytes.keys()].filter((at) => bytes[at] === 0x0a)
+  expect(newlines.length).toBeGreaterThan(8)
+  for (const at of newlines.slice(1, -1)) {
+    const store = await write(form)
+    const [key = ''] = await filesOf(store)
+    const text = Buffer.from((await store.get(key)) as Uint8Array)
+    const own = [...text.keys()].filter((place) => text[place] === 0x0a)[newlines.indexOf(at)] as number
+    await flip(store, key, own)
+    await expectAll(store)
+    const session = await open(store, { ...form, identity })
+    expect(session.restored.fulfilled + session.restored.rejected).toBe(COUNT)
+    await session.close()
+    await expectAll(store)
+  }
+})
+
 test('a file that reads otherwise the second time stays', async () => {
   const store = await write(FORMS[0])
   const [key = ''] = await filesOf(store)

@@ -60,7 +60,7 @@ const layerOf = (file: string) => LAYERS.findIndex((layer) => layer.some((part) 
 const importsOf = (file: string) => {
   const source = readFileSync(join(root, file), 'utf8').replace(/^ *(\/\*\*|\*|\/\/).*$/gm, '')
   const fixed = source.matchAll(/^(?:import|export)( type)? ?(?:[^;'"=()]*? from )?'([^']+)'/gm)
-  const late = source.matchAll(/\bimport\('([^']+)'\)/g)
+  const late = source.matchAll(/\b(?:import|require|createRequire\([^()]*\))\('([^']+)'\)/g)
   return [
     ...[...fixed].map(([, type, from]) => ({ from: from as string, isType: type !== undefined, isLate: false })),
     ...[...late].map(([, from]) => ({ from: from as string, isType: false, isLate: true })),

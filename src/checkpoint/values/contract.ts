@@ -56,13 +56,13 @@ const TERMS: Record<Format, readonly [expected: string, cure: string]> = {
   msgpack: ['a value that structured clone carries', 'Return plain data instead'],
 }
 
-/** The refusal of the value at `at`. The message says what was expected, what was found where, and what to do. */
-export function refuse(format: Format, at: number, misfit: Misfit, describe?: (at: number) => string): Refusal {
+/** The refusal of the value at `at`. `doing`: what cannot be done with it. The message says what was expected, what was found where, and what to do. */
+export function refuse(format: Format, at: number, misfit: Misfit, describe?: (at: number) => string, doing = 'record'): Refusal {
   const [expected, cure] = TERMS[format]
   const item = describe === undefined ? `item ${at}` : describe(at)
   const dot = /^$|^\[/.test(misfit.path) ? '' : '.'
   const place = misfit.path === '' ? '' : ` at result${dot}${misfit.path}`
-  const message = `Cannot record the result of ${item}: expected ${expected}, got ${misfit.got}${place}. ${misfit.cure ?? cure}`
+  const message = `Cannot ${doing} the result of ${item}: expected ${expected}, got ${misfit.got}${place}. ${misfit.cure ?? cure}`
   const options = misfit.cause === undefined ? {} : { cause: misfit.cause }
   return { at, error: new SerializationError(message, misfit.path, options) }
 }

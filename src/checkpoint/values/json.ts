@@ -11,6 +11,9 @@ import { findMisfit } from './misfit.ts'
  */
 export const jsonCodec: Codec = { format: 'json', encode, decode }
 
+/** As it was when this was loaded: a task may put another in its place. */
+const { stringify } = JSON
+
 /** Characters that V8 holds in a string, and bytes that Node reads as one. */
 const MAX_TEXT = constants.MAX_STRING_LENGTH
 
@@ -40,7 +43,7 @@ function encodeAll(values: ArrayLike<unknown>, describe: ((at: number) => string
       data.push(copy)
       continue
     }
-    if (data.length > 0) texts.push(JSON.stringify(data).slice(1, -1))
+    if (data.length > 0) texts.push(stringify(data).slice(1, -1))
     data = []
     const written = copy === NO_DATA ? writeOdd(values[at]) : writeData(copy)
     const needed = areApart && typeof written === 'string' ? Buffer.byteLength(written) + 2 : 0
@@ -49,7 +52,7 @@ function encodeAll(values: ArrayLike<unknown>, describe: ((at: number) => string
     else texts.push(written)
     if (size + needed <= MAX_TEXT) size += needed
   }
-  if (data.length > 0) texts.push(JSON.stringify(data).slice(1, -1))
+  if (data.length > 0) texts.push(stringify(data).slice(1, -1))
   return { bytes: toBytes(`[${texts.join(',')}]`), refused }
 }
 
@@ -82,7 +85,7 @@ function copySafely(value: unknown): unknown {
 /** The JSON of what copyData gave. */
 function writeData(copy: unknown): string | Misfit {
   try {
-    return JSON.stringify(copy)
+    return stringify(copy)
   } catch (cause) {
     return { ...TOO_LARGE, cause }
   }
@@ -103,13 +106,13 @@ function writeClone(copy: unknown): string | Misfit {
   const texts = new Map<object, string>()
   const write = (value: unknown): string => {
     if (typeof value === 'number') return Object.is(value, -0) ? '-0' : String(value)
-    if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+    if (typeof value !== 'object' || value === null) return stringify(value)
     const text =
       texts.get(value) ?? (Array.isArray(value) ? `[${list(value, write)}]` : `{${list(Object.keys(value), member(value))}}`)
     texts.set(value, text)
     return text
   }
-  const member = (holder: object) => (key: string) => `${JSON.stringify(key)}:${write(holder[key as keyof object])}`
+  const member = (holder: object) => (key: string) => `${stringify(key)}:${write(holder[key as keyof object])}`
   try {
     return write(copy)
   } catch (cause) {

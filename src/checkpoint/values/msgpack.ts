@@ -18,8 +18,8 @@ import { readColumn, writeColumn } from './tables.ts'
  *                               p: msgpack array of the plain values, q: the others, each as
  *                               u32 place in the column · u32 length · bytes of carry.ts; places ascend
  *
- * Values of one shape need no msgpackr, which takes longer to load and to be compiled than a second of them to be written
- * (bench/saving.bench.mjs). Plain is what msgpackr gives back exactly (plain.ts). A reader refuses whatever encode does not
+ * Values of one shape need no msgpackr, which takes longer to load and to be compiled than some seconds of them to be written.
+ * Plain is what msgpackr gives back exactly (plain.ts). A reader refuses whatever encode does not
  * write. The checksum keeps damaged bytes from the deserializer of V8, which is not made for them.
  */
 export const msgpackCodec: Codec = { format: 'msgpack', encode, decode }
@@ -32,7 +32,7 @@ const MAX_KEPT_BUFFER = 2 ** 22
 
 type Msgpackr = typeof import('msgpackr')
 
-const load = createRequire(import.meta.url)
+const require = createRequire(import.meta.url)
 let packr: Packr | undefined
 let unpackr: Unpackr | undefined
 
@@ -76,7 +76,7 @@ function encodeMixed(values: ArrayLike<unknown>, describe: ((at: number) => stri
 
 /** The msgpack of `values`, valid until the next call. */
 function pack(values: readonly unknown[]): Buffer {
-  const { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE }: Msgpackr = load('msgpackr/index-no-eval')
+  const { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE }: Msgpackr = require('msgpackr/index-no-eval')
   packr ??= new Packr({ moreTypes: true })
   // Typed as one number, but the modes of msgpackr are flags.
   const target: Buffer & { start: number; end: number } = packr.pack(values, REUSE_BUFFER_MODE | RESET_BUFFER_MODE) as never
@@ -132,8 +132,8 @@ function read(bytes: Buffer, isOwn: boolean): unknown[] {
 
 /**
  * All of msgpackr reads up to three times as fast as the part that compiles nothing, by a native addon for strings and a reader
- * that it compiles from the keys of each record, which it quotes. To load it takes 7 ms longer (bench/start-up.bench.mjs): so it
- * is loaded when this many bytes were read. Higher, and reading a long run begins slowly; lower, and a run of some seconds pays
+ * that it compiles from the keys of each record, which it quotes. It takes longer to load (bench/start-up.bench.mjs): so it is
+ * loaded when this many bytes were read. Higher, and reading a long run begins slowly; lower, and a run of some seconds pays
  * more than it saves. Set by bench/saving.bench.mjs, items of 1 ms.
  */
 const ACCELERATED_BYTES = 2 ** 20
@@ -143,8 +143,8 @@ let readBytes = 0
 function unpackrFor(more: number): Unpackr {
   const isSlow = readBytes < ACCELERATED_BYTES
   readBytes += more
-  if (isSlow && readBytes >= ACCELERATED_BYTES) unpackr = createUnpackr(load('msgpackr'))
-  return (unpackr ??= createUnpackr(load('msgpackr/index-no-eval')))
+  if (isSlow && readBytes >= ACCELERATED_BYTES) unpackr = createUnpackr(require('msgpackr'))
+  return (unpackr ??= createUnpackr(require('msgpackr/index-no-eval')))
 }
 
 function createUnpackr({ Unpackr }: Msgpackr): Unpackr {

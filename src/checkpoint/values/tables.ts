@@ -73,8 +73,10 @@ function writeLists(lists: ArrayLike<readonly unknown[]>, level: number, seen: S
   const elements: unknown[] = []
   for (let at = 0; at < sizes.length; at++) {
     const list = lists[at] as readonly unknown[]
-    sizes[at] = list.length
-    for (let place = 0; place < list.length; place++) elements.push(list[place])
+    const { length } = list
+    for (let place = 0; place < length; place++) elements.push(list[place])
+    if (list.length !== length) return undefined // A getter in it changed it.
+    sizes[at] = length
   }
   const lengths = writeNumbers(sizes) as Bytes
   const column = elements.length > 0 ? writeParts(elements, level + 1, seen) : undefined
@@ -124,7 +126,6 @@ function areRecords(values: ArrayLike<unknown>): values is ArrayLike<Record<stri
   if (!isOf(Object.prototype, first)) return false
   const names = Object.keys(first)
   if (names.length === 0 || names.length > MAX_FIELDS || !names.every(isPlainName)) return false
-  if (names[0] === '0') return false // It may be the arguments of a function, which structured clone refuses.
   for (let at = 1; at < values.length; at++) if (!hasNames(values[at], names)) return false
   return true
 }
@@ -145,8 +146,8 @@ function isPlainName(name: string): boolean {
 function areLists(values: ArrayLike<unknown>): values is ArrayLike<readonly unknown[]> {
   for (let at = 0; at < values.length; at++) {
     const value = values[at]
-    if (!isOf(Array.prototype, value)) return false
-    const { length } = value as unknown[]
+    if (!Array.isArray(value) || !isOf(Array.prototype, value)) return false
+    const { length } = value
     const keys = Object.keys(value)
     // Names come after places: if the last is a place, all are, and there are no holes.
     if (keys.length !== length || (length > 0 && keys[length - 1] !== String(length - 1))) return false
@@ -154,9 +155,9 @@ function areLists(values: ArrayLike<unknown>): values is ArrayLike<readonly unkn
   return true
 }
 
-/** A Proxy is of no prototype: structured clone refuses it. */
+/** Whether it is of `prototype`, and not what only seems so and structured clone refuses. */
 function isOf(prototype: object, value: unknown): value is object {
-  if (typeof value !== 'object' || value === null || types.isProxy(value)) return false
+  if (typeof value !== 'object' || value === null || types.isProxy(value) || types.isArgumentsObject(value)) return false
   return Object.getPrototypeOf(value) === prototype
 }
 
@@ -222,10 +223,12 @@ function readRecords(reader: Reader, count: number, level: number): unknown[] {
   return assemble(columns, count)
 }
 
-/** Copies of an object that has all names are made in half the time of objects that are given one after the other. */
+/**
+ * Each record starts as a copy of one that has all names: that takes less time than giving them one after the other, and no name is
+ * assigned that the record does not have, which a program may have made do something.
+ */
 function assemble(columns: ReadonlyMap<string, unknown[]>, count: number): Record<string, unknown>[] {
-  const template: Record<string, unknown> = {}
-  for (const name of columns.keys()) template[name] = undefined
+  const template: Record<string, unknown> = Object.fromEntries(Array.from(columns.keys(), (name) => [name, undefined]))
   const records = new Array<Record<string, unknown>>(count)
   for (let at = 0; at < count; at++) records[at] = { ...template }
   for (const [name, column] of columns) fill(records, name, column)
@@ -237,7 +240,9 @@ function fill(records: readonly Record<string, unknown>[], name: string, column:
 }
 
 function readLists(reader: Reader, count: number, level: number): unknown[] {
-  const lengths = readNext(reader, count, level) as number[]
+  const column = reader.take(reader.varint())
+  const lengths = column[0] === NUMBERS ? readNumbers(column) : []
+  if (lengths.length !== count) throw new RangeError('There are not as many lengths as lists')
   let total = 0
   for (const length of lengths) {
     if (!Number.isInteger(length) || length < 0) throw new RangeError('A length is wrong')

@@ -197,6 +197,40 @@ describe('msgpackCodec', () => {
     )
   })
 
+  test.each<[string, (depth: number, end: unknown) => unknown]>([
+    ['lists', (depth, end) => Array.from({ length: depth }).reduce((inner) => [inner], end)],
+    ['records', (depth, end) => Array.from({ length: depth }).reduce((inner) => ({ inner }), end)],
+    ['trees', (depth, end) => Array.from({ length: depth }).reduce((inner) => ({ name: 'n', children: [inner, null] }), end)],
+  ])('gives back %s of any depth, whatever they end in', (_, make) => {
+    for (const end of [[], [null], { a: [] }, null, 'text', 1, [[], []]]) {
+      for (let depth = 0; depth < 14; depth++) {
+        const column = [1, 2, 3].map(() => make(depth, structuredClone(end)))
+        assertSame(roundTrip(column), structuredClone(column))
+      }
+    }
+  })
+
+  test.each<[string, (list: unknown[]) => void]>([
+    ['shorter', (list) => list.splice(1)],
+    ['longer', (list) => list.push(4)],
+  ])('can be read though a getter makes its list %s', (_, change) => {
+    const list: unknown[] = [0, 2, 3]
+    Object.defineProperty(list, 0, { enumerable: true, configurable: true, get: () => change(list) })
+    const { bytes, refused } = codec.encode([[1, 2], list, [3]])
+    expect(codec.decode(bytes).length + refused.length).toBe(3)
+  })
+
+  test('gives back records whatever the program made of names', () => {
+    const column = [1, 2].map((odd) => ({ odd }))
+    const { bytes } = codec.encode(column)
+    Object.defineProperty(Object.prototype, 'odd', { configurable: true, set: () => {} })
+    try {
+      expect(Object.entries((codec.decode(bytes) as typeof column)[1] as object)).toEqual([['odd', 2]])
+    } finally {
+      Reflect.deleteProperty(Object.prototype, 'odd')
+    }
+  })
+
   test('gives back what is part of itself', () => {
     const column = [1, 2].map((id) => {
       const record = { id, self: undefined as unknown, list: [] as unknown[] }
