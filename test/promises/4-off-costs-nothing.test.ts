@@ -25,7 +25,13 @@ describe('a stage that is off costs nothing', () => {
     ['retries that nothing needed', run('{ retry: 3, breaker: false }'), ['piscina'], ['msgpackr', 'opossum']],
     ['a retry', run('{ retry: { retries: 1, minTimeout: 0 } }', FAILS_ONCE), ['piscina', 'p-retry'], ['msgpackr', 'opossum']],
     ['a breaker', run('{ retry: 3, breaker: true }'), ['piscina', 'opossum'], ['msgpackr']],
-    ['a checkpoint', run("{ mode: 'threads', checkpoint: './runs' }"), ['piscina', 'msgpackr'], ['opossum', 'p-retry']],
+    ['a checkpoint', run("{ mode: 'threads', checkpoint: './runs' }"), ['piscina'], ['msgpackr', 'opossum', 'p-retry']],
+    [
+      'a checkpoint of what is no plain data',
+      run("{ mode: 'threads', checkpoint: './runs' }", '(n) => Object(n + 1)'),
+      ['piscina', 'msgpackr'],
+      ['opossum', 'p-retry'],
+    ],
     [
       'a checkpoint in JSON',
       run("{ mode: 'threads', checkpoint: { store: './runs', format: 'json' } }"),
@@ -84,7 +90,13 @@ function modulesLoadedBy(program: string): string[] {
   )
   writeFileSync(
     main,
-    `import { register } from 'node:module'\nregister(${JSON.stringify(pathToFileURL(hooks).href)})\nawait import('./program.mjs')`,
+    `import { appendFileSync } from 'node:fs'
+    import { createRequire, register } from 'node:module'
+    import { pathToFileURL } from 'node:url'
+    register(${JSON.stringify(pathToFileURL(hooks).href)})
+    const required = () => Object.keys(createRequire(import.meta.url).cache).map((file) => pathToFileURL(file).href)
+    process.on('exit', () => appendFileSync(${JSON.stringify(log)}, required().join('\\n')))
+    await import('./program.mjs')`,
   )
   writeFileSync(file, program.replaceAll("'pawl'", JSON.stringify(PAWL)))
   const { status, stderr } = spawnSync(process.execPath, [main], { cwd: directory, encoding: 'utf8' })
