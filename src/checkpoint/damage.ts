@@ -39,6 +39,11 @@ export function isAllSettled(index: RunIndex, count: number | undefined): boolea
   return total !== undefined && countSettled(index).done >= total
 }
 
+/** What to tell of damage besides: that nothing runs again for want of it. */
+export function settledIf(isSettled: boolean): Pick<Damage, 'settled'> {
+  return isSettled ? { settled: true } : {}
+}
+
 /** What damage cost a run, in a sentence; undefined when nothing is damaged. `count` as for `isAllSettled`. */
 export function describeLoss(runId: string, index: RunIndex, count: number | undefined): string | undefined {
   const { files, damaged } = index
@@ -85,7 +90,7 @@ export function findCutSnapshots({ files }: RunIndex): string[] {
 /** What of a file is damaged. `count` as for `isAllSettled`. */
 export function describeDamage(file: LoadedFile, index: RunIndex, count: number | undefined): Damage[] {
   const { name, kind, report, damagedItems, isIntact } = file
-  const settled = isAllSettled(index, count) ? { settled: true as const } : {}
+  const settled = settledIf(isAllSettled(index, count))
   const damaged: Damage[] = report.damage.map(({ start, end }) => ({
     ...{ file: name, problem: 'these bytes hold no frame', start, end },
     ...settled,
@@ -93,7 +98,7 @@ export function describeDamage(file: LoadedFile, index: RunIndex, count: number 
   for (const { start, end, indices } of damagedItems) {
     const items = [...indices.subarray(0, MAX_NAMED_ITEMS)]
     const problem = `the outcomes of ${plural(indices.length, 'item')}`
-    damaged.push({ file: name, problem, start, end, items, ...(index.damaged === 0 ? { settled: true } : {}) })
+    damaged.push({ file: name, problem, start, end, items, ...settledIf(index.damaged === 0) })
   }
   if (kind === 'snapshot' && !isIntact && damaged.length === 0)
     damaged.push({ file: name, problem: 'the snapshot lacks its end', ...settled })

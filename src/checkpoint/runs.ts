@@ -4,7 +4,7 @@ import { fileStore } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import type { Json, Outcome } from '../types.ts'
 import { type Claim, readClaims, seemsAlive } from './claim.ts'
-import { type Damage, describeDamage, describeLoss, findCutOff, isAllSettled, STOOD_FOR } from './damage.ts'
+import { type Damage, describeDamage, describeLoss, findCutOff, isAllSettled, STOOD_FOR, settledIf } from './damage.ts'
 import type { Identity } from './fingerprint.ts'
 import { countSettled, placeIn } from './item-places.ts'
 import type { LoadedFile } from './load.ts'
@@ -157,7 +157,7 @@ export async function verifyRun(given: Store | string, runId: string): Promise<{
     if (!isWhole || report.damage.length > 0) damaged.push({ file: file.name, problem: STOOD_FOR, settled: true })
   }
   const cut = findCutOff(index, new Set(claims.map(({ writer }) => writer)))
-  const settled = isAllSettled(index, count) ? { settled: true as const } : {}
+  const settled = settledIf(isAllSettled(index, count))
   for (const file of cut) damaged.push({ file, problem: 'its end is missing, though its session was not found dead', ...settled })
   return { ok: damaged.length === 0, damaged }
 }

@@ -62,6 +62,7 @@ function resumeCommand(assignment: Assignment, more = '', stdin = 'the same stdi
   return `pawl resume ${runId}${directoryFlag(assignment)}${outside}${shard}${more}${source}`
 }
 
-function directoryFlag({ directory }: Pick<Assignment, 'directory'>): string {
+/** What names the directory of checkpoints in a command, unless it is the usual one. */
+export function directoryFlag({ directory }: Pick<Assignment, 'directory'>): string {
   return directory === '.pawl' || directory === undefined ? '' : ` --checkpoint ${directory}`
 }

@@ -1,9 +1,11 @@
 import { STOOD_FOR } from '../checkpoint/damage.ts'
-import { type Damage, inspectRun, verifyRun } from '../checkpoint/runs.ts'
+import { readManifests } from '../checkpoint/open-manifest.ts'
+import { type Damage, verifyRun } from '../checkpoint/runs.ts'
 import { fileStore } from '../store/file.ts'
 import { FAILED, OK } from './failure.ts'
 import type { CommonFlags } from './flags.ts'
 import { readKnown } from './known-run.ts'
+import { directoryFlag } from './next-steps.ts'
 import { print, printable, printJson } from './terminal.ts'
 
 /** `pawl verify RUN`: reads every byte; exit code 1 when something is damaged. */
@@ -14,15 +16,12 @@ export async function verify(runId: string, { checkpoint, json }: CommonFlags): 
   else if (ok) await print(`${printable(runId)}: all of it is whole\n`)
   else {
     await print(damaged.map((part) => `${describeDamage(part)}\n`).join(''))
-    const { command } = await inspectRun(store, runId)
-    const going = command === undefined ? 'start the program that began it' : resumeCommand(runId, checkpoint)
+    const [manifest] = (await readManifests(store, runId)).manifests
+    const resume = `pawl resume ${runId}${directoryFlag({ directory: checkpoint })}`
+    const going = manifest?.command === undefined ? 'start the program that began it' : resume
     for (const sentence of listRemedies(runId, going, damaged)) await print(`${printable(sentence)}\n`)
   }
   return ok ? OK : FAILED
-}
-
-function resumeCommand(runId: string, checkpoint: string): string {
-  return `pawl resume ${runId}${checkpoint === '.pawl' ? '' : ` --checkpoint ${checkpoint}`}`
 }
 
 /** What damage means, and what to do of it. `going`: how to go on with the run. */

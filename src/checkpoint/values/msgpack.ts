@@ -19,8 +19,8 @@ import { readColumn, writeColumn } from './tables.ts'
  *                               u32 place in the column · u32 length · bytes of carry.ts; places ascend
  *
  * Values of one shape need no msgpackr, which takes longer to load and to be compiled than some seconds of them to be written.
- * Plain is what msgpackr gives back exactly (plain.ts). A reader refuses whatever encode does not
- * write. The checksum keeps damaged bytes from the deserializer of V8, which is not made for them.
+ * Plain is what msgpackr gives back exactly (plain.ts). A reader refuses whatever encode does not write. The checksum keeps
+ * damaged bytes from the deserializer of V8, which is not made for them.
  */
 export const msgpackCodec: Codec = { format: 'msgpack', encode, decode }
 

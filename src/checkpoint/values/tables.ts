@@ -1,6 +1,6 @@
 /// <reference lib="es2024.string" />
 import { types } from 'node:util'
-import { createReader, createWriter, type Reader } from '../bytes.ts'
+import { createReader, createWriter, type Reader, type Writer } from '../bytes.ts'
 import { NUMBERS, readNumbers, readStrings, STRINGS, writeNumbers, writeStrings } from './columns.ts'
 
 /**
@@ -58,11 +58,8 @@ function writeRecords(records: ArrayLike<Record<string, unknown>>, level: number
   for (const name of names) {
     const column = writeParts(pluck(records, name), level + 1, seen)
     if (column === undefined) return undefined
-    const text = Buffer.from(name)
-    writer.varint(text.length)
-    writer.append(text)
-    writer.varint(column.length)
-    writer.append(column)
+    put(writer, Buffer.from(name))
+    put(writer, column)
   }
   return copyOf(writer.bytes())
 }
@@ -84,10 +81,8 @@ function writeLists(lists: ArrayLike<readonly unknown[]>, level: number, seen: S
   const writer = createWriter()
   writer.varint(LISTS)
   writer.varint(lists.length)
-  for (const part of column ? [lengths, column] : [lengths]) {
-    writer.varint(part.length)
-    writer.append(part)
-  }
+  put(writer, lengths)
+  if (column) put(writer, column)
   return copyOf(writer.bytes())
 }
 
@@ -108,10 +103,7 @@ function writeChoices(values: ArrayLike<unknown>, level: number, seen: Set<objec
   writer.varint(CHOICES)
   writer.varint(values.length)
   writer.append(choices)
-  if (column) {
-    writer.varint(column.length)
-    writer.append(column)
-  }
+  if (column) put(writer, column)
   return copyOf(writer.bytes())
 }
 
@@ -166,6 +158,12 @@ function areNew(parts: ArrayLike<object>, seen: Set<object>): boolean {
   const expected = seen.size + parts.length
   for (let at = 0; at < parts.length; at++) seen.add(parts[at] as object)
   return seen.size === expected
+}
+
+/** Bytes behind a varint of how many they are. */
+function put(writer: Writer, bytes: Uint8Array): void {
+  writer.varint(bytes.length)
+  writer.append(bytes)
 }
 
 function pluck(records: ArrayLike<Record<string, unknown>>, name: string): unknown[] {
