@@ -71,7 +71,7 @@ function tryOut({ file, search, replace, tests = SIMULATION }) {
  * @param {string} test
  */
 function run(test) {
-  const { status, stdout, stderr } = call('vitest/vitest.mjs', ['run', test])
+  const { status, stdout, stderr } = call('vitest/vitest.mjs', ['run', '--bail=1', test])
   const output = `${stdout}${stderr}`
   const [, seed, what = ''] = /"seed (\d+): ([^\n]*)/.exec(output) ?? []
   if (seed !== undefined) return `simulation, seed ${seed}: ${inCell(what.replace(/[",\\]+$/, ''))}`
