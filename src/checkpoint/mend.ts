@@ -19,9 +19,9 @@ function findMended({ files, covered }: RunIndex): RunFile[] {
   return covered.filter(({ name, size }) => alone.some((it) => it.name === name && it.size === size))
 }
 
-/** Whether there is anything to mend. `claimed` as in `findCutOff`. */
-export function needsMending(index: RunIndex, claimed: ReadonlySet<string>): boolean {
-  return findDamaged(index, claimed).files.length > 0 || findMended(index).length > 0
+/** Whether there is anything to mend. `damaged`: the files that `findDamaged` gives. */
+export function needsMending(index: RunIndex, damaged: readonly LoadedFile[]): boolean {
+  return damaged.length > 0 || findMended(index).length > 0
 }
 
 /**

@@ -56,10 +56,12 @@ async function claimAndLoad(options: SessionOptions): Promise<Session> {
     if (!index.files.some(({ kind }) => kind === 'segment')) await refuseFile(store, `${runId}/seg`)
     // One of another shard may have begun, and written, since the claims were listed.
     if (findUnclaimed(index, lease).length > 0) await lease.lookAgain()
-    warnOfDamage(options, index, lease)
+    const { files: damaged, cut } = findDamaged(index, new Set([...lease.others, ...lease.dead]))
+    warnOfDamage(options, index, cut)
     if (options.durability === 'fsync') await syncFound(store, index, lease)
     const restored = await restore(store, runId, fingerprint, index, new Set([...lease.others, ...findEnded(index, lease)]))
-    return startSession(options, manifest, writer, lease, index, restored, await loading)
+    const isToMend = needsMending(index, damaged)
+    return startSession(options, { writer, lease, manifest, index, restored, isToMend, codec: await loading })
   } catch (error) {
     await lease.release()
     throw error
@@ -72,13 +74,8 @@ async function refuseFile(store: Store, folder: string): Promise<void> {
   throw new Error(`a file where the folder '${folder}' has to be`)
 }
 
-/** Writers that left a claim, live or dead. */
-function claimedBy({ others, dead }: Lease): Set<string> {
-  return new Set([...others, ...dead])
-}
-
-function warnOfDamage({ runId, identity, emit }: SessionOptions, index: RunIndex, lease: Lease): void {
-  const { cut } = findDamaged(index, claimedBy(lease))
+/** `cut`: the files that lack their end. */
+function warnOfDamage({ runId, identity, emit }: SessionOptions, index: RunIndex, cut: ReadonlySet<string>): void {
   if (cut.size > 0) {
     const loss = isAllSettled(index, identity.items.count) ? 'Nothing is lost' : 'What they lack runs again'
     const message = `Files of run '${runId}' lack their end: ${[...cut].join(', ')}. ${loss}`
@@ -99,16 +96,20 @@ async function syncFound(store: Store, { files, sessions }: RunIndex, { dead, ot
   for (const { kind, stem, key } of files) if (kind === 'segment' && !isSure.has(writerOf(stem))) await store.sync?.(key)
 }
 
-function startSession(
-  options: SessionOptions,
-  manifest: Manifest,
-  writer: string,
-  lease: Lease,
-  index: RunIndex,
-  restored: Restored,
-  codec: Codec,
-): Session {
+/** What a session starts from: its claim, and what was recorded before. */
+interface Opened {
+  readonly writer: string
+  readonly lease: Lease
+  readonly manifest: Manifest
+  readonly index: RunIndex
+  readonly restored: Restored
+  readonly isToMend: boolean
+  readonly codec: Codec
+}
+
+function startSession(options: SessionOptions, opened: Opened): Session {
   const { store, clock, runId, emit } = options
+  const { writer, lease, manifest, index, restored, isToMend, codec } = opened
   const { isKeyed, failures } = index
   const encoder = createEncoder(options.format, options.compress, manifest.fingerprint, () => clock.today())
   const recorded = countSettled(index).done
@@ -126,7 +127,6 @@ function startSession(
     live: new Set(lease.others),
     dead: new Set(lease.dead),
   })
-  const isToMend = needsMending(index, claimedBy(lease))
   let mendedBytes = 0
   const onClosed = (key: string, size: number) => {
     compaction.add(key, size)
