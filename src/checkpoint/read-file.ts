@@ -250,10 +250,15 @@ function acceptHeader(layout: Layout, bytes: Buffer, report: FileReport, file: R
  *
  * @throws FileGoneError
  */
-export async function readAgain(store: Store, file: RunFile, fingerprint: string, place: Place): Promise<Located | undefined> {
-  const bytes = await readStretch(store, file, place)
+export async function readAgain(
+  store: Store,
+  file: RunFile,
+  fingerprint: string,
+  address: FrameAddress,
+): Promise<Located | undefined> {
+  const bytes = await readStretch(store, file, address)
   const readWhole = (stretch: Buffer) => {
-    const found = layoutOf(file.format).readFrame(stretch, 0, seedOf(place.stem, fingerprint), true, true)
+    const found = layoutOf(file.format).readFrame(stretch, 0, seedOf(address.stem, fingerprint), true, true)
     return typeof found === 'object' && found.isWhole ? found : undefined
   }
   // Of JSON the newline at its end may be damaged, where the next line told that the frame is whole.
@@ -261,7 +266,7 @@ export async function readAgain(store: Store, file: RunFile, fingerprint: string
   if (found === undefined) return undefined
   return {
     ...found,
-    ...place,
+    ...address,
     isOwn: file.kind === 'segment',
     body: (bytes as Buffer).subarray(found.bodyStart, found.bodyEnd),
     raw: bytes as Buffer,
@@ -269,9 +274,9 @@ export async function readAgain(store: Store, file: RunFile, fingerprint: string
 }
 
 /** Where a frame is; see Located. */
-export type Place = Pick<Located, 'block' | 'start' | 'end' | 'stem'>
+export type FrameAddress = Pick<Located, 'block' | 'start' | 'end' | 'stem'>
 
-async function readStretch(store: Store, file: RunFile, { block, start, end }: Place): Promise<Buffer | undefined> {
+async function readStretch(store: Store, file: RunFile, { block, start, end }: FrameAddress): Promise<Buffer | undefined> {
   if (block < 0) return read(store, file, start, end - start)
   const header = readBlockHeader(await read(store, file, block, MIN_BLOCK_BYTES), 0, blockSeedOf(file.stem))
   const raw = header && (await unpackBlock(await read(store, file, block, header.bytes), header))

@@ -6,7 +6,16 @@ import { fromRuns } from './frame.ts'
 import { placeIn } from './item-places.ts'
 import { createItemSet } from './item-set.ts'
 import { type FailureEntry, idOf, listFiles, type RunIndex, toEntry } from './load.ts'
-import { FileGoneError, newReport, type Place, type RunFile, readAgain, readFrames, startOver, writerOf } from './read-file.ts'
+import {
+  FileGoneError,
+  type FrameAddress,
+  newReport,
+  type RunFile,
+  readAgain,
+  readFrames,
+  startOver,
+  writerOf,
+} from './read-file.ts'
 import { choosePlaces, decodeColumns, findWinners, type Winner } from './restored.ts'
 import { type Codec, type Format, loadCodec } from './values/codec.ts'
 
@@ -25,7 +34,8 @@ interface Stretch {
   readonly place: number
 }
 
-interface Piece extends Place {
+/** Where a frame is that holds some of them. */
+interface StoredFrame extends FrameAddress {
   readonly file: RunFile
 }
 
@@ -45,8 +55,8 @@ export async function* readInOrder(store: Store, runId: string, fingerprint: str
   const codecs: Record<Format, Codec> = { json: await loadCodec('json'), msgpack: await loadCodec('msgpack') }
   let given = 0
   for (let starts = 1; ; starts++) {
-    const { stretches, pieces } = await locate(store, runId, fingerprint, index, winners, codecs)
-    const open = frameReader(store, fingerprint, pieces, codecs)
+    const { stretches, stored } = await locate(store, runId, fingerprint, index, winners, codecs)
+    const open = frameReader(store, fingerprint, stored, codecs)
     let skipped = 0
     try {
       for (const { from, count, frame: number, place } of stretches) {
@@ -77,17 +87,17 @@ async function locate(
   winners: ReadonlyMap<number | string, Winner>,
   codecs: Record<Format, Codec>,
   isSingly = false,
-): Promise<{ stretches: Stretch[]; pieces: Piece[] }> {
+): Promise<{ stretches: Stretch[]; stored: StoredFrame[] }> {
   return startOver(async () => {
     const seen = createItemSet(index.isKeyed)
     const stretches: (Stretch & { readonly key: string })[] = []
-    const pieces: Piece[] = []
+    const stored: StoredFrame[] = []
     const hasConflicts = winners.size > 0
     for (const file of await listFiles(store, runId)) {
       for await (const frames of readFrames(store, file, fingerprint, true, newReport())) {
         for (const { head, stem, isWhole, body, block, start, end } of frames) {
           if (!isWhole) continue
-          const frame = pieces.length
+          const frame = stored.length
           if (head.kind === 'outcomes') {
             const indices = fromRuns(head.runs)
             const values = hasConflicts ? decodeColumns(codecs[file.format], head, body) : undefined
@@ -104,14 +114,14 @@ async function locate(
             if (from === undefined) continue
             stretches.push({ from, count: 1, frame, place: 0, key: head.key ?? '' })
           } else continue
-          pieces.push({ file, block, start, end, stem })
+          stored.push({ file, block, start, end, stem })
         }
       }
     }
     stretches.sort((a, b) => a.from - b.from || (a.key < b.key ? -1 : 1))
     // Keyed items may share an index until a session says which of them the run still has.
     const hasShared = !isSingly && stretches.some(({ from }, at) => from < endOf(stretches[at - 1]))
-    return hasShared ? locate(store, runId, fingerprint, index, winners, codecs, true) : { stretches, pieces }
+    return hasShared ? locate(store, runId, fingerprint, index, winners, codecs, true) : { stretches, stored }
   })
 }
 
@@ -151,7 +161,7 @@ function* toStretches(indices: Uint32Array, places: readonly number[], isSingly:
 function frameReader(
   store: Store,
   fingerprint: string,
-  pieces: readonly Piece[],
+  stored: readonly StoredFrame[],
   codecs: Record<Format, Codec>,
 ): (number: number) => Promise<Frame> {
   const kept = new Map<number, { readonly frame: Frame; readonly bytes: number }>()
@@ -159,19 +169,19 @@ function frameReader(
   return async (number) => {
     const known = kept.get(number)
     if (known !== undefined) return known.frame
-    const { file, ...place } = pieces[number] as Piece
-    const found = await readAgain(store, file, fingerprint, place)
+    const { file, ...address } = stored[number] as StoredFrame
+    const found = await readAgain(store, file, fingerprint, address)
     const { head, body } = found ?? {}
     if (head === undefined || body === undefined || (head.kind !== 'outcomes' && head.kind !== 'failure')) {
       throw new CheckpointCorruptError(
-        `Cannot read ${file.key}: expected the frame at ${place.start} to be whole as before, got damage`,
+        `Cannot read ${file.key}: expected the frame at ${address.start} to be whole as before, got damage`,
       )
     }
     const codec = codecs[file.format]
     const frame: Frame =
       head.kind === 'outcomes'
         ? { keys: head.keys, attempts: head.attempts, values: decodeColumns(codec, head, body), failure: undefined }
-        : { keys: undefined, attempts: undefined, values: codec.decode(body), failure: toEntry(head, writerOf(place.stem)) }
+        : { keys: undefined, attempts: undefined, values: codec.decode(body), failure: toEntry(head, writerOf(address.stem)) }
     for (const [other, { bytes }] of kept) {
       if (keptBytes + body.length <= MAX_KEPT_BYTES) break
       kept.delete(other)
