@@ -44,8 +44,36 @@ function explainUsage(error: CommanderError, program: Command, argv: readonly st
   return { exitCode: USAGE, code: 'ERR_PAWL_INVALID_OPTION', message, isBug: false }
 }
 
+/** Makes a command whose code is loaded when it is called. */
+type Define = (
+  parent: Command,
+  usage: string,
+  help: string,
+  load: () => Promise<(...args: never[]) => Promise<number>>,
+) => Command
+
 function describeProgram(exitWith: (code: number) => void): Command {
-  const program = new Command('pawl')
+  const program = createProgram()
+  const define: Define = (parent, usage, help, load) =>
+    parent
+      .command(usage)
+      .description(help)
+      .option('--checkpoint <dir>', 'where runs are recorded', '.pawl')
+      .option('--json', 'print one JSON object on stdout')
+      .action(async (...args: unknown[]) => {
+        const call = (await load()) as unknown as (...given: unknown[]) => Promise<number>
+        exitWith(await call(...args.slice(0, -1)))
+      })
+  // In the order of the help.
+  addRun(program, define)
+  addResume(program, define)
+  addRecords(program, define)
+  addMeasurements(program, define)
+  return program
+}
+
+function createProgram(): Command {
+  return new Command('pawl')
     .description('A parallel map that never loses finished work.')
     .version(ownVersion(), '-V, --version', 'print the version')
     .exitOverride()
@@ -60,19 +88,9 @@ function describeProgram(exitWith: (code: number) => void): Command {
       'after',
       '\nExit codes: 0 all settled, 1 too many failures or damage found, 2 usage or bad input, 75 run it again, 130/143 second SIGINT/SIGTERM',
     )
+}
 
-  /** A command whose code is loaded when it is called. */
-  const define = (parent: Command, usage: string, help: string, load: () => Promise<(...args: never[]) => Promise<number>>) =>
-    parent
-      .command(usage)
-      .description(help)
-      .option('--checkpoint <dir>', 'where runs are recorded', '.pawl')
-      .option('--json', 'print one JSON object on stdout')
-      .action(async (...args: unknown[]) => {
-        const call = (await load()) as unknown as (...given: unknown[]) => Promise<number>
-        exitWith(await call(...args.slice(0, -1)))
-      })
-
+function addRun(program: Command, define: Define): void {
   const run = define(
     program,
     'run <task>',
@@ -94,7 +112,9 @@ function describeProgram(exitWith: (code: number) => void): Command {
     .option('--resume', 'there has to be an earlier run to go on with')
     .option('--overwrite', 'discard the earlier run of this name')
   addFlags(run, [...WORK_FLAGS, ...RESULT_FLAGS]).option('--quiet', 'no progress')
+}
 
+function addResume(program: Command, define: Define): void {
   const resume = define(
     program,
     'resume <run>',
@@ -107,7 +127,10 @@ function describeProgram(exitWith: (code: number) => void): Command {
     .option('--output <file>', 'JSONL file for the results, instead of the one the run was begun with')
   addFlags(resume, WORK_FLAGS).option('--quiet', 'no progress')
   for (const notation of Object.keys(REFUSED)) resume.addOption(new Option(notation).hideHelp())
+}
 
+/** What tells of runs on record, and deletes them. */
+function addRecords(program: Command, define: Define): void {
   define(
     program,
     'list',
@@ -138,6 +161,9 @@ function describeProgram(exitWith: (code: number) => void): Command {
       new Option('--older-than <time>', 'last written longer ago than this').argParser(parseAge).default(30 * 86_400_000, '30d'),
     )
     .option('--dry-run', 'only say what would be deleted')
+}
+
+function addMeasurements(program: Command, define: Define): void {
   addFlags(
     define(
       program,
@@ -154,7 +180,6 @@ function describeProgram(exitWith: (code: number) => void): Command {
     'save, load and size of your values as JSON and msgpack, each also with gzip',
     async () => (await import('./bench.ts')).benchFormats,
   ).requiredOption('--input <file>', INPUT_HELP)
-  return program
 }
 
 function addFlags(command: Command, names: readonly FlagName[]): Command {
