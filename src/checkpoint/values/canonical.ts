@@ -1,12 +1,10 @@
 import { createHash } from 'node:crypto'
 import { types } from 'node:util'
 import { isIndex } from './array-key.ts'
+import { ByteWriter } from './byte-writer.ts'
 
 /** Deeper objects all count the same, so that no value can run out of stack. */
 const MAX_DEPTH = 500
-
-/** Bytes collected before they are hashed. One call of the hash costs as much as hashing some 500 bytes. */
-const CAPACITY = 2 ** 16
 
 // One byte before each value says what follows. The forms are self-delimiting, so no two sequences share their bytes.
 const [NULL, UNDEFINED, TRUE, FALSE, INT32, FLOAT64, BIGINT, ASCII, UTF16, SPARSE, FUNCTION, SYMBOL] = [
@@ -36,106 +34,54 @@ export interface CanonicalWriter {
 
 /** Writes values in a form that depends on their contents only. `consume` must be done with the bytes when it returns. */
 export function canonicalWriter(consume: (bytes: Uint8Array) => void): CanonicalWriter {
-  const buffer = Buffer.allocUnsafeSlow(CAPACITY)
-  const view = new DataView(buffer.buffer)
+  const out = new ByteWriter({ ascii: ASCII, utf16: UTF16 }, consume)
   const ancestors: object[] = []
   const digests = new Map<object, string>()
-  let hand = consume
-  let end = 0
-  /** Bytes of all values that left the buffer, and that had been written before the value at hand. */
-  let flushed = 0
+  /** Bytes that had been written before the value at hand. */
   let before = 0
-
-  function flush(): void {
-    if (end > 0) hand(buffer.subarray(0, end))
-    flushed += end
-    end = 0
-  }
-
-  function writeTag(tag: number): void {
-    if (end + 16 > CAPACITY) flush()
-    buffer[end++] = tag
-  }
-
-  function writeCount(count: number): void {
-    if (end + 16 > CAPACITY) flush()
-    view.setFloat64(end, count, true)
-    end += 8
-  }
 
   function writeValue(value: unknown): void {
     switch (typeof value) {
       case 'string':
-        return writeString(value)
+        return out.string(value)
       case 'number':
         return writeNumber(value)
       case 'object':
-        return value === null ? writeTag(NULL) : writeObject(value)
+        return value === null ? out.tag(NULL) : writeObject(value)
       case 'boolean':
-        return writeTag(value ? TRUE : FALSE)
+        return out.tag(value ? TRUE : FALSE)
       case 'undefined':
-        return writeTag(UNDEFINED)
+        return out.tag(UNDEFINED)
       case 'bigint':
-        writeTag(BIGINT)
-        return writeString(value.toString(16))
+        out.tag(BIGINT)
+        return out.string(value.toString(16))
       default:
-        return writeTag(typeof value === 'symbol' ? SYMBOL : FUNCTION)
+        return out.tag(typeof value === 'symbol' ? SYMBOL : FUNCTION)
     }
   }
 
   function writeNumber(value: number): void {
     if ((value | 0) === value && (value !== 0 || 1 / value > 0)) {
-      writeTag(INT32)
-      view.setInt32(end, value, true)
-      end += 4
+      out.tag(INT32)
+      out.int32(value)
     } else {
-      writeTag(FLOAT64)
+      out.tag(FLOAT64)
       // A NaN may carry any of 2^52 payloads; the literal has one.
-      view.setFloat64(end, Number.isNaN(value) ? Number.NaN : value, true)
-      end += 8
+      out.float64(Number.isNaN(value) ? Number.NaN : value)
     }
-  }
-
-  function writeString(value: string): void {
-    const { length } = value
-    const room = 16 + length * 3
-    if (end + room > CAPACITY) flush()
-    if (room > CAPACITY) return writeLongString(value)
-    const start = end + 5
-    let at = 0
-    if (length < 48) {
-      for (let code = 0; at < length && (code = value.charCodeAt(at)) < 0x80; at++) buffer[start + at] = code
-    } else {
-      // As many bytes as characters means ASCII, lone surrogates included: they take three.
-      at = buffer.write(value, start) === length ? length : 0
-    }
-    buffer[end] = at === length ? ASCII : UTF16
-    view.setUint32(end + 1, length, true)
-    end = start + (at === length ? length : buffer.write(value, start, 'utf16le'))
-  }
-
-  function writeLongString(value: string): void {
-    const isAscii = Buffer.byteLength(value) === value.length
-    writeTag(isAscii ? ASCII : UTF16)
-    view.setUint32(end, value.length, true)
-    end += 4
-    flush()
-    const bytes = Buffer.from(value, isAscii ? 'latin1' : 'utf16le')
-    hand(bytes)
-    flushed += bytes.length
   }
 
   function writeObject(value: object): void {
     const depth = ancestors.length
     for (let up = depth - 1; up >= 0; up--) {
       if (ancestors[up] === value) {
-        writeTag(ANCESTOR)
-        return writeCount(depth - up)
+        out.tag(ANCESTOR)
+        return out.float64(depth - up)
       }
     }
-    if (depth >= MAX_DEPTH) return writeTag(DEEP)
+    if (depth >= MAX_DEPTH) return out.tag(DEEP)
     ancestors.push(value)
-    if (flushed + end - before > MAX_WRITTEN) writeDigest(value)
+    if (out.written - before > MAX_WRITTEN) writeDigest(value)
     else writeParts(value)
     ancestors.pop()
   }
@@ -150,32 +96,26 @@ export function canonicalWriter(consume: (bytes: Uint8Array) => void): Canonical
   function writeDigest(value: object): void {
     const digest = digests.get(value) ?? digestOf(value)
     digests.set(value, digest)
-    writeTag(DIGEST)
-    writeString(digest)
+    out.tag(DIGEST)
+    out.string(digest)
   }
 
   function digestOf(value: object): string {
     const hash = createHash('sha256')
-    const outer = hand
-    flush()
-    hand = (bytes) => hash.update(bytes)
-    try {
-      writeParts(value)
-      flush()
-    } finally {
-      hand = outer
-      end = 0
-    }
+    out.divert(
+      (bytes) => hash.update(bytes),
+      () => writeParts(value),
+    )
     return hash.digest('hex')
   }
 
   function writeProperties(tag: number, value: object, keys: readonly string[] = Object.keys(value)): void {
-    writeTag(tag)
+    out.tag(tag)
     for (const key of keys) {
-      writeString(key)
+      out.string(key)
       writeProperty(value, key)
     }
-    writeTag(END)
+    out.tag(END)
   }
 
   function writeProperty(holder: object, key: string | number): void {
@@ -183,17 +123,18 @@ export function canonicalWriter(consume: (bytes: Uint8Array) => void): Canonical
     try {
       value = holder[key as keyof object]
     } catch {
-      return writeTag(UNREADABLE)
+      return out.tag(UNREADABLE)
     }
     writeValue(value)
   }
+
   function writeArray(array: readonly unknown[]): void {
     const keys = Object.keys(array)
     // Indices come first, so what is named is at the end.
     let elements = keys.length
     while (elements > 0 && !isIndex(keys[elements - 1] as string)) elements--
-    writeTag(elements === array.length ? ARRAY : SPARSE)
-    writeCount(array.length)
+    out.tag(elements === array.length ? ARRAY : SPARSE)
+    out.float64(array.length)
     if (elements === array.length) for (let at = 0; at < elements; at++) writeProperty(array, at)
     else writeProperties(INDEXED, array, keys.slice(0, elements))
     if (keys.length > elements) writeProperties(NAMED, array, keys.slice(elements))
@@ -214,38 +155,31 @@ export function canonicalWriter(consume: (bytes: Uint8Array) => void): Canonical
   }
 
   function writeAll(tag: number, parts: readonly unknown[]): void {
-    writeTag(tag)
+    out.tag(tag)
     for (const part of parts) writeValue(part)
   }
 
   function writeBytes(view: ArrayBufferView, tag = VIEW): void {
-    writeTag(tag)
-    writeString(Object.prototype.toString.call(view))
-    writeCount(view.byteLength)
+    out.tag(tag)
+    out.string(Object.prototype.toString.call(view))
+    out.float64(view.byteLength)
     const settled = withOneNaN(view)
-    const bytes = new Uint8Array(settled.buffer, settled.byteOffset, settled.byteLength)
-    for (let at = 0; at < bytes.length; ) {
-      if (end === CAPACITY) flush()
-      const part = bytes.subarray(at, at + CAPACITY - end)
-      buffer.set(part, end)
-      end += part.length
-      at += part.length
-    }
+    out.bytes(new Uint8Array(settled.buffer, settled.byteOffset, settled.byteLength))
   }
 
   function write(value: unknown): void {
-    before = flushed + end
+    before = out.written
     try {
       writeValue(value)
     } catch {
       // A proxy, or a built-in that someone changed.
       ancestors.length = 0
-      writeTag(UNREADABLE)
+      out.tag(UNREADABLE)
     }
     if (digests.size > 0) digests.clear()
   }
 
-  return { write, flush }
+  return { write, flush: () => out.flush() }
 }
 
 /** The view, or a copy in which every NaN has the same bits. */
