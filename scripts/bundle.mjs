@@ -40,6 +40,21 @@ const groups = [
   { name: 'checkpoint', test: modules('checkpoint/open', 'checkpoint/runs', 'checkpoint/digest-items') },
 ].map((group, at) => ({ ...group, priority: 9 - at }))
 
+/**
+ * Takes Node's own modules from the process instead of importing them: for each that is imported, in every thread anew, Node
+ * makes an ES module with all it exports, and for that reads getters that load still others (bench/start-up.bench.mjs).
+ *
+ * @type {import('rolldown').Plugin}
+ */
+const builtinsFromProcess = {
+  name: 'builtins-from-process',
+  renderChunk: (code) =>
+    code.replace(
+      /^import \{([^}]*)\} from "(node:[^"]+)";/gm,
+      (_, names, id) => `const {${names.replaceAll(' as ', ': ')}} = process.getBuiltinModule("${id}");`,
+    ),
+}
+
 rmSync(to, { recursive: true, force: true })
 cpSync(from, to, { recursive: true, filter: (path) => path.endsWith('.d.ts') || statSync(path).isDirectory() })
 const bundle = await rolldown({
@@ -51,6 +66,7 @@ const bundle = await rolldown({
   },
   external: /^[^./]/,
   platform: 'node',
+  plugins: [builtinsFromProcess],
 })
 await bundle.write({
   dir: to,
