@@ -74,17 +74,18 @@ export function fileStore(directory: string): Store {
 
   async function append(key: string): Promise<Log> {
     const path = pathOf(key)
-    return inFolder(root, path, async (_, top) => {
+    return inFolder(root, path, async (folder, top) => {
       const file = await open(path, 'wx', 0o600).catch(ifTaken(key))
-      try {
-        await syncCreated(path, top)
-      } catch (error) {
-        await file.close()
-        throw error
-      }
+      // The name is made durable with the first of what it names: until then a power cut leaves nothing that anybody counts on.
+      let isNameSafe = false
       return logTo({
         writeAt: (bytes, position) => withNamedErrors(() => appendAt(file, bytes, position)),
-        sync: () => withNamedErrors(() => syncPresent(file)),
+        sync: () =>
+          withNamedErrors(async () => {
+            await syncPresent(file)
+            if (!isNameSafe) await syncFolders(folder, top)
+            isNameSafe = true
+          }),
         close: () => file.close(),
       })
     })
@@ -110,6 +111,7 @@ export function fileStore(directory: string): Store {
       } finally {
         await file?.close()
       }
+      if (file) await syncFolders(dirname(path), dirname(root)) // Whoever wrote it may not have come to its name.
     },
 
     modifiedAt: async (key) => {

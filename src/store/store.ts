@@ -12,7 +12,7 @@
  * 5. `list` gives, in code-unit order, every key that starts with `prefix` and whose `put` or `append` had resolved
  *    before the call, with its size in bytes.
  * 6. `append` creates an object that grows; a taken key is a `StoreConflictError`. What `sync` has resolved for
- *    survives a power cut, and so does the name of the object. Readers may see any prefix of what was written.
+ *    survives a power cut, and so does then the name of the object. Readers may see any prefix of what was written.
  * 7. `sync` makes durable what there is of an object, whoever wrote it. Of a key that is not there it does nothing.
  * 8. `delete` of a key that is not there does nothing.
  * 9. A key that does not match KEY is refused with `InvalidOptionError` before anything is touched, so no key can

@@ -150,14 +150,20 @@ describe('put() that fails', () => {
     const store = fileStore(directory)
     vi.spyOn(FileHandle, 'sync').mockRejectedValueOnce(systemError('EIO'))
     await expect(store.put('k', x)).rejects.toMatchObject({ code: 'EIO' })
-    vi.spyOn(FileHandle, 'sync').mockRejectedValueOnce(systemError('EIO'))
-    await expect(store.append?.('log')).rejects.toMatchObject({ code: 'EIO' })
     expect(await readdir(directory)).toEqual([])
     await store.put('k', x)
-    await (await store.append?.('log'))?.close()
     vi.spyOn(FileHandle, 'sync').mockRejectedValueOnce(systemError('EIO'))
     await expect(store.put('k', x, { replace: true })).rejects.toMatchObject({ code: 'EIO' })
     expect(await store.get('k')).toEqual(new Uint8Array(x))
+  })
+
+  test('in syncing a directory is a failure of the log: its name is not safe', async () => {
+    const log = await fileStore(await temporaryDirectory()).append?.('log')
+    await log?.write(x)
+    vi.spyOn(FileHandle, 'sync').mockRejectedValueOnce(systemError('EIO'))
+    await expect(log?.sync()).rejects.toMatchObject({ code: 'EIO' })
+    await expect(log?.sync()).rejects.toMatchObject({ code: 'EIO' })
+    await log?.close()
   })
 
   test.each(['EINVAL', 'EPERM', 'ENOTSUP'])('is not what a file system is that syncs no directories (%s)', async (code) => {
