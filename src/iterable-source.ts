@@ -21,28 +21,24 @@ export function iterableSource<T>(
   let wanted = 0
   let pulled = 0
   let total: number | undefined
-  let block: T[] = []
-  let ahead: IteratorResult<T>[] = []
-  let checkedBlock = -1
-  let isCompared = false
   let isClosed = false
+  const blocks = watchBlocks(iterator, selection)
   /** Pulled and pending, and not given out. */
   const held = { items: [] as T[], indices: [] as number[], keys: [] as string[] }
   let alone: Chunk<T> | undefined
   const last: { readonly chunk: Chunk<T>; readonly crashes: number }[] = []
 
   const isSuspectAhead = () => selection !== undefined && pulled <= selection.lastSuspect && held.items.length < MAX_HELD
-  const isBlockDue = () => selection?.isKnownBlock !== undefined && Math.floor(pulled / BLOCK_ITEMS) > checkedBlock
   const isWanted = () =>
     wanted > 0 && total === undefined && !isClosed && !alone && (held.items.length < wanted || isSuspectAhead())
-  const mayGoOn = () => isWanted() && !isBlockDue()
+  const mayGoOn = () => isWanted() && !blocks.isDue(pulled)
 
   const accept = (result: IteratorResult<T>) => {
     checkResult(result)
     if (isClosed) return // An iterator that was let go says that it is done, which is not its end.
     if (result.done) {
       total = pulled
-      endBlock()
+      blocks.end(pulled)
       return
     }
     const item = result.value
@@ -55,7 +51,7 @@ export function iterableSource<T>(
   }
 
   const isToHold = (chosen: Selection<T>, item: T, index: number, key: string | undefined): boolean => {
-    if (chosen.onBlock && !isCompared && block.push(item) === BLOCK_ITEMS) endBlock()
+    blocks.add(item, pulled)
     if (!chosen.isPending(index, key, item)) return false
     if (!chosen.isSuspect(index, key)) return true
     const chunk = { ...build([item], [index], key === undefined ? undefined : [key], chosen), alone: true }
@@ -65,7 +61,7 @@ export function iterableSource<T>(
     return false
   }
 
-  const pullAhead = () => {
+  const pullAhead = (ahead: IteratorResult<T>[]) => {
     while (isWanted() && ahead.length > 0) accept(ahead.shift() as IteratorResult<T>)
   }
   const pullNow = () => {
@@ -77,37 +73,16 @@ export function iterableSource<T>(
     accept,
   })
 
-  /** Of a block that was seen before, no item is given out until all are known to be the same: what one came to would be recorded. */
-  const compare = async (known: number) => {
-    const pulling: IteratorResult<T>[] = []
-    const items: T[] = []
-    while (items.length < BLOCK_ITEMS) {
-      const result = checkResult(await iterator.next())
-      pulling.push(result)
-      if (result.done) break
-      items.push(result.value)
-    }
-    if (items.length > 0) selection?.onBlock?.(known, items)
-    ahead = pulling
-  }
-
-  const endBlock = () => {
-    if (selection?.onBlock && block.length > 0) selection.onBlock(Math.floor((pulled - 1) / BLOCK_ITEMS), block)
-    block = []
-  }
-
   /** Pulls until there is a chunk, or what there is should not wait. */
   const pull = async () => {
     while (isWanted()) {
-      if (isBlockDue()) {
-        const due = pulled / BLOCK_ITEMS
-        const isKnown = selection?.isKnownBlock?.(due) === true
+      if (blocks.isDue(pulled)) {
+        const isKnown = selection?.isKnownBlock?.(pulled / BLOCK_ITEMS) === true
         if (isKnown && held.items.length > 0 && (isAsync || !isSuspectAhead())) return
-        if (isKnown) await compare(due)
-        isCompared = isKnown
-        checkedBlock = due
+        await blocks.begin(pulled, isKnown)
       }
-      if (isCompared) pullAhead()
+      const { ahead } = blocks
+      if (ahead) pullAhead(ahead)
       else if (!isAsync) pullNow()
       else if (!(await pullAsync())) return
     }
@@ -143,6 +118,52 @@ export function iterableSource<T>(
       // what it throws must not replace the error that ended the run.
       letGo().catch(() => {})
     },
+  }
+}
+
+/** The blocks of an iterable: what each holds is told to `selection`, once. `pulled`: how many items came so far. */
+function watchBlocks<T>(iterator: Iterator<T> | AsyncIterator<T>, selection: Selection<T> | undefined) {
+  let block: T[] = []
+  let lastBegun = -1
+  let ahead: IteratorResult<T>[] | undefined
+
+  const pullBlock = async () => {
+    const results: IteratorResult<T>[] = []
+    while (results.length < BLOCK_ITEMS) {
+      const result = checkResult(await iterator.next())
+      // A copy: an iterator may give one object each time, with another value in it.
+      results.push(result.done ? { done: true, value: undefined } : { done: false, value: result.value })
+      if (result.done) break
+    }
+    return results
+  }
+  const end = (pulled: number) => {
+    if (selection?.onBlock && block.length > 0) selection.onBlock(Math.floor((pulled - 1) / BLOCK_ITEMS), block)
+    block = []
+  }
+
+  return {
+    /** The next item is the first of a block that has not begun. */
+    isDue: (pulled: number) => selection?.isKnownBlock !== undefined && Math.floor(pulled / BLOCK_ITEMS) > lastBegun,
+    /** Of a block that was seen before, no item is given out until all are known to be the same: what one came to would be recorded. */
+    begin: async (pulled: number, isKnown: boolean) => {
+      const due = pulled / BLOCK_ITEMS
+      const results = isKnown ? await pullBlock() : undefined
+      const items = results?.flatMap(({ done, value }) => (done ? [] : [value as T])) ?? []
+      if (items.length > 0) selection?.onBlock?.(due, items)
+      ahead = results
+      lastBegun = due
+    },
+    /** What was pulled of a block to compare it; it comes before anything else is. */
+    get ahead() {
+      return ahead
+    },
+    /** An item came, the last of `pulled`. */
+    add: (item: T, pulled: number) => {
+      if (selection?.onBlock && !ahead && block.push(item) === BLOCK_ITEMS) end(pulled)
+    },
+    /** No other item comes. */
+    end,
   }
 }
 

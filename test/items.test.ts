@@ -219,6 +219,23 @@ test.each(['sync', 'async'])('iterableSource() gives no item of a block seen bef
   expect(compared).toEqual([0, 1000, 1, 1000, 2, 500])
 })
 
+test('iterableSource() gives what an iterator gave that has one object for all it gives, of a block seen before too', async () => {
+  const result = { done: false, value: -1 }
+  const next = () => {
+    result.done = ++result.value === 1500
+    return result
+  }
+  const compared: unknown[] = []
+  const source = iterableSource({ [Symbol.iterator]: () => ({ next }) }, undefined, {
+    ...{ ...selection(''), isPending: () => true, isKnownBlock: () => true },
+    onBlock: (_, items) => void compared.push(...Array.from(items)),
+  })
+  const given: unknown[] = []
+  for (let chunk = await source.next(400); chunk; chunk = await source.next(400)) given.push(...Array.from(chunk.items))
+  const all = Array.from({ length: 1500 }, (_, at) => at)
+  expect({ given, compared }).toEqual({ given: all, compared: all })
+})
+
 test('createKeys() refuses a second item of one key, naming both', () => {
   const keyOf = createKeys((item: string) => item)
   expect(keyOf('a', 0)).toBe('a')
