@@ -34,7 +34,10 @@ const groups = [
     ),
   },
   { name: 'pawl', test: modules('execute', 'executor', 'stored-runs', 'option-table', 'store/file', 'store/memory') },
-  { name: 'values', test: modules('checkpoint/values/contract', 'checkpoint/values/misfit', 'checkpoint/bytes') },
+  {
+    name: 'values',
+    test: modules('checkpoint/values/contract', 'checkpoint/values/misfit', 'checkpoint/values/proof', 'checkpoint/bytes'),
+  },
   { name: 'engine', test: modules('engines') },
   { name: 'run', test: modules('run/perform', 'run/perform-plan') },
   { name: 'checkpoint', test: modules('checkpoint/open', 'checkpoint/runs', 'checkpoint/digest-items') },

@@ -16,9 +16,10 @@ export interface Bench {
   isProven: boolean
   /**
    * Why the main thread ended it: an item, or the packing of what items gave, took too long; a drain; what it said of some
-   * items of its oldest piece cannot be read: it is not heard any more; or it runs nothing of what it is given.
+   * items of its oldest piece cannot be read: it is not heard any more; it runs nothing of what it is given; or, an error,
+   * what it said cannot be true: it is not heard any more either.
    */
-  doom: Overdue | 'drain' | 'unreadable' | 'idle' | undefined
+  doom: Overdue | 'drain' | 'unreadable' | 'idle' | Error | undefined
 }
 
 /** What takes too long: the item at the cursor, or the packing of what the items up to the cursor gave. */
@@ -53,6 +54,11 @@ export function hasBegun({ isProven, pieces, seat }: Bench): boolean {
 export function condemn(bench: Bench, doom: NonNullable<Bench['doom']>): void {
   bench.doom = doom
   bench.seat.kill()
+}
+
+/** Whether it is heard no more: what it said can be no answer. */
+export function isUnheard({ doom }: Bench): boolean {
+  return doom === 'unreadable' || doom instanceof Error
 }
 
 /** One past the last place of `piece` whose results its worker, which keeps `cells`, is on the way with; 0 when it is not. */

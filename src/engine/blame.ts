@@ -35,16 +35,11 @@ export interface Verdict {
  * Results that leave a worker together are packed together, and one of them may be the end of it: a getter that loops or
  * ends the process. Which one nobody can see from outside, so the same items run once more and are answered one by one. Or
  * nobody is to blame: together they are too large for the memory, or for one `timeout`; one by one they come through. So it is
- * with results that arrived and cannot be read.
+ * with results that arrived and cannot be read. An answer that cannot be true is a deed of a task: the same pass finds whose, and
+ * that counts as a crash.
  */
 export function blame(worker: LostWorker, error: Error | undefined, exitCode: number, today: number): Verdict {
-  const reason =
-    error ??
-    new Error(
-      worker.doom === 'idle'
-        ? 'the worker ran none of the items it was given'
-        : `the worker thread ended with exit code ${exitCode}`,
-    )
+  const reason = reasonOf(worker, error, exitCode)
   const suspects: Piece[] = []
   const innocents: Piece[] = []
   let suspectIndex: number | undefined
@@ -53,17 +48,18 @@ export function blame(worker: LostWorker, error: Error | undefined, exitCode: nu
     const { settled, job } = piece
     const isFound = suspects.length > 0 || suspectIndex !== undefined
     const culprit = isFound ? 'none' : accuse(worker, piece, trace)
-    const place = trace.end - 1
+    // Of those answered one by one it is the next that was to be answered, whatever else began meanwhile.
+    const place = trace.state === 'untrue' && piece.isSingly ? settled : trace.end - 1
     if (culprit === 'some') suspects.push(startAnew(piece, settled, trace.end, true))
-    else innocents.push(...loseResults(worker, piece, culprit === 'last' ? place : trace.end))
+    else if (culprit === 'none') innocents.push(...loseResults(worker, piece, settled, trace.end))
+    else innocents.push(...loseResults(worker, piece, settled, place), ...loseResults(worker, piece, place + 1, trace.end))
     if (trace.state === 'unreadable') piece.isSingly = true // Where one is, there may be more.
     if (trace.end < piece.end) innocents.push(cutPiece(piece, trace.end, piece.end))
     if (culprit !== 'none' && trace.state !== 'running') explain(job.run, culprit === 'some')
-    if (culprit !== 'last') continue
+    if (culprit !== 'one') continue
     suspectIndex = piece.chunk.indices[place] as number
-    const crash = worker.doom === undefined ? reason : undefined
-    const isSure = error === undefined || isOutOfMemory(error) || isToItself(worker, piece, place)
-    const again = charge(piece, place, crash, isSure, today)
+    const crash = worker.doom === undefined || trace.state === 'untrue' ? reason : undefined
+    const again = charge(piece, place, crash, isSure(worker, error, piece, place), today)
     if (again) suspects.push(again)
   }
   return { again: [...suspects, ...innocents], suspectIndex, reason }
@@ -73,14 +69,24 @@ export function blame(worker: LostWorker, error: Error | undefined, exitCode: nu
 interface Trace {
   /** The places from `settled` to before this one were begun, and nothing came of them. */
   readonly end: number
-  /** What it was at when it ended: the last of them, the packing of what all of them gave, or what it sent of them cannot be read. */
-  readonly state: 'waiting' | 'running' | 'packing' | 'unreadable'
+  /** What it was at when it ended: the last of them, the packing of what all of them gave, or what it sent of them cannot be read or be true. */
+  readonly state: 'waiting' | 'running' | 'packing' | 'unreadable' | 'untrue'
+}
+
+function reasonOf({ doom }: LostWorker, error: Error | undefined, exitCode: number): Error {
+  if (doom instanceof Error) return doom
+  if (error) return error
+  if (doom === 'idle') return new Error('the worker ran none of the items it was given')
+  return new Error(`the worker thread ended with exit code ${exitCode}`)
 }
 
 function traceOf({ seat: { cells }, doom, pieces }: LostWorker, piece: Piece): Trace {
   const slot = slotOf(cells, piece.slot)
   const cursor = cursorOf(slot)
   const begun = Math.min(piece.end, cursor + 1)
+  // It may say that it is nowhere; but something it said, of what comes next.
+  if (doom instanceof Error && piece === pieces[0] && piece.settled < piece.end)
+    return { end: Math.max(begun, piece.settled + 1), state: 'untrue' }
   if (doom === 'unreadable' && piece === pieces[0] && begun > piece.settled) return { end: begun, state: 'unreadable' }
   const packed = packedPlaces(cells, piece)
   if (packed > piece.settled) return { end: packed, state: 'packing' }
@@ -88,24 +94,30 @@ function traceOf({ seat: { cells }, doom, pieces }: LostWorker, piece: Piece): T
   return isRunning ? { end: begun, state: 'running' } : { end: piece.settled, state: 'waiting' }
 }
 
-/** Which of the places that were begun may have ended the worker: none of them, only the last, or one of some. */
-function accuse({ seat, doom }: LostWorker, piece: Piece, { end, state }: Trace): 'none' | 'last' | 'some' {
+/** Which of the places that were begun may have ended the worker: none of them, only one, or one of some. */
+function accuse({ seat, doom }: LostWorker, piece: Piece, { end, state }: Trace): 'none' | 'one' | 'some' {
   if (state === 'waiting') return 'none'
   if (state === 'unreadable') return 'some' // Also of one: it did its worker no harm, and fails as what it is when it is answered by itself.
-  const isPacked = state === 'packing'
-  if (doom !== undefined && !isDoomed(doom, piece, cursorOf(slotOf(seat.cells, piece.slot)), isPacked)) return 'none'
-  return isPacked && end - piece.settled > 1 && !piece.isSingly ? 'some' : 'last'
+  const isPacked = state === 'packing' || state === 'untrue'
+  if (state !== 'untrue' && doom !== undefined && !isDoomed(doom, piece, cursorOf(slotOf(seat.cells, piece.slot)), isPacked))
+    return 'none'
+  return isPacked && end - piece.settled > 1 && !piece.isSingly ? 'some' : 'one'
 }
 
-/** The places of `piece` before `end`, which ended, once more: a drain holds nothing against them. */
-function loseResults({ doom }: LostWorker, piece: Piece, end: number): Piece[] {
-  if (end <= piece.settled) return []
-  return [doom === 'drain' ? cutPiece(piece, piece.settled, end) : startAnew(piece, piece.settled, end)]
+/** The places [from, end) of `piece`, which began, once more: a drain holds nothing against them. */
+function loseResults({ doom }: LostWorker, piece: Piece, from: number, end: number): Piece[] {
+  if (end <= from) return []
+  return [doom === 'drain' ? cutPiece(piece, from, end) : startAnew(piece, from, end)]
 }
 
-/** What is thrown outside of any item may be what an earlier one left behind. Packing lets nothing of the kind in between. */
-function isToItself({ seat, isProven }: LostWorker, piece: Piece, place: number): boolean {
-  return piece.isAlone || isPacking(slotOf(seat.cells, piece.slot)) || (place === 0 && !isProven)
+/**
+ * Whether it can be nobody but the item at `place`. What is thrown outside of any item may be what an earlier one left behind,
+ * and so may be what spoils an answer. Packing lets nothing that is thrown in between.
+ */
+function isSure({ seat, doom, isProven }: LostWorker, error: Error | undefined, piece: Piece, place: number): boolean {
+  const isToItself = piece.isAlone || (place === 0 && !isProven)
+  if (doom instanceof Error || isToItself) return isToItself
+  return error === undefined || isOutOfMemory(error) || isPacking(slotOf(seat.cells, piece.slot))
 }
 
 /**
@@ -125,7 +137,13 @@ export function answerUnread(piece: Piece, cause: Error): PartMessage | undefine
 
 /** The main thread ended the worker because of this very item, or packing, which did not end in the meantime. */
 function isDoomed(doom: LostWorker['doom'], piece: Piece, cursor: number, isPacked: boolean): boolean {
-  return typeof doom === 'object' && doom.piece === piece && doom.cursor === cursor && doom.isPacking === isPacked
+  return (
+    typeof doom === 'object' &&
+    !(doom instanceof Error) &&
+    doom.piece === piece &&
+    doom.cursor === cursor &&
+    doom.isPacking === isPacked
+  )
 }
 
 /** Counts a chunk that was lost while packed, and it is unclear why, or an item that was found to be why. */

@@ -43,6 +43,8 @@ export interface EngineRunOptions {
   readonly drainTimeout: number
   /** Called with each measurement. */
   observe(measured: Measurement): void
+  /** What a worker packed: the values when somebody will look at them, and how many they are unless only the values would say. */
+  readRecord(record: Uint8Array): { readonly values?: ArrayLike<unknown> | undefined; readonly count: number | undefined }
   readonly tally: Tally
   /** Called when a worker that knew this run is gone; `index`: the item it died in. */
   workerExit(threadId: number, index: number | undefined, reason: Error): void

@@ -4,11 +4,13 @@ import type { Clock } from '../clock.ts'
 import { InvalidOptionError } from '../errors.ts'
 import type { Engine, EngineRun, EngineRunOptions } from './engine.ts'
 import { announceStop, createRecorder, cursorOf, prepare, type Slot, slotOf, stop, takeTail } from './flight-recorder.ts'
-import { createJob, createPiece, type JobRun, settlePart } from './job.ts'
+import { createJob, createPiece, type JobRun } from './job.ts'
 import { type LoadedRun, loadPacking } from './part.ts'
 import { createPlaces } from './places.ts'
 import type { PartMessage } from './protocol.ts'
+import { inlineUntrueError } from './run-errors.ts'
 import { runItems } from './run-items.ts'
+import { settlePart } from './settle-part.ts'
 
 /** Longest time the main thread is kept from the event loop by items that are shorter, in ms. Promise 5 of docs/architecture.md. */
 const SLICE_MS = 4
@@ -52,7 +54,8 @@ export function createInline(clock: Clock): Engine {
         let isCutOff = false
         const post = (part: PartMessage) => {
           if (isCutOff) return
-          settlePart(piece, part, clock.today())
+          const fault = settlePart(piece, part, clock.today())
+          if (fault !== undefined) return job.fail(inlineUntrueError(fault))
           run.observe({ items: part.to - part.from, taskTime: part.taskTime, sendTime: undefined })
         }
         const running = runItems({ ...chunk, id: piece.id, keys: chunk.keys, attempts: attemptsBefore(chunk) }, atHand, slot, {

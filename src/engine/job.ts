@@ -1,10 +1,7 @@
-import { unpackError } from '../carried-error.ts'
-import { attemptsBefore, cut, historyAt, withHistories } from '../chunk.ts'
-import { SerializationError } from '../errors.ts'
+import { cut, historyAt, withHistories } from '../chunk.ts'
 import type { RunContext } from '../stages/stage.ts'
 import type { Chunk, FailureKind, FulfilledBatch, History, Outcomes, Rejection } from '../types.ts'
-import type { EngineRunOptions, Tally } from './engine.ts'
-import type { PartMessage, RejectedPlace } from './protocol.ts'
+import type { EngineRunOptions } from './engine.ts'
 
 /** A run inside an engine. */
 export interface JobRun extends EngineRunOptions {
@@ -82,48 +79,6 @@ export function createPiece(job: Job, chunk: Chunk, isAlone = false, isSingly = 
 /** The places [from, to) of a piece as a piece of its own. */
 export function cutPiece(piece: Piece, from: number, to: number): Piece {
   return createPiece(piece.job, cut(piece.chunk, from, to), false, piece.isSingly)
-}
-
-/** Settles what a part says and counts it. */
-export function settlePart(piece: Piece, part: PartMessage, today: number): void {
-  const { job, chunk } = piece
-  const items = part.to - part.from
-  piece.settled = part.to
-  const unstarted = part.rejected?.filter((it) => it.isUnstarted).length ?? 0
-  count(job.run.tally, items - unstarted, part.taskTime)
-  if (items === 0) return
-  const rejections = part.rejected?.map((it) => toRejection(chunk, it, today)) ?? []
-  job.settle(items > rejections.length ? toBatch(chunk, part) : undefined, rejections)
-}
-
-function count(tally: Tally, attempts: number, taskTime: number): void {
-  tally.attempts += attempts
-  tally.taskTime += taskTime
-}
-
-function toBatch(chunk: Chunk, part: PartMessage): FulfilledBatch {
-  const isRejected = part.rejected && new Set(part.rejected.map((it) => it.place))
-  const whole = cut(chunk, part.from, part.to)
-  const stays = (_: unknown, at: number) => !isRejected?.has(part.from + at)
-  const attempts = attemptsBefore(whole)?.map((it) => it + 1)
-  return {
-    indices: isRejected ? whole.indices.filter(stays) : whole.indices,
-    ...(whole.keys ? { keys: isRejected ? whole.keys.filter(stays) : whole.keys } : {}),
-    ...(attempts ? { attempts: isRejected ? attempts.filter(stays) : attempts } : {}),
-    ...(part.values ? { values: part.values } : {}),
-    ...(part.record ? { record: part.record } : {}),
-  }
-}
-
-function toRejection(chunk: Chunk, { place, kind, error, isUnstarted }: RejectedPlace, today: number): Rejection {
-  const reason =
-    kind === 'serialization'
-      ? new SerializationError(error.message, String(error.fields?.path ?? ''), {
-          cause: error.cause && unpackError(error).cause,
-          index: chunk.indices[place] as number,
-        })
-      : unpackError(error)
-  return isUnstarted ? refusePlace(chunk, place, reason, today) : rejectPlace(chunk, place, kind, reason, today)
 }
 
 /** The attempt at `place` failed. `crashed`: it took the worker down. */

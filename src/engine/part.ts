@@ -43,6 +43,8 @@ export interface Port {
   readonly turn?: () => Promise<void>
   /** Resolves when what tasks printed has left this thread; undefined when nothing waits. A thread may be ended once its last chunk is answered, and its unread output with it. */
   readonly flushOutput?: () => Promise<void> | undefined
+  /** What in this thread a task has spoiled, when it has; asked when results are packed, and before they are posted. */
+  readonly findSpoiled?: (codec: Codec | undefined) => string | undefined
   /** What the task gets to see of an item. Throws when the item cannot be cloned, which is a failure of that item. */
   readonly clone?: (item: unknown) => unknown
 }
@@ -91,6 +93,11 @@ export class Part {
     if (checkLines) values = this.#refuse(values, checkLines(values, this.#nameOf))
     const encoded = codec && values.length > 0 ? codec.encode(values, this.#nameOf) : undefined
     if (encoded) values = this.#refuse(values, encoded.refused)
+    const spoiled = this.#port.findSpoiled?.(codec)
+    if (spoiled !== undefined) {
+      this.#port.post({ id: this.#chunk.id, from: this.#from, to, end, taskTime, spoiled }, [])
+      return
+    }
     const message = (): PartMessage => ({
       id: this.#chunk.id,
       from: this.#from,
@@ -125,10 +132,11 @@ export class Part {
   #placeOf(at: number): number {
     const isRejected = new Set(this.#rejected.map((it) => it.place))
     let place = this.#from
-    for (let left = at; ; place++) {
+    for (let left = at; place < this.#chunk.items.length; place++) {
       if (isRejected.has(place)) continue
       if (left-- === 0) return place
     }
+    return place // Of a thread that is spoiled: its answer does not count.
   }
 
   /** Names the item that gave value `at`, for messages. */

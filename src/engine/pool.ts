@@ -1,16 +1,17 @@
 import type { Piscina } from 'piscina'
 import type { Clock } from '../clock.ts'
 import { InvalidOptionError } from '../errors.ts'
-import { type Bench, condemn, createBench, hasBegun, leastBusy, type Overdue, release, steal } from './bench.ts'
+import { type Bench, condemn, createBench, hasBegun, isUnheard, leastBusy, type Overdue, release, steal } from './bench.ts'
 import { answerUnread, blame } from './blame.ts'
 import type { Engine, EngineRun } from './engine.ts'
 import { announceStop, cursorOf, isPacking, limitOf, prepare, runningFor, sharedNow, slotOf, stop } from './flight-recorder.ts'
-import { createJob, createPiece, cutPiece, type JobRun, type Piece, settlePart } from './job.ts'
+import { createJob, createPiece, cutPiece, type JobRun, type Piece } from './job.ts'
 import { settleUnclonable, toMessage } from './message.ts'
 import { createPlaces } from './places.ts'
 import type { PartMessage } from './protocol.ts'
-import { stillbornError, unpackLoadError } from './run-errors.ts'
+import { stillbornError, unpackLoadError, untrueError } from './run-errors.ts'
 import { DEPTH, openSeat, type SeatOptions } from './seat.ts'
+import { settlePart } from './settle-part.ts'
 
 /** Workers that die in a row before they start any item, after which the run ends: two could be bad luck with memory. */
 const MAX_STILLBORN = 3
@@ -103,11 +104,16 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
       if (piece) release(bench, piece)
       return
     }
-    if (!piece || bench.doom === 'unreadable') return
+    if (!piece || isUnheard(bench)) return
+    // A worker does what it is sent in turn.
+    const fault = piece === bench.pieces[0] ? settlePart(piece, part, clock.today()) : 'an answer out of turn'
+    if (fault !== undefined) {
+      condemn(bench, bench.doom ?? untrueError(fault))
+      return
+    }
     if (part.end && part.to === 0 && piece.end > 0 && !piece.job.context.draining.aborted) bench.idled++
     else prove(bench)
     if (bench.idled >= MAX_IDLED) condemn(bench, 'idle')
-    settlePart(piece, part, clock.today())
     piece.job.run.observe({
       items: part.to - part.from,
       taskTime: part.taskTime,
@@ -158,9 +164,9 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
   /** Of which items the results are, only the message would say: unless it can be but one, they are as good as lost. */
   const missed = (bench: Bench, cause: Error) => {
     const [piece] = bench.pieces
-    const answer = piece && bench.doom !== 'unreadable' ? answerUnread(piece, cause) : undefined
-    if (answer) return receive(bench, answer)
-    condemn(bench, 'unreadable')
+    const answer = piece && !isUnheard(bench) ? answerUnread(piece, cause) : undefined
+    if (answer) receive(bench, answer)
+    else if (!isUnheard(bench)) condemn(bench, 'unreadable')
   }
 
   /** A chunk that could not be cloned: its unclonable items fail, the others go on. */

@@ -76,6 +76,8 @@ export interface PartMessage {
   readonly taskTime: number
   /** Time to pack one value, in ms, as it was for the values of the run before these: it cannot be in what it measures. */
   readonly packTime?: number
+  /** The thread is spoiled, and this is how it is known; there is nothing else to be heard from it. */
+  readonly spoiled?: string
   /** The task could not be loaded: nothing ran. */
   readonly loadError?: CarriedError
 }

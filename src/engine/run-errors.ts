@@ -1,5 +1,5 @@
 import { unpackError } from '../carried-error.ts'
-import { SerializationError, TaskLoadError } from '../errors.ts'
+import { SerializationError, TaskLoadError, WorkerCrashError } from '../errors.ts'
 import type { PartMessage } from './protocol.ts'
 
 /** Errors of workers. */
@@ -16,6 +16,18 @@ export function unreadableError(item: string, cause: Error): SerializationError 
   const message = `Cannot read the result of item ${item}: expected a value that can be carried between threads, got ${cause.message}. It may be nested too deep: return it flatter, or as a string`
   return new SerializationError(message, '', { cause })
 }
+
+/** What a worker answered cannot be true: `fault` is what came instead of an answer. */
+export function untrueError(fault: string): Error {
+  return new Error(`${fault}${SPOILED}`)
+}
+
+/** The same on the main thread, where no other can take its place. */
+export function inlineUntrueError(fault: string): WorkerCrashError {
+  return new WorkerCrashError(`Cannot run items on the main thread: expected an answer of all of them, got ${fault}${SPOILED}`)
+}
+
+const SPOILED = ': the task may have changed what all code of its thread uses, such as Array.prototype.push'
 
 /** So many workers in a row ended before any item began. */
 export function stillbornError(cause: Error, count: number): TaskLoadError {

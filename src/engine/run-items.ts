@@ -141,7 +141,7 @@ function claimNext(passage: Passage): number {
   if (place < length && (place === passage.readAt || isWanted(slot))) readClock(passage)
   if (passage.isDue) return place
   const end = claim(slot, Math.min(place + (passage.areShort ? MAX_CLAIM : 1), passage.readAt, length))
-  passage.isOver = place >= end // A stop puts the limit even before what has ended.
+  passage.isOver = !(place < end) // A stop puts the limit even before what has ended; a spoiled thread may give no number.
   return end
 }
 
@@ -181,5 +181,7 @@ function reject(passage: Passage, error: unknown): void {
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  if (typeof value !== 'object' || value === null) return false
+  const { then } = value as { then?: unknown }
+  return typeof then === 'function' && then !== (Object.prototype as { then?: unknown }).then // Which would be waited for in vain.
 }

@@ -7,6 +7,7 @@ import { type LoadedRun, loadPacking, type Port } from './part.ts'
 import { loadTaskInWorker } from './program.ts'
 import type { ChunkMessage, PartMessage, RunSetup, ServeMessage } from './protocol.ts'
 import { runItems } from './run-items.ts'
+import { findSpoiled } from './soundness.ts'
 
 /** The worker's side. */
 
@@ -22,8 +23,15 @@ const MAX_STRIDE = 64
 let cells: Int32Array
 let port: Port
 const runs = new Map<number, Promise<LoadedRun> | LoadedRun>()
-const waiting: ChunkMessage[] = []
+/** Linked by hand, oldest first: a task may have put something in place of what arrays have. */
+let oldest: Waiting | undefined
+let newest: Waiting | undefined
 let isAnswering = false
+
+interface Waiting {
+  readonly chunk: ChunkMessage
+  next: Waiting | undefined
+}
 
 /** Piscina's handler, called once: from now on the thread serves `port`. Chunks queue up here, one runs at a time, also while its items await. */
 export default function serve(message: ServeMessage): void {
@@ -31,7 +39,10 @@ export default function serve(message: ServeMessage): void {
   port = openPort(message.port)
   if (message.record) loadCodec(message.record).catch(() => {}) // Told to the first chunk that needs it.
   message.port.on('message', (chunk: ChunkMessage) => {
-    waiting.push(chunk)
+    const last: Waiting = { chunk, next: undefined }
+    if (newest) newest.next = last
+    else oldest = last
+    newest = last
     if (!isAnswering) answerAll()
   })
   // Nobody would hear of the chunk again. The end of the thread is heard of.
@@ -44,30 +55,50 @@ export default function serve(message: ServeMessage): void {
 
 function openPort(far: MessagePort): Port {
   // As they are now: a task may put its own in their place, one that swallows what it is given and never says that it has.
-  const outputs = [process.stdout, process.stderr].map((stream) => ({ stream, write: stream.write.bind(stream) }))
+  const post = far.postMessage.bind(far)
+  const [output, errors] = [openOutput(process.stdout), openOutput(process.stderr)]
   return {
-    post: (part, transfer) => far.postMessage(part, transfer),
+    post: (part, transfer) => post(part, transfer),
     partMs: PART_MS,
     maxStride: MAX_STRIDE,
-    flushOutput: () => {
-      // One that the task corked leaves only when the task says so.
-      const canFlush = (stream: NodeJS.WriteStream) =>
-        stream.writableLength > 0 && !stream.writableEnded && stream.writableCorked === 0
-      const waiting = outputs.filter(({ stream }) => canFlush(stream))
-      return waiting.length > 0 ? Promise.all(waiting.map(flush)).then(() => {}) : undefined
-    },
+    findSpoiled,
+    flushOutput: () => (canFlush(output) || canFlush(errors) ? flushAll(output, errors) : undefined),
   }
 }
 
+function openOutput(stream: NodeJS.WriteStream): Output {
+  return { stream, write: stream.write.bind(stream) }
+}
+
+interface Output {
+  readonly stream: NodeJS.WriteStream
+  readonly write: NodeJS.WriteStream['write']
+}
+
+/** One that the task corked leaves only when the task says so. */
+function canFlush({ stream }: Output): boolean {
+  return stream.writableLength > 0 && !stream.writableEnded && stream.writableCorked === 0
+}
+
+/** Awaits and calls no `then`, here and below: a task may have put its own in its place. */
+async function flushAll(output: Output, errors: Output): Promise<void> {
+  if (canFlush(output)) await flush(output)
+  if (canFlush(errors)) await flush(errors)
+}
+
 /** A worker's streams hand on one write at a time, and the next when the main thread has taken it. */
-function flush({ write }: { write: NodeJS.WriteStream['write'] }): Promise<void> {
+function flush({ write }: Output): Promise<void> {
   return new Promise((resolve) => write('', () => resolve()))
 }
 
-/** Awaits and calls no `then`: a task may have put its own in its place. */
 async function answerAll(): Promise<void> {
   isAnswering = true
-  for (let chunk = waiting.shift(); chunk; chunk = waiting.shift()) await answer(chunk)
+  while (oldest) {
+    const { chunk, next }: Waiting = oldest
+    oldest = next
+    if (!next) newest = undefined
+    await answer(chunk)
+  }
   isAnswering = false
 }
 

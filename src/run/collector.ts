@@ -40,6 +40,8 @@ export interface Collector<T, R> {
   readonly failures: Failure<T>[]
   /** False when nobody will look at a value, so that none need be read. */
   readonly needsValues: boolean
+  /** See `EngineRunOptions`. */
+  readRecord(record: Uint8Array): { readonly values: R[] | undefined; readonly count: number | undefined }
   readonly counts: { succeeded: number; failed: number; restored: number; dispatched: number }
   /** Outcomes computed by this session. */
   settle(outcomes: Outcomes<T, R>): void
@@ -93,8 +95,13 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
     return tooMany(failures, 'share' in maxFailures ? `${maxFailures.share * 100}%` : tolerated)
   }
 
+  const readRecord = (record: Uint8Array) => {
+    const values = needsValues() ? (env.codec?.decode(record, true) as R[]) : undefined
+    return { values, count: values ? values.length : env.codec?.countIn(record) }
+  }
+
   const place = (batch: FulfilledBatch<R>, restored: boolean) => {
-    const values = batch.values ?? (batch.record && needsValues() ? (env.codec?.decode(batch.record, true) as R[]) : undefined)
+    const values = batch.values ?? (batch.record && readRecord(batch.record).values)
     const { indices } = batch
     if (values && !isSampled) {
       isSampled = true
@@ -127,6 +134,7 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
     get needsValues() {
       return needsValues()
     },
+    readRecord,
     settle: (outcomes) => {
       if (outcomes.fulfilled.length === 0 && outcomes.rejected.length === 0) return
       session?.record(outcomes)

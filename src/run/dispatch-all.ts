@@ -113,7 +113,11 @@ function warnOfSlowLoad({ emit }: Emitter): void {
 }
 
 /** What an engine is told of the run. */
-function describeRun<T, R>(run: Run<T, R>, { runId, planner, counts }: Journey<T, R>, growth: Growth): EngineRunOptions {
+function describeRun<T, R>(
+  run: Run<T, R>,
+  { runId, planner, counts, collector }: Journey<T, R>,
+  growth: Growth,
+): EngineRunOptions {
   const { task, options, origin, emitter } = run
   return {
     setup: {
@@ -133,6 +137,7 @@ function describeRun<T, R>(run: Run<T, R>, { runId, planner, counts }: Journey<T
       planner.observe({ ...measured, now: run.clock.now() })
       growth.measured(measured.taskTime)
     },
+    readRecord: collector.readRecord,
     tally: counts,
     workerExit: (threadId, index, reason) => {
       if (index !== undefined) planner.beware()

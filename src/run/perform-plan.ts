@@ -59,6 +59,7 @@ export async function performPlan<T, R>(
     maxCrashes: 1,
     drainTimeout: options.drainTimeout,
     observe: (measured) => planner.observe({ ...measured, now: systemClock.now() }),
+    readRecord: () => ({ count: undefined }), // None come.
     tally: { attempts: 0, crashes: 0, timeouts: 0, chunks: 0, taskTime: 0 },
     workerExit: () => {},
     itemTime: () => planner.itemTime,

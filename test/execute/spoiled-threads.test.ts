@@ -1,7 +1,13 @@
-import { execute, memoryStore } from 'pawl'
+import { execute, memoryStore, type Outcome, readResults } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import { names } from '../fixtures/tasks/spoiling.mjs'
 import { range, sharedCells } from './calls.ts'
+
+const RECORDS = { module: new URL('../fixtures/tasks/spoiling.mjs', import.meta.url), export: 'spoilRecords' }
+
+const recordOf = (n: number) => ({ n, text: `item ${n}` })
+
+const CARRIERS = [undefined, 'msgpack', 'json'] as const
 
 describe('a thread that a task spoiled', () => {
   test.each(names)('gives way to another, and nothing is lost: %s', async (name) => {
@@ -18,6 +24,61 @@ describe('a thread that a task spoiled', () => {
       shared: { name, tried: sharedCells(1) },
     })
     expect(report.results).toEqual(range(60).map((n) => n * 2))
+  })
+
+  test.each(CARRIERS.flatMap((format) => names.map((name) => [format, name] as const)))(
+    'costs no neighbour its result, and the item its own only when it does so again: recorded as %s, %s',
+    async (format, name) => {
+      const store = memoryStore()
+      const run = (times: number) =>
+        execute<number, ReturnType<typeof recordOf>>(RECORDS, range(30), {
+          ...{ mode: 'threads', workers: 1, chunkSize: 7, maxFailures: 30, timeout: 5000 },
+          shared: { name, tried: sharedCells(1), times },
+          ...(format ? { checkpoint: { store, format }, resume: 'fresh' as const, runId: 'run' } : {}),
+        })
+      expect((await run(1)).results).toEqual(range(30).map(recordOf))
+      const { results, failures } = await run(Number.POSITIVE_INFINITY)
+      const lost = failures.map(({ index, kind, crashes }) => [index, kind, crashes])
+      expect([[], [[5, 'crash', 2]]]).toContainEqual(lost) // Not all that these do reaches what this format uses.
+      expect(results.map((it) => it)).toEqual(range(30).map((n) => (lost.length > 0 && n === 5 ? undefined : recordOf(n))))
+    },
+  )
+
+  test.each(['msgpack', 'json'] as const)('gets nothing false on record where nobody reads the values: %s', async (format) => {
+    const store = memoryStore()
+    const shared = { name: 'Array.prototype.push keeps nothing', tried: sharedCells(1) }
+    const options = { mode: 'threads', workers: 1, chunkSize: 7, collect: false, shared, checkpoint: { store, format } } as const
+    const { runId } = await execute(RECORDS, range(30), options)
+    const outcomes: Outcome[] = []
+    for await (const outcome of readResults(store, runId)) outcomes.push(outcome)
+    expect(outcomes).toMatchObject(range(30).map((index) => ({ index, status: 'fulfilled', value: recordOf(index) })))
+  })
+
+  test('is named when the item that spoils every thread is given up', async () => {
+    const shared = { name: 'Array.prototype.push keeps nothing', tried: sharedCells(1), times: Number.POSITIVE_INFINITY }
+    const { failures, stats } = await execute(RECORDS, range(30), {
+      mode: 'threads',
+      workers: 1,
+      chunkSize: 7,
+      maxFailures: 1,
+      shared,
+    })
+    expect(failures).toMatchObject([{ index: 5, kind: 'crash', attempts: 3, crashes: 2 }])
+    expect(failures[0]?.reason).toMatchObject({
+      code: 'ERR_PAWL_WORKER_CRASH',
+      message:
+        'Cannot finish item 5: expected its worker to survive it, got an answer without the value of 1 item: the task may have ' +
+        'changed what all code of its thread uses, such as Array.prototype.push (2 times, and maxCrashes is 2)',
+    })
+    expect(stats).toMatchObject({ crashes: 2, failed: 1, succeeded: 29 })
+  })
+
+  test('ends the run with the failure of its first item when the task spoils each as it is loaded', async () => {
+    const task = new URL('../fixtures/tasks/spoils-arrays-on-import.mjs', import.meta.url)
+    await expect(execute(task, range(20), { mode: 'threads', workers: 2 })).rejects.toMatchObject({
+      code: 'ERR_PAWL_RUN_FAILED',
+      message: expect.stringContaining('the task may have changed what all code of its thread uses'),
+    })
   })
 
   test('ends the run with a sentence when it is spoiled as the task is loaded', async () => {

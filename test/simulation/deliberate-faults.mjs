@@ -108,7 +108,7 @@ export const FAULTS = [
   {
     name: 'results of a lost worker are settled, and its items run again',
     file: 'src/engine/blame.ts',
-    search: ': startAnew(piece, piece.settled, end)]',
+    search: ': startAnew(piece, from, end)]',
     replace: ': startAnew(piece, 0, end)]',
   },
   {
@@ -121,13 +121,25 @@ export const FAULTS = [
     name: 'results that cannot be read are held against the last of their items, as a crash',
     file: 'src/engine/blame.ts',
     search: "if (state === 'unreadable') return 'some'",
-    replace: "if (state === 'unreadable') return 'last'",
+    replace: "if (state === 'unreadable') return 'one'",
   },
   {
     name: 'a worker is heard on after results that could not be read',
     file: 'src/engine/pool.ts',
-    search: "if (!piece || bench.doom === 'unreadable') return",
+    search: 'if (!piece || isUnheard(bench)) return',
     replace: 'if (!piece) return',
+  },
+  {
+    name: 'an answer with a value too few is believed',
+    file: 'src/engine/settle-part.ts',
+    search: 'if (held.count !== undefined && held.count !== count)',
+    replace: 'if (false)',
+  },
+  {
+    name: 'an answer that cannot be true is laid at the door of the last item that began',
+    file: 'src/engine/blame.ts',
+    search: "trace.state === 'untrue' && piece.isSingly ? settled : trace.end - 1",
+    replace: 'trace.end - 1',
   },
   {
     name: 'a tail is taken though its worker has claimed some of it',

@@ -6,7 +6,8 @@ type Nature =
   | { readonly kind: 'ok' }
   /**
    * Fails, crashes, hangs or takes the process along the first `times` times it starts; for good when that is infinite. A trap
-   * gives a value that crashes the worker, or hangs, when it is packed, or that the main thread cannot read.
+   * gives a value that crashes the worker, or hangs, when it is packed, or that the main thread cannot read; or spoils the worker,
+   * so that what it answers cannot be true.
    */
   | { readonly kind: (typeof NATURES)[number]['kind']; readonly times: number }
 
@@ -41,6 +42,7 @@ const NATURES = [
   { kind: 'hanging trap', share: 0.02 },
   { kind: 'unreadable', share: 0.02 },
   { kind: 'abort', share: 0.015 },
+  { kind: 'untrue', share: 0.02 },
 ] as const
 
 export function createItems(chance: Chance, count: number, bounds: Bounds): TrueItem[] {
@@ -109,6 +111,8 @@ export function deedOf(item: TrueItem): Deed {
       return { kind: 'value', time, value, trap: 'hang' }
     case 'unreadable':
       return { kind: 'value', time, value, trap: 'unreadable' }
+    case 'untrue':
+      return { kind: 'value', time, value, trap: 'untrue' }
     default:
       return { kind: 'abort', time }
   }

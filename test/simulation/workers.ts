@@ -28,8 +28,8 @@ export type Deed =
   | { readonly kind: 'abort'; readonly time: number }
   | { readonly kind: 'hang' }
 
-/** What a value does to its worker when it is packed; or the main thread cannot read what it was packed into. */
-type Trap = 'hang' | 'crash' | 'unreadable'
+/** What a value does to its worker when it is packed; or the main thread cannot read what it was packed into, or not believe it. */
+type Trap = 'hang' | 'crash' | 'unreadable' | 'untrue'
 
 /** Decides what items do, and is told of it. */
 export interface Stage {
@@ -107,6 +107,16 @@ class SimulatedThread extends EventEmitter {
     return gone
   }
 
+  /** A value is missing already. Of JSON that nobody reads the worker has to tell. */
+  #falsify(part: PartMessage, isCounted: boolean): PartMessage {
+    return this.#life.world.chance.pick([
+      ...(isCounted ? [part] : []),
+      { ...part, to: part.to + 100 },
+      { ...part, from: part.from + 1 },
+      { ...part, spoiled: 'word that it is spoiled' },
+    ])
+  }
+
   #after(delay: number, action: () => void): void {
     this.#life.world.in(delay, this.#life.process, () => {
       if (!this.#isEnded) action()
@@ -141,8 +151,9 @@ class SimulatedThread extends EventEmitter {
     const now = () => (setup.timed ? sharedNow() : undefined)
     const post = (to: number, end: boolean, goOn: () => void) => {
       beginPacking(slot, now())
-      const trapped = traps.find(({ trap }) => trap !== 'unreadable')
-      const isReadable = traps.length === 0
+      const trapped = traps.find(({ trap }) => trap === 'hang' || trap === 'crash')
+      const isReadable = !traps.some(({ trap }) => trap === 'unreadable')
+      const liar = traps.find(({ trap }) => trap === 'untrue')
       traps = []
       if (trapped?.trap === 'hang') return
       this.#after(this.#life.world.chance.wait(0.1), () => {
@@ -150,12 +161,14 @@ class SimulatedThread extends EventEmitter {
           this.#life.stage.end(items[trapped.place], { kind: 'crash', time: 0, error: undefined })
           return void this.destroy(7)
         }
-        send(to, end, isReadable)
+        if (liar) this.#life.stage.end(items[liar.place], { kind: 'crash', time: 0, error: undefined })
+        send(to, end, isReadable, liar !== undefined)
         endPacking(slot)
         goOn()
       })
     }
-    const send = (to: number, end: boolean, isReadable: boolean) => {
+    const send = (to: number, end: boolean, isReadable: boolean, isLie: boolean) => {
+      if (isLie) values.pop()
       const taskTime = this.#life.world.time - began
       const record = codec && values.length > 0 ? codec.encode(values).bytes : undefined
       const part: PartMessage = {
@@ -169,7 +182,7 @@ class SimulatedThread extends EventEmitter {
       rejected = []
       began = this.#life.world.time
       const near = this.#port?.far
-      near?.wait(part, isReadable)
+      near?.wait(isLie ? this.#falsify(part, setup.record !== 'json') : part, isReadable)
       this.#later(() => near?.deliver())
     }
     const step = (place: number) => {

@@ -6,6 +6,9 @@ import { MAX_NESTING } from '../../nesting.ts'
 import { type Misfit, TOO_DEEP } from './contract.ts'
 import { findMisfit, isCarried } from './misfit.ts'
 
+/** As it was when this was loaded: a task may put another in its place. */
+const clone = structuredClone
+
 /** A value as `serialize` takes it. */
 export interface Carried {
   readonly copy: unknown
@@ -21,7 +24,7 @@ export interface Carried {
  */
 export function carry(value: unknown): Carried | { readonly misfit: Misfit } {
   try {
-    const copy: unknown = structuredClone(value)
+    const copy: unknown = clone(value)
     const survey = explore(copy)
     if (survey.fault === 'deep') return { misfit: TOO_DEEP }
     if (survey.fault === undefined) {

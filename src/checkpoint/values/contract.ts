@@ -25,6 +25,10 @@ export interface Codec {
    * values keep no hold of `bytes`. `isOwn`: an `encode` of this process wrote them, so nobody need make sure of it.
    */
   decode(bytes: Uint8Array, isOwn?: boolean): unknown[]
+  /** How many values `bytes` say they hold; undefined when only reading them would tell. Raises RangeError for bytes that `encode` did not write, if anything. */
+  countIn(bytes: Uint8Array): number | undefined
+  /** False when `encode` does not make of values that are known what it should: a task has changed what it is made of. Microseconds. Never throws. */
+  isSound(): boolean
 }
 
 export interface Encoded {

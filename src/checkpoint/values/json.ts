@@ -3,16 +3,28 @@ import { CheckpointCorruptError } from '../../errors.ts'
 import { type Codec, type Encoded, type Misfit, type Refusal, refuse } from './contract.ts'
 import { copyData, NO_DATA } from './copy-data.ts'
 import { findMisfit } from './misfit.ts'
+import { gives } from './proof.ts'
 
 /**
  * The bytes are the UTF-8 of one JSON array, `[v1,v2,…]`, without a newline. It differs from `JSON.stringify` in three
  * ways: a value that JSON cannot hold is refused, never turned into null or left out; `-0` is written `-0`; and `toJSON`
  * is not called: an object is its own enumerable properties, as structured clone has it.
  */
-export const jsonCodec: Codec = { format: 'json', encode, decode }
+export const jsonCodec: Codec = {
+  format: 'json',
+  encode,
+  decode,
+  countIn: () => undefined,
+  isSound: () => gives(() => encode(KNOWN).bytes, WRITTEN),
+}
 
-/** As it was when this was loaded: a task may put another in its place. */
+/** Values that go all ways through `encode`, and what it makes of them. */
+const KNOWN = [{ s: 'aé', l: [0.5, null] }, -0, 'x']
+const WRITTEN = '5b7b2273223a2261c3a9222c226c223a5b302e352c6e756c6c5d7d2c2d302c2278225d'
+
+/** As they were when this was loaded: a task may put others in their place. */
 const { stringify } = JSON
+const clone = structuredClone
 
 /** Characters that V8 holds in a string, and bytes that Node reads as one. */
 const MAX_TEXT = constants.MAX_STRING_LENGTH
@@ -94,7 +106,7 @@ function writeData(copy: unknown): string | Misfit {
 /** The JSON of what is not plain data, or what in it has none. */
 function writeOdd(value: unknown): string | Misfit {
   try {
-    const copy: unknown = structuredClone(value)
+    const copy: unknown = clone(value)
     return findMisfit(copy, 'json') ?? writeClone(copy)
   } catch (cause) {
     return findMisfit(value, 'json') ?? { path: '', got: `one that cannot be read to its end (${String(cause)})`, cause }

@@ -4,7 +4,9 @@ import type { Packr, Unpackr } from 'msgpackr'
 import { CheckpointCorruptError } from '../../errors.ts'
 import { carry, deserialize, serialize } from './carry.ts'
 import { type Codec, type Encoded, type Refusal, refuse } from './contract.ts'
+import { countColumn, MIXED, PLAIN } from './count.ts'
 import { plainCheck } from './plain.ts'
+import { gives } from './proof.ts'
 import { scan } from './scan.ts'
 import { readColumn, writeColumn } from './tables.ts'
 
@@ -22,10 +24,19 @@ import { readColumn, writeColumn } from './tables.ts'
  * Plain is what msgpackr gives back exactly (plain.ts). A reader refuses whatever encode does not write. The checksum keeps
  * damaged bytes from the deserializer of V8, which is not made for them.
  */
-export const msgpackCodec: Codec = { format: 'msgpack', encode, decode }
+export const msgpackCodec: Codec = {
+  format: 'msgpack',
+  encode,
+  decode,
+  countIn: ({ buffer, byteOffset, byteLength }) => countColumn(Buffer.from(buffer, byteOffset, byteLength)),
+  isSound: () => gives(() => encode(KNOWN).bytes, WRITTEN) && (packr === undefined || gives(() => pack(KNOWN_TEXT), PACKED_TEXT)),
+}
 
-const PLAIN = 0x6d
-const MIXED = 0x78
+/** A value with parts as most have, and what `encode` makes of it: little, since it is asked for every answer; and a text, as msgpackr writes it. */
+const KNOWN = [{ s: 'a', u: 'é' }]
+const KNOWN_TEXT = ['aé']
+const PACKED_TEXT = '91a361c3a9'
+const WRITTEN = '72010201730973610100000062016101750a7377010000006201e900'
 
 /** Of the buffer msgpackr keeps between calls, in bytes: a larger one is given back after use. */
 const MAX_KEPT_BUFFER = 2 ** 22

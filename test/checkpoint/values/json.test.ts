@@ -26,6 +26,8 @@ class Point {
 }
 
 describe('jsonCodec', () => {
+  test('knows itself to be sound', () => expect(codec.isSound()).toBe(true))
+
   const held: [name: string, value: unknown, text: string][] = [
     ['null', null, 'null'],
     ['-0', -0, '-0'],

@@ -11,6 +11,7 @@ const codec = await loadCodec('msgpack')
 function roundTrip(values: ArrayLike<unknown>): unknown[] {
   const { bytes, refused } = codec.encode(values)
   expect(refused).toEqual([])
+  expect(codec.countIn(bytes)).toBe(values.length)
   const copy = new Uint8Array(bytes)
   const decoded = codec.decode(copy)
   copy.fill(0xff)
@@ -41,6 +42,12 @@ const record = fc.record({
 describe('msgpackCodec', () => {
   test.each(carriedKinds())('gives back what structured clone gives: %s', (_, value) => {
     assertSame(roundTrip([value]), [structuredClone(value)])
+  })
+
+  test('knows itself to be sound, before msgpackr is loaded and after', () => {
+    expect(codec.isSound()).toBe(true)
+    roundTrip([1, 'a', new Map()])
+    expect(codec.isSound()).toBe(true)
   })
 
   test('gives back a column that mixes all kinds, in order', () => {
