@@ -17,7 +17,6 @@ const LIMIT = 1_800_000
 export class History {
   readonly world: World
   readonly #seed: number
-  readonly #name: string
   readonly #chance: Chance
   readonly #scenario: Scenario
   readonly #disk = new Disk()
@@ -30,9 +29,8 @@ export class History {
   #boots = 0
 
   /** `name` is that of its task, a number: the planner remembers tasks, so that no two histories may have the same. */
-  constructor(seed: number, isTraced: boolean, name = `${seed}`) {
+  constructor(seed: number, isTraced: boolean) {
     this.#seed = seed
-    this.#name = name
     this.#chance = createChance(seed)
     this.#scenario = createScenario(this.#chance)
     this.world = new World(this.#chance, isTraced)
@@ -164,7 +162,7 @@ export class History {
     process.onKill.push(() => this.#bury(life, store.claims))
     if (isExposed) this.#expose(life, abort)
     const place = this.#placeOf(life)
-    const session = { world, scenario: this.#scenario, oracle: this.#oracle, life, store, abort, name: this.#name, place }
+    const session = { world, scenario: this.#scenario, oracle: this.#oracle, life, store, abort, name: `${this.#seed}`, place }
     const begin = async () => {
       world.trace(() => `begins, shard ${shard}`)
       const end = await performSession(session)
