@@ -23,20 +23,36 @@ export interface Job {
   readonly isOver: boolean
 }
 
+/**
+ * So long what a chunk gave waits for the rest of it, in ms. Chunks are shorter unless their size is pinned, or items are slow:
+ * then a record, a stream or a listener would hear of nothing until all of it is back. Lower, and chunks of usual length are
+ * settled in pieces, each of which costs what a chunk does.
+ */
+const HAND_OVER_MS = 250
+
 export function createJob(chunk: Chunk, run: JobRun, context: RunContext): { job: Job; done: Promise<Outcomes> } {
   const fulfilled: FulfilledBatch[] = []
   const rejected: Rejection[] = []
   let left = chunk.items.length
+  let handedAt = context.clock.now()
   const { promise: done, resolve, reject } = promiseWithResolvers<Outcomes>()
   const leave = (count: number) => {
     left -= count
     if (left <= 0) resolve({ fulfilled, rejected })
+  }
+  /** Successes only: what becomes of failures the stages decide. */
+  const handOver = () => {
+    const now = context.clock.now()
+    if (now - handedAt < HAND_OVER_MS || fulfilled.length === 0 || left <= 0) return
+    context.settle({ fulfilled: fulfilled.splice(0), rejected: [] })
+    handedAt = now
   }
   const job: Job = {
     run,
     context,
     settle: (batch, rejections) => {
       if (batch) fulfilled.push(batch)
+      handOver()
       for (const rejection of rejections) rejected.push(rejection) // Not spread: a chunk may hold more items than a call takes arguments.
       leave((batch?.indices.length ?? 0) + rejections.length)
     },

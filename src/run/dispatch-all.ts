@@ -86,8 +86,13 @@ export async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>):
  */
 function moveOn<T, R>(here: Dispatch<T, R>, { mayStayInline }: Growth, elsewhere: () => Promise<Dispatch<T, R>>): Dispatch<T, R> {
   return async (chunk, context) => {
-    const outcomes = mayStayInline() ? await here(chunk, context) : NOTHING
-    const settled = outcomes.fulfilled.reduce((sum, batch) => sum + batch.indices.length, outcomes.rejected.length)
+    let settled = 0
+    const settle = (early: Outcomes<T, R>) => {
+      settled += countOf(early)
+      context.settle(early)
+    }
+    const outcomes = mayStayInline() ? await here(chunk, { ...context, settle }) : NOTHING
+    settled += countOf(outcomes)
     if (settled === chunk.items.length || context.draining.aborted) return outcomes
     const dispatch = await elsewhere()
     const rest = await dispatch(cut(chunk, settled, chunk.items.length), context)
@@ -96,6 +101,10 @@ function moveOn<T, R>(here: Dispatch<T, R>, { mayStayInline }: Growth, elsewhere
 }
 
 const NOTHING: Outcomes<never, never> = { fulfilled: [], rejected: [] }
+
+function countOf({ fulfilled, rejected }: Outcomes): number {
+  return fulfilled.reduce((sum, batch) => sum + batch.indices.length, rejected.length)
+}
 
 /** Without retries and without tolerance the first failure ends the run, so a breaker has nothing to do. */
 function warnOfIdleBreaker({ retry, maxFailures }: Pick<ResolvedOptions, 'retry' | 'maxFailures'>, { emit }: Emitter): void {
