@@ -32,7 +32,6 @@ export interface SnapshotOptions {
   readonly runId: string
   readonly fingerprint: string
   readonly isCompressed: boolean
-  readonly isDurable: boolean
   readonly count: number | undefined
   readonly index: RunIndex
   /** Milliseconds since 1970. */
@@ -243,13 +242,13 @@ export function toWhole({ raw }: Located, format: Format): Uint8Array {
   return Buffer.concat([last === 0x7d ? raw : raw.subarray(0, -1), Buffer.from('\n')])
 }
 
-/** Puts a snapshot, and reads it back. */
+/** Puts a snapshot, and reads it back. Durable whatever the session asked for: what it stands for is deleted, and others may have made that durable. */
 export async function putSnapshot(
   options: SnapshotOptions,
   stem: string,
   { version, format, covers, frames }: Copied & { readonly format: Format; readonly covers: readonly RunFile[] },
 ): Promise<LoadedFile> {
-  const { store, runId, fingerprint, isCompressed, isDurable, today, index, count } = options
+  const { store, runId, fingerprint, isCompressed, today, index, count } = options
   const layout = layoutOf(format)
   const seed = seedOf(stem, fingerprint)
   const files = covers.map(({ name, size }) => ({ name, size }))
@@ -262,7 +261,7 @@ export async function putSnapshot(
   const pack = (pieces: readonly Uint8Array[]) => packFrames(pieces, blockSeedOf(stem))
   const bytes = isCompressed ? joinBytes([await pack(opening), await pack(rest)]) : joinBytes([...opening, ...rest])
   const key = `${runId}/snap/${stem}.${format}${isCompressed ? '.gz' : ''}`
-  await store.put(key, bytes, { durable: isDurable })
+  await store.put(key, bytes)
   const file = toRunFile(key, bytes.length) as RunFile
   return loadFile(store, file, fingerprint, { isKeyed: index.isKeyed, isChecked: true, count })
 }

@@ -15,6 +15,8 @@ export interface LogOptions extends SegmentOptions {
   /** Items durable before this session. */
   readonly recorded: number
   fail(error: Error): void
+  /** Called when files of the run were deleted, or moved away, while it is at work. */
+  onGone(): void
 }
 
 /** The segments of one session. */
@@ -178,6 +180,7 @@ export function openLog(options: LogOptions): RunLog {
   function tellGone(): void {
     const message = `Files of run '${runId}' were deleted while it was at work: what they held runs again when the run is resumed`
     emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
+    options.onGone()
   }
 
   function giveUp(error: unknown): undefined {

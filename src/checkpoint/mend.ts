@@ -42,7 +42,7 @@ export async function mend(options: SnapshotOptions): Promise<number> {
   let bytesWritten = 0
   for (const file of files) {
     if (!isMadeUpFor(file) || isClaimed(file)) continue
-    bytesWritten += await copyWhole({ ...options, index, isDurable: true }, file)
+    bytesWritten += await copyWhole({ ...options, index }, file)
     await drop(file)
   }
   for (const file of findMended(index)) if (!isClaimed(file)) await drop(file)

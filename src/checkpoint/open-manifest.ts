@@ -121,6 +121,11 @@ async function putManifest(store: Store, manifest: Manifest, isRebuilt: boolean)
   return (await store.list(folder)).every((found) => found.key === key)
 }
 
+/** Puts the manifest of a session at work once more: somebody deleted files of its run. */
+export async function putAgain(store: Store, manifest: Manifest): Promise<void> {
+  await store.put(`${manifest.runId}/run/${manifest.fingerprint}.json`, writeManifest(manifest), { replace: true })
+}
+
 /** `pawl resume` does what the last session was told, so a manifest that holds something else is replaced. */
 async function updateCommand({ store, runId, command }: ManifestOptions, manifest: Manifest): Promise<Manifest> {
   if (command === undefined || isDeepStrictEqual(command, manifest.command)) return manifest

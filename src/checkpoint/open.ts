@@ -15,7 +15,7 @@ import { openLog } from './log.ts'
 import type { Manifest } from './manifest.ts'
 import { findDamaged, mend, needsMending } from './mend.ts'
 import { otherEnd, otherSource } from './mismatch.ts'
-import { checkBefore, discardIfEmpty, openManifest } from './open-manifest.ts'
+import { checkBefore, discardIfEmpty, openManifest, putAgain } from './open-manifest.ts'
 import { newWriter, writerOf } from './read-file.ts'
 import { type Restored, restore } from './restored.ts'
 import type { Session, SessionOptions } from './session.ts'
@@ -58,7 +58,7 @@ async function claimAndLoad(options: SessionOptions): Promise<Session> {
     if (findUnclaimed(index, lease).length > 0) await lease.lookAgain()
     const { files: damaged, cut } = findDamaged(index, new Set([...lease.others, ...lease.dead]))
     warnOfDamage(options, index, cut)
-    if (options.durability === 'fsync') await syncFound(store, index, lease)
+    await syncFound(options, index, lease)
     const restored = await restore(store, runId, fingerprint, index, new Set([...lease.others, ...findEnded(index, lease)]))
     const isToMend = needsMending(index, damaged)
     return startSession(options, { writer, lease, manifest, index, restored, isToMend, codec: await loading })
@@ -88,12 +88,17 @@ function warnOfDamage({ runId, identity, emit }: SessionOptions, index: RunIndex
 /**
  * Makes durable what earlier sessions left: they may have been killed between writing and syncing, even as they ended, and from
  * now on it counts as recorded. Whoever found a session dead, and said so, has done it for that one; unless there is a claim of
- * it again: it was only stopped, and may have written since.
+ * it again: it was only stopped, and may have written since. So with `durability: 'none'` too, those that are found dead now.
  */
-async function syncFound(store: Store, { files, sessions }: RunIndex, { dead, others }: Lease): Promise<void> {
+async function syncFound(
+  { store, durability }: SessionOptions,
+  { files, sessions }: RunIndex,
+  { dead, others }: Lease,
+): Promise<void> {
   const isSure = new Set(sessions.filter(({ isKnownDead }) => isKnownDead).map(({ writer }) => writer))
   for (const writer of [...dead, ...others]) isSure.delete(writer)
-  for (const { kind, stem, key } of files) if (kind === 'segment' && !isSure.has(writerOf(stem))) await store.sync?.(key)
+  const isToSync = durability === 'fsync' ? (writer: string) => !isSure.has(writer) : (writer: string) => dead.includes(writer)
+  for (const { stem, key } of files) if (isToSync(writerOf(stem))) await store.sync?.(key)
 }
 
 /** What a session starts from: its claim, and what was recorded before. */
@@ -117,7 +122,6 @@ function startSession(options: SessionOptions, opened: Opened): Session {
   const snapshots = {
     ...{ store, runId, index, fingerprint: manifest.fingerprint, count: manifest.identity.items.count },
     isCompressed: options.compress === 'gzip',
-    isDurable: options.durability === 'fsync',
     today: () => clock.today(),
   }
   const compaction = createCompaction({
@@ -132,7 +136,8 @@ function startSession(options: SessionOptions, opened: Opened): Session {
     compaction.add(key, size)
     compaction.startIfDue()
   }
-  const log = openLog({ ...options, writer, encoder, lease, recorded, onClosed })
+  const onGone = () => putAgain(store, manifest).catch(() => {}) // It goes on without: it still says what the files belong to.
+  const log = openLog({ ...options, writer, encoder, lease, recorded, onClosed, onGone })
   compaction.startIfDue()
   const buried = noteEnds(index, lease, log)
   const sources = new Map<number, string>()

@@ -61,7 +61,7 @@ export function openSegments(options: SegmentOptions): Segments {
     if (opened.log === undefined) await store.put(opened.key, bytes, { durable: options.durability === 'fsync' })
     else {
       await opened.log.write(bytes)
-      if (isFlush && options.durability === 'fsync') await opened.log.sync()
+      if (isFlush) await (options.durability === 'fsync' ? opened.log.sync() : opened.log.confirm?.())
     }
     if (isFlush && options.lease.isStale()) throw new Error('the process was stopped while it wrote')
     opened.size += bytes.byteLength

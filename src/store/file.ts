@@ -41,6 +41,8 @@ const NO_HARD_LINKS = new Set(['EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOS
 export function fileStore(directory: string): Store {
   const root = resolve(directory)
   const tidied = new Set<string>()
+  /** Of the directories that this store made an entry in, the topmost: whatever made it need not have been durable. */
+  let highest = dirname(root)
 
   function pathOf(key: string): string {
     checkKey(key)
@@ -57,6 +59,7 @@ export function fileStore(directory: string): Store {
     const path = pathOf(key)
     checkSize(bytes.byteLength)
     await inFolder(root, path, async (folder, top) => {
+      if (top.length < highest.length) highest = top
       await tidy(folder)
       const aside = join(folder, TEMPORARY + crypto.randomUUID())
       let isMoved = false
@@ -68,13 +71,14 @@ export function fileStore(directory: string): Store {
       } finally {
         if (!isMoved) await unlink(aside).catch(() => {})
       }
-      if (durable) await (replace ? syncFolders(folder, top) : syncCreated(path, top))
+      if (durable) await (replace ? syncFolders(folder, highest) : syncCreated(path, highest))
     })
   }
 
   async function append(key: string): Promise<Log> {
     const path = pathOf(key)
     return inFolder(root, path, async (folder, top) => {
+      if (top.length < highest.length) highest = top
       const file = await open(path, 'wx', 0o600).catch(ifTaken(key))
       // The name is made durable with the first of what it names: until then a power cut leaves nothing that anybody counts on.
       let isNameSafe = false
@@ -82,10 +86,12 @@ export function fileStore(directory: string): Store {
         writeAt: (bytes, position) => withNamedErrors(() => appendAt(file, bytes, position)),
         sync: () =>
           withNamedErrors(async () => {
-            await syncPresent(file)
-            if (!isNameSafe) await syncFolders(folder, top)
+            await file.datasync()
+            if (!isNameSafe) await syncFolders(folder, highest)
             isNameSafe = true
+            await refuseGone(path)
           }),
+        confirm: () => refuseGone(path),
         close: () => file.close(),
       })
     })
@@ -111,7 +117,7 @@ export function fileStore(directory: string): Store {
       } finally {
         await file?.close()
       }
-      if (file) await syncFolders(dirname(path), dirname(root)) // Whoever wrote it may not have come to its name.
+      if (file) await syncFolders(dirname(path), highest) // Whoever wrote it may not have come to its name.
     },
 
     modifiedAt: async (key) => {
@@ -153,10 +159,9 @@ async function writeAside(aside: string, bytes: Uint8Array, durable: boolean): P
   }
 }
 
-/** @throws ENOENT when somebody has deleted the file meanwhile: what a sync of it saves, nobody will find again. */
-async function syncPresent(file: FileHandle): Promise<void> {
-  await file.datasync()
-  if ((await file.stat()).nlink === 0) throw systemError('ENOENT', 'A file of the store was deleted while it was written')
+/** @throws ENOENT when somebody has deleted the file meanwhile, or moved it away: what is in it nobody will find again. */
+async function refuseGone(path: string): Promise<void> {
+  if (!(await lstat(path).catch(ifAbsent))) throw systemError('ENOENT', 'A file of the store was deleted while it was written')
 }
 
 /**

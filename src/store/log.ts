@@ -5,6 +5,7 @@ import type { Log } from './store.ts'
 export interface LogTarget {
   writeAt(bytes: Uint8Array, position: number): Promise<void>
   sync(): Promise<void>
+  confirm?(): Promise<void>
   close(): Promise<void>
 }
 
@@ -36,6 +37,7 @@ export function logTo(target: LogTarget): Log {
         await target.writeAt(bytes, position)
       }),
     sync: () => unlessFailed(() => target.sync()),
+    confirm: () => unlessFailed(async () => target.confirm?.()),
     close: async () => {
       failure ??= new Error('Cannot write to the log: expected it to be open, got one that was closed')
       await target.close()

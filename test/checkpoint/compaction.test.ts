@@ -37,6 +37,25 @@ describe.each(FORMS)('compaction of $format, $compress', (form) => {
     expect(await verifyRun(store, 'run-1')).toEqual({ ok: true, damaged: [] })
   })
 
+  test('makes a snapshot durable whatever the session asked for, and so does one that finds it: what it stands for was', async () => {
+    const memory = memoryStore()
+    const put: [string, boolean][] = []
+    const synced: string[] = []
+    const store: Store = {
+      ...memory,
+      put: async (key, bytes, options = {}) => {
+        put.push([key, options.durable ?? true])
+        await memory.put(key, bytes, options)
+      },
+      sync: async (key) => void synced.push(key),
+    }
+    await fill(store, 16, { ...form, durability: 'none' })
+    const [snapshot] = await names(store, 'snap')
+    expect(put.filter(([key]) => key.includes('/snap/'))).toEqual([[snapshot, true]])
+    await (await open(store, form)).close()
+    expect(synced).toContain(snapshot)
+  })
+
   test('keeps what a snapshot stands for, and falls back on it when the snapshot is damaged', async () => {
     const store = memoryStore()
     await fill(store, 16, { ...form, keep: 2 })

@@ -1,6 +1,16 @@
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type CheckpointOptions, type Events, type ExecuteOptions, execute, inspectRun, memoryStore, type Store } from 'pawl'
+import {
+  type CheckpointOptions,
+  type Events,
+  type ExecuteOptions,
+  execute,
+  fileStore,
+  inspectRun,
+  memoryStore,
+  type Store,
+} from 'pawl'
 import { describe, expect, test } from 'vitest'
 import held from '../fixtures/tasks/held.mjs'
 import { described, noted } from '../fixtures/tasks/noted.mjs'
@@ -154,17 +164,25 @@ describe('a run of many sessions', () => {
   })
 })
 
-describe('a directory that is deleted under a run', () => {
-  test('is told, and what settles from then on is recorded', async () => {
+describe('a directory that is gone under a run', () => {
+  const ways = {
+    deleted: (runs: string) => rmSync(runs, { recursive: true }),
+    'moved away': (runs: string) => renameSync(runs, `${runs}-elsewhere`),
+  }
+  const cases = Object.keys(ways).flatMap((way) =>
+    (['fsync', 'none'] as const).map((durability) => ({ way: way as keyof typeof ways, durability })),
+  )
+
+  test.each(cases)('$way is told, and what settles from then on is recorded ($durability)', async ({ way, durability }) => {
     const { runs, directory } = newPlace()
     const { warnings, codes, on } = listenForWarnings()
     const { results, status } = await execute(held, range(8), {
-      ...{ workers: 1, chunkSize: 1, runId: 'run', checkpoint: { store: runs, every: 1 } },
+      ...{ workers: 1, chunkSize: 1, runId: 'run', checkpoint: { store: runs, every: 1, durability } },
       on: {
         ...on,
         afterCheckpoint: ({ recorded }) => {
           if (recorded !== 5) return
-          rmSync(runs, { recursive: true })
+          ways[way](runs)
           writeFileSync(join(directory, 'go'), '')
         },
       },
@@ -172,7 +190,33 @@ describe('a directory that is deleted under a run', () => {
     expect([status, results]).toEqual(['complete', range(8)])
     expect(codes()).toEqual(['CHECKPOINT_DAMAGED'])
     expect(warnings[0]?.message).toContain('were deleted while it was at work')
+    expect(await inspectRun(runs, 'run')).toMatchObject({ done: 3, total: 8 })
     const again = await execute(held, range(8), { workers: 1, runId: 'run', checkpoint: runs, on })
     expect(again).toMatchObject({ status: 'complete', results, stats: { restored: 3, dispatched: 5 } })
+    expect(codes()).toEqual(['CHECKPOINT_DAMAGED'])
   })
+})
+
+test('who finds a session dead makes durable what it wrote, also with durability none: nobody does it after that', async () => {
+  const { runs } = newPlace()
+  const program = `
+    import { execute } from 'pawl'
+    const on = { afterCheckpoint: () => process.kill(process.pid, 'SIGKILL') }
+    await execute((x) => x, Array(50).fill(1), { runId: 'run', workers: 1, chunkSize: 5, mode: 'threads', checkpoint: { store: ${JSON.stringify(runs)}, every: 5 }, on })`
+  const { signal } = spawnSync(process.execPath, ['--input-type=module', '-e', program])
+  expect(signal).toBe('SIGKILL')
+  const [left] = readdirSync(join(runs, 'run/seg'))
+  const synced: string[] = []
+  const files = fileStore(runs)
+  const store: Store = {
+    ...files,
+    sync: async (key) => {
+      synced.push(key)
+      await files.sync?.(key)
+    },
+  }
+  const checkpoint = { store, durability: 'none' as const }
+  const { stats } = await execute((x: number) => x, Array(50).fill(1), { runId: 'run', workers: 1, mode: 'threads', checkpoint })
+  expect(stats.restored).toBeGreaterThan(0)
+  expect(synced).toEqual([`run/seg/${left}`])
 })

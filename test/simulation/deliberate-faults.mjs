@@ -10,7 +10,7 @@ export const FAULTS = [
   {
     name: 'acknowledged before it is synced',
     file: 'src/checkpoint/segments.ts',
-    search: "if (isFlush && options.durability === 'fsync') await opened.log.sync()",
+    search: "if (isFlush) await (options.durability === 'fsync' ? opened.log.sync() : opened.log.confirm?.())",
     replace: '',
   },
   {
@@ -22,7 +22,7 @@ export const FAULTS = [
   {
     name: 'what a killed session wrote is not synced before it counts',
     file: 'src/checkpoint/open.ts',
-    search: "if (options.durability === 'fsync') await syncFound(store, index, lease)",
+    search: 'await syncFound(options, index, lease)',
     replace: '',
   },
   {
@@ -34,7 +34,7 @@ export const FAULTS = [
   {
     name: 'a snapshot is not durable before what it stands for is deleted',
     file: 'src/checkpoint/compaction.ts',
-    search: 'await store.put(key, bytes, { durable: isDurable })',
+    search: 'await store.put(key, bytes)',
     replace: 'await store.put(key, bytes, { durable: false })',
   },
   {
@@ -177,7 +177,7 @@ export const FAULTS = [
   {
     name: 'acknowledged before it is synced, on a real disk',
     file: 'src/checkpoint/segments.ts',
-    search: "if (isFlush && options.durability === 'fsync') await opened.log.sync()",
+    search: "if (isFlush) await (options.durability === 'fsync' ? opened.log.sync() : opened.log.confirm?.())",
     replace: '',
     tests: ['test/crash/power-cut.test.ts'],
   },
@@ -218,8 +218,8 @@ export const FAULTS = [
   {
     name: 'a damaged file is deleted before what is whole of it is saved again',
     file: 'src/checkpoint/mend.ts',
-    search: 'bytesWritten += await copyWhole({ ...options, index, isDurable: true }, file)\n    await drop(file)',
-    replace: 'await drop(file)\n    bytesWritten += await copyWhole({ ...options, index, isDurable: true }, file)',
+    search: 'bytesWritten += await copyWhole({ ...options, index }, file)\n    await drop(file)',
+    replace: 'await drop(file)\n    bytesWritten += await copyWhole({ ...options, index }, file)',
     tests: ['test/checkpoint/mend.test.ts'],
   },
   {

@@ -64,6 +64,22 @@ describe('fileStore() makes durable', () => {
     expect(calls.slice(1).sort()).toEqual(['sync ', 'sync /store'])
   })
 
+  test('put() syncs directories that an earlier one made with durable: false', async () => {
+    const directory = await temporaryDirectory()
+    const store = fileStore(join(directory, 'made/by/store'))
+    await store.put('run/a', x, { durable: false })
+    const calls = recorded(directory)
+    await store.put('run/b', x)
+    expect(calls.slice(2).sort()).toEqual([
+      ...['sync ', 'sync /made', 'sync /made/by', 'sync /made/by/store', 'sync /made/by/store/run'],
+    ])
+    calls.length = 0
+    const log = await store.append?.('seg/log')
+    await log?.sync()
+    expect(calls).toContain('sync /made')
+    await log?.close()
+  })
+
   test('put() with durable: false syncs nothing', async () => {
     const directory = await temporaryDirectory()
     const calls = recorded(directory)
