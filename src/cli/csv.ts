@@ -101,7 +101,8 @@ export function scanRows(bytes: Buffer, from: number, format: FileFormat & { kin
   const lineOfRow = (place: number) => countBreaks(bytes, from, ends[place - 1] ?? from, delimiter) + 1
   const problem = eachRow(bytes.toString('utf8', from), delimiter, (row) => {
     const place = count++
-    if (row.length === 1 && row[0] === '') found.addBlank(() => lineOfRow(place))
+    const isBlank = row.length === 1 && row[0] === '' && bytes[ends[place - 1] ?? from] !== QUOTE
+    if (isBlank) found.addBlank(() => lineOfRow(place))
     else if (row.length !== names.length) return found.fail(lineOfRow(place), explainFields(names, `${row.length}`), blankLine)
     else return found.add(found.isKeyed ? toObject(names, row) : null, ends[place] ?? bytes.length, blankLine)
     return true

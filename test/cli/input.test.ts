@@ -72,6 +72,15 @@ describe('readInput() of CSV', () => {
     expect(items).toEqual([JSON.parse('{"name":"a, \\"b\\"\\nc","__proto__":"1"}'), JSON.parse('{"name":"","__proto__":""}')])
   })
 
+  test('takes a quoted empty field for an item, and a blank line for none, also where rows have one field', async () => {
+    expect(await read('a.csv', 'name\nA\n""\n')).toEqual([{ name: 'A' }, { name: '' }])
+    expect(await read('a.csv', 'name\r\n""\r\n""\r\nB\r\n""')).toEqual([{ name: '' }, { name: '' }, { name: 'B' }, { name: '' }])
+    expect(await read('a.csv', 'name\n""\n\n\n')).toEqual([{ name: '' }])
+    expect(await read('a.csv', '\ufeffname\n\n')).toEqual([])
+    await expect(read('a.csv', 'name\n""\n\n""\n')).rejects.toThrow(/a\.csv, line 3: expected 1 field as .* got a blank line/)
+    await expect(read('a.csv', 'a,b\n1,2\n""\n')).rejects.toThrow(/a\.csv, line 3: expected 2 fields as in the first row, got 1/)
+  })
+
   test('names the line of a row with too few fields, an open quote, a blank line', async () => {
     await expect(read('a.csv', 'a,b\n1,2\n3\n')).rejects.toThrow(/a\.csv, line 3: expected 2 fields as in the first row, got 1/)
     await expect(read('a.csv', 'a,b\n1,"x\ny"\n1,"2\n3,4\n5,6\n')).rejects.toThrow(
