@@ -1,11 +1,13 @@
-import { inspectRun, readResults } from '../checkpoint/runs.ts'
+import { existsSync } from 'node:fs'
+import { inspectRun, type RunDetails, readResults } from '../checkpoint/runs.ts'
 import { plural } from '../errors.ts'
 import { fileStore } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import { OK } from './failure.ts'
 import type { CommonFlags } from './flags.ts'
+import { listGlob } from './input.ts'
 import { readKnown } from './known-run.ts'
-import { checkApart, checkTarget, resultLine, writeLines } from './output.ts'
+import { checkApart, checkTarget, type Kept, resultLine, writeLines } from './output.ts'
 import { printJson, say } from './terminal.ts'
 
 /** `pawl export RUN [--output FILE]`: `{"index","value"}` of every item that succeeded, in input order. */
@@ -13,8 +15,8 @@ export async function exportResults(runId: string, flags: CommonFlags & { readon
   const { checkpoint, json, output } = flags
   const store = fileStore(checkpoint)
   await checkTarget(output)
-  checkApart(output, { files: [], directory: checkpoint, runId })
-  const { total } = await readKnown(store, runId, () => inspectRun(store, runId))
+  const details = await readKnown(store, runId, () => inspectRun(store, runId))
+  if (output !== undefined) checkApart(output, { ...(await filesOf(details, output)), directory: checkpoint, runId })
   const count = { exported: 0, failed: 0 }
   const lines = readLines(store, runId, count)
   if (json && output === undefined) for await (const _ of lines);
@@ -22,10 +24,20 @@ export async function exportResults(runId: string, flags: CommonFlags & { readon
   if (json) await printJson({ runId, ...count, ...(output === undefined ? {} : { output }) })
   else if (output !== undefined)
     say(`${plural(count.exported, 'result')} in ${output}; ${plural(count.failed, 'failure')} left out`)
-  const missing = (total ?? 0) - count.exported - count.failed
+  const missing = (details.total ?? 0) - count.exported - count.failed
   if (missing > 0)
     say(`${plural(missing, 'item')} of run ${runId} left out: not run yet, or damaged on record, which 'pawl verify' tells`)
   return OK
+}
+
+/** What sessions of the run read, as its manifest says. A glob stands for what matches it now. */
+async function filesOf({ identity, command }: RunDetails, output: string): Promise<Pick<Kept, 'files' | 'listed'>> {
+  const module = identity?.task.module
+  const files = module === undefined || module === 'inline' ? [] : [module]
+  const input = typeof command === 'object' && command !== null && 'input' in command ? command.input : undefined
+  if (typeof input !== 'string' || input === '-') return { files }
+  if (existsSync(input) || !existsSync(output)) return { files: [...files, input] }
+  return { files, listed: (await listGlob(input)) ?? [] }
 }
 
 async function* readLines(store: Store, runId: string, count: { exported: number; failed: number }): AsyncGenerator<string> {

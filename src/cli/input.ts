@@ -83,13 +83,18 @@ function parseLine(line: string, name: string, number: number): Json {
   }
 }
 
-async function readGlob(pattern: string): Promise<Input> {
+/** The files that match `pattern`, in no order; undefined when it is none. */
+export async function listGlob(pattern: string): Promise<string[] | undefined> {
   const { glob, isDynamicPattern } = await import('tinyglobby')
-  if (!isDynamicPattern(pattern))
+  return isDynamicPattern(pattern) ? glob(pattern, { expandDirectories: false, followSymbolicLinks: false }) : undefined
+}
+
+async function readGlob(pattern: string): Promise<Input> {
+  const paths = await listGlob(pattern)
+  if (!paths)
     throw new UsageError(
       `Cannot read input '${pattern}': expected a file or a glob, got nothing of that name${whereFrom(pattern)}`,
     )
-  const paths = await glob(pattern, { expandDirectories: false, followSymbolicLinks: false })
   if (paths.length === 0)
     throw new UsageError(`Cannot use input '${pattern}': expected at least one file that matches, got none${whereFrom(pattern)}`)
   // By code units, so that the order is the same on every machine.

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto'
-import { createWriteStream, existsSync } from 'node:fs'
+import { createWriteStream, existsSync, statSync, writeSync } from 'node:fs'
 import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, relative, sep } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import type { WriteStream } from 'node:tty'
 import { refuse } from '../checkpoint/values/contract.ts'
 import { writeJson } from '../checkpoint/values/json.ts'
+import { descriptorOf } from './descriptor.ts'
 import { UsageError } from './failure.ts'
 import { toRealPath } from './task-path.ts'
 import { escapeJson, isReaderGone, stdout } from './terminal.ts'
@@ -15,20 +17,22 @@ const BLOCK = 64 * 1024
 
 /**
  * Where results go. `undefined` is stdout. A file is replaced whole or not at all: the new one is written aside, synced
- * and renamed. A pipe or device is written to as it is.
+ * and renamed. A pipe or device is written to as it is, and so is what is open already (`/dev/stdout`), be it a file.
  */
 export type Target = string | undefined
 
 /**
  * Makes sure, before any work is done, that `path` can be written.
  *
- * @throws UsageError when its directory is missing or closed to us, or it is a directory.
+ * @throws UsageError when its directory is missing or closed to us, it is a directory, or open already and not for us to write.
  */
 export async function checkTarget(path: Target): Promise<void> {
   if (path === undefined) return
   const found = await stat(path).catch(() => undefined)
   if (found?.isDirectory()) throw new UsageError(`Cannot write output '${path}': expected a file, got a directory`)
   if (found && !found.isFile()) return
+  const descriptor = descriptorOf(path)
+  if (descriptor !== undefined) return checkDescriptor(path, descriptor)
   const aside = asideOf(await realPathOf(path))
   try {
     await (await open(aside, 'wx')).close()
@@ -40,10 +44,23 @@ export async function checkTarget(path: Target): Promise<void> {
   await rm(aside, { force: true })
 }
 
+/** Only a file is asked: there is no telling what a device makes of being written nothing. */
+function checkDescriptor(path: string, descriptor: number | 'elsewhere'): void {
+  let got = 'a file that another process has open'
+  try {
+    if (descriptor !== 'elsewhere') return void writeSync(descriptor, '')
+  } catch (error) {
+    got = (error as Error).message
+  }
+  throw new UsageError(`Cannot write output '${path}': expected a file, or one that pawl was given open for writing, got ${got}`)
+}
+
 /** What must not be replaced by results. */
 export interface Kept {
   /** Files that are read: the input, the task. */
   readonly files: readonly string[]
+  /** Further ones, by the names that a glob gave: maybe so many that not each can be asked for its real path. */
+  readonly listed?: readonly string[]
   /** Where runs are recorded, and the one that is. */
   readonly directory?: string | undefined
   readonly runId?: string | undefined
@@ -54,10 +71,13 @@ export interface Kept {
  *
  * @throws UsageError
  */
-export function checkApart(path: Target, { files, directory, runId }: Kept): void {
+export function checkApart(path: Target, { files, listed = [], directory, runId }: Kept): void {
   if (path === undefined) return
   const target = toRealPath(path)
-  const file = files.find((it) => toRealPath(it) === target)
+  const found = fileAt(path)
+  const isTarget = (it: string) => toRealPath(it) === target || (found !== undefined && fileAt(it)?.id === found.id)
+  const mayBeTarget = (it: string) => basename(it) === basename(target) || (found !== undefined && found.names > 1)
+  const file = files.find(isTarget) ?? listed.find((it) => mayBeTarget(it) && isTarget(it))
   if (file !== undefined) {
     throw new UsageError(`Cannot write output '${path}': expected a file of its own, got ${file}, which is read`)
   }
@@ -69,9 +89,21 @@ export function checkApart(path: Target, { files, directory, runId }: Kept): voi
   throw new UsageError(`Cannot write output '${path}': expected a file of its own, got one in the record of run '${run}'`)
 }
 
+/** Which file is there, whatever it is called, and how many names (hard links) it has. undefined when nobody tells. */
+function fileAt(path: string): { readonly id: string; readonly names: number } | undefined {
+  try {
+    const { dev, ino, nlink } = statSync(path, { bigint: true })
+    return { id: `${dev}:${ino}`, names: Number(nlink) }
+  } catch {
+    return undefined
+  }
+}
+
 /** Writes `lines`, each with a newline. Nobody reading stdout any more is a quiet end. */
 export async function writeLines(target: Target, lines: AsyncIterable<string> | Iterable<string>): Promise<void> {
-  if (target === undefined) return writeStdout(lines)
+  const descriptor = target === undefined ? 1 : descriptorOf(target)
+  if (target === undefined || descriptor === 1) return writeOpen(stdout(), lines)
+  if (descriptor === 2) return writeOpen(process.stderr, lines)
   await writeFileLines(target, lines).catch((error: NodeJS.ErrnoException) => {
     if (error.syscall !== undefined && !error.message.includes(target)) error.message += ` '${target}'`
     throw error
@@ -80,6 +112,9 @@ export async function writeLines(target: Target, lines: AsyncIterable<string> | 
 
 async function writeFileLines(target: string, lines: AsyncIterable<string> | Iterable<string>): Promise<void> {
   const found = await stat(target).catch(() => undefined)
+  const descriptor = descriptorOf(target)
+  if (found?.isFile() && typeof descriptor === 'number')
+    return pipeline(Readable.from(inBlocks(lines)), createWriteStream('', { fd: descriptor, autoClose: false }))
   if (found && !found.isFile()) return pipeline(Readable.from(inBlocks(lines)), createWriteStream(target))
   const path = await realPathOf(target)
   const aside = asideOf(path)
@@ -114,8 +149,7 @@ export function resultLine(index: number, value: unknown): string {
   return `{"index":${index},"value":${written}}`
 }
 
-async function writeStdout(lines: AsyncIterable<string> | Iterable<string>): Promise<void> {
-  const out = stdout()
+async function writeOpen(out: WriteStream, lines: AsyncIterable<string> | Iterable<string>): Promise<void> {
   const blocks = inBlocks(out.isTTY ? escaped(lines) : lines)
   await pipeline(Readable.from(blocks), out, { end: false }).catch((error) => {
     if (!isReaderGone(error)) throw error

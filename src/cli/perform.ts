@@ -1,4 +1,3 @@
-import { basename } from 'node:path'
 import { type Engines, openEngines } from '../engines.ts'
 import { plural } from '../errors.ts'
 import { executeOn } from '../execute.ts'
@@ -9,10 +8,10 @@ import { type FlagValues, toCheckpoint, toOptions } from './flags.ts'
 import { type Input, keyFrom, modeFor, readInput } from './input.ts'
 import { placeKeys } from './key.ts'
 import { goOn, listNextSteps, saveResults, summarize } from './next-steps.ts'
-import { checkApart, checkTarget, resultLine, type Target, writeLines } from './output.ts'
+import { checkApart, checkTarget, type Kept, resultLine, type Target, writeLines } from './output.ts'
 import { type Progress, showProgress } from './progress.ts'
 import { Interruption, planDrain, watchInterrupts } from './signals.ts'
-import { type TaskPath, toRealPath } from './task-path.ts'
+import type { TaskPath } from './task-path.ts'
 import { printJson, say } from './terminal.ts'
 
 /** One session of a run, as the command line was told. */
@@ -62,7 +61,7 @@ export async function perform(assignment: Assignment): Promise<number> {
     engines = openEngines(resolveOptions(toGivenOptions(assignment)))
     await checkTarget(assignment.output)
     const input = await readInput(assignment.input, engines, assignment.flags.key as string | undefined)
-    checkApart(assignment.output, { ...assignment, files: filesOf(assignment, input) })
+    checkApart(assignment.output, { ...assignment, ...filesOf(assignment, input) })
     checkKeys(input, assignment.flags.key)
     return await runSession(assignment, input, engines, interrupts.signal)
   } finally {
@@ -96,12 +95,10 @@ async function runSession(assignment: Assignment, input: Input, engines: Engines
   }
 }
 
-/** What the session reads; of many files those that may be the one results go to. */
-function filesOf({ task, input: path, output = '' }: Assignment, { kind, items }: Input): string[] {
-  if (kind === 'stdin') return [task.module]
-  if (kind !== 'glob') return [task.module, path]
-  const name = basename(toRealPath(output))
-  return [task.module, ...(items as readonly string[]).filter((it) => basename(it) === name)]
+/** What the session reads. */
+function filesOf({ task, input: path }: Assignment, { kind, items }: Input): Pick<Kept, 'files' | 'listed'> {
+  if (kind === 'glob') return { files: [task.module], listed: items as readonly string[] }
+  return { files: kind === 'stdin' ? [task.module] : [task.module, path] }
 }
 
 function drainOf({ flags }: Assignment): number | undefined {

@@ -2,6 +2,7 @@ import { extname } from 'node:path'
 import { inspectRun } from '../checkpoint/runs.ts'
 import { fileStore } from '../store/file.ts'
 import type { Json } from '../types.ts'
+import { descriptorOf } from './descriptor.ts'
 import { UsageError } from './failure.ts'
 import type { CommonFlags } from './flags.ts'
 import { FLAGS, type FlagName, type FlagValues, RESULT_FLAGS, WORK_FLAGS } from './flags.ts'
@@ -91,10 +92,14 @@ function trustTask(recorded: string): TaskPath {
   )
 }
 
-/** A file that a manifest names is replaced only within the project, or when it is called what results are called. */
+/**
+ * A file that a manifest names is replaced only within the project, or when it is called what results are called. stdout and
+ * stderr are written to anyway.
+ */
 function trustOutput(recorded: string | undefined): string | undefined {
   if (recorded === undefined || isInProject(recorded) || ['.jsonl', '.ndjson', '.json'].includes(extname(recorded)))
     return recorded
+  if ([1, 2].includes(Number(descriptorOf(recorded)))) return recorded
   throw new UsageError(
     `Cannot write output '${recorded}': expected a file within the current directory or one that ends in .jsonl, since the run's record names it. If you trust it, pass it by hand: --output ${recorded}`,
   )

@@ -34,7 +34,11 @@ export function isInProject(path: string): boolean {
 /** The real path of what is there, symbolic links followed, with what is not there yet behind it. */
 export function toRealPath(given: string): string {
   const path = resolve(given)
-  if (existsSync(path)) return realpathSync.native(path)
+  try {
+    if (existsSync(path)) return realpathSync.native(path)
+  } catch {
+    // A link to what has no path, as /dev/stdout is to a pipe, has no more of one than its own.
+  }
   const parent = dirname(path)
   return parent === path ? path : join(toRealPath(parent), basename(path))
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { onTestFinished } from 'vitest'
 
-const BIN = join(import.meta.dirname, '../../dist/cli/main.js')
+export const BIN = join(import.meta.dirname, '../../dist/cli/main.js')
 
 /** What a process came to. */
 export interface Ended {

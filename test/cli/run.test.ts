@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { chmodSync, existsSync, lstatSync, readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs'
+import { chmodSync, existsSync, linkSync, lstatSync, readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
@@ -89,6 +89,8 @@ describe('pawl run', () => {
     ['sub/link/in.jsonl', ['--input', 'in.jsonl', '--no-checkpoint'], 'in.jsonl, which is read'],
     ['link.jsonl', ['--input', '*n.jsonl'], 'in.jsonl, which is read'],
     ['double.js', ['--input', 'in.jsonl'], 'double.js, which is read'],
+    ['hard.jsonl', ['--input', 'in.jsonl'], 'in.jsonl, which is read'],
+    ['hard.jsonl', ['--input', 'i*.jsonl'], 'in.jsonl, which is read'],
     ['.pawl/other/seg/x-0.msgpack', ['--input', 'in.jsonl'], "one in the record of run 'other'"],
     ['.pawl/mine/out.jsonl', ['--input', 'in.jsonl', '--run-id', 'mine'], "one in the record of run 'mine'"],
   ])('--output %s for %j is refused before anything starts', async (output, flags, sentence) => {
@@ -97,6 +99,7 @@ describe('pawl run', () => {
     put('.pawl/mine/notes', '')
     put('sub/x', '')
     symlinkSync('in.jsonl', join(directory, 'link.jsonl'))
+    linkSync(join(directory, 'in.jsonl'), join(directory, 'hard.jsonl'))
     symlinkSync('..', join(directory, 'sub/link'))
     const { code, stdout, stderr } = await pawl('run', 'double.js', ...flags, '--output', output)
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })

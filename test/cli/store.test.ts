@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { items, lines, project } from './pawl.ts'
@@ -174,6 +174,47 @@ describe('pawl export', () => {
     expect(lines(stdout)).toEqual(expected)
     expect(await pawl('export', 'odd', '--output', 'e.jsonl')).toMatchObject({ code: 0, stdout: '' })
     expect(lines(readFileSync(join(directory, 'e.jsonl'), 'utf8'))).toEqual(expected)
+  })
+
+  test.each([
+    ['in.jsonl', 'in.jsonl, which is read'],
+    ['sym.jsonl', 'in.jsonl, which is read'],
+    ['hard.jsonl', 'in.jsonl, which is read'],
+    ['odd.js', 'odd.js, which is read'],
+    ['.pawl/odd/seg/x', "one in the record of run 'odd'"],
+  ])('--output %s is refused, and nothing is written', async (output, got) => {
+    const { pawl, directory } = await withRun()
+    symlinkSync('in.jsonl', join(directory, 'sym.jsonl'))
+    linkSync(join(directory, 'in.jsonl'), join(directory, 'hard.jsonl'))
+    const { code, stdout, stderr } = await pawl('export', 'odd', '--output', output)
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toBe(`pawl: Cannot write output '${output}': expected a file of its own, got ${got}\n`)
+    for (const [name, content] of Object.entries(FILES)) expect(readFileSync(join(directory, name), 'utf8')).toBe(content)
+  })
+
+  test('replaces none of the files that a glob gave, but others beside them', async () => {
+    const { pawl, put, directory } = project({ 't.js': 'export default (path) => path', 'in/a.txt': 'a', 'in/b.txt': 'b' })
+    await pawl('run', 't.js', '--input', 'in/*.txt', '--run-id', 'r', '--quiet')
+    linkSync(join(directory, 'in/b.txt'), join(directory, 'hard.txt'))
+    put('out.txt', '')
+    for (const [output, file] of Object.entries({ 'in/a.txt': 'in/a.txt', 'hard.txt': 'in/b.txt' })) {
+      const { code, stderr } = await pawl('export', 'r', '--output', output)
+      expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining(`got ${file}, which is read\n`) })
+    }
+    expect(await pawl('export', 'r', '--output', 'out.txt')).toMatchObject({ code: 0 })
+    expect(['in/a.txt', 'in/b.txt'].map((it) => readFileSync(join(directory, it), 'utf8'))).toEqual(['a', 'b'])
+  })
+
+  test('does not replace the task of a run that a program began', async () => {
+    const { pawl, put, directory } = project({ 't.mjs': 'export default (item) => item' })
+    put(
+      'main.mjs',
+      `import { execute } from '${import.meta.resolve('pawl')}'
+await execute('./t.mjs', [1], { checkpoint: '.pawl', runId: 'r' })`,
+    )
+    expect(spawnSync(process.execPath, ['main.mjs'], { cwd: directory })).toMatchObject({ status: 0 })
+    const { code, stderr } = await pawl('export', 'r', '--output', 't.mjs')
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining('got t.mjs, which is read\n') })
   })
 
   test('says how many items it has nothing of', async () => {
