@@ -34,9 +34,12 @@ export function readShard(option: string | undefined, env: NodeJS.ProcessEnv): S
   const scheduler = SCHEDULERS.find(({ index }) => env[index] !== undefined)
   if (!scheduler)
     throw misread(`what one scheduler sets (${SCHEDULERS.map(({ variables }) => variables.join(', ')).join('; or ')})`, env)
+  const { variables, optional, advice } = scheduler
+  const missing = variables.filter((name) => name !== optional && env[name] === undefined)
+  if (missing.length > 0) throw misread(`${missing.join(', ')} beside ${scheduler.index}`, env, advice)
   const shard = scheduler.read((name) => readCount(env[name]))
   const isPart = Number.isSafeInteger(shard.index) && shard.index >= 0 && shard.index < shard.count
-  if (!isPart) throw misread(`${scheduler.variables.join(', ')} to name one of a number of equal parts`, env)
+  if (!isPart) throw misread(`${variables.join(', ')} to name one of a number of equal parts`, env, advice)
   return shard
 }
 
@@ -45,6 +48,10 @@ interface Scheduler {
   /** The variable that tells that this scheduler is at work. */
   readonly index: string
   readonly variables: readonly string[]
+  /** The one of them that it may leave out. */
+  readonly optional?: string
+  /** For whoever has to set one of them. */
+  readonly advice?: string
   /** NaN for what a variable does not say. */
   read(valueOf: (name: string) => number): Shard
 }
@@ -59,6 +66,7 @@ const SCHEDULERS: readonly Scheduler[] = [
   {
     index: 'SLURM_ARRAY_TASK_ID',
     variables: ['SLURM_ARRAY_TASK_ID', 'SLURM_ARRAY_TASK_MIN', 'SLURM_ARRAY_TASK_STEP', 'SLURM_ARRAY_TASK_COUNT'],
+    optional: 'SLURM_ARRAY_TASK_STEP',
     read: (valueOf) => ({
       index:
         (valueOf('SLURM_ARRAY_TASK_ID') - valueOf('SLURM_ARRAY_TASK_MIN')) / Math.max(1, valueOf('SLURM_ARRAY_TASK_STEP') || 1),
@@ -68,6 +76,8 @@ const SCHEDULERS: readonly Scheduler[] = [
   {
     index: 'JOB_COMPLETION_INDEX',
     variables: ['JOB_COMPLETION_INDEX', 'PAWL_SHARD_COUNT'],
+    advice:
+      ". Kubernetes sets JOB_COMPLETION_INDEX; PAWL_SHARD_COUNT is for you to set in the Job's manifest, to the number in its 'completions'",
     read: (valueOf) => ({ index: valueOf('JOB_COMPLETION_INDEX'), count: valueOf('PAWL_SHARD_COUNT') }),
   },
 ]
@@ -77,10 +87,10 @@ function readCount(text: string | undefined): number {
 }
 
 /** Says what was expected of the environment, and what it holds of the variables that count. */
-function misread(expected: string, env: NodeJS.ProcessEnv): InvalidOptionError {
+function misread(expected: string, env: NodeJS.ProcessEnv, advice = ''): InvalidOptionError {
   const names = SCHEDULERS.flatMap(({ variables }) => variables)
   const held = Object.fromEntries(names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])))
-  return new InvalidOptionError('shard', `'auto' to find in the environment ${expected}`, held)
+  return new InvalidOptionError('shard', `'auto' to find in the environment ${expected}`, held, { advice })
 }
 
 function mixInteger(value: number): number {

@@ -33,12 +33,20 @@ describe('readShard()', () => {
 
   test.each([
     ['no scheduler', {}, /JOB_COMPLETION_INDEX, PAWL_SHARD_COUNT\), got \{\}/],
-    ['Kubernetes without a count', { JOB_COMPLETION_INDEX: '1' }, /PAWL_SHARD_COUNT.*got \{ JOB_COMPLETION_INDEX: '1' \}/],
+    [
+      'Kubernetes without a count',
+      { JOB_COMPLETION_INDEX: '1' },
+      /environment PAWL_SHARD_COUNT beside JOB_COMPLETION_INDEX, got \{ JOB_COMPLETION_INDEX: '1' \}\. .*PAWL_SHARD_COUNT is for you to set/,
+    ],
     ['an index past the count', { JOB_COMPLETION_INDEX: '4', PAWL_SHARD_COUNT: '4' }, /equal parts/],
     ['a count of none', { JOB_COMPLETION_INDEX: '0', PAWL_SHARD_COUNT: '0' }, /equal parts/],
     ['an index that is no number', { JOB_COMPLETION_INDEX: 'x', PAWL_SHARD_COUNT: '4' }, /equal parts/],
     ['an empty index', { JOB_COMPLETION_INDEX: '', PAWL_SHARD_COUNT: '4' }, /equal parts/],
-    ['AWS Batch without a size', { AWS_BATCH_JOB_ARRAY_INDEX: '1' }, /AWS_BATCH_JOB_ARRAY_SIZE/],
+    [
+      'AWS Batch without a size',
+      { AWS_BATCH_JOB_ARRAY_INDEX: '1' },
+      /environment AWS_BATCH_JOB_ARRAY_SIZE beside AWS_BATCH_JOB_ARRAY_INDEX, got [^.]*$/,
+    ],
     ['SLURM --array=1,2,7', slurm(7, 1, 1, 3), /equal parts/],
     ['SLURM between two steps', slurm(15, 10, 20, 3), /equal parts/],
     ['SLURM below its least', slurm(0, 1, 1, 3), /equal parts/],
