@@ -300,7 +300,7 @@ export const OPTIONS: Record<keyof ExecuteOptions, OptionSpec> = {
   shard: {
     type: "'K/N' | 'auto'",
     default: 'none',
-    help: "the K-th of N parts of the items (1-based), or `'auto'` from Kubernetes, AWS Batch or SLURM variables",
+    help: "the K-th of N parts of the items (1-based), or `'auto'` from the variables of AWS Batch, SLURM or Kubernetes, which does not tell N: set `PAWL_SHARD_COUNT` to the Job's `completions`",
     check: isShard,
     expected: "'K/N' with 1 <= K <= N, or 'auto'",
     flag: '--shard <k/n>',
