@@ -18,8 +18,10 @@ export interface Selection<T> {
   isLast(index: number, key: string | undefined, history: History | undefined): boolean
   /** Called with all items of an iterable as they are pulled, in order, 1000 at a time. */
   onBlock?(block: number, items: readonly T[]): void
-  /** True when `onBlock` will compare the block with what an earlier session saw. */
+  /** True when `onBlock` will compare the block with what an earlier session saw, if only where the items ended. */
   isKnownBlock?(block: number): boolean
+  /** Called once, when an iterable has ended after `count` items. What it throws ends the run. */
+  onEnd?(count: number): void
 }
 
 /** The items still to be dispatched, cut into chunks as they are asked for. */

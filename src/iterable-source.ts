@@ -21,6 +21,7 @@ export function iterableSource<T>(
   let wanted = 0
   let pulled = 0
   let total: number | undefined
+  let hasEnded = false
   let isClosed = false
   const blocks = watchBlocks(iterator, selection)
   /** Pulled and pending, and not given out. */
@@ -37,8 +38,10 @@ export function iterableSource<T>(
     checkResult(result)
     if (isClosed) return // An iterator that was let go says that it is done, which is not its end.
     if (result.done) {
-      total = pulled
+      hasEnded = true
       blocks.end(pulled)
+      selection?.onEnd?.(pulled)
+      total = pulled
       return
     }
     const item = result.value
@@ -112,7 +115,7 @@ export function iterableSource<T>(
     next,
     close: async () => {
       isClosed = true
-      if (total !== undefined) return
+      if (hasEnded) return
       const letGo = async () => iterator.return?.()
       // An iterator that is waiting for its own next item answers return() only after that, so nobody should wait for it; and
       // what it throws must not replace the error that ended the run.

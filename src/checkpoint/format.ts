@@ -49,6 +49,10 @@
  * not in it is not told of, but stays recorded. Without any list an item is where its outcome says, and there are as many as
  * the largest `total` says; so a session that has less writes a list, too.
  *
+ * In runs without keys a `total`, or a `source` of fewer than 1000 items, says where an iterable ended. It is not believed when
+ * an item behind that is on record, be it settled, `running` or `alone`; of those believed the one in the highest stem counts.
+ * Of several `source` frames of one block that with the most items counts.
+ *
  * Duty of the reader. A version above 3 (with a header whose own checksum holds) is refused and nothing touched. Lengths
  * are believed only if the frame ends within the file. A frame whose head holds and whose body does not tells which items
  * are damaged. Where no frame begins, look for the next one that holds; if there is none up to the end of a segment, its

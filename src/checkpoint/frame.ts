@@ -12,8 +12,8 @@ export type Head =
   | RunningHead
   /** An item that is about to run with nothing else in flight, as it may have killed a process. `hash`: in keyed runs, `hashKey` of its key. */
   | { readonly kind: 'alone'; readonly index: number; readonly hash?: number }
-  | { readonly kind: 'source'; readonly block: number; readonly count: number; readonly digest: string }
-  | { readonly kind: 'total'; readonly count: number }
+  | SourceHead
+  | TotalHead
   /**
    * The session ended on its own, then (milliseconds since 1970): nobody in flight is a suspect. `hasFailed`: more items had
    * failed than was tolerated. `shard`: `K/N`, absent for all of the run. `sizes`: bytes that its segments before
@@ -57,6 +57,20 @@ export interface FailureHead {
   readonly crashes: number
   readonly firstFailedAt: number
   readonly lastFailedAt: number
+}
+
+/** What items [1000 * block, 1000 * block + count) of an iterable were. Fewer than 1000: the source ended. */
+export interface SourceHead {
+  readonly kind: 'source'
+  readonly block: number
+  readonly count: number
+  readonly digest: string
+}
+
+/** How many items the source gave until it ended; in keyed runs, how many there were. */
+export interface TotalHead {
+  readonly kind: 'total'
+  readonly count: number
 }
 
 interface RunningHead {

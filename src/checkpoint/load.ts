@@ -15,9 +15,10 @@ import {
   writerOf,
 } from './read-file.ts'
 import { newTrace, type SessionTrace } from './session-trace.ts'
+import { createSourceRecord, type SourceRecord } from './source-record.ts'
 
 /** What a run came to so far, without values. */
-export interface RunIndex {
+export interface RunIndex extends SourceRecord {
   readonly isKeyed: boolean
   /** The files it was read from; those that an intact snapshot stands for are left out. */
   readonly files: readonly LoadedFile[]
@@ -34,8 +35,6 @@ export interface RunIndex {
   readonly duplicates: ItemSet
   /** Items known to be recorded, but damaged, and not settled otherwise. */
   readonly damaged: number
-  readonly sources: ReadonlyMap<number, { readonly count: number; readonly digest: string }>
-  readonly total: number | undefined
   readonly sessions: readonly SessionTrace[]
   /** Sessions that a later one found dead; of some nothing else is left. */
   readonly knownDead: readonly string[]
@@ -164,14 +163,12 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
   const duplicates = createItemSet(isKeyed)
   const broken = createItemSet(isKeyed)
   const failures = new Map<number | string, FailureEntry>()
-  const sources = new Map<number, { count: number; digest: string }>()
   const sessions = new Map<string, SessionTrace>()
   const knownDead = new Set<string>()
   const knownEnded = new Set<string>()
   const lists = createItemLists()
+  const source = createSourceRecord(isKeyed)
   let hasMoved = false
-  let total: number | undefined
-  let totalFrom = ''
 
   const sessionOf = (stem: string) => {
     const writer = writerOf(stem)
@@ -184,6 +181,7 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
   }
 
   const addRuns = (session: SessionTrace, runs: readonly number[]) => {
+    source.reachRuns(runs)
     for (let at = 0; at < runs.length; at += 2) {
       const [from, length] = [runs[at] as number, runs[at + 1] as number]
       if (!isKeyed) session.running.indices.addRange(from, length)
@@ -201,12 +199,14 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
     switch (head.kind) {
       case 'outcomes':
         if (isKeyed ? head.keys === undefined : isBeyond(head.runs, count)) return false
+        source.reachRuns(head.runs)
         if (isWhole) fulfilled.addAll(head.runs, head.keys, addAgain)
         else broken.addAll(head.runs, head.keys)
         return true
       case 'failure': {
         const id = idOf(isKeyed, head.index, head.key)
         if (id === undefined || (!isKeyed && head.index >= count)) return false
+        source.reach(head.index + 1)
         const entry = toEntry(head, writerOf(stem))
         if (!isWhole) broken.add(head.index, head.key)
         else if (isLater(entry, failures.get(id))) failures.set(id, entry)
@@ -228,13 +228,10 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
         return true
       }
       case 'source':
-        if (!sources.has(head.block)) sources.set(head.block, { count: head.count, digest: head.digest })
+        source.addBlock(head)
         return true
       case 'total':
-        // Keyed items may get more; that there are less is told by a list. What is later need not have the later name.
-        if (isKeyed) total = Math.max(total ?? 0, head.count)
-        else if (stem >= totalFrom) total = head.count
-        if (stem >= totalFrom) totalFrom = stem
+        source.addEnd(head, stem)
         return true
       case 'close':
         if (stem !== '') {
@@ -261,9 +258,10 @@ function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOption
     }
     for (const [id, { index, key }] of failures) if (fulfilled.has(index, key)) failures.delete(id)
     const list = lists.latest()
+    const found = source.finish()
     return {
-      ...{ isKeyed, files, covered, fulfilled, failures, list, hasMoved, duplicates, sources },
-      total: list?.keys.length ?? total,
+      ...{ isKeyed, files, covered, fulfilled, failures, list, hasMoved, duplicates, ...found },
+      total: list?.keys.length ?? found.total,
       damaged: countUnsettled(broken, fulfilled, failures, list),
       knownDead: [...knownDead].filter((writer) => !knownEnded.has(writer) && !sessions.get(writer)?.isClosed),
       sessions: [...sessions.values()].sort((a, b) => (a.writer < b.writer ? -1 : 1)),

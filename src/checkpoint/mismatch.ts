@@ -61,8 +61,17 @@ export function otherSource(runId: string, block: number, count: number, known: 
   return new CheckpointMismatchError('items', known, digest, message)
 }
 
-/** It gave more, or fewer. */
-export function otherEnd(runId: string, known: number, count: number): CheckpointMismatchError {
-  const message = `Cannot resume run '${runId}': expected the source to end after ${plural(known, 'item')} as before, got ${count}. To keep both, ${WAYS_OUT}`
+/** It gave more, or fewer; `hasEnded`: no more than these. */
+export function otherEnd(runId: string, known: number, count: number, hasEnded: boolean): CheckpointMismatchError {
+  const got = hasEnded ? count : `${count} or more`
+  const message = `Cannot resume run '${runId}': expected the source to end after ${plural(known, 'item')} as before, got ${got}. To keep both, ${WAYS_OUT}`
   return new CheckpointMismatchError('items', known, count, message)
+}
+
+/** It ended before an item that is on record. */
+export function tooShort(runId: string, atLeast: number, count: number): CheckpointMismatchError {
+  const message =
+    `Cannot resume run '${runId}': expected the source to give ${plural(atLeast, 'item')} at least, since item ${atLeast - 1} is on record, ` +
+    `got ${count}. Give it the same source as before; to keep both, ${WAYS_OUT}`
+  return new CheckpointMismatchError('items', atLeast, count, message)
 }

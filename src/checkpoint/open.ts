@@ -1,4 +1,5 @@
 import { CheckpointWriteError, PawlError } from '../errors.ts'
+import { BLOCK_ITEMS } from '../items.ts'
 import type { Store } from '../store/store.ts'
 import type { Chunk, FulfilledBatch, Rejection } from '../types.ts'
 import { createCompaction } from './compaction.ts'
@@ -14,7 +15,7 @@ import { loadIndex, type RunIndex } from './load.ts'
 import { openLog } from './log.ts'
 import type { Manifest } from './manifest.ts'
 import { findDamaged, mend, needsMending } from './mend.ts'
-import { otherEnd, otherSource } from './mismatch.ts'
+import { otherEnd, otherSource, tooShort } from './mismatch.ts'
 import { checkBefore, discardIfEmpty, openManifest, putAgain } from './open-manifest.ts'
 import { newWriter, writerOf } from './read-file.ts'
 import { type Restored, restore } from './restored.ts'
@@ -181,6 +182,13 @@ function startSession(options: SessionOptions, opened: Opened): Session {
     return { ...selectFrom(batch, (at) => !gone.has(at)), record: bytes }
   }
 
+  const checkCount = (count: number, hasEnded: boolean) => {
+    if (isKeyed) return
+    const { total, atLeast } = restored
+    if (total !== undefined && (count > total || (hasEnded && count < total))) throw otherEnd(runId, total, count, hasEnded)
+    if (hasEnded && count < atLeast) throw tooShort(runId, atLeast, count)
+  }
+
   return {
     writer,
     manifest,
@@ -198,6 +206,7 @@ function startSession(options: SessionOptions, opened: Opened): Session {
       log.add([...fulfilled.flatMap(toEntries), ...rejected.map((rejection) => toFailure(rejection, isKeyed, codec, restored))])
     },
     recordSource(block, count, digest) {
+      checkCount(block * BLOCK_ITEMS + count, count < BLOCK_ITEMS)
       const known = restored.sourceDigest(block) ?? sources.get(block)
       if (known !== undefined && known !== digest) throw otherSource(runId, block, count, known, digest)
       if (known !== undefined) return
@@ -213,9 +222,9 @@ function startSession(options: SessionOptions, opened: Opened): Session {
       log.add(heads.map((head, at) => ({ head, body: [], items: 0, fresh: at === 0 ? fresh : 0, bytes: sizeOf(head.keys) })))
       log.flush().catch(() => {}) // Before any outcome. That it fails, the log tells by itself.
     },
+    checkCount,
     recordEnd(count) {
-      // Keyed items may come and go between sessions.
-      if (restored.total !== undefined && restored.total !== count && !isKeyed) throw otherEnd(runId, restored.total, count)
+      checkCount(count, true)
       if (restored.total !== count) log.add([{ head: { kind: 'total', count }, body: [], items: 0, fresh: 0, bytes: 16 }])
     },
     flush: () => log.flush(),

@@ -20,6 +20,8 @@ export interface Restored {
   readonly conflicts: number
   /** How many items the source gave; undefined unless it ended. */
   readonly total: number | undefined
+  /** It gave no fewer: an item is on record with the index before this one. 0 in keyed runs. */
+  readonly atLeast: number
   statusOf(index: number, key?: string): 'fulfilled' | 'rejected' | undefined
   /** The past of a rejected item, or of one that processes died of, as far as it counts in this session. */
   historyOf(index: number, key?: string): History | undefined
@@ -87,6 +89,7 @@ export async function restore(
     damaged: index.damaged,
     conflicts: winners.size,
     total: index.total,
+    atLeast: index.atLeast,
     statusOf,
     historyOf: (at, key) => suspects.historyOf(at, key),
     isSuspect: (at, key) => !fulfilled.has(at, key) && suspects.has(at, key),

@@ -49,7 +49,7 @@ export interface Session {
   /**
    * The digest of items [1000 * block, 1000 * block + count) of an iterable.
    *
-   * @throws CheckpointMismatchError when an earlier session saw other items there.
+   * @throws CheckpointMismatchError when an earlier session saw other items there, or the source ended elsewhere.
    */
   recordSource(block: number, count: number, digest: string): void
   /**
@@ -57,7 +57,13 @@ export interface Session {
    * items the run has, and where.
    */
   recordItems(keys: readonly string[]): void
-  /** The source ended after `count` items. */
+  /**
+   * The source has given `count` items, or, with `hasEnded`, no more than these. Keyed items may come and go.
+   *
+   * @throws CheckpointMismatchError when an earlier session came to its end elsewhere, or had an item behind it.
+   */
+  checkCount(count: number, hasEnded: boolean): void
+  /** The source ended after `count` items. Checked as by `checkCount`. */
   recordEnd(count: number): void
   /** Everything recorded so far is durable when it resolves. Rejects with CheckpointWriteError. */
   flush(): Promise<void>

@@ -1,7 +1,7 @@
 import type { RecordedRejection, Restored, Session } from '../checkpoint/session.ts'
 import { createDigest } from '../checkpoint/values/digest.ts'
 import { countCrashes } from '../chunk.ts'
-import type { Selection, Source } from '../items.ts'
+import { BLOCK_ITEMS, type Selection, type Source } from '../items.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { type Shard, shardOf } from '../shard.ts'
 import type { Failure, FulfilledBatch } from '../types.ts'
@@ -41,6 +41,9 @@ export function createSelection<T>(
   const isPendingStatus = (status: 'fulfilled' | 'rejected' | undefined) =>
     status === undefined ? retryFailed !== 'only' : status === 'rejected' && retryFailed !== false
 
+  /** It has room for an item that the source did not give before, and that must not run. */
+  const isBehindEnd = (block: number) => (block + 1) * BLOCK_ITEMS > (restored?.total ?? Number.POSITIVE_INFINITY)
+
   const selection: Selection<T> = {
     isPending: (index, key, item) => {
       pulled?.push(key as string)
@@ -59,7 +62,8 @@ export function createSelection<T>(
     ...(session && !array && !isKeyed
       ? {
           onBlock: (block, items) => session.recordSource(block, items.length, digestOf(items)),
-          isKnownBlock: (block) => restored?.sourceDigest(block) !== undefined,
+          isKnownBlock: (block) => session.restored.sourceDigest(block) !== undefined || isBehindEnd(block),
+          onEnd: (count) => session.checkCount(count, true),
         }
       : {}),
   }

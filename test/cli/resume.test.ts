@@ -70,6 +70,42 @@ describe('pawl resume', () => {
     expect(lines(readFileSync(join(directory, 'out.jsonl'), 'utf8'))).toEqual(doubled)
   })
 
+  test('stdin that ends too early is exit code 2, spoils neither run nor output, and the right one goes on', async () => {
+    const { start, pawl, directory } = project({ ...PROJECT, 'out.jsonl': 'as it was' })
+    const first = start(RUN.with(3, '-'), items(200))
+    await first.saying(/ran 60$/m)
+    first.child.kill('SIGKILL')
+    await first.ended
+    for (const count of [0, 20]) {
+      const { code, stderr } = await start(['resume', 'slow'], items(count)).ended
+      expect(code).toBe(2)
+      expect(stderr).toMatch(/expected the source to give \d+ items at least, since item \d+ is on record, got /)
+      expect(stderr).toContain(`got ${count}. Give it the same source as before`)
+      expect(stderr).toMatch(/; to go on: pawl resume slow, with the stdin it was begun with\n$/)
+      expect(readFileSync(join(directory, 'out.jsonl'), 'utf8')).toBe('as it was')
+      expect(JSON.parse((await pawl('list', '--json')).stdout).runs).toMatchObject([{ status: 'partial' }])
+      expect((await pawl('prune', '--older-than', '0s')).code).toBe(0)
+    }
+    const last = await start(['resume', 'slow', '--json'], items(200)).ended
+    expect(last.code).toBe(0)
+    expect(JSON.parse(last.stdout).stats.restored).toBeGreaterThan(0)
+    expect(lines(readFileSync(join(directory, 'out.jsonl'), 'utf8'))).toEqual(doubled)
+  })
+
+  test('stdin without the items that failed is exit code 2, and leaves the output as it was', async () => {
+    const bad = 'export default () => { throw new Error("bad") }'
+    const { start, directory } = project({ 'bad.js': bad, 'out.jsonl': 'as it was' })
+    const run = ['run', 'bad.js', '--input', '-', '--run-id', 'bad', '--output', 'out.jsonl']
+    expect((await start(run, items(3)).ended).code).toBe(1)
+    const { code, stderr } = await start(['resume', 'bad'], '').ended
+    expect(code).toBe(2)
+    // Its end is on record if it was read to it before the first failure ended the run.
+    expect(stderr).toMatch(
+      /expected the source to (end after 3 items as before|give \d items? at least, since item \d is on record), got 0\./,
+    )
+    expect(readFileSync(join(directory, 'out.jsonl'), 'utf8')).toBe('as it was')
+  })
+
   test.each([
     ['SIGINT', 130],
     ['SIGTERM', 143],

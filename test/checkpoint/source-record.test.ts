@@ -1,0 +1,102 @@
+import { describe, expect, test } from 'vitest'
+import type { Identity } from '../../src/checkpoint/fingerprint.ts'
+import { listRuns } from '../../src/checkpoint/runs.ts'
+import { createSourceRecord } from '../../src/checkpoint/source-record.ts'
+import { memoryStore } from '../../src/store/memory.ts'
+import { abandon, failing, IDENTITY, type Opened, open, outcomes, rejection } from './fixture.ts'
+
+const ITERABLE: Identity = { ...IDENTITY, items: { kind: 'iterable' } }
+
+const SIGNS: [string, (session: Opened) => unknown][] = [
+  ['settled', (session) => session.record(outcomes([3, 162]))],
+  ['failed', (session) => session.record(failing(rejection(162, new Error('bad'))))],
+  ['was running', (session) => session.begin({ indices: Uint32Array.of(161, 162) })],
+  ['was running alone', (session) => session.begin({ indices: Uint32Array.of(162), alone: true })],
+  ['was seen', (session) => session.recordSource(0, 163, 'a')],
+]
+
+describe('a source that ends before an item that', () => {
+  test.each(SIGNS)('%s, is refused, and records no end', async (_, begin) => {
+    const store = memoryStore()
+    const first = await open(store, { identity: ITERABLE })
+    await begin(first)
+    await first.flush()
+    await abandon(store, first)
+    const second = await open(store, { identity: ITERABLE })
+    expect(second.restored).toMatchObject({ total: undefined, atLeast: 163 })
+    for (const count of [0, 20, 162]) {
+      for (const tell of [
+        () => second.recordSource(0, count, 'b'),
+        () => second.checkCount(count, true),
+        () => second.recordEnd(count),
+      ]) {
+        expect(tell).toThrow(`at least, since item 162 is on record, got ${count}. Give it the same source`)
+      }
+    }
+    second.checkCount(162, false)
+    await second.close()
+    expect(await listRuns(store)).toMatchObject([{ status: 'partial', total: undefined }])
+    const third = await open(store, { identity: ITERABLE })
+    third.recordSource(0, 163, 'a')
+    third.recordEnd(163)
+    await third.close()
+    expect((await open(store, { identity: ITERABLE })).restored.total).toBe(163)
+  })
+})
+
+test('an end on record before an item on record is not believed, and the run goes on without it', async () => {
+  const store = memoryStore()
+  const settled = await open(store, { identity: ITERABLE })
+  const short = await open(store, { identity: ITERABLE, isLeaseIgnored: true }) // Knows nothing of what the other will record.
+  settled.record(outcomes([0, 1, 162]))
+  short.record(failing(rejection(2, new Error('bad'))))
+  short.recordSource(0, 3, 'short')
+  short.recordEnd(3)
+  await settled.close()
+  await short.close()
+  expect(await listRuns(store)).toMatchObject([{ status: 'partial', done: 4, total: undefined }])
+  const next = await open(store, { identity: ITERABLE })
+  expect([next.restored.total, next.restored.sourceDigest(0)]).toEqual([undefined, undefined])
+  next.recordSource(0, 1000, 'whole')
+  next.recordEnd(1000)
+  await next.close()
+  const last = await open(store, { identity: ITERABLE })
+  expect([last.restored.total, last.restored.sourceDigest(0)]).toEqual([1000, 'whole'])
+  await last.close()
+})
+
+describe('createSourceRecord()', () => {
+  const block = (count: number, digest: string) => ({ kind: 'source', block: 0, count, digest }) as const
+  const end = (count: number) => ({ kind: 'total', count }) as const
+
+  test('believes the last end of those that are not before an item, in any order of the frames', () => {
+    const frames: ((record: ReturnType<typeof createSourceRecord>) => void)[] = [
+      (it) => it.addEnd(end(20), 'd'),
+      (it) => it.addEnd(end(40), 'b'),
+      (it) => it.addEnd(end(50), 'c'),
+      (it) => it.addBlock(block(20, 'short')),
+      (it) => it.addBlock(block(40, 'whole')),
+      (it) => it.reachRuns([0, 3, 7, 30]),
+    ]
+    for (const order of [frames, frames.toReversed(), [...frames.slice(3), ...frames.slice(0, 3)]]) {
+      const record = createSourceRecord(false)
+      for (const add of order) add(record)
+      const { sources, ...rest } = record.finish()
+      expect(rest).toEqual({ total: 50, atLeast: 40 })
+      expect([...sources.values()]).toEqual([{ count: 40, digest: 'whole' }])
+    }
+  })
+
+  test('of keyed items gives the largest number, whatever is on record', () => {
+    const record = createSourceRecord(true)
+    for (const [count, stem] of [
+      [9, 'a'],
+      [20, 'b'],
+      [3, 'c'],
+    ] as const)
+      record.addEnd(end(count), stem)
+    record.reach(100)
+    expect(record.finish()).toEqual({ sources: new Map(), total: 20, atLeast: 0 })
+    expect(createSourceRecord(true).finish().total).toBeUndefined()
+  })
+})
