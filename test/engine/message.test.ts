@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { systemClock } from '../../src/clock.ts'
 import { createJob, createPiece, type JobRun } from '../../src/engine/job.ts'
 import { toMessage } from '../../src/engine/message.ts'
 import { NUMBERS_TOGETHER } from '../../src/engine/protocol.ts'
@@ -7,7 +8,7 @@ import type { Chunk } from '../../src/types.ts'
 
 const messageOf = (chunk: Chunk) => {
   const run = { number: 1, setup: {} } as unknown as JobRun
-  return toMessage(createPiece(createJob(chunk, run, {} as RunContext).job, chunk), false, [])
+  return toMessage(createPiece(createJob(chunk, run, { clock: systemClock } as RunContext).job, chunk), false, [])
 }
 
 test('toMessage() sends many numbers as one block, and of a buffer only what is asked for', () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { msgpackCodec } from '../../src/checkpoint/values/msgpack.ts'
+import { systemClock } from '../../src/clock.ts'
 import { createJob, createPiece, cutPiece, type JobRun } from '../../src/engine/job.ts'
 import type { PartMessage } from '../../src/engine/protocol.ts'
 import { settlePart } from '../../src/engine/settle-part.ts'
@@ -11,7 +12,7 @@ function createSubject(record?: 'msgpack') {
   const readRecord = (bytes: Uint8Array) => ({ count: msgpackCodec.countIn(bytes) })
   const run = { setup: { record }, tally, readRecord } as unknown as JobRun
   const chunk = { items: ['a', 'b', 'c', 'd', 'e', 'f'], indices: Uint32Array.from([10, 11, 12, 13, 14, 15]) }
-  const { job, done } = createJob(chunk, run, {} as RunContext)
+  const { job, done } = createJob(chunk, run, { clock: systemClock } as RunContext)
   return { piece: createPiece(job, chunk), tally, done }
 }
 

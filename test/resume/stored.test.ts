@@ -208,11 +208,11 @@ test('inspectRun() and listRuns() tell when a killed run was last written, and n
   const { runs } = newPlace()
   const program = `
     import { execute } from 'pawl'
-    const begun = Date.now()
+    let begun
     const task = (n) => { const end = Date.now() + 10; while (Date.now() < end); return n }
     await execute(task, Array.from({ length: 1000 }, (_, n) => n), {
       runId: 'run', workers: 1, chunkSize: 1, checkpoint: { store: ${JSON.stringify(runs)}, every: 1 },
-      on: { afterCheckpoint: () => { if (Date.now() - begun > 300) { console.log(Date.now()); process.kill(process.pid, 'SIGKILL') } } },
+      on: { afterCheckpoint: () => { begun ??= Date.now(); if (Date.now() - begun > 300) { console.log(Date.now()); process.kill(process.pid, 'SIGKILL') } } },
     })`
   const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' })
   const killedAt = Number(stdout)
