@@ -39,7 +39,7 @@ export interface Verdict {
  * that counts as a crash.
  */
 export function blame(worker: LostWorker, error: Error | undefined, exitCode: number, today: number): Verdict {
-  const reason = reasonOf(worker, error, exitCode)
+  let reason = reasonOf(worker, error, exitCode)
   const suspects: Piece[] = []
   const innocents: Piece[] = []
   let suspectIndex: number | undefined
@@ -58,9 +58,10 @@ export function blame(worker: LostWorker, error: Error | undefined, exitCode: nu
     if (culprit !== 'none' && trace.state !== 'running') explain(job.run, culprit === 'some')
     if (culprit !== 'one') continue
     suspectIndex = piece.chunk.indices[place] as number
-    const crash = worker.doom === undefined || trace.state === 'untrue' ? reason : undefined
-    const again = charge(piece, place, crash, isSure(worker, error, piece, place), today)
-    if (again) suspects.push(again)
+    if (worker.doom === undefined || trace.state === 'untrue') {
+      const again = charge(piece, place, reason, isSure(worker, error, piece, place), today)
+      if (again) suspects.push(again)
+    } else reason = timeOut(piece, place, today)
   }
   return { again: [...suspects, ...innocents], suspectIndex, reason }
 }
@@ -76,9 +77,17 @@ interface Trace {
 function reasonOf({ doom }: LostWorker, error: Error | undefined, exitCode: number): Error {
   if (doom instanceof Error) return doom
   if (error) return error
-  if (doom === 'idle') return new Error('the worker ran none of the items it was given')
-  return new Error(`the worker thread ended with exit code ${exitCode}`)
+  if (doom === undefined) return new Error(`the worker thread ended with exit code ${exitCode}`)
+  if (typeof doom === 'object') return new Error("the worker was ended: what its items gave was not packed within 'timeout'")
+  return new Error(DOOMS[doom])
 }
+
+/** Why a worker was ended, when no item is to blame. */
+const DOOMS = {
+  drain: "the worker was ended: what it ran did not end within 'drainTimeout'",
+  unreadable: 'the worker was ended: what it sent cannot be read',
+  idle: 'the worker ran none of the items it was given',
+} as const
 
 function traceOf({ seat: { cells }, doom, pieces }: LostWorker, piece: Piece): Trace {
   const slot = slotOf(cells, piece.slot)
@@ -155,22 +164,27 @@ function isOutOfMemory(error: Error): boolean {
   return (error as { code?: unknown }).code === 'ERR_WORKER_OUT_OF_MEMORY'
 }
 
+/** Counts the attempt that took too long, and settles its item with the reason it gives. */
+function timeOut({ chunk, job }: Piece, place: number, today: number): TaskTimeoutError {
+  const { run } = job
+  run.tally.attempts++
+  run.tally.timeouts++
+  const index = chunk.indices[place] as number
+  const reason = new TaskTimeoutError(index, chunk.keys?.[place] ?? String(index), run.timeout as number)
+  job.settle(undefined, [rejectPlace(chunk, place, 'timeout', reason, today)])
+  return reason
+}
+
 /**
  * Counts the attempt that ended the worker. Gives the item as a suspect, or nothing when it has settled: one that may be
- * innocent is never given up before it had a worker to itself. `crash` is missing for a timeout.
+ * innocent is never given up before it had a worker to itself.
  */
-function charge(piece: Piece, place: number, crash: Error | undefined, isSure: boolean, today: number): Piece | undefined {
+function charge(piece: Piece, place: number, crash: Error, isSure: boolean, today: number): Piece | undefined {
   const { chunk, job } = piece
   const { run } = job
   run.tally.attempts++
   const key = chunk.keys?.[place]
   const index = chunk.indices[place] as number
-  if (!crash) {
-    run.tally.timeouts++
-    const reason = new TaskTimeoutError(index, key ?? String(index), run.timeout as number)
-    job.settle(undefined, [rejectPlace(chunk, place, 'timeout', reason, today)])
-    return undefined
-  }
   run.tally.crashes++
   const history = nextHistory(historyAt(chunk, place), 1, today)
   const crashes = countCrashes(history)

@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type Events, execute } from 'pawl'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import arithmetic from '../fixtures/tasks/arithmetic.mjs'
 import { counted } from '../fixtures/tasks/counted.mjs'
 import { die } from '../fixtures/tasks/deaths.mjs'
@@ -65,6 +65,32 @@ describe('on', () => {
     expect(exits[0]?.threadId).toBeGreaterThan(0)
     expect(drains).toHaveLength(1)
     expect(drains[0]?.reason).toBeInstanceOf(Error)
+  })
+
+  test('workerExit says why pawl ended a worker', async () => {
+    const exits: Events['workerExit'][] = []
+    const on = { workerExit: (it: Events['workerExit']) => void exits.push(it) }
+    const report = await execute(die, ['endlessLoop'], {
+      ...{ mode: 'threads', timeout: 50, maxFailures: 1 },
+      ...{ shared: { calls: sharedCells(1) }, on },
+    })
+    expect(report.failures).toMatchObject([{ kind: 'timeout' }])
+    expect(exits).toEqual([{ threadId: expect.any(Number), index: 0, reason: report.failures[0]?.reason }])
+    expect(exits[0]?.reason).toMatchObject({ code: 'ERR_PAWL_TIMEOUT' })
+
+    const abort = new AbortController()
+    const calls = sharedCells(1)
+    const run = execute(die, ['endlessLoop'], {
+      ...{ mode: 'threads', drainTimeout: 10, signal: abort.signal },
+      ...{ shared: { calls }, on },
+    })
+    const ended = expect(run).rejects.toMatchObject({ code: 'ERR_PAWL_ABORTED' })
+    await vi.waitFor(() => expect(Atomics.load(calls, 0)).toBe(1), 10_000)
+    abort.abort()
+    await ended
+    expect(exits.slice(1)).toMatchObject([
+      { index: undefined, reason: { message: "the worker was ended: what it ran did not end within 'drainTimeout'" } },
+    ])
   })
 
   test('a listener that throws, or rejects, is told once and stops nothing', async () => {
