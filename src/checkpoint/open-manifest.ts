@@ -121,16 +121,16 @@ async function putManifest(store: Store, manifest: Manifest, isRebuilt: boolean)
   return (await store.list(folder)).every((found) => found.key === key)
 }
 
-/** Puts the manifest of a session at work once more: somebody deleted files of its run. */
+/** Puts the manifest of a run that has one, or had: as it is now, or since somebody deleted it under a session at work. */
 export async function putAgain(store: Store, manifest: Manifest): Promise<void> {
   await store.put(`${manifest.runId}/run/${manifest.fingerprint}.json`, writeManifest(manifest), { replace: true })
 }
 
 /** `pawl resume` does what the last session was told, so a manifest that holds something else is replaced. */
-async function updateCommand({ store, runId, command }: ManifestOptions, manifest: Manifest): Promise<Manifest> {
+async function updateCommand({ store, command }: ManifestOptions, manifest: Manifest): Promise<Manifest> {
   if (command === undefined || isDeepStrictEqual(command, manifest.command)) return manifest
   const updated = { ...manifest, command }
-  await store.put(`${runId}/run/${manifest.fingerprint}.json`, writeManifest(updated), { replace: true })
+  await putAgain(store, updated)
   return updated
 }
 

@@ -25,11 +25,7 @@ export function createSourceRecord(isKeyed: boolean) {
   }
   const endOf = () => {
     // Keyed items may get more; that there are less is told by a list.
-    if (isKeyed)
-      return ends
-        .map(({ count }) => count)
-        .sort((a, b) => a - b)
-        .at(-1)
+    if (isKeyed) return ends.reduce<number | undefined>((most, { count }) => Math.max(most ?? 0, count), undefined)
     // Of several the one in the last file. What is later need not have the later name.
     return ends
       .filter(({ count }) => count >= atLeast)

@@ -104,15 +104,18 @@ export async function writeLines(target: Target, lines: AsyncIterable<string> | 
   const descriptor = target === undefined ? 1 : descriptorOf(target)
   if (target === undefined || descriptor === 1) return writeOpen(stdout(), lines)
   if (descriptor === 2) return writeOpen(process.stderr, lines)
-  await writeFileLines(target, lines).catch((error: NodeJS.ErrnoException) => {
+  await writeFileLines(target, descriptor, lines).catch((error: NodeJS.ErrnoException) => {
     if (error.syscall !== undefined && !error.message.includes(target)) error.message += ` '${target}'`
     throw error
   })
 }
 
-async function writeFileLines(target: string, lines: AsyncIterable<string> | Iterable<string>): Promise<void> {
+async function writeFileLines(
+  target: string,
+  descriptor: ReturnType<typeof descriptorOf>,
+  lines: AsyncIterable<string> | Iterable<string>,
+): Promise<void> {
   const found = await stat(target).catch(() => undefined)
-  const descriptor = descriptorOf(target)
   if (found?.isFile() && typeof descriptor === 'number')
     return pipeline(Readable.from(inBlocks(lines)), createWriteStream('', { fd: descriptor, autoClose: false }))
   if (found && !found.isFile()) return pipeline(Readable.from(inBlocks(lines)), createWriteStream(target))

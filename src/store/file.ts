@@ -49,6 +49,14 @@ export function fileStore(directory: string): Store {
     return join(root, key)
   }
 
+  /** `inFolder`, which keeps `highest`. */
+  function inOwnFolder<V>(path: string, fill: (folder: string) => Promise<V>): Promise<V> {
+    return inFolder(root, path, (folder, top) => {
+      if (top.length < highest.length) highest = top
+      return fill(folder)
+    })
+  }
+
   async function tidy(folder: string): Promise<void> {
     if (tidied.has(folder)) return
     tidied.add(folder)
@@ -58,8 +66,7 @@ export function fileStore(directory: string): Store {
   async function put(key: string, bytes: Uint8Array, { durable = true, replace = false }: PutOptions): Promise<void> {
     const path = pathOf(key)
     checkSize(bytes.byteLength)
-    await inFolder(root, path, async (folder, top) => {
-      if (top.length < highest.length) highest = top
+    await inOwnFolder(path, async (folder) => {
       await tidy(folder)
       const aside = join(folder, TEMPORARY + crypto.randomUUID())
       let isMoved = false
@@ -77,8 +84,7 @@ export function fileStore(directory: string): Store {
 
   async function append(key: string): Promise<Log> {
     const path = pathOf(key)
-    return inFolder(root, path, async (folder, top) => {
-      if (top.length < highest.length) highest = top
+    return inOwnFolder(path, async (folder) => {
       const file = await open(path, 'wx', 0o600).catch(ifTaken(key))
       // The name is made durable with the first of what it names: until then a power cut leaves nothing that anybody counts on.
       let isNameSafe = false
