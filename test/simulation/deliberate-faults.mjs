@@ -125,7 +125,7 @@ export const FAULTS = [
   },
   {
     name: 'a worker is heard on after results that could not be read',
-    file: 'src/engine/pool.ts',
+    file: 'src/engine/receiver.ts',
     search: 'if (!piece || isUnheard(bench)) return',
     replace: 'if (!piece) return',
   },
@@ -238,7 +238,7 @@ export const FAULTS = [
   },
   {
     name: 'a worker that runs nothing of what it is given keeps its place',
-    file: 'src/engine/pool.ts',
+    file: 'src/engine/receiver.ts',
     search: "if (bench.idled >= MAX_IDLED) condemn(bench, 'idle')",
     replace: "if (bench.idled >= MAX_IDLED && bench.doom) condemn(bench, 'idle')",
     tests: ['test/execute/spoiled-threads.test.ts'],

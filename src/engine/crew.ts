@@ -1,0 +1,134 @@
+import type { Clock } from '../clock.ts'
+import { type Bench, createBench, leastBusy, steal } from './bench.ts'
+import { prepare, slotOf } from './flight-recorder.ts'
+import type { JobRun, Piece } from './job.ts'
+import { toMessage } from './message.ts'
+import { createPlaces } from './places.ts'
+import { DEPTH, type Seat } from './seat.ts'
+import { createTimeoutWatch } from './timeout-watch.ts'
+
+/** After so many chunks that were lost while packed, and none of their items to blame, results of the run are packed one by one: once could be a pause of the machine. */
+const MAX_UNEXPLAINED = 2
+
+/** The threads of a pool and the pieces that wait for one: decides which piece goes to which thread, and sends it. */
+export class Crew {
+  readonly places = createPlaces(0)
+  readonly #benches = new Set<Bench>()
+  readonly #queue: Piece[] = []
+  readonly #timeouts = createTimeoutWatch(this.#benches)
+  readonly #openSeat: (bench: Bench) => Seat
+  readonly #clock: Clock
+  /** Threads that are lost, but may not have ended altogether. */
+  readonly #endings = new Set<Promise<void>>()
+  #target = 0
+  #balancing: NodeJS.Immediate | undefined
+  #isClosed = false
+
+  constructor(openSeat: (bench: Bench) => Seat, clock: Clock) {
+    this.#openSeat = openSeat
+    this.#clock = clock
+  }
+
+  /** Those that are up or starting. */
+  get benches(): ReadonlySet<Bench> {
+    return this.#benches
+  }
+
+  /** Starts threads until there are `count`. From then on a thread that is lost is replaced when a piece waits. */
+  grow(count: number): void {
+    this.#target = Math.max(this.#target, count)
+    while (this.#benches.size < this.#target && !this.#isClosed) this.#open()
+    this.places.resize(this.#target * DEPTH)
+    this.advance()
+  }
+
+  /** Puts a piece behind those that wait. */
+  add(piece: Piece): void {
+    this.#queue.push(piece)
+    this.advance()
+  }
+
+  /** Puts pieces before those that wait, in order, to be sent with the next `advance`; what a drain overtook stays pending. */
+  requeue(pieces: readonly Piece[]): void {
+    const goOn = pieces.filter((piece) => {
+      if (!piece.job.context.draining.aborted) return true
+      piece.job.interrupt(piece.chunk.items.length)
+      return false
+    })
+    this.#queue.unshift(...goOn)
+  }
+
+  /** Gives waiting pieces to workers with room, least busy first. */
+  advance(): void {
+    if (this.#isClosed) return
+    while (this.#queue.length > 0) {
+      const piece = this.#queue[0] as Piece
+      if (this.#benches.size < this.#target) this.#open()
+      const bench = leastBusy(this.#benches, piece.isAlone)
+      if (!bench) break
+      this.#queue.shift()
+      if (piece.job.isOver) continue
+      this.#send(bench, piece)
+    }
+    if (this.#queue.length === 0) this.#balancing ??= setImmediate(() => this.#balance())
+  }
+
+  /** Every piece that is not answered altogether: those that wait, then those that were sent. */
+  pieces(): Piece[] {
+    return [...this.#queue, ...[...this.#benches].flatMap((bench) => bench.pieces)]
+  }
+
+  /** What waits of a run will not be sent. */
+  withdraw(run: JobRun): void {
+    for (const piece of this.#queue.filter((it) => it.job.run === run)) {
+      this.#queue.splice(this.#queue.indexOf(piece), 1)
+      piece.job.interrupt(piece.chunk.items.length)
+    }
+  }
+
+  /** The thread of `bench` is lost. */
+  dismiss(bench: Bench): void {
+    this.#benches.delete(bench)
+    const ending: Promise<void> = bench.seat.close().finally(() => this.#endings.delete(ending))
+    this.#endings.add(ending)
+  }
+
+  /** Ends all threads; resolves when nothing is left of them. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    clearImmediate(this.#balancing)
+    this.#timeouts.stop()
+    await Promise.all([...this.#endings, ...[...this.#benches].map((bench) => bench.seat.close())])
+  }
+
+  #open(): void {
+    this.#benches.add(createBench(this.#openSeat))
+  }
+
+  #send(bench: Bench, piece: Piece): void {
+    const { run } = piece.job
+    piece.isSingly ||= run.unexplained >= MAX_UNEXPLAINED
+    piece.slot = bench.freeSlots.pop() as number
+    prepare(slotOf(bench.seat.cells, piece.slot), piece.chunk.items.length)
+    bench.pieces.push(piece)
+    const isNew = !bench.knows.has(run.number)
+    bench.knows.add(run.number)
+    run.tally.chunks++
+    const began = this.#clock.now()
+    bench.seat.send(toMessage(piece, isNew, bench.forget.splice(0)))
+    piece.sendTime = isNew ? undefined : this.#clock.now() - began
+    if (run.timeout !== undefined) this.#timeouts.start()
+  }
+
+  /** Halves the work of the busiest worker for each that has nothing, so that no tail waits behind a slow item. */
+  #balance(): void {
+    this.#balancing = undefined
+    for (const bench of this.#benches) {
+      if (this.#queue.length > 0) return
+      if (bench.pieces.length > 0 || bench.doom) continue
+      const stolen = steal(this.#benches)
+      if (!stolen) return
+      this.#send(bench, stolen)
+    }
+  }
+}

@@ -1,0 +1,125 @@
+import type { Clock } from '../clock.ts'
+import { InvalidOptionError } from '../errors.ts'
+import { type Bench, condemn, hasBegun, isUnheard, release } from './bench.ts'
+import { answerUnread, blame } from './blame.ts'
+import type { Crew } from './crew.ts'
+import { cutPiece, type JobRun } from './job.ts'
+import { settleUnclonable } from './message.ts'
+import type { PartMessage } from './protocol.ts'
+import { stillbornError, unpackLoadError, untrueError } from './run-errors.ts'
+import type { SeatEvents } from './seat.ts'
+import { settlePart } from './settle-part.ts'
+
+/** Workers that die in a row before they start any item, after which the run ends: two could be bad luck with memory. */
+const MAX_STILLBORN = 3
+
+/**
+ * A worker that answers so often in a row without having run anything is ended. Once may be chance: a tail was tried to be
+ * taken as it began. Or a task put something in place of a built-in, and nothing runs there any more.
+ */
+const MAX_IDLED = 3
+
+/** Takes in what becomes of the pieces a crew has sent: settles what is answered, and gives back what has to go on. */
+export class Receiver {
+  readonly #crew: Crew
+  readonly #runs: ReadonlyMap<number, JobRun>
+  readonly #clock: Clock
+  #stillborn = 0
+
+  /** `runs`: those that have not ended, by their number. */
+  constructor(crew: Crew, runs: ReadonlyMap<number, JobRun>, clock: Clock) {
+    this.#crew = crew
+    this.#runs = runs
+    this.#clock = clock
+  }
+
+  /** What the seat of `bench` is to tell. */
+  hear(bench: Bench): SeatEvents {
+    return {
+      part: (part) => this.#receive(bench, part),
+      lost: (error, code) => this.#lose(bench, error, code),
+      unreadable: (error) => this.#miss(bench, error),
+      unsent: (id, error) => this.#refuse(bench, id, error),
+    }
+  }
+
+  #receive(bench: Bench, part: PartMessage): void {
+    const piece = bench.pieces.find((it) => it.id === part.id)
+    if (part.loadError) {
+      this.#failRuns(unpackLoadError(part), piece?.job.run)
+      if (piece) release(bench, piece)
+      return
+    }
+    if (!piece || isUnheard(bench)) return
+    // A worker does what it is sent in turn.
+    const fault = piece === bench.pieces[0] ? settlePart(piece, part, this.#clock.today()) : 'an answer out of turn'
+    if (fault !== undefined) {
+      condemn(bench, bench.doom ?? untrueError(fault))
+      return
+    }
+    if (part.end && part.to === 0 && piece.end > 0 && !piece.job.context.draining.aborted) bench.idled++
+    else this.#prove(bench)
+    if (bench.idled >= MAX_IDLED) condemn(bench, 'idle')
+    piece.job.run.observe({
+      items: part.to - part.from,
+      taskTime: part.taskTime,
+      sendTime: part.from === 0 && part.to === piece.chunk.items.length ? piece.sendTime : undefined,
+      packTime: part.packTime,
+    })
+    if (part.end) {
+      release(bench, piece)
+      if (part.to < piece.end) this.#crew.requeue([cutPiece(piece, part.to, piece.end)])
+    }
+    this.#crew.advance() // After a part as well: only now it may be known that the tail is worth being taken.
+  }
+
+  #prove(bench: Bench): void {
+    bench.isProven = true
+    bench.idled = 0
+    this.#stillborn = 0
+  }
+
+  /** The thread is gone: whoever ran in it is a suspect, everybody else goes back. */
+  #lose(bench: Bench, error: Error | undefined, code: number): void {
+    this.#crew.dismiss(bench)
+    const { again, suspectIndex, reason } = blame(bench, error, code, this.#clock.today())
+    this.#stillborn = hasBegun(bench) && bench.doom !== 'idle' ? 0 : this.#stillborn + 1
+    for (const run of this.#runs.values())
+      if (bench.knows.has(run.number)) run.workerExit(bench.seat.threadId, suspectIndex, reason)
+    this.#crew.requeue(again)
+    if (this.#stillborn >= MAX_STILLBORN) {
+      this.#stillborn = 0
+      this.#failRuns(stillbornError(reason, MAX_STILLBORN))
+    }
+    this.#crew.advance()
+  }
+
+  /** Of which items the results are, only the message would say: unless it can be but one, they are as good as lost. */
+  #miss(bench: Bench, cause: Error): void {
+    if (isUnheard(bench)) return
+    const [piece] = bench.pieces
+    const answer = piece && answerUnread(piece, cause)
+    if (answer) this.#receive(bench, answer)
+    else condemn(bench, 'unreadable')
+  }
+
+  /** A chunk that could not be cloned: its unclonable items fail, the others go on. */
+  #refuse(bench: Bench, id: number, error: Error): void {
+    const piece = bench.pieces.find((it) => it.id === id)
+    if (!piece) return
+    release(bench, piece)
+    bench.knows.delete(piece.job.run.number) // Its setup may have been in that message.
+    const goOn = settleUnclonable(piece, error, this.#clock.today())
+    if (goOn) this.#crew.requeue(goOn)
+    else {
+      piece.job.context.fail(new InvalidOptionError('shared', 'a value that can be cloned', error.message))
+      piece.job.interrupt(piece.chunk.items.length)
+    }
+    this.#crew.advance()
+  }
+
+  /** Ends `run`, or all runs when nobody knows whose fault it is. */
+  #failRuns(error: Error, run?: JobRun): void {
+    for (const piece of this.#crew.pieces()) if (!run || piece.job.run === run) piece.job.fail(error)
+  }
+}
