@@ -19,7 +19,7 @@ const file = join(root, 'README.md')
 
 /** The text with every generated part made anew. @param {string} text */
 export async function generate(text) {
-  const { listOptions } = await import(pathToFileURL(join(root, 'build/options.js')).href)
+  const { listOptions } = await import(pathToFileURL(join(root, 'build/option-table.js')).href)
   /** @type {Record<string, () => string>} */
   const parts = {
     options: () => tableOfOptions(listOptions()),
@@ -37,7 +37,7 @@ export async function generate(text) {
   })
 }
 
-/** @param {{ name: string, spec: import('../src/options.ts').OptionSpec }[]} options */
+/** @param {{ name: string, spec: import('../src/option-table.ts').OptionSpec }[]} options */
 function tableOfOptions(options) {
   const cell = (/** @type {string} */ text) => text.replaceAll('|', '\\|')
   const rows = options.map(({ name, spec }) => {

@@ -1,7 +1,7 @@
 import { InvalidOptionError } from './errors.ts'
 import { executeOn, type MayMissResults, planOn } from './execute.ts'
 import { takeItems } from './items.ts'
-import { isPlain } from './option-table.ts'
+import { isPlain } from './option-values.ts'
 import { type ExecuteOptions, resolveOptions } from './options.ts'
 import { createStream, type OutcomeStream } from './run/stream.ts'
 import type { TaskRef } from './task.ts'

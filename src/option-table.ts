@@ -1,5 +1,18 @@
+import {
+  isAtLeast,
+  isBoolean,
+  isCloud,
+  isDuration,
+  isFunction,
+  isInteger,
+  isJson,
+  isOneOf,
+  isPercentage,
+  isPlain,
+  isShard,
+  isStoreLike,
+} from './option-values.ts'
 import type { ExecuteOptions } from './options.ts'
-import type { Store } from './store/store.ts'
 
 /** The rows behind every option: its check, its default for people, its help text and its flag. The README table is made from them. */
 
@@ -17,27 +30,6 @@ export interface OptionSpec {
   /** How the command line says it, in commander's notation. */
   readonly flag?: string
 }
-
-const isInteger = (min: number, max = Number.MAX_SAFE_INTEGER) => ({
-  check: (value: unknown) => Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max,
-  expected: max === Number.MAX_SAFE_INTEGER ? `an integer >= ${min}` : `an integer from ${min} to ${max}`,
-})
-
-/** Longer than Node's timers can wait (2^31 - 1 ms, 24.8 days), a duration would end at once. */
-const MAX_DURATION = 2 ** 31 - 1
-
-const isDuration = (min: number) => ({
-  check: (value: unknown) => typeof value === 'number' && value >= min && value <= MAX_DURATION,
-  expected: `milliseconds from ${min} to ${MAX_DURATION}`,
-})
-
-const isOneOf = (...values: readonly unknown[]) => ({
-  check: (value: unknown) => values.includes(value),
-  expected: values.map((value) => (typeof value === 'string' ? `'${value}'` : String(value))).join(' or '),
-})
-
-const isBoolean = isOneOf(true, false)
-const isFunction = { check: (value: unknown) => typeof value === 'function', expected: 'a function' }
 
 /** Most items one chunk may hold: a worker answers a chunk at once, and its answer has to fit into memory twice. */
 const MAX_CHUNK_ITEMS = 1_000_000
@@ -146,50 +138,43 @@ export const PARTS: Record<string, OptionSpec> = {
     type: 'boolean | { baseUrl }',
     default: 'false',
     help: 'ask the EC2 instance metadata service',
-    check: isCloud,
-    expected: 'a boolean or { baseUrl }, the URL one of http: without query and fragment',
+    ...isCloud,
   },
   'preempt.gcp': {
     type: 'boolean | { baseUrl }',
     default: 'false',
     help: 'ask the Google Compute Engine metadata server',
-    check: isCloud,
-    expected: 'a boolean or { baseUrl }, the URL one of http: without query and fragment',
+    ...isCloud,
   },
   'preempt.azure': {
     type: 'boolean | { baseUrl }',
     default: 'false',
     help: 'ask Azure Scheduled Events',
-    check: isCloud,
-    expected: 'a boolean or { baseUrl }, the URL one of http: without query and fragment',
+    ...isCloud,
   },
   'resourceLimits.maxOldGenerationSizeMb': {
     type: 'number',
     default: "Node's",
     help: 'heap of a worker, in MB; less than 4 would kill the process on newer Nodes',
-    check: (v) => typeof v === 'number' && v >= 4,
-    expected: 'a number >= 4',
+    ...isAtLeast(4),
   },
   'resourceLimits.maxYoungGenerationSizeMb': {
     type: 'number',
     default: "Node's",
     help: 'young part of that heap, in MB',
-    check: (v) => typeof v === 'number' && v >= 1,
-    expected: 'a number >= 1',
+    ...isAtLeast(1),
   },
   'resourceLimits.codeRangeSizeMb': {
     type: 'number',
     default: "Node's",
     help: 'memory for generated code, in MB',
-    check: (v) => typeof v === 'number' && v >= 1,
-    expected: 'a number >= 1',
+    ...isAtLeast(1),
   },
   'resourceLimits.stackSizeMb': {
     type: 'number',
     default: "Node's",
     help: 'stack of a worker, in MB; less than 0.5 would kill the process',
-    check: (v) => typeof v === 'number' && v >= 0.5,
-    expected: 'a number >= 0.5',
+    ...isAtLeast(0.5),
   },
 }
 
@@ -372,59 +357,4 @@ export function listOptions(): { name: string; spec: OptionSpec }[] {
       .filter(([part]) => part.startsWith(`${name}.`))
       .map(([part, partSpec]) => ({ name: part, spec: partSpec })),
   ])
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-/** An object made by `{}`, of whatever realm: of a Map, a class or an object that inherits its options some would go unseen. */
-export function isPlain(value: unknown): value is Record<string, unknown> {
-  if (!isRecord(value)) return false
-  const prototype = Object.getPrototypeOf(value)
-  return prototype === null || (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf'))
-}
-
-/** A directory, or an object with the methods of a Store. */
-export function isStoreLike(value: unknown): value is string | Store {
-  if (typeof value === 'string') return value !== ''
-  return isRecord(value) && ['get', 'put', 'list', 'delete'].every((method) => typeof value[method] === 'function')
-}
-
-function isPercentage(value: unknown): boolean {
-  return typeof value === 'string' && /^\d+(\.\d+)?%$/.test(value) && Number.parseFloat(value) <= 100
-}
-
-function isShard(value: unknown): boolean {
-  if (value === 'auto') return true
-  const match = typeof value === 'string' ? /^([1-9]\d{0,5})\/([1-9]\d{0,5})$/.exec(value) : null
-  return match !== null && Number(match[1]) <= Number(match[2])
-}
-
-function isCloud(value: unknown): boolean {
-  if (typeof value === 'boolean') return true
-  if (!isPlain(value) || !Object.keys(value).every((name) => name === 'baseUrl')) return false
-  return value.baseUrl === undefined || isMetadataUrl(value.baseUrl)
-}
-
-/** Paths are appended to it, and node:http asks: metadata services speak nothing else. */
-function isMetadataUrl(value: unknown): boolean {
-  if (typeof value !== 'string' || !URL.canParse(value)) return false
-  return new URL(value).protocol === 'http:' && !/[?#]/.test(value)
-}
-
-/** Characters of `config` at most: it is written into the manifest, which is read back up to 64 MiB. */
-const MAX_CONFIG = 2 ** 24
-
-/** True for what JSON.stringify writes without losing anything, and not at a length that a value with repeated parts may have. */
-function isJson(value: unknown, depth = 0, room = { left: MAX_CONFIG }): boolean {
-  room.left -= typeof value === 'string' ? value.length + 2 : 2
-  if (room.left < 0) return false
-  if (value === null || typeof value === 'string' || typeof value === 'boolean') return true
-  if (typeof value === 'number') return Number.isFinite(value)
-  if (typeof value !== 'object' || depth > 200) return false
-  if (Array.isArray(value)) return value.every((it) => isJson(it, depth + 1, room))
-  const prototype = Object.getPrototypeOf(value)
-  if (prototype !== Object.prototype && prototype !== null) return false
-  return Object.values(value).every((it) => it === undefined || isJson(it, depth + 1, room))
 }

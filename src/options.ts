@@ -1,13 +1,11 @@
+import { checkOptions, checkPart } from './check-options.ts'
 import { InvalidOptionError } from './errors.ts'
-import { didYouMean } from './nearest.ts'
-import { isPlain, isStoreLike, OPTIONS, type OptionSpec, PARTS } from './option-table.ts'
+import { isStoreLike } from './option-values.ts'
 import { fileStore } from './store/file.ts'
 import type { Store } from './store/store.ts'
 import type { Events, Json, Outcome } from './types.ts'
 
-export { listOptions, type OptionSpec, RUN_ID } from './option-table.ts'
-
-/** Every option of a run: its type here, its row (check, default, help, flag) in option-table.ts, its value when it is not given below. */
+/** Every option of a run: its type here, its row (check, default, help, flag) in option-table.ts, and, at the end, its value when it is not given. */
 
 /** Retries, by p-retry's names. Durations in milliseconds. */
 export interface RetryOptions {
@@ -160,37 +158,13 @@ interface ResolvedCheckpoint {
  * @throws InvalidOptionError for an unknown option, a value out of bounds, or options that exclude one another.
  */
 export function resolveOptions<T>(given: ExecuteOptions<T> = {}): ResolvedOptions<T> {
-  if (!isPlain(given)) throw new InvalidOptionError('options', 'a plain object', given)
-  const options = dropUndefined(given) as ExecuteOptions<T>
-  checkAll(options, OPTIONS, '')
-  const retry = part('retry', typeof options.retry === 'number' ? { retries: options.retry } : options.retry) as RetryOptions
-  const breaker = typeof options.breaker === 'object' ? (part('breaker', options.breaker) as BreakerOptions) : {}
-  if (options.resourceLimits) part('resourceLimits', options.resourceLimits)
-  if (typeof options.preempt === 'object') part('preempt', options.preempt)
-  checkListeners(options.on)
-  checkTogether(options)
-  const resolved: ResolvedOptions<T> = {
+  const options = checkOptions(given)
+  return {
     workers: options.workers,
     mode: options.mode ?? 'auto',
     chunkSize: options.chunkSize === 'auto' ? undefined : options.chunkSize,
-    retry: {
-      retries: retry.retries ?? 0,
-      factor: retry.factor ?? 2,
-      minTimeout: retry.minTimeout ?? 1000,
-      maxTimeout: retry.maxTimeout ?? 60_000,
-      randomize: retry.randomize ?? false,
-      shouldRetry: retry.shouldRetry,
-      budget: retry.budget,
-    },
-    breaker: options.breaker
-      ? {
-          errorThresholdPercentage: breaker.errorThresholdPercentage ?? 50,
-          volumeThreshold: breaker.volumeThreshold ?? 10,
-          resetTimeout: breaker.resetTimeout ?? 30_000,
-          rollingCountTimeout: breaker.rollingCountTimeout ?? 10_000,
-          maxOpens: breaker.maxOpens ?? 5,
-        }
-      : undefined,
+    retry: resolveRetry(options.retry),
+    breaker: resolveBreaker(options.breaker),
     timeout: options.timeout,
     maxCrashes: options.maxCrashes ?? 2,
     maxFailures:
@@ -213,18 +187,38 @@ export function resolveOptions<T>(given: ExecuteOptions<T> = {}): ResolvedOption
     signal: options.signal,
     on: options.on ?? {},
   }
-  if (resolved.retry.minTimeout > resolved.retry.maxTimeout) {
-    throw new InvalidOptionError(
-      'retry.minTimeout',
-      `at most retry.maxTimeout (${resolved.retry.maxTimeout})`,
-      resolved.retry.minTimeout,
-    )
+}
+
+function resolveRetry(given: ExecuteOptions['retry'] = {}): ResolvedOptions['retry'] {
+  const options: RetryOptions = checkPart('retry', typeof given === 'number' ? { retries: given } : given)
+  const { minTimeout = 1000, maxTimeout = 60_000 } = options
+  if (minTimeout > maxTimeout)
+    throw new InvalidOptionError('retry.minTimeout', `at most retry.maxTimeout (${maxTimeout})`, minTimeout)
+  return {
+    retries: options.retries ?? 0,
+    factor: options.factor ?? 2,
+    minTimeout,
+    maxTimeout,
+    randomize: options.randomize ?? false,
+    shouldRetry: options.shouldRetry,
+    budget: options.budget,
   }
-  return resolved
+}
+
+function resolveBreaker(given: ExecuteOptions['breaker'] = false): ResolvedOptions['breaker'] {
+  if (given === false) return undefined
+  const options: BreakerOptions = checkPart('breaker', given === true ? {} : given)
+  return {
+    errorThresholdPercentage: options.errorThresholdPercentage ?? 50,
+    volumeThreshold: options.volumeThreshold ?? 10,
+    resetTimeout: options.resetTimeout ?? 30_000,
+    rollingCountTimeout: options.rollingCountTimeout ?? 10_000,
+    maxOpens: options.maxOpens ?? 5,
+  }
 }
 
 function resolveCheckpoint(given: string | Store | CheckpointOptions): ResolvedCheckpoint {
-  const options = isStoreLike(given) ? { store: given } : (part('checkpoint', given) as CheckpointOptions)
+  const options: Partial<CheckpointOptions> = isStoreLike(given) ? { store: given } : checkPart('checkpoint', given)
   if (options.store === undefined) throw new InvalidOptionError('checkpoint.store', 'a directory or a Store', undefined)
   const { store } = options
   return {
@@ -238,75 +232,4 @@ function resolveCheckpoint(given: string | Store | CheckpointOptions): ResolvedC
     keep: options.keep ?? 2,
     onError: options.onError ?? 'fail',
   }
-}
-
-/** Options that mean nothing, or something else than meant, in each other's company. */
-function checkTogether(options: ExecuteOptions<never>): void {
-  const needs = (option: 'resume' | 'retryFailed', isUsed: boolean) => {
-    if (isUsed && options.checkpoint === undefined) {
-      throw new InvalidOptionError(option, "to be used together with 'checkpoint'", options[option])
-    }
-  }
-  needs('resume', options.resume !== undefined && options.resume !== true)
-  needs('retryFailed', options.retryFailed !== undefined && options.retryFailed !== true)
-  if (options.mode !== 'inline') return
-  for (const option of ['timeout', 'resourceLimits'] as const) {
-    if (options[option] !== undefined) {
-      throw new InvalidOptionError(
-        'mode',
-        `'threads' or 'auto' when '${option}' is given, which only a worker thread can obey`,
-        'inline',
-      )
-    }
-  }
-}
-
-function checkAll(options: object, specs: Record<string, OptionSpec>, prefix: string): void {
-  for (const [name, value] of Object.entries(options)) {
-    const spec = Object.hasOwn(specs, prefix + name) ? specs[prefix + name] : undefined
-    if (!spec) {
-      const known = Object.keys(specs).filter((it) => it.startsWith(prefix))
-      throw unknown('options', prefix + name, known, value)
-    }
-    if (!spec.check(value)) throw new InvalidOptionError(prefix + name, spec.expected, value)
-  }
-}
-
-/** `name` is none of `known`; both may have the name of what they are part of in front. */
-function unknown(what: string, name: string, known: readonly string[], value: unknown): InvalidOptionError {
-  const last = (path: string) => path.slice(path.lastIndexOf('.') + 1)
-  const advice = didYouMean(last(name), known.map(last))
-  return new InvalidOptionError(name, `one of the known ${what} (${known.join(', ')})`, value, { advice })
-}
-
-/** A nested object of options, checked, without what is undefined. */
-function part(name: string, value: object | undefined): object {
-  const given = dropUndefined(value ?? {})
-  checkAll(given, PARTS, `${name}.`)
-  return given
-}
-
-const EVENTS = [
-  'plan',
-  'progress',
-  'outcome',
-  'retry',
-  'breaker',
-  'beforeCheckpoint',
-  'afterCheckpoint',
-  'workerExit',
-  'drain',
-  'warning',
-]
-
-function checkListeners(listeners: Listeners | undefined): void {
-  for (const [event, listener] of Object.entries(listeners ?? {})) {
-    if (!EVENTS.includes(event)) throw unknown('events', `on.${event}`, EVENTS, listener)
-    if (listener !== undefined && typeof listener !== 'function')
-      throw new InvalidOptionError(`on.${event}`, 'a function', listener)
-  }
-}
-
-function dropUndefined(value: object): object {
-  return Object.fromEntries(Object.entries(value).filter(([, it]) => it !== undefined))
 }

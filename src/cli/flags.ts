@@ -1,5 +1,6 @@
 import { InvalidOptionError } from '../errors.ts'
-import { type ExecuteOptions, listOptions, type OptionSpec } from '../options.ts'
+import { listOptions, type OptionSpec } from '../option-table.ts'
+import type { ExecuteOptions } from '../options.ts'
 import type { Json } from '../types.ts'
 import { DURATION_FORM, parseDuration } from './duration.ts'
 

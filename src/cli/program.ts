@@ -1,6 +1,6 @@
 import { Command, CommanderError, Option } from 'commander'
 import { InvalidOptionError } from '../errors.ts'
-import { RUN_ID } from '../options.ts'
+import { RUN_ID } from '../option-table.ts'
 import { ownVersion } from '../version.ts'
 import { DURATION_FORM, parseDuration } from './duration.ts'
 import { type Explanation, explain, OK, tell, USAGE } from './failure.ts'

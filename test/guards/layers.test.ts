@@ -18,7 +18,9 @@ const LAYERS = [
     'pull-async.ts',
   ],
   [
+    'option-values.ts',
     'option-table.ts',
+    'check-options.ts',
     'options.ts',
     'task.ts',
     'resolve-task.ts',

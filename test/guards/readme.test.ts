@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import type { ErrorCode, Events } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import { generate } from '../../scripts/docs.mjs'
-import { listOptions } from '../../src/options.ts'
+import { listOptions } from '../../src/option-table.ts'
 
 /** README.md says all there is, nothing that is not, and its programs run. */
 

@@ -1,0 +1,96 @@
+import { InvalidOptionError } from './errors.ts'
+import { didYouMean } from './nearest.ts'
+import { OPTIONS, type OptionSpec, PARTS } from './option-table.ts'
+import { isPlain } from './option-values.ts'
+import type { ExecuteOptions, Listeners } from './options.ts'
+
+/**
+ * `given` without what is undefined. Options that are objects of options themselves, and have defaults, are left to `checkPart`.
+ *
+ * @throws InvalidOptionError for an unknown option, a value out of bounds, or options that exclude one another.
+ */
+export function checkOptions<T>(given: ExecuteOptions<T>): ExecuteOptions<T> {
+  if (!isPlain(given)) throw new InvalidOptionError('options', 'a plain object', given)
+  const options: ExecuteOptions<T> = dropUndefined(given)
+  checkAll(options, OPTIONS, '')
+  if (options.resourceLimits) checkPart('resourceLimits', options.resourceLimits)
+  if (typeof options.preempt === 'object') checkPart('preempt', options.preempt)
+  checkListeners(options.on)
+  checkTogether(options)
+  return options
+}
+
+/**
+ * The options inside of the option `name`, without what is undefined.
+ *
+ * @throws InvalidOptionError as `checkOptions` does.
+ */
+export function checkPart<O extends object>(name: keyof ExecuteOptions, given: O): Partial<O> {
+  const options = dropUndefined(given)
+  checkAll(options, PARTS, `${name}.`)
+  return options
+}
+
+function checkAll(options: object, specs: Record<string, OptionSpec>, prefix: string): void {
+  for (const [name, value] of Object.entries(options)) {
+    const spec = Object.hasOwn(specs, prefix + name) ? specs[prefix + name] : undefined
+    if (!spec) {
+      const known = Object.keys(specs).filter((it) => it.startsWith(prefix))
+      throw unknown('options', prefix + name, known, value)
+    }
+    if (!spec.check(value)) throw new InvalidOptionError(prefix + name, spec.expected, value)
+  }
+}
+
+/** `name` is none of `known`; both may have the name of what they are part of in front. */
+function unknown(what: string, name: string, known: readonly string[], value: unknown): InvalidOptionError {
+  const last = (path: string) => path.slice(path.lastIndexOf('.') + 1)
+  const advice = didYouMean(last(name), known.map(last))
+  return new InvalidOptionError(name, `one of the known ${what} (${known.join(', ')})`, value, { advice })
+}
+
+/** Options that mean nothing, or something else than meant, in each other's company. */
+function checkTogether(options: ExecuteOptions<never>): void {
+  const needs = (option: 'resume' | 'retryFailed', isUsed: boolean) => {
+    if (isUsed && options.checkpoint === undefined) {
+      throw new InvalidOptionError(option, "to be used together with 'checkpoint'", options[option])
+    }
+  }
+  needs('resume', options.resume !== undefined && options.resume !== true)
+  needs('retryFailed', options.retryFailed !== undefined && options.retryFailed !== true)
+  if (options.mode !== 'inline') return
+  for (const option of ['timeout', 'resourceLimits'] as const) {
+    if (options[option] !== undefined) {
+      throw new InvalidOptionError(
+        'mode',
+        `'threads' or 'auto' when '${option}' is given, which only a worker thread can obey`,
+        'inline',
+      )
+    }
+  }
+}
+
+const EVENTS = [
+  'plan',
+  'progress',
+  'outcome',
+  'retry',
+  'breaker',
+  'beforeCheckpoint',
+  'afterCheckpoint',
+  'workerExit',
+  'drain',
+  'warning',
+]
+
+function checkListeners(listeners: Listeners | undefined): void {
+  for (const [event, listener] of Object.entries(listeners ?? {})) {
+    if (!EVENTS.includes(event)) throw unknown('events', `on.${event}`, EVENTS, listener)
+    if (listener !== undefined && typeof listener !== 'function')
+      throw new InvalidOptionError(`on.${event}`, 'a function', listener)
+  }
+}
+
+function dropUndefined<O extends object>(value: O): Partial<O> {
+  return Object.fromEntries(Object.entries(value).filter(([, it]) => it !== undefined)) as Partial<O>
+}
