@@ -80,3 +80,8 @@ function byKey(): ItemSet {
     },
   }
 }
+
+/** How items are told apart: by key in keyed runs, else by index. */
+export function idOf(isKeyed: boolean, index: number, key: string | undefined): number | string | undefined {
+  return isKeyed ? key : index
+}

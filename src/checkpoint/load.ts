@@ -1,21 +1,12 @@
 import type { Store } from '../store/store.ts'
 import type { FailureKind } from '../types.ts'
-import { type FailureHead, fromRuns } from './frame.ts'
-import type { IndexSet } from './index-set.ts'
-import { createItemLists, type ItemList } from './item-list.ts'
-import { createItemSet, type ItemSet } from './item-set.ts'
-import {
-  type FileReport,
-  type Located,
-  newReport,
-  type RunFile,
-  readFrames,
-  startOver,
-  toRunFile,
-  writerOf,
-} from './read-file.ts'
-import { newTrace, type SessionTrace } from './session-trace.ts'
-import { createSourceRecord, type SourceRecord } from './source-record.ts'
+import { fromRuns } from './frame.ts'
+import { createIndexBuilder } from './index-builder.ts'
+import type { ItemList } from './item-list.ts'
+import type { ItemSet } from './item-set.ts'
+import { type FileReport, type Located, newReport, type RunFile, readFrames, startOver, toRunFile } from './read-file.ts'
+import type { SessionTrace } from './session-trace.ts'
+import type { SourceRecord } from './source-record.ts'
 
 /** What a run came to so far, without values. */
 export interface RunIndex extends SourceRecord {
@@ -79,11 +70,6 @@ export interface LoadOptions {
   readonly count?: number | undefined
 }
 
-/** How items are told apart: by key in keyed runs, else by index. */
-export function idOf(isKeyed: boolean, index: number, key: string | undefined): number | string | undefined {
-  return isKeyed ? key : index
-}
-
 /**
  * Lists the files of a run: `seg/` first, then `snap/`. A compaction puts its snapshot before it deletes anything, so in
  * this order nothing is missed; in the other a segment may vanish after its snapshot was not yet there to be listed.
@@ -103,7 +89,7 @@ export async function listFiles(store: Store, runId: string): Promise<RunFile[]>
 export async function loadIndex(store: Store, runId: string, fingerprint: string, options: LoadOptions): Promise<RunIndex> {
   return startOver(async () => {
     const files = await listFiles(store, runId)
-    const index = createBuilder(options)
+    const index = createIndexBuilder(options)
     const covered = new Map<string, number>()
     const loaded: LoadedFile[] = []
     const skipped: RunFile[] = []
@@ -156,142 +142,4 @@ export async function loadFile(
   const isUndamaged = report.damage.length === 0 && report.torn === 0 && damagedItems.length === 0
   const isIntact = file.kind === 'snapshot' && isClosed && covers !== undefined && isUndamaged
   return { ...file, report, damagedItems, valueBytes, covers: covers ?? [], isIntact }
-}
-
-function createBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOptions) {
-  const fulfilled = createItemSet(isKeyed)
-  const duplicates = createItemSet(isKeyed)
-  const broken = createItemSet(isKeyed)
-  const failures = new Map<number | string, FailureEntry>()
-  const sessions = new Map<string, SessionTrace>()
-  const knownDead = new Set<string>()
-  const knownEnded = new Set<string>()
-  const lists = createItemLists()
-  const source = createSourceRecord(isKeyed)
-  let hasMoved = false
-
-  const sessionOf = (stem: string) => {
-    const writer = writerOf(stem)
-    let session = sessions.get(writer)
-    if (session === undefined) {
-      session = newTrace(writer)
-      sessions.set(writer, session)
-    }
-    return session
-  }
-
-  const addRuns = (session: SessionTrace, runs: readonly number[]) => {
-    source.reachRuns(runs)
-    for (let at = 0; at < runs.length; at += 2) {
-      const [from, length] = [runs[at] as number, runs[at + 1] as number]
-      if (!isKeyed) session.running.indices.addRange(from, length)
-      session.lastIndex = Math.max(session.lastIndex, from + length - 1)
-    }
-  }
-
-  const addAgain = (index: number, key: string | undefined) => {
-    duplicates.add(index, key)
-    if (key !== undefined && fulfilled.placeOf(key) !== index) hasMoved ||= isKeyed
-  }
-
-  /** False when the frame names items the run has not. */
-  const add = ({ head, isWhole, stem }: Located): boolean => {
-    switch (head.kind) {
-      case 'outcomes':
-        if (isKeyed ? head.keys === undefined : isBeyond(head.runs, count)) return false
-        source.reachRuns(head.runs)
-        if (isWhole) fulfilled.addAll(head.runs, head.keys, addAgain)
-        else broken.addAll(head.runs, head.keys)
-        return true
-      case 'failure': {
-        const id = idOf(isKeyed, head.index, head.key)
-        if (id === undefined || (!isKeyed && head.index >= count)) return false
-        source.reach(head.index + 1)
-        const entry = toEntry(head, writerOf(stem))
-        if (!isWhole) broken.add(head.index, head.key)
-        else if (isLater(entry, failures.get(id))) failures.set(id, entry)
-        return true
-      }
-      case 'running': {
-        const session = sessionOf(stem)
-        if (isKeyed) for (const hash of head.hashes ?? []) session.running.hashes.add(hash)
-        addRuns(session, head.runs)
-        return true
-      }
-      case 'alone': {
-        const session = sessionOf(stem)
-        const id = isKeyed ? head.hash : head.index
-        if (id === undefined) return false
-        session.alone.add(id)
-        if (isKeyed) session.running.hashes.add(id)
-        addRuns(session, [head.index, 1])
-        return true
-      }
-      case 'source':
-        source.addBlock(head)
-        return true
-      case 'total':
-        source.addEnd(head, stem)
-        return true
-      case 'close':
-        if (stem !== '') {
-          const { at: lastSeenAt, hasFailed = false, shard, sizes = [] } = head
-          Object.assign(sessionOf(stem), { isClosed: true, hasFailed, shard, sizes, lastSeenAt })
-        }
-        return true
-      case 'items':
-        if (isKeyed) lists.add(head)
-        return true
-      case 'died':
-        for (const writer of head.writers) (head.hasEnded ? knownEnded : knownDead).add(writer)
-        return true
-      default:
-        return true
-    }
-  }
-
-  const finish = (files: LoadedFile[], covered: RunFile[]): RunIndex => {
-    for (const file of files) if (file.kind === 'segment') sessionOf(file.stem)
-    for (const session of sessions.values()) {
-      session.isKnownDead = knownDead.has(session.writer)
-      session.hasEnded = session.isClosed || knownEnded.has(session.writer)
-    }
-    for (const [id, { index, key }] of failures) if (fulfilled.has(index, key)) failures.delete(id)
-    const list = lists.latest()
-    const found = source.finish()
-    return {
-      ...{ isKeyed, files, covered, fulfilled, failures, list, hasMoved, duplicates, ...found },
-      total: list?.keys.length ?? found.total,
-      damaged: countUnsettled(broken, fulfilled, failures, list),
-      knownDead: [...knownDead].filter((writer) => !knownEnded.has(writer) && !sessions.get(writer)?.isClosed),
-      sessions: [...sessions.values()].sort((a, b) => (a.writer < b.writer ? -1 : 1)),
-    }
-  }
-  return { add, finish }
-}
-
-export function toEntry(head: FailureHead, session: string): FailureEntry {
-  const { index, key, failure: kind, attempts, crashes, firstFailedAt, lastFailedAt } = head
-  return { index, key, kind, attempts, crashes, firstFailedAt, lastFailedAt, session }
-}
-
-/** Of two failures of an item the later one counts, on every machine the same. */
-function isLater(entry: FailureEntry, other: FailureEntry | undefined): boolean {
-  if (other === undefined || entry.lastFailedAt > other.lastFailedAt) return true
-  return entry.lastFailedAt === other.lastFailedAt && entry.session >= other.session
-}
-
-function isBeyond(runs: readonly number[], count: number): boolean {
-  for (let at = 0; at < runs.length; at += 2) if ((runs[at] as number) + (runs[at + 1] as number) > count) return true
-  return false
-}
-
-function countUnsettled(broken: ItemSet, fulfilled: ItemSet, failures: RunIndex['failures'], list: ItemList | undefined): number {
-  let unsettled = 0
-  for (const key of broken.keys?.keys() ?? [])
-    if (!fulfilled.has(-1, key) && !failures.has(key) && (list === undefined || list.places.has(key))) unsettled++
-  broken.indices?.without(fulfilled.indices as IndexSet).forEachRange((from, count) => {
-    for (let index = from; index < from + count; index++) if (!failures.has(index)) unsettled++
-  })
-  return unsettled
 }

@@ -53,7 +53,7 @@ export function layoutOf(format: Format): Layout {
 }
 
 /** Other processes compact now and then; a reader that meets them this often in a row meets something else. */
-const MAX_STARTS = 100
+export const MAX_STARTS = 100
 
 /** Calls `read` again when a file it had listed was gone. */
 export async function startOver<T>(read: () => Promise<T>): Promise<T> {

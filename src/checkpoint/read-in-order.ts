@@ -3,9 +3,10 @@ import type { Store } from '../store/store.ts'
 import type { Outcome } from '../types.ts'
 import { reviveError } from './error-record.ts'
 import { fromRuns } from './frame.ts'
+import { toEntry } from './index-builder.ts'
 import { placeIn } from './item-places.ts'
-import { createItemSet } from './item-set.ts'
-import { type FailureEntry, idOf, listFiles, type RunIndex, toEntry } from './load.ts'
+import { createItemSet, idOf } from './item-set.ts'
+import { type FailureEntry, listFiles, type RunIndex } from './load.ts'
 import {
   FileGoneError,
   type FrameAddress,
@@ -16,8 +17,8 @@ import {
   startOver,
   writerOf,
 } from './read-file.ts'
-import { choosePlaces, decodeColumns, findWinners, type Winner } from './restored.ts'
 import { type Codec, type Format, loadCodec } from './values/codec.ts'
+import { choosePlaces, decodeColumns, findWinners, type Winner } from './winners.ts'
 
 /** Decoded values kept while the items around them are given, by the bytes they had. */
 const MAX_KEPT_BYTES = 2 ** 26

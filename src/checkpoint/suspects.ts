@@ -1,7 +1,8 @@
 import type { History } from '../types.ts'
 import { hashKey } from './frame.ts'
 import type { IndexSet } from './index-set.ts'
-import { idOf, type RunIndex } from './load.ts'
+import { idOf } from './item-set.ts'
+import type { RunIndex } from './load.ts'
 import { timeOf } from './read-file.ts'
 
 /** The items that were in flight as their process died, and what is known of those that were so alone, and meant to be. */

@@ -89,7 +89,7 @@ export const FAULTS = [
   },
   {
     name: 'a success and a failure of an item both count',
-    file: 'src/checkpoint/load.ts',
+    file: 'src/checkpoint/index-builder.ts',
     search: 'for (const [id, { index, key }] of failures) if (fulfilled.has(index, key)) failures.delete(id)',
     replace: '',
   },

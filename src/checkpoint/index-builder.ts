@@ -1,0 +1,165 @@
+import type { FailureHead, Head } from './frame.ts'
+import type { IndexSet } from './index-set.ts'
+import { createItemLists, type ItemList } from './item-list.ts'
+import { createItemSet, type ItemSet, idOf } from './item-set.ts'
+import type { FailureEntry, LoadedFile, LoadOptions, RunIndex } from './load.ts'
+import { type Located, type RunFile, writerOf } from './read-file.ts'
+import { newTrace, type SessionTrace } from './session-trace.ts'
+import { createSourceRecord } from './source-record.ts'
+
+/** Puts together what the frames of a run say, in whatever order they come. */
+export interface IndexBuilder {
+  /** False when the frame names items the run has not. */
+  add(frame: Located): boolean
+  /** `covered`: files that were not read, since an intact snapshot stands for them. */
+  finish(files: readonly LoadedFile[], covered: readonly RunFile[]): RunIndex
+}
+
+export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOptions): IndexBuilder {
+  const fulfilled = createItemSet(isKeyed)
+  const duplicates = createItemSet(isKeyed)
+  const broken = createItemSet(isKeyed)
+  const failures = new Map<number | string, FailureEntry>()
+  const sessions = new Map<string, SessionTrace>()
+  const knownDead = new Set<string>()
+  const knownEnded = new Set<string>()
+  const lists = createItemLists()
+  const source = createSourceRecord(isKeyed)
+  let hasMoved = false
+
+  const sessionOf = (stem: string) => {
+    const writer = writerOf(stem)
+    let session = sessions.get(writer)
+    if (session === undefined) {
+      session = newTrace(writer)
+      sessions.set(writer, session)
+    }
+    return session
+  }
+
+  const addRuns = (session: SessionTrace, runs: readonly number[]) => {
+    source.reachRuns(runs)
+    for (let at = 0; at < runs.length; at += 2) {
+      const [from, length] = [runs[at] as number, runs[at + 1] as number]
+      if (!isKeyed) session.running.indices.addRange(from, length)
+      session.lastIndex = Math.max(session.lastIndex, from + length - 1)
+    }
+  }
+
+  const addAgain = (index: number, key: string | undefined) => {
+    duplicates.add(index, key)
+    if (key !== undefined && fulfilled.placeOf(key) !== index) hasMoved ||= isKeyed
+  }
+
+  const addOutcomes = ({ runs, keys }: HeadOf<'outcomes'>, isWhole: boolean) => {
+    if (isKeyed ? keys === undefined : isBeyond(runs, count)) return false
+    source.reachRuns(runs)
+    if (isWhole) fulfilled.addAll(runs, keys, addAgain)
+    else broken.addAll(runs, keys)
+    return true
+  }
+
+  const addFailure = (head: FailureHead, isWhole: boolean, stem: string) => {
+    const id = idOf(isKeyed, head.index, head.key)
+    if (id === undefined || (!isKeyed && head.index >= count)) return false
+    source.reach(head.index + 1)
+    const entry = toEntry(head, writerOf(stem))
+    if (!isWhole) broken.add(head.index, head.key)
+    else if (isLater(entry, failures.get(id))) failures.set(id, entry)
+    return true
+  }
+
+  const addAlone = ({ index, hash }: HeadOf<'alone'>, stem: string) => {
+    const session = sessionOf(stem)
+    const id = isKeyed ? hash : index
+    if (id === undefined) return false
+    session.alone.add(id)
+    if (isKeyed) session.running.hashes.add(id)
+    addRuns(session, [index, 1])
+    return true
+  }
+
+  /** What is said of sessions, of the source, and of where items are. */
+  const addOther = (head: Head, stem: string) => {
+    switch (head.kind) {
+      case 'running': {
+        const session = sessionOf(stem)
+        if (isKeyed) for (const hash of head.hashes ?? []) session.running.hashes.add(hash)
+        addRuns(session, head.runs)
+        break
+      }
+      case 'source':
+        source.addBlock(head)
+        break
+      case 'total':
+        source.addEnd(head, stem)
+        break
+      case 'close':
+        if (stem !== '') {
+          const { at: lastSeenAt, hasFailed = false, shard, sizes = [] } = head
+          Object.assign(sessionOf(stem), { isClosed: true, hasFailed, shard, sizes, lastSeenAt })
+        }
+        break
+      case 'items':
+        if (isKeyed) lists.add(head)
+        break
+      case 'died':
+        for (const writer of head.writers) (head.hasEnded ? knownEnded : knownDead).add(writer)
+    }
+  }
+
+  const add = ({ head, isWhole, stem }: Located): boolean => {
+    if (head.kind === 'outcomes') return addOutcomes(head, isWhole)
+    if (head.kind === 'failure') return addFailure(head, isWhole, stem)
+    if (head.kind === 'alone') return addAlone(head, stem)
+    addOther(head, stem)
+    return true
+  }
+
+  const finish = (files: readonly LoadedFile[], covered: readonly RunFile[]): RunIndex => {
+    for (const file of files) if (file.kind === 'segment') sessionOf(file.stem)
+    for (const session of sessions.values()) {
+      session.isKnownDead = knownDead.has(session.writer)
+      session.hasEnded = session.isClosed || knownEnded.has(session.writer)
+    }
+    for (const [id, { index, key }] of failures) if (fulfilled.has(index, key)) failures.delete(id)
+    const list = lists.latest()
+    const found = source.finish()
+    return {
+      ...{ isKeyed, files, covered, fulfilled, failures, list, hasMoved, duplicates, ...found },
+      total: list?.keys.length ?? found.total,
+      damaged: countUnsettled(broken, fulfilled, failures, list),
+      knownDead: [...knownDead].filter((writer) => !knownEnded.has(writer) && !sessions.get(writer)?.isClosed),
+      sessions: [...sessions.values()].sort((a, b) => (a.writer < b.writer ? -1 : 1)),
+    }
+  }
+  return { add, finish }
+}
+
+type HeadOf<K extends Head['kind']> = Extract<Head, { readonly kind: K }>
+
+export function toEntry(head: FailureHead, session: string): FailureEntry {
+  const { index, key, failure: kind, attempts, crashes, firstFailedAt, lastFailedAt } = head
+  return { index, key, kind, attempts, crashes, firstFailedAt, lastFailedAt, session }
+}
+
+/** Of two failures of an item the later one counts, on every machine the same. */
+function isLater(entry: FailureEntry, other: FailureEntry | undefined): boolean {
+  if (other === undefined || entry.lastFailedAt > other.lastFailedAt) return true
+  return entry.lastFailedAt === other.lastFailedAt && entry.session >= other.session
+}
+
+function isBeyond(runs: readonly number[], count: number): boolean {
+  for (let at = 0; at < runs.length; at += 2) if ((runs[at] as number) + (runs[at + 1] as number) > count) return true
+  return false
+}
+
+function countUnsettled(broken: ItemSet, fulfilled: ItemSet, failures: RunIndex['failures'], list: ItemList | undefined): number {
+  let unsettled = 0
+  for (const key of broken.keys?.keys() ?? [])
+    if (!fulfilled.has(-1, key) && !failures.has(key) && (list === undefined || list.places.has(key))) unsettled++
+  broken.indices?.without(fulfilled.indices as IndexSet).forEachRange((from, count) => {
+    for (let index = from; index < from + count; index++) if (!failures.has(index)) unsettled++
+  })
+  return unsettled
+}
