@@ -95,7 +95,7 @@ describe('stream()', () => {
       for await (const _ of stream('./missing-task.mjs', [1])) expect.unreachable()
     }
     await expect(loop()).rejects.toMatchObject({ code: 'ERR_PAWL_TASK_LOAD' })
-    await new Promise((resolve) => setTimeout(resolve, 10)) // Node tells of it in a later turn.
+    await new Promise((resolve) => setImmediate(resolve)) // Node tells of it before the next turn.
     process.off('unhandledRejection', listener)
     expect(unhandled).toEqual([])
   })

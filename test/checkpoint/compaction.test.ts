@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { inspectRun, verifyRun } from '../../src/checkpoint/runs.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
-import { abandon, FORMS, failing, open, outcomes, readAll, rejection } from './fixture.ts'
+import { abandon, FORMS, failing, killedAt, open, outcomes, readAll, rejection } from './fixture.ts'
 
 /** Sessions one after the other, `count` of them, each of which records two items of its own and dies or ends. */
 async function fill(store: Store, count: number, options: Parameters<typeof open>[1] = {}, isKilled = false): Promise<void> {
@@ -156,15 +156,6 @@ test('a snapshot stands for nothing that was written after it', async () => {
   expect(details.files.filter((file) => !file.covered).map(({ name }) => `run-1/${name}`)).toContain(grown)
 })
 
-/** Fails every call from the `k`-th on, as a process that is killed there. */
-function killedAfter(store: Store, k: number): Store {
-  let calls = 0
-  const guard = <F extends (...given: never[]) => Promise<unknown>>(call: F) =>
-    ((...given: Parameters<F>) => (++calls > k ? new Promise(() => {}) : call(...given))) as F
-  const { append: _, ...rest } = store
-  return { ...rest, put: guard(store.put), delete: guard(store.delete) }
-}
-
 test.each(FORMS)('a crash at any call of a compaction loses nothing: $format, $compress', async (form) => {
   const whole = memoryStore()
   await fill(whole, 16, { ...form, keep: 1000 })
@@ -172,10 +163,10 @@ test.each(FORMS)('a crash at any call of a compaction loses nothing: $format, $c
   for (let k = 0; k < 30; k++) {
     const store = memoryStore()
     for (const { key } of await whole.list('')) await store.put(key, (await whole.get(key)) as Uint8Array)
-    const session = await open(killedAfter(store, k + 3), { ...form, keep: 0 }).catch(() => undefined)
-    const closing = session?.close()
-    await Promise.race([closing, new Promise((resolve) => setTimeout(resolve, 5))])
-    if (session) await abandon(store, session).catch(() => {})
+    const process = killedAt(store, k)
+    const session = await open(process.store, { ...form, keep: 0 })
+    await Promise.race([session.close(), process.killed])
+    await abandon(store, session).catch(() => {}) // It may have got as far as to delete its claim.
     await expectItems(store, 32)
   }
 })

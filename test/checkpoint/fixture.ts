@@ -57,6 +57,29 @@ export async function abandon(store: Store, session: Session): Promise<void> {
   for (const [name, log] of growing) if (name.includes(session.writer) && growing.delete(name)) await log.close()
 }
 
+/** How many calls that change something a session makes at least until it is open. */
+const OPENING = 3
+
+/**
+ * `store` as a process finds it that is killed at a call that changes something: the `k`-th, from 0, after `open`. That one and
+ * those behind it are not answered; `killed` resolves when the first of them is made.
+ */
+export function killedAt(store: Store, k: number): { readonly store: Store; readonly killed: Promise<void> } {
+  let calls = 0
+  let die!: () => void
+  const killed = new Promise<void>((resolve) => {
+    die = resolve
+  })
+  const guard = <F extends (...given: never[]) => Promise<unknown>>(call: F) =>
+    ((...given: Parameters<F>) => {
+      if (calls++ < k + OPENING) return call(...given)
+      die()
+      return new Promise(() => {})
+    }) as F
+  const { append: _, ...rest } = store
+  return { store: { ...rest, put: guard(store.put), delete: guard(store.delete) }, killed }
+}
+
 /** Segments of file stores that may still be open: what the system closes when a process is killed. */
 const growing = new Map<string, Log>()
 

@@ -4,7 +4,7 @@ import { readResults, verifyRun } from '../../src/checkpoint/runs.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { Outcome } from '../../src/types.ts'
-import { abandon, FORMS, failing, IDENTITY, open, outcomes, rejection } from './fixture.ts'
+import { abandon, FORMS, failing, IDENTITY, killedAt, open, outcomes, rejection } from './fixture.ts'
 
 const COUNT = 12
 const identity = { ...IDENTITY, items: { kind: 'array' as const, count: COUNT } }
@@ -122,23 +122,15 @@ describe.each(FORMS)('a damaged run of $format, $compress', (form) => {
       const store = await write(form)
       const [key = ''] = await filesOf(store)
       await flip(store, key, 5)
-      const session = await open(killedAfter(store, k), { ...form, identity }).catch(() => undefined)
-      await Promise.race([session?.close(), new Promise((resolve) => setTimeout(resolve, 5))])
-      if (session) await abandon(store, session).catch(() => {})
+      const process = killedAt(store, k)
+      const session = await open(process.store, { ...form, identity })
+      await Promise.race([session.close(), process.killed])
+      await abandon(store, session).catch(() => {}) // It may have got as far as to delete its claim.
       await makeUp(store, form)
       await expectAll(store)
     }
   })
 })
-
-/** Answers no call that changes something from the `k`-th on, as a process that is killed there. */
-function killedAfter(store: Store, k: number): Store {
-  let calls = 0
-  const guard = <F extends (...given: never[]) => Promise<unknown>>(call: F) =>
-    ((...given: Parameters<F>) => (++calls > k + 3 ? new Promise(() => {}) : call(...given))) as F
-  const { append: _, ...rest } = store
-  return { ...rest, put: guard(store.put), delete: guard(store.delete) }
-}
 
 test('a damaged file stays while its session may be at work, though all it held is on record elsewhere', async () => {
   const [form] = FORMS

@@ -2,25 +2,13 @@ import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createDigest } from '../../../src/checkpoint/values/digest.ts'
-import { carriedKinds, nest } from './samples.ts'
+import { anything, carriedKinds, nest } from './samples.ts'
 
 function digestOf(...values: unknown[]): string {
   const digest = createDigest()
   digest.update(values)
   return digest.digest()
 }
-
-const anything = fc.anything({
-  withBigInt: true,
-  withDate: true,
-  withMap: true,
-  withSet: true,
-  withTypedArray: true,
-  withSparseArray: true,
-  withBoxedValues: true,
-  withNullPrototype: true,
-  withUnicodeString: true,
-})
 
 describe('createDigest()', () => {
   test('gives 32 hexadecimal digits, the same on every version of Node', () => {

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { loadCodec } from '../../../src/checkpoint/values/codec.ts'
 import { assertSame, identities } from './same.ts'
-import { carriedKinds, nest, pairs } from './samples.ts'
+import { anything, carriedKinds, nest, pairs } from './samples.ts'
 
 const codec = await loadCodec('msgpack')
 
@@ -17,19 +17,6 @@ function roundTrip(values: ArrayLike<unknown>): unknown[] {
   copy.fill(0xff)
   return decoded
 }
-
-/** Values of every kind that fast-check knows and structured clone carries. */
-const anything = fc.anything({
-  withBigInt: true,
-  withBoxedValues: true,
-  withDate: true,
-  withMap: true,
-  withSet: true,
-  withTypedArray: true,
-  withSparseArray: true,
-  withNullPrototype: true,
-  withUnicodeString: true,
-})
 
 /** Records as results mostly are: the same few keys, plain contents. */
 const record = fc.record({

@@ -1,3 +1,18 @@
+import fc from 'fast-check'
+
+/** Values of every kind that fast-check knows and structured clone carries. */
+export const anything = fc.anything({
+  withBigInt: true,
+  withBoxedValues: true,
+  withDate: true,
+  withMap: true,
+  withSet: true,
+  withTypedArray: true,
+  withSparseArray: true,
+  withNullPrototype: true,
+  withUnicodeString: true,
+})
+
 /** One value of every kind that structured clone carries and msgpack must give back equal. */
 export function carriedKinds(): [name: string, value: unknown][] {
   const shared = { of: 'two' }
