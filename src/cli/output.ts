@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { createWriteStream, existsSync, statSync, writeSync } from 'node:fs'
+import { createWriteStream, existsSync, fstatSync, statSync, writeSync } from 'node:fs'
 import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, relative, sep } from 'node:path'
 import { Readable } from 'node:stream'
@@ -61,6 +61,8 @@ export interface Kept {
   readonly files: readonly string[]
   /** Further ones, by the names that a glob gave: maybe so many that not each can be asked for its real path. */
   readonly listed?: readonly string[]
+  /** Whether stdin is read, which may be a file as well. */
+  readonly stdin?: boolean
   /** Where runs are recorded, and the one that is. */
   readonly directory?: string | undefined
   readonly runId?: string | undefined
@@ -71,13 +73,14 @@ export interface Kept {
  *
  * @throws UsageError
  */
-export function checkApart(path: Target, { files, listed = [], directory, runId }: Kept): void {
+export function checkApart(path: Target, { files, listed = [], stdin = false, directory, runId }: Kept): void {
   if (path === undefined) return
   const target = toRealPath(path)
   const found = fileAt(path)
   const isTarget = (it: string) => toRealPath(it) === target || (found !== undefined && fileAt(it)?.id === found.id)
   const mayBeTarget = (it: string) => basename(it) === basename(target) || (found !== undefined && found.names > 1)
-  const file = files.find(isTarget) ?? listed.find((it) => mayBeTarget(it) && isTarget(it))
+  const isStdin = stdin && found?.isFile === true && fileAt(0)?.id === found.id
+  const file = isStdin ? 'stdin' : (files.find(isTarget) ?? listed.find((it) => mayBeTarget(it) && isTarget(it)))
   if (file !== undefined) {
     throw new UsageError(`Cannot write output '${path}': expected a file of its own, got ${file}, which is read`)
   }
@@ -89,11 +92,20 @@ export function checkApart(path: Target, { files, listed = [], directory, runId 
   throw new UsageError(`Cannot write output '${path}': expected a file of its own, got one in the record of run '${run}'`)
 }
 
-/** Which file is there, whatever it is called, and how many names (hard links) it has. undefined when nobody tells. */
-function fileAt(path: string): { readonly id: string; readonly names: number } | undefined {
+/** What is at a path, or open under a number. */
+interface Found {
+  readonly id: string
+  /** How many names (hard links) it has. */
+  readonly names: number
+  /** False of a terminal, say, which may well be read and written at once. */
+  readonly isFile: boolean
+}
+
+/** Which file is there, whatever it is called. undefined when nobody tells. */
+function fileAt(place: string | number): Found | undefined {
   try {
-    const { dev, ino, nlink } = statSync(path, { bigint: true })
-    return { id: `${dev}:${ino}`, names: Number(nlink) }
+    const found = typeof place === 'number' ? fstatSync(place, { bigint: true }) : statSync(place, { bigint: true })
+    return { id: `${found.dev}:${found.ino}`, names: Number(found.nlink), isFile: found.isFile() }
   } catch {
     return undefined
   }

@@ -96,9 +96,9 @@ async function runSession(assignment: Assignment, input: Input, engines: Engines
 }
 
 /** What the session reads. */
-function filesOf({ task, input: path }: Assignment, { kind, items }: Input): Pick<Kept, 'files' | 'listed'> {
+function filesOf({ task, input: path }: Assignment, { kind, items }: Input): Pick<Kept, 'files' | 'listed' | 'stdin'> {
   if (kind === 'glob') return { files: [task.module], listed: items as readonly string[] }
-  return { files: kind === 'stdin' ? [task.module] : [task.module, path] }
+  return kind === 'stdin' ? { files: [task.module], stdin: true } : { files: [task.module, path] }
 }
 
 function drainOf({ flags }: Assignment): number | undefined {

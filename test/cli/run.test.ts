@@ -3,7 +3,7 @@ import { chmodSync, existsSync, linkSync, lstatSync, readdirSync, readFileSync, 
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { items, lines, project } from './pawl.ts'
+import { BIN, items, lines, project } from './pawl.ts'
 
 const DOUBLE = {
   'double.js': 'export default (item) => item.n * 2\nexport const half = (item) => item.n / 2',
@@ -106,6 +106,30 @@ describe('pawl run', () => {
     expect(stderr).toBe(`pawl: Cannot write output '${output}': expected a file of its own, got ${sentence}\n`)
     expect(readFileSync(join(directory, 'in.jsonl'), 'utf8')).toBe(items(20))
     expect(readdirSync(join(directory, '.pawl'))).toEqual(['mine', 'other'])
+  })
+
+  test.each(['in.jsonl', 'hard.jsonl'])(
+    '--output %s is refused while stdin reads that file; another is written',
+    async (output) => {
+      const { directory } = project(DOUBLE)
+      linkSync(join(directory, 'in.jsonl'), join(directory, 'hard.jsonl'))
+      const run = (name: string) => {
+        const command = `${process.execPath} ${BIN} run double.js --input - --quiet --output ${name} < in.jsonl`
+        return promisify(execFile)('sh', ['-c', command], { cwd: directory })
+      }
+      const stderr = `pawl: Cannot write output '${output}': expected a file of its own, got stdin, which is read\n`
+      await expect(run(output)).rejects.toMatchObject({ code: 2, stdout: '', stderr })
+      expect(readFileSync(join(directory, output), 'utf8')).toBe(items(20))
+      await run('out.jsonl')
+      expect(lines(readFileSync(join(directory, 'out.jsonl'), 'utf8'))).toEqual(doubled)
+    },
+  )
+
+  test('stdin and --output may be one device', async () => {
+    const { directory } = project(DOUBLE)
+    const command = `${process.execPath} ${BIN} run double.js --input - --output /dev/null < /dev/null`
+    const { stderr } = await promisify(execFile)('sh', ['-c', command], { cwd: directory })
+    expect(stderr).toContain('0 items')
   })
 
   test.skipIf(!existsSync('/dev/full'))('an output that cannot be written says where the results are; exit code 75', async () => {
@@ -283,8 +307,7 @@ describe('pawl run', () => {
   test('a reader that goes away is a quiet end', async () => {
     const { directory, put } = project(DOUBLE)
     put('in.jsonl', items(50_000))
-    const bin = join(import.meta.dirname, '../../dist/cli/main.js')
-    const command = `${process.execPath} ${bin} run double.js --input in.jsonl --no-checkpoint --quiet | head -n 1`
+    const command = `${process.execPath} ${BIN} run double.js --input in.jsonl --no-checkpoint --quiet | head -n 1`
     const { stdout, stderr } = await promisify(execFile)('sh', ['-c', command], { cwd: directory })
     expect({ stdout, stderr }).toEqual({ stdout: '{"index":0,"value":0}\n', stderr: '' })
   })
