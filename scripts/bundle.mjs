@@ -5,7 +5,7 @@
  *
  * Run it:  npm run build
  */
-import { chmodSync, copyFileSync, cpSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, copyFileSync, cpSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { rolldown } from 'rolldown'
 
@@ -58,6 +58,20 @@ const builtinsFromProcess = {
     ),
 }
 
+/**
+ * Writes the version in, instead of reading package.json at run time: whoever bundles what is published leaves that behind.
+ *
+ * @type {import('rolldown').Plugin}
+ */
+const versionWrittenIn = {
+  name: 'version-written-in',
+  load: (id) => {
+    if (id !== join(from, 'version.js')) return undefined
+    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+    return `export const ownVersion = () => ${JSON.stringify(version)}`
+  },
+}
+
 rmSync(to, { recursive: true, force: true })
 cpSync(from, to, { recursive: true, filter: (path) => path.endsWith('.d.ts') || statSync(path).isDirectory() })
 const bundle = await rolldown({
@@ -69,7 +83,7 @@ const bundle = await rolldown({
   },
   external: /^[^./]/,
   platform: 'node',
-  plugins: [builtinsFromProcess],
+  plugins: [builtinsFromProcess, versionWrittenIn],
 })
 await bundle.write({
   dir: to,

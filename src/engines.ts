@@ -2,6 +2,7 @@ import { systemClock } from './clock.ts'
 import type { Engine } from './engine/engine.ts'
 import { createInline } from './engine/inline.ts'
 import { createPool } from './engine/pool.ts'
+import { refuseBundle } from './engine/seat.ts'
 import { countWorkers } from './machine.ts'
 import type { ResolvedOptions } from './options.ts'
 
@@ -27,6 +28,7 @@ export function openEngines({
   let opening: Promise<Engine> | undefined
   let opened: Engine | undefined
   const open = async () => {
+    refuseBundle()
     const { Piscina } = await import('piscina')
     opened = createPool(Piscina, { resourceLimits, record: checkpoint?.format }, systemClock)
     return opened
@@ -45,6 +47,6 @@ export function openEngines({
     },
     inline: createInline(systemClock),
     maxWorkers: workers ?? countWorkers(resourceLimits?.maxOldGenerationSizeMb),
-    close: async () => (await opening)?.close(),
+    close: async () => (await opening?.catch(() => undefined))?.close(), // What kept it from being opened is told to whoever asked for it.
   }
 }

@@ -29,6 +29,14 @@ export function inlineUntrueError(fault: string): WorkerCrashError {
 
 const SPOILED = ': the task may have changed what all code of its thread uses, such as Array.prototype.push'
 
+/** pawl is not where the files are that its threads load. */
+export function bundledError(file = 'worker-entry.cjs'): TaskLoadError {
+  return new TaskLoadError(
+    `Cannot start a worker: expected pawl's own files beside one another, got no ${file}. ` +
+      "A program that bundles pawl leaves them behind: keep it external (--external:pawl, or external: ['pawl']), with pawl in node_modules where the program runs",
+  )
+}
+
 /** So many workers in a row ended before any item began. */
 export function stillbornError(cause: Error, count: number): TaskLoadError {
   return new TaskLoadError(

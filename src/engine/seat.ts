@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { MessageChannel, receiveMessageOnPort, type Worker } from 'node:worker_threads'
 import type { Piscina } from 'piscina'
@@ -5,6 +6,7 @@ import type { Format } from '../checkpoint/values/contract.ts'
 import type { WorkerLimits } from '../options.ts'
 import { createRecorder } from './flight-recorder.ts'
 import type { ChunkMessage, PartMessage, ServeMessage } from './protocol.ts'
+import { bundledError } from './run-errors.ts'
 
 /** Chunks one worker holds at once: the one it runs, and the next, so that it never waits for the main thread. */
 export const DEPTH = 2
@@ -51,12 +53,20 @@ export interface Seat {
   close(): Promise<void>
 }
 
-const WORKER_FILE = fileURLToPath(new URL('./worker-entry.cjs', import.meta.url))
+/** What Piscina loads in each thread; undefined where nothing says where this file is, as in a bundle of CommonJS. */
+const WORKER_FILE = URL.canParse('./worker-entry.cjs', import.meta.url)
+  ? fileURLToPath(new URL('./worker-entry.cjs', import.meta.url))
+  : undefined
+
+/** @throws TaskLoadError where what threads load does not lie beside this file, as in a bundle: of that, Piscina would say nothing of use. */
+export function refuseBundle(): void {
+  if (WORKER_FILE === undefined || !existsSync(WORKER_FILE)) throw bundledError(WORKER_FILE)
+}
 
 export function openSeat(PiscinaClass: typeof Piscina, { resourceLimits, record }: SeatOptions, events: SeatEvents): Seat {
   const cells = createRecorder(SLOTS)
   const pool = new PiscinaClass({
-    filename: WORKER_FILE,
+    filename: WORKER_FILE as string,
     minThreads: 1,
     maxThreads: 1,
     idleTimeout: Number.POSITIVE_INFINITY,

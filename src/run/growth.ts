@@ -109,7 +109,8 @@ export async function startGrowth({ planner, engines, unsettled, onPlan, onSlowL
   const slow = setTimeout(() => {
     if (pool && !pool.hasBegun) onSlowLoad()
   }, SLOW_LOAD_MS).unref()
-  if (mode() === 'threads') (await open()).up().then(() => look())
+  const opened = mode() === 'threads' ? await open().catch(fail) : undefined
+  if (opened) opened.up().then(() => look())
   else look()
   return {
     get pool() {
