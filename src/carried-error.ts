@@ -37,7 +37,9 @@ export function packError(thrown: unknown, depth = 0): CarriedError {
     }
   }
   const fields: Record<string, unknown> = {}
-  for (const name of Object.keys(thrown)) {
+  const names = Object.keys(thrown)
+  for (let at = 0; at < names.length; at++) {
+    const name = names[at] as string
     if (OWN.has(name)) continue
     const value = cloneOr(readField(thrown, name), ABSENT)
     if (value !== ABSENT) Object.defineProperty(fields, name, { value, enumerable: true, writable: true, configurable: true })

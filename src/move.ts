@@ -1,5 +1,8 @@
 import { InvalidOptionError } from './errors.ts'
 
+/** As they were when this was loaded: a task may put others in their place. */
+const { ArrayBuffer, Uint8Array } = globalThis
+
 const MOVED = Symbol.for('pawl.moved')
 
 interface Moved {

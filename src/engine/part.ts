@@ -8,6 +8,9 @@ import { Column } from './column.ts'
 import { threadNow } from './flight-recorder.ts'
 import type { ChunkMessage, PartMessage, RejectedPlace, RunSetup } from './protocol.ts'
 
+/** As they were when this was loaded: a task may put others in their place. */
+const { Set, structuredClone } = globalThis
+
 /** The items of a chunk, as far as whoever runs them needs to know. */
 export type ItemColumns = Pick<ChunkMessage, 'id' | 'items' | 'indices' | 'keys' | 'attempts' | 'isSingly'>
 
@@ -130,7 +133,8 @@ export class Part {
 
   /** The place of value `at`: values are those of the places that were not rejected. */
   #placeOf(at: number): number {
-    const isRejected = new Set(this.#rejected.map((it) => it.place))
+    const isRejected = new Set<number>()
+    this.#rejected.forEach((it) => isRejected.add(it.place))
     let place = this.#from
     for (let left = at; place < this.#chunk.items.length; place++) {
       if (isRejected.has(place)) continue
@@ -154,9 +158,10 @@ export class Part {
     refused.forEach(({ error }, i) => {
       this.#rejected.push({ place: places[i] as number, kind: 'serialization', error: packError(error) })
     })
-    const isRefused = new Set(refused.map((it) => it.at))
+    const isRefused = new Set<number>()
+    refused.forEach((it) => isRefused.add(it.at))
     this.#rejected.sort((a, b) => a.place - b.place)
-    return Array.from(values).filter((_, at) => !isRefused.has(at))
+    return Array.from({ length: values.length }, (_, at) => values[at]).filter((_, at) => !isRefused.has(at))
   }
 }
 
@@ -174,9 +179,9 @@ function sayWhy(cause: unknown): string {
 /** Clones one by one, and tells the values that structured clone refuses. What a getter gave now it need not give again. */
 function cloneEach(values: ArrayLike<unknown>, nameOf: (at: number) => string) {
   const refused: { at: number; error: Error }[] = []
-  const copies = Array.from(values, (value, at): unknown => {
+  const copies = Array.from({ length: values.length }, (_, at): unknown => {
     try {
-      return structuredClone(value)
+      return structuredClone(values[at])
     } catch (cause) {
       const message = `Cannot carry the result of ${nameOf(at)} to the main thread: expected a value that structured clone takes, but ${sayWhy(cause)}`
       refused.push({ at, error: new SerializationError(message, '', { cause }) })

@@ -103,7 +103,7 @@ async function answerAll(): Promise<void> {
 }
 
 async function answer(message: ChunkMessage): Promise<void> {
-  for (const ended of message.ended ?? []) runs.delete(ended)
+  for (let at = 0; at < (message.ended?.length ?? 0); at++) runs.delete(message.ended?.[at] as number) // Not by an iterator, which may be a task's own and never end.
   if (message.setup) runs.set(message.run, load(message.setup))
   let run = runs.get(message.run) as Promise<LoadedRun> | LoadedRun
   if (run instanceof Promise) {

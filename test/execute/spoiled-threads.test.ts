@@ -1,6 +1,6 @@
 import { execute, memoryStore, type Outcome, readResults } from 'pawl'
 import { describe, expect, test } from 'vitest'
-import { names } from '../fixtures/tasks/spoiling.mjs'
+import { ENDLESS, names, replaced } from '../fixtures/tasks/spoiling.mjs'
 import { range, sharedCells } from './calls.ts'
 
 const RECORDS = { module: new URL('../fixtures/tasks/spoiling.mjs', import.meta.url), export: 'spoilRecords' }
@@ -43,6 +43,37 @@ describe('a thread that a task spoiled', () => {
       expect(results.map((it) => it)).toEqual(range(30).map((n) => (lost.length > 0 && n === 5 ? undefined : recordOf(n))))
     },
   )
+
+  test.each(CARRIERS.slice(0, 2).flatMap((format) => replaced.map((name) => [format, name] as const)))(
+    'goes on where it only knows other things by a name: recorded as %s, %s',
+    async (format, name) => {
+      const module = new URL('../fixtures/tasks/spoiling.mjs', import.meta.url)
+      const { results, stats } = await execute<number, Map<number, Uint8Array>>({ module, export: 'spoilMaps' }, range(30), {
+        ...{ mode: 'threads', workers: 1, chunkSize: 7, timeout: 5000 },
+        shared: { name, tried: sharedCells(1), times: Number.POSITIVE_INFINITY },
+        ...(format ? { checkpoint: { store: memoryStore(), format } } : {}),
+      })
+      expect(results).toEqual(range(30).map((n) => new Map([[n, new Uint8Array(Buffer.from(`item ${n}`))]])))
+      expect(stats).toMatchObject({ attempts: 30, crashes: 0 })
+    },
+  )
+
+  test('hears of further chunks though iterators of arrays come to no end there', async () => {
+    const shared = { name: ENDLESS, tried: sharedCells(1) }
+    const { results } = await execute(RECORDS, range(30), { mode: 'threads', workers: 1, chunkSize: 7, shared })
+    expect(results).toEqual(range(30).map(recordOf))
+  })
+
+  test('refuses what JSON cannot hold though arrays are iterated as if they were empty', async () => {
+    const module = new URL('../fixtures/tasks/spoiling.mjs', import.meta.url)
+    const shared = { name: 'arrays are iterated as if they were empty', tried: sharedCells(1) }
+    const { results, failures } = await execute<number, (number | undefined)[]>({ module, export: 'spoilLists' }, range(30), {
+      ...{ mode: 'threads', workers: 1, chunkSize: 7, maxFailures: 30, shared },
+      checkpoint: { store: memoryStore(), format: 'json' },
+    })
+    expect(failures.map(({ index, kind }) => [index, kind])).toEqual(range(10).map((n) => [3 * n, 'serialization']))
+    expect(results.filter((list) => list !== undefined)).toEqual(range(30).flatMap((n) => (n % 3 === 0 ? [] : [[n, -0]])))
+  })
 
   test.each(['msgpack', 'json'] as const)('gets nothing false on record where nobody reads the values: %s', async (format) => {
     const store = memoryStore()

@@ -6,8 +6,8 @@ import { MAX_NESTING } from '../../nesting.ts'
 import { type Misfit, TOO_DEEP } from './contract.ts'
 import { findMisfit, isCarried } from './misfit.ts'
 
-/** As it was when this was loaded: a task may put another in its place. */
-const clone = structuredClone
+/** As they were when this was loaded: a task may put others in their place. */
+const { ArrayBuffer, DataView, Map, Set, structuredClone: clone } = globalThis
 
 /** A value as `serialize` takes it. */
 export interface Carried {
@@ -79,7 +79,7 @@ interface Survey {
 function explore(copy: unknown): Survey {
   const survey: Survey = { seen: new Set(), places: [], users: new Map(), errors: [], fault: undefined }
   visit(copy, 0, survey)
-  for (const error of survey.errors) visit(error.cause, 0, survey)
+  survey.errors.forEach((error) => visit(error.cause, 0, survey))
   if ([...survey.users.keys()].some(types.isSharedArrayBuffer)) survey.fault = 'unkept'
   return survey
 }
@@ -110,7 +110,8 @@ function visitParts(holder: object, depth: number, survey: Survey): void {
     const isError = types.isNativeError(holder)
     if (isError && Object.hasOwn(holder, 'cause')) survey.errors.push(holder)
     const keys = isError ? ['cause'] : Object.keys(holder)
-    for (const key of keys) {
+    for (let at = 0; at < keys.length; at++) {
+      const key = keys[at] as string
       const value: unknown = Reflect.get(holder, key)
       if (!isError) visit(value, depth, survey) // A cause is written behind the copy.
       if (ArrayBuffer.isView(value)) survey.places.push({ holder, key, view: value })

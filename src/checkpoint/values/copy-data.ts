@@ -1,5 +1,8 @@
 import { types } from 'node:util'
 
+/** As they were when this was loaded: a task may put others in their place. */
+const { Set } = globalThis
+
 /** What copyData gives for a value that is not plain data. */
 export const NO_DATA = Symbol('no data')
 

@@ -24,7 +24,7 @@ const WRITTEN = '5b7b2273223a2261c3a9222c226c223a5b302e352c6e756c6c5d7d2c2d302c2
 
 /** As they were when this was loaded: a task may put others in their place. */
 const { stringify } = JSON
-const clone = structuredClone
+const { Map, structuredClone: clone } = globalThis
 
 /** Characters that V8 holds in a string, and bytes that Node reads as one. */
 const MAX_TEXT = constants.MAX_STRING_LENGTH
@@ -135,7 +135,7 @@ function writeClone(copy: unknown): string | Misfit {
 /** Put together, not joined: V8 then copies no text before all of it is there, and so tells in no time that it is too long. */
 function list<P>(parts: readonly P[], write: (part: P) => string): string {
   let text = ''
-  for (const part of parts) text += text === '' ? write(part) : `,${write(part)}`
+  for (let at = 0; at < parts.length; at++) text += text === '' ? write(parts[at] as P) : `,${write(parts[at] as P)}`
   return text
 }
 

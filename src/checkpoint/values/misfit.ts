@@ -3,6 +3,9 @@ import { MAX_NESTING } from '../../nesting.ts'
 import { isIndex } from './array-key.ts'
 import { type Misfit, TOO_DEEP } from './contract.ts'
 
+/** As they were when this was loaded: a task may put others in their place. Nor is any array asked for its iterator here, which may be the task's own. */
+const { ArrayBuffer, Map, Set, structuredClone } = globalThis
+
 /** What is allowed: `json` what JSON can hold, `clone` what structured clone carries and a file can keep. */
 export type Rules = 'json' | 'clone'
 
@@ -99,7 +102,9 @@ function visitParts(value: object, path: string, walk: Walk): Misfit | undefined
 
 function visitProperties(value: object, path: string, walk: Walk): Misfit | undefined {
   const isArray = Array.isArray(value)
-  for (const key of Object.keys(value)) {
+  const keys = Object.keys(value)
+  for (let at = 0; at < keys.length; at++) {
+    const key = keys[at] as string
     const misfit = visitProperty(value, key, path + step(key, isArray), walk)
     if (misfit !== undefined) return misfit
   }
@@ -131,8 +136,8 @@ function visitMap(map: Map<unknown, unknown>, path: string, walk: Walk): Misfit 
 }
 
 function visitEach(values: readonly unknown[], pathOf: (at: number) => string, walk: Walk): Misfit | undefined {
-  for (const [at, value] of values.entries()) {
-    const misfit = visit(value, pathOf(at), walk)
+  for (let at = 0; at < values.length; at++) {
+    const misfit = visit(values[at], pathOf(at), walk)
     if (misfit !== undefined) return misfit
   }
   return undefined

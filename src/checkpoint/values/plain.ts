@@ -2,6 +2,9 @@
 /// <reference lib="es2024.arraybuffer" />
 import { types } from 'node:util'
 
+/** As they were when this was loaded: a task may put others in their place. */
+const { ArrayBuffer, Set } = globalThis
+
 /**
  * Tells which values msgpackr gives back exactly. It alters -0, lone surrogates, a leading byte order mark, holes, named
  * properties of arrays, shared references, a few keys, and most of what is not an object literal; those are not plain.

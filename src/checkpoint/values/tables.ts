@@ -3,6 +3,9 @@ import { types } from 'node:util'
 import { createReader, createWriter, type Reader, type Writer } from '../bytes.ts'
 import { NUMBERS, readNumbers, readStrings, STRINGS, writeNumbers, writeStrings } from './columns.ts'
 
+/** As they were when this was loaded: a task may put others in their place. */
+const { Set } = globalThis
+
 /**
  * Columns of values that have parts, taken apart into columns of their parts: what records have under one name lies together,
  * and the name is there once. A varint has 7 bits a byte, lowest first; a `column` is a varint of how many bytes it has, and they.
@@ -55,7 +58,8 @@ function writeRecords(records: ArrayLike<Record<string, unknown>>, level: number
   writer.varint(RECORDS)
   writer.varint(records.length)
   writer.varint(names.length)
-  for (const name of names) {
+  for (let at = 0; at < names.length; at++) {
+    const name = names[at] as string
     const column = writeParts(pluck(records, name), level + 1, seen)
     if (column === undefined) return undefined
     put(writer, Buffer.from(name))
