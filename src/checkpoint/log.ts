@@ -64,6 +64,7 @@ export function openLog(options: LogOptions): RunLog {
   const canGrow = options.store.append !== undefined
   let state: State = 'open'
   let failure: Error | undefined
+  let isGoneTold = false
   let pending: Entry[] = []
   let pendingItems = 0
   let notes: Note[] = []
@@ -178,6 +179,7 @@ export function openLog(options: LogOptions): RunLog {
 
   /** What was recorded before is gone with it, and only this process ever knew. */
   function tellGone(): void {
+    isGoneTold = true
     const message = `Files of run '${runId}' were deleted while it was at work: what they held runs again when the run is resumed`
     emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
     options.onGone()
@@ -198,7 +200,8 @@ export function openLog(options: LogOptions): RunLog {
     } else {
       state = 'failed'
       const advice = FULL.has((cause as NodeJS.ErrnoException | undefined)?.code ?? '') ? 'make room' : 'see to the store'
-      failure = new CheckpointWriteError(`${message}. What was saved before is safe: ${advice}, then run again`, { cause })
+      const before = isGoneTold ? 'Files of what was saved before were deleted' : 'What was saved before is safe'
+      failure = new CheckpointWriteError(`${message}. ${before}: ${advice}, then run again`, { cause })
       options.fail(failure)
     }
     settleWaiters()

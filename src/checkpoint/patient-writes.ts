@@ -11,7 +11,7 @@ export interface PatientOptions {
   write(entries: readonly Entry[]): Promise<number>
   /** Leaves the file it wrote to. */
   drop(): Promise<void>
-  /** The file that was written to had been deleted. */
+  /** What was written before had been deleted. Called once for all tries of a write. */
   onGone(): void
   readonly clock: Clock
 }
@@ -49,6 +49,7 @@ export function createPatientWrites({ write, drop, onGone, clock }: PatientOptio
 
   async function writeUntilGivenUp(entries: readonly Entry[]): Promise<number> {
     let failingSince: number | undefined
+    let isGoneTold = false
     for (let tries = 0; ; tries++) {
       try {
         const bytes = await writeFitting(entries)
@@ -56,7 +57,8 @@ export function createPatientWrites({ write, drop, onGone, clock }: PatientOptio
         return bytes
       } catch (error) {
         await drop()
-        if (isGone(error)) onGone()
+        if (isGone(error) && !isGoneTold) onGone()
+        isGoneTold ||= isGone(error)
         isFailing = true
         failingSince ??= clock.now() // Not since the first try began: the process may have been stopped while it wrote.
         if (error instanceof TooLargeError)
@@ -87,9 +89,12 @@ export class GivenUpError extends Error {
   }
 }
 
-/** The file that is written to was deleted. */
+/** The file that is written to is not there any more, or something else is in place of its folder. */
+const GONE = new Set<string | undefined>(['ENOENT', 'ENOTDIR', 'EEXIST'])
+
+/** What was written before was deleted, or moved away. */
 export function isGone(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).code === 'ENOENT'
+  return GONE.has((error as NodeJS.ErrnoException).code)
 }
 
 /** No file can hold even the smallest part. */

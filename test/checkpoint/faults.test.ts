@@ -1,8 +1,12 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { verifyRun } from '../../src/checkpoint/runs.ts'
+import { fileStore } from '../../src/store/file.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Log, Store } from '../../src/store/store.ts'
-import { abandon, failing, open, outcomes, readAll, rejection, virtualClock } from './fixture.ts'
+import { abandon, failing, type Opened, open, outcomes, readAll, rejection, virtualClock } from './fixture.ts'
 
 const failure = (code: string) => Object.assign(new Error(`${code}: injected`), { code })
 
@@ -131,6 +135,50 @@ test('an outcome that no file can hold ends the run at once, with what was flush
   const next = await open(store)
   expect(next.restored.fulfilled).toBe(500)
   await next.close()
+})
+
+describe('a file in place of the folder of segments', () => {
+  const replaceFolder = async (directory: string) => {
+    await rm(join(directory, 'run-1/seg'), { recursive: true })
+    await writeFile(join(directory, 'run-1/seg'), '')
+  }
+  const damaged = ({ events }: Opened) =>
+    events.flatMap(({ payload }) => ((payload as { code?: string }).code === 'CHECKPOINT_DAMAGED' ? [payload] : []))
+  const TOLD = [{ code: 'CHECKPOINT_DAMAGED', message: expect.stringContaining('were deleted while it was at work') }]
+
+  test.each(['fsync', 'none'] as const)('is told once as more is recorded, which nothing then takes (%s)', async (durability) => {
+    const directory = await mkdtemp(join(tmpdir(), 'pawl-'))
+    const session = await open(fileStore(directory), { clock: virtualClock(), durability })
+    session.record(outcomes([0, 1]))
+    await session.flush()
+    await replaceFolder(directory)
+    session.record(outcomes([2]))
+    const sentence = /EEXIST.*\. Files of what was saved before were deleted: see to the store, then run again$/
+    await expect(session.flush()).rejects.toMatchObject({
+      code: 'ERR_PAWL_CHECKPOINT_WRITE',
+      message: expect.stringMatching(sentence),
+    })
+    await expect(session.close()).rejects.toThrow()
+    expect(damaged(session)).toEqual(TOLD)
+  })
+
+  test.each([true, false])('is told as the session closes (its segment was left before: %j)', async (isLeft) => {
+    const directory = await mkdtemp(join(tmpdir(), 'pawl-'))
+    let isBroken = false
+    const store = faulty(fileStore(directory), (call) => {
+      if (isBroken && call === 'write') throw failure('EIO')
+      return undefined
+    })
+    const session = await open(store, { clock: virtualClock() })
+    session.record(outcomes([0, 1]))
+    await session.flush()
+    isBroken = isLeft
+    if (isLeft) await session.begin({ indices: Uint32Array.of(2), keys: undefined, alone: false })
+    await replaceFolder(directory)
+    isBroken = false
+    await session.close()
+    expect(damaged(session)).toEqual(TOLD)
+  })
 })
 
 describe('a store that fails for good', () => {
