@@ -218,10 +218,16 @@ async function copyFrames(options: CompactionOptions, stem: string, file: RunFil
   return { version: report.header?.version ?? FORMAT_VERSION, frames: [joinBytes(origin), ...copied] }
 
   function isNeeded({ head, stem }: Located): boolean {
-    if (head.kind === 'running') return !ended.has(writerOf(stem)) && !isAllSettled(head.runs)
-    if (head.kind === 'alone') return !ended.has(writerOf(stem)) && !isAllSettled([head.index, 1])
+    if (head.kind === 'running') return isOfUse(head.runs, stem)
+    if (head.kind === 'alone') return isOfUse([head.index, 1], stem)
     if (head.kind !== 'failure') return true
     return !index.fulfilled.has(head.index, head.key)
+  }
+
+  /** Of what was begun: that nobody knows how it ended, or that the source had so many items. */
+  function isOfUse(runs: readonly number[], stem: string): boolean {
+    if (options.count === undefined && endOf(runs) === index.atLeast) return true
+    return !ended.has(writerOf(stem)) && !isAllSettled(runs)
   }
 
   function isAllSettled(runs: readonly number[]): boolean {
@@ -233,6 +239,13 @@ async function copyFrames(options: CompactionOptions, stem: string, file: RunFil
     }
     return true
   }
+}
+
+/** One past the last of `runs`. */
+function endOf(runs: readonly number[]): number {
+  let end = 0
+  for (let at = 0; at < runs.length; at += 2) end = Math.max(end, (runs[at] as number) + (runs[at + 1] as number))
+  return end
 }
 
 /** A line of JSON may have lost its newline, to the end of its file or to damage. */

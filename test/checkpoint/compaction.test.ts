@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { inspectRun, verifyRun } from '../../src/checkpoint/runs.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
-import { abandon, FORMS, failing, killedAt, open, outcomes, readAll, rejection } from './fixture.ts'
+import { abandon, FORMS, failing, IDENTITY, killedAt, open, outcomes, readAll, rejection } from './fixture.ts'
 
 /** Sessions one after the other, `count` of them, each of which records two items of its own and dies or ends. */
 async function fill(store: Store, count: number, options: Parameters<typeof open>[1] = {}, isKilled = false): Promise<void> {
@@ -71,6 +71,21 @@ describe.each(FORMS)('compaction of $format, $compress', (form) => {
     await session.close()
     expect(await names(store, 'snap')).not.toContain(snapshot)
     expect(await verifyRun(store, 'run-1')).toEqual({ ok: true, damaged: [] })
+  })
+
+  test.each([true, false])('keeps what proves how long a source is at least: an item that began (alone: %j)', async (alone) => {
+    const store = memoryStore()
+    const iterable = { ...form, identity: { ...IDENTITY, items: { kind: 'iterable' } as const } }
+    const session = await open(store, iterable)
+    await session.begin({ indices: alone ? Uint32Array.of(162) : Uint32Array.of(99, 162), alone })
+    await session.close()
+    await fill(store, 16, iterable)
+    expect(await names(store, 'snap')).toHaveLength(1)
+    expect((await names(store, 'seg')).filter((name) => name.includes(session.writer))).toEqual([])
+    const next = await open(store, iterable)
+    expect(next.restored).toMatchObject({ fulfilled: 32, atLeast: 163, lastSuspect: -1 })
+    expect(() => next.checkCount(40, true)).toThrow('since item 162 is on record, got 40. Give it the same source')
+    await next.close()
   })
 
   test('keeps failures, and forgets none of the items that may have killed their process', async () => {
