@@ -18,10 +18,12 @@ const STDIN: Record<string, string> = {
   ERR_PAWL_CHECKPOINT_MISMATCH: 'the stdin it was begun with',
 }
 
-/** What to say of a session that ended early, and the commands that lead on from there. */
-export function listNextSteps(assignment: Assignment, report: Report, { exitCode, code }: Explanation): string[] {
+/** What to say of a session that ended early, and the commands that lead on from there. `place`: where all results are, though not on record. */
+export function listNextSteps(assignment: Assignment, report: Report, { exitCode, code }: Explanation, place?: string): string[] {
   const { stats, failures } = report
   if (code === 'ERR_PAWL_TASK_LOAD' && stats.succeeded + stats.failed === 0) return []
+  if (place !== undefined)
+    return [`${summarize(report)}; all results are ${place}; ${goOn(assignment, 'to run again and record what was not')}`]
   if (code !== 'ERR_PAWL_RUN_FAILED') {
     const stdin = STDIN[code] ?? 'the same stdin'
     return [`${summarize(report)}; ${goOn(assignment, exitCode === AGAIN ? 'go on with' : 'to go on', stdin)}`]

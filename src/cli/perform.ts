@@ -193,9 +193,33 @@ async function finishFailed(assignment: Assignment, error: unknown): Promise<num
   const { exitCode, code, message } = explanation
   if (isInterruption(error)) say(`interrupted: ${sentenceOf((error as Error).cause)}`)
   else tell(explanation)
-  for (const line of listNextSteps(assignment, report, explanation)) say(line)
-  if (assignment.json) await printJson({ error: { code, message }, ...withoutResults(report) })
+  const place = code === 'ERR_PAWL_CHECKPOINT_WRITE' ? await writeUnrecorded(assignment, report) : undefined
+  for (const line of listNextSteps(assignment, report, explanation, place)) say(line)
+  if (assignment.json)
+    await printJson({
+      error: { code, message },
+      ...withoutResults(report),
+      ...(place === undefined ? {} : { output: assignment.output }),
+    })
   return exitCode
+}
+
+/**
+ * Writes the results of a run of which every item has settled, though they could not be recorded: here they are, and nowhere else.
+ * Gives where they are, for a sentence; undefined when some are missing, more items failed than tolerated, or they cannot be written either.
+ */
+async function writeUnrecorded(assignment: Assignment, report: Report): Promise<string | undefined> {
+  const { output, json } = assignment
+  const { maxFailures } = resolveOptions(toGivenOptions(assignment))
+  const tolerated = 'share' in maxFailures ? maxFailures.share * report.stats.items : maxFailures.count
+  if (report.status !== 'complete' || report.stats.failed > tolerated || (output === undefined && json)) return undefined
+  try {
+    await writeLines(output, resultLines(report))
+    return output === undefined ? 'on stdout' : `in ${output}`
+  } catch (error) {
+    say(`nor can the results be written: ${(error as Error).message}`)
+    return undefined
+  }
 }
 
 function isInterruption(error: unknown): boolean {

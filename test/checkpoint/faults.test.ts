@@ -173,7 +173,7 @@ describe('a file in place of the folder of segments', () => {
     session.record(outcomes([0, 1]))
     await session.flush()
     isBroken = isLeft
-    if (isLeft) await session.begin({ indices: Uint32Array.of(2), keys: undefined, alone: false })
+    if (isLeft) await session.begin({ indices: Uint32Array.of(2) })
     await replaceFolder(directory)
     isBroken = false
     await session.close()

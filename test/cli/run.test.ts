@@ -3,7 +3,10 @@ import { chmodSync, existsSync, linkSync, lstatSync, readdirSync, readFileSync, 
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
+import { nameOf, whyNot } from '../crash/tools.ts'
 import { BIN, items, lines, project } from './pawl.ts'
+
+const noLimits = whyNot(['prlimit', 'bash'])
 
 const DOUBLE = {
   'double.js': 'export default (item) => item.n * 2\nexport const half = (item) => item.n / 2',
@@ -142,6 +145,33 @@ describe('pawl run', () => {
     expect((await pawl(...`${command}out.jsonl`.split(' '))).stderr).toBe('pawl: 20 results in out.jsonl; 0 failures left out\n')
     expect(await run('--no-checkpoint')).toMatchObject({ code: 75, stderr: expect.stringContaining('are gone\n') })
   })
+
+  // A record that no file may hold is given up at once, a full disk after 30 s.
+  test.skipIf(noLimits).each(['stdout', 'out.jsonl'])(
+    nameOf(
+      'results of which no record can be written go to %s all the same, once every item has settled; exit code 75',
+      noLimits,
+    ),
+    async (place) => {
+      const task = 'export default ({ n }) => n === 3 ? "x".repeat(30_000 - n) : n'
+      const { directory } = project({ 'long.js': task, 'in.jsonl': items(20) })
+      const output = place === 'stdout' ? '' : '--output out.jsonl'
+      const flags = `--input in.jsonl --run-id r --quiet --checkpoint-interval 1h ${output}`
+      const command = `prlimit --fsize=20000 ${process.execPath} ${BIN} run long.js ${flags} | cat; exit \${PIPESTATUS[0]}`
+      const ended = await promisify(execFile)('bash', ['-c', command], { cwd: directory }).catch((error) => error)
+      const { code, stdout, stderr } = ended as { code: number; stdout: string; stderr: string }
+      expect(code).toBe(75)
+      expect(stderr).toMatch(/^pawl: Cannot write the checkpoint of run 'r': .* What was saved before is safe/)
+      if (place === 'stdout') {
+        expect(lines(stdout)).toHaveLength(20)
+        expect(stderr).toMatch(/; all results are on stdout; to run again and record what was not: pawl resume r\n$/)
+      } else {
+        expect(stderr).toMatch(/^pawl: nor can the results be written: EFBIG/m)
+        expect(stderr).toMatch(/; go on with: pawl resume r\n$/)
+        expect(existsSync(join(directory, 'out.jsonl'))).toBe(false)
+      }
+    },
+  )
 
   test('--output may lie beside the records of runs', async () => {
     const { pawl, put } = project(DOUBLE)
