@@ -1,6 +1,7 @@
 import { systemClock } from './clock.ts'
 import type { Engine } from './engine/engine.ts'
 import { createInline } from './engine/inline.ts'
+import { loadPiscina } from './engine/load-piscina.ts'
 import { createPool } from './engine/pool.ts'
 import { refuseBundle } from './engine/seat.ts'
 import { countWorkers } from './machine.ts'
@@ -29,8 +30,7 @@ export function openEngines({
   let opened: Engine | undefined
   const open = async () => {
     refuseBundle()
-    const { Piscina } = await import('piscina')
-    opened = createPool(Piscina, { resourceLimits, record: checkpoint?.format }, systemClock)
+    opened = createPool(await loadPiscina(), { resourceLimits, record: checkpoint?.format }, systemClock)
     return opened
   }
   return {

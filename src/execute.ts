@@ -1,5 +1,6 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { callsAgain, isInsideWorker } from './engine/program.ts'
-import type { Engines } from './engines.ts'
+import type { Engines, openEngines } from './engines.ts'
 import { takeItems } from './items.ts'
 import { type ExecuteOptions, type ResolvedOptions, resolveOptions } from './options.ts'
 import type { RunOrigin } from './run/journey.ts'
@@ -79,6 +80,7 @@ export async function executeOn<T, R>(
   // Before anything else is loaded. With a checkpoint it may turn out that nothing is left to run, which costs less than a thread that comes late.
   if (options.mode !== 'inline' && (items as { length?: number } | undefined)?.length !== 0) await engines.warm()
   const { performRun } = await import('./run/perform.ts')
+  await turn() // Those files were long enough to load; the thread is not up yet.
   return performRun(task, items, options, engines, origin)
 }
 
@@ -102,10 +104,21 @@ function resolveHere<T>(given: ExecuteOptions<T> | undefined): ResolvedOptions<T
   return resolveOptions({ ...given, mode: 'inline' })
 }
 
+/**
+ * Engines for `options`. Whoever only imports pawl, say to read results, loads none of this. The event loop turns on the way
+ * (bench/peers, 'small-cold': its delay): what Node has for threads is loaded while our files are read.
+ */
+export async function loadEngines(options: Parameters<typeof openEngines>[0]): Promise<Engines> {
+  const loading = import('./engines.ts')
+  process.getBuiltinModule('node:worker_threads')
+  const engines = await loading
+  await turn()
+  return engines.openEngines(options)
+}
+
 async function withEngines<T, V>(options: ExecuteOptions<T> | undefined, use: (engines: Engines) => Promise<V>): Promise<V> {
   const resolved = resolveOptions(options)
-  const { openEngines } = await import('./engines.ts') // Whoever only imports pawl, say to read results, loads none of this.
-  const engines = openEngines(resolved)
+  const engines = await loadEngines(resolved)
   try {
     return await use(engines)
   } finally {

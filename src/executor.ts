@@ -1,5 +1,5 @@
 import { InvalidOptionError } from './errors.ts'
-import { executeOn, type MayMissResults, planOn } from './execute.ts'
+import { executeOn, loadEngines, type MayMissResults, planOn } from './execute.ts'
 import { takeItems } from './items.ts'
 import { isPlain } from './option-values.ts'
 import { type ExecuteOptions, resolveOptions } from './options.ts'
@@ -35,7 +35,7 @@ export interface Executor extends AsyncDisposable {
  */
 export function createExecutor(defaults: ExecuteOptions = {}): Executor {
   const resolved = resolveOptions(defaults)
-  const opening = import('./engines.ts').then(({ openEngines }) => openEngines(resolved))
+  const opening = loadEngines(resolved)
   const runs = new Set<Promise<unknown>>()
   let closing: Promise<void> | undefined
 

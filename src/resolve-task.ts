@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto'
 import { readFileSync, realpathSync } from 'node:fs'
 import { isAbsolute, relative, resolve, sep } from 'node:path'
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { inspect } from 'node:util'
 import { InvalidOptionError, TaskLoadError } from './errors.ts'
+import { createSha256 } from './sha256.ts'
 import { isTask, loadTask, type Task, type TaskRef, type TaskSpec } from './task.ts'
 import type { TaskFunction } from './types.ts'
 
@@ -15,8 +15,8 @@ export interface ResolvedTask<T = unknown, R = unknown> {
   readonly run: TaskFunction<T, R> | undefined
   /** Who the task is, for the fingerprint. `module` is relative to the working directory, with `/`. */
   readonly identity: { readonly module: string; readonly export: string }
-  /** SHA-256 of the task's file, in hex; null for an inline function. */
-  readonly digest: string | null
+  /** SHA-256 of the task's file as it was when the task was resolved, in hex; null for an inline function. */
+  digest(): string | null
   /** For messages. */
   readonly name: string
 }
@@ -57,14 +57,15 @@ function describeModule<T, R>(given: TaskSpec & { kind: 'module' }, run: TaskFun
   const file = spec.url.startsWith('file:') ? toPath(spec.url) : undefined
   const module = file === undefined ? spec.url : relativeToProject(file)
   const name = spec.export ?? `task ${(spec.ordinal ?? 0) + 1}`
-  let digest: string | null = null
+  let source: Buffer | undefined
   try {
-    if (file !== undefined) digest = createHash('sha256').update(readFileSync(file)).digest('hex')
+    if (file !== undefined) source = readFileSync(file)
   } catch (error) {
     throw new TaskLoadError(`Cannot load task '${module}': expected a file that can be read, got ${(error as Error).message}`, {
       cause: error,
     })
   }
+  const digest = () => (source ? createSha256().update(source).digest('hex') : null)
   return { spec, run, identity: { module, export: name }, digest, name: name === 'default' ? module : `${module}#${name}` }
 }
 
@@ -104,12 +105,12 @@ function resolveInline<T, R>(run: TaskFunction<T, R>): ResolvedTask<T, R> {
         'Wrap it in an arrow function, or put it into a module with defineTask(import.meta.url, …)',
     )
   }
-  const digest = createHash('sha256').update(source).digest('hex').slice(0, 32)
+  const digest = createSha256().update(source).digest('hex').slice(0, 32)
   return {
     spec: { kind: 'inline', source },
     run: undefined,
     identity: { module: 'inline', export: digest },
-    digest: null,
+    digest: () => null,
     name: run.name ? `inline function ${run.name}` : 'inline function',
   }
 }

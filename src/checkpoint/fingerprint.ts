@@ -1,5 +1,6 @@
-import { createHash } from 'node:crypto'
+import { createSha256 } from '../sha256.ts'
 import type { Json } from '../types.ts'
+import { hashKey } from './hash-key.ts'
 
 /** What a run is. Everything in it must agree for a session to go on. */
 export interface Identity {
@@ -32,15 +33,23 @@ export function fingerprintOf(identity: Identity): string {
   return hash(identity)
 }
 
-/** Names a run by its task and items; a run of keyed items by its task only, since they may come and go. */
-export function deriveRunId({ task, items }: Identity): string {
+/** Hexadecimal digits of a derived name. */
+const DIGITS = 12
+
+/**
+ * Names a run by its task and items; a run of keyed items by its task only, since they may come and go. One that is not
+ * recorded is never looked for, so a hash that costs nothing to load will do.
+ */
+export function deriveRunId({ task, items }: Identity, isRecorded = true): string {
   const stem =
     /[^/]*$/
       .exec(task.module)?.[0]
       .replace(/\.\w+$/, '')
       .replace(/[^\w-]+/g, '-')
       .slice(0, 40) || 'task'
-  return `${stem}-${hash(items.kind === 'keyed' ? [task] : [task, items]).slice(0, 12)}`
+  const what = items.kind === 'keyed' ? [task] : [task, items]
+  const digest = isRecorded ? hash(what) : hashKey(canonicalJson(what)).toString(16).padStart(DIGITS, '0')
+  return `${stem}-${digest.slice(0, DIGITS)}`
 }
 
 /** The members of objects in one order, so that equal identities have equal text. */
@@ -53,5 +62,5 @@ export function canonicalJson(value: unknown): string {
 }
 
 function hash(value: unknown): string {
-  return createHash('sha256').update(canonicalJson(value)).digest('hex').slice(0, 16)
+  return createSha256().update(canonicalJson(value)).digest('hex').slice(0, 16)
 }

@@ -1,5 +1,5 @@
 import type { History } from '../types.ts'
-import { hashKey } from './frame.ts'
+import { hashKey } from './hash-key.ts'
 import type { IndexSet } from './index-set.ts'
 import { idOf } from './item-set.ts'
 import type { RunIndex } from './load.ts'

@@ -10,7 +10,7 @@ import { openSeat, type SeatOptions } from './seat.ts'
 
 /**
  * Runs chunks on worker threads: the crew sends them out, the receiver takes in what comes back. All that knows Piscina is
- * here and in seat.ts.
+ * here, in seat.ts and in load-piscina.ts.
  */
 export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOptions, clock: Clock): Engine {
   const runs = new Map<number, JobRun>()

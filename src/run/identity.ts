@@ -81,7 +81,7 @@ export async function openCheckpoint<T>(open: OpenCheckpoint<T>): Promise<Sessio
     runId: options.runId ?? deriveRunId(identity),
     isDerived: options.runId === undefined || open.isDerived,
     identity,
-    taskDigest: open.task.digest,
+    taskDigest: open.task.digest(),
     ...(open.command !== undefined ? { command: open.command } : {}),
     format,
     compress,

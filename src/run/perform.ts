@@ -115,7 +115,7 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
     const source = array
       ? arraySource(array, keys, selected.selection, selected.pending)
       : iterableSource(items, options.key && createKeys(options.key), selected.selection)
-    const journey = await prepare(run, options.runId ?? deriveRunId(identity), session, source, selected)
+    const journey = await prepare(run, options.runId ?? deriveRunId(identity, session !== undefined), session, source, selected)
     origin.onOpen?.()
     if (session) {
       const kept = { keepFailures: options.retryFailed === false, isKeyedIterable: !array && options.key !== undefined }

@@ -163,6 +163,9 @@ describe('deriveRunId()', () => {
     expect(deriveRunId({ ...IDENTITY, items: { kind: 'array', count: 3, digest: 'x' } })).not.toBe(deriveRunId(IDENTITY))
     const keyed = (count: number) => deriveRunId({ ...IDENTITY, items: { kind: 'keyed', count } })
     expect(keyed(1)).toBe(keyed(2))
+    expect(deriveRunId(IDENTITY, false)).toMatch(/^task-[0-9a-f]{12}$/)
+    expect(deriveRunId(IDENTITY, false)).toBe(deriveRunId({ ...IDENTITY, seed: 5 }, false))
+    expect(deriveRunId({ ...IDENTITY, items: { kind: 'array', count: 3 } }, false)).not.toBe(deriveRunId(IDENTITY, false))
   })
 
   test('is a name a run may have, whatever the module is called', () => {

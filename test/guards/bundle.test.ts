@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 
@@ -22,4 +23,18 @@ test('a worker loads none of what plans, dispatches or writes, whatever is recor
 
 test("`import 'pawl'` loads none of what only a run needs", () => {
   expect(loadedBy('index.js', false)).toEqual(['pawl.js', 'shared.js'])
+})
+
+test('a run without a checkpoint loads none of what Node has for hashes, which takes 2.5 ms', () => {
+  for (const file of ['engine.js', ...loadedBy('engine.js', false), 'run.js', ...loadedBy('run.js', false)]) {
+    expect(readFileSync(join(dist, file), 'utf8'), file).not.toMatch(/^(?:import|const) .*"node:crypto"/m)
+  }
+})
+
+test('the files of Piscina that are loaded in turns of their own are there', () => {
+  const main = createRequire(import.meta.url).resolve('piscina')
+  const source = readFileSync(join(import.meta.dirname, '../../src/engine/load-piscina.ts'), 'utf8')
+  const parts = [...source.matchAll(/'([^']+\/index\.js)'/g)].map(([, part]) => part as string)
+  expect(parts).toHaveLength(2)
+  expect(parts.filter((part) => !existsSync(join(main, '..', part)))).toEqual([])
 })

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
 import { types } from 'node:util'
+import { createSha256 } from '../../sha256.ts'
 import { isIndex } from './array-key.ts'
 import { ByteWriter } from './byte-writer.ts'
 
@@ -101,7 +101,7 @@ export function canonicalWriter(consume: (bytes: Uint8Array) => void): Canonical
   }
 
   function digestOf(value: object): string {
-    const hash = createHash('sha256')
+    const hash = createSha256()
     out.divert(
       (bytes) => hash.update(bytes),
       () => writeParts(value),

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createSha256 } from '../../sha256.ts'
 import { canonicalWriter } from './canonical.ts'
 
 /** A running digest of a sequence of values. */
@@ -17,7 +17,7 @@ export interface Digest {
  * Never throws.
  */
 export function createDigest(): Digest {
-  const hash = createHash('sha256')
+  const hash = createSha256()
   const writer = canonicalWriter((bytes) => hash.update(bytes))
   return {
     update: (values) => {
