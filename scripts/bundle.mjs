@@ -72,6 +72,23 @@ const versionWrittenIn = {
   },
 }
 
+/** @param {string} letter */
+const escapeLetter = (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`
+
+/**
+ * Writes what is not ASCII as escapes: for one letter beyond Latin-1, V8 keeps a whole file in two bytes a letter. The same in
+ * strings, templates and patterns; `String.raw` would show the difference (test/guards/bundle.test.ts).
+ *
+ * @type {import('rolldown').Plugin}
+ */
+const asciiOnly = {
+  name: 'ascii-only',
+  generateBundle(_, bundle) {
+    for (const file of Object.values(bundle))
+      if (file.type === 'chunk') file.code = file.code.replace(/[^\0-\x7f]/g, escapeLetter)
+  },
+}
+
 rmSync(to, { recursive: true, force: true })
 cpSync(from, to, { recursive: true, filter: (path) => path.endsWith('.d.ts') || statSync(path).isDirectory() })
 const bundle = await rolldown({
@@ -83,7 +100,7 @@ const bundle = await rolldown({
   },
   external: /^[^./]/,
   platform: 'node',
-  plugins: [builtinsFromProcess, versionWrittenIn],
+  plugins: [builtinsFromProcess, versionWrittenIn, asciiOnly],
 })
 await bundle.write({
   dir: to,

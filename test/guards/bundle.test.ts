@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -29,6 +29,14 @@ test('a run without a checkpoint loads none of what Node has for hashes, which t
   for (const file of ['engine.js', ...loadedBy('engine.js', false), 'run.js', ...loadedBy('run.js', false)]) {
     expect(readFileSync(join(dist, file), 'utf8'), file).not.toMatch(/^(?:import|const) .*"node:crypto"/m)
   }
+})
+
+test('what is published is ASCII, and says the same as the sources', () => {
+  const files = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((file) => /\.c?js$/.test(file))
+  expect(files.length).toBeGreaterThan(15)
+  const sources = files.map((file) => readFileSync(join(dist, file), 'latin1'))
+  expect(files.filter((_, at) => /[^\0-\x7f]/.test(sources[at] as string))).toEqual([])
+  expect(files.filter((_, at) => sources[at]?.includes('String.raw'))).toEqual([]) // Escapes would stay what they look like.
 })
 
 test('the files of Piscina that are loaded in turns of their own are there', () => {
