@@ -23,6 +23,9 @@ const MAX_DEPTH = 16
 /** Deeper values are left out. With the causes around them they are still within what a record may have. */
 const MAX_LEVELS = MAX_NESTING / 2
 
+/** As it was when this was loaded: a task may put another in its place. */
+const { get } = Reflect
+
 const OWN = new Set(['name', 'message', 'stack', 'cause', 'errors'])
 
 /** Turns whatever a task threw into data. A non-error becomes the cause of an Error that describes it. */
@@ -96,7 +99,7 @@ function isError(value: unknown): value is Error {
 
 function readField(value: object, name: string): unknown {
   try {
-    return Reflect.get(value, name)
+    return get(value, name)
   } catch {
     return undefined // A getter that throws is no reason to lose the rest of the error.
   }

@@ -47,6 +47,17 @@ describe('createExecutor()', () => {
     expect((await long).results).toEqual(range(2000))
   })
 
+  test('ends no other run for one whose task ends each thread as it is loaded', async () => {
+    await using executor = createExecutor({ workers: 2, mode: 'threads' })
+    const shared = { latch: sharedCells(1), started: sharedCells(1) }
+    const waiting = executor.execute(waitForLatch, [7], { shared })
+    await whenSet(shared.started, 0)
+    const ends = new URL('./fixtures/tasks/exits-on-import.mjs', import.meta.url)
+    await expect(executor.execute(ends, [1, 2, 3])).rejects.toMatchObject({ code: 'ERR_PAWL_TASK_LOAD' })
+    openLatch(shared.latch)
+    expect((await waiting).results).toEqual([7])
+  })
+
   test('goes on after a run that failed, one that crashed its worker, and one that could not load its task', async () => {
     await using executor = createExecutor({ workers: 1, mode: 'threads' })
     const shared = { calls: sharedCells(2), fails: [9] }

@@ -134,7 +134,7 @@ export class Part {
   /** The place of value `at`: values are those of the places that were not rejected. */
   #placeOf(at: number): number {
     const isRejected = new Set<number>()
-    this.#rejected.forEach((it) => isRejected.add(it.place))
+    for (let i = 0; i < this.#rejected.length; i++) isRejected.add((this.#rejected[i] as RejectedPlace).place)
     let place = this.#from
     for (let left = at; place < this.#chunk.items.length; place++) {
       if (isRejected.has(place)) continue
@@ -155,11 +155,13 @@ export class Part {
   #refuse(values: ArrayLike<unknown>, refused: readonly { readonly at: number; readonly error: Error }[]): ArrayLike<unknown> {
     if (refused.length === 0) return values
     const places = refused.map(({ at }) => this.#placeOf(at))
-    refused.forEach(({ error }, i) => {
-      this.#rejected.push({ place: places[i] as number, kind: 'serialization', error: packError(error) })
-    })
     const isRefused = new Set<number>()
-    refused.forEach((it) => isRefused.add(it.at))
+    // By no method of arrays, which may be a task's own: one that visits nothing would make `undefined` of what is refused.
+    for (let i = 0; i < refused.length; i++) {
+      const { at, error } = refused[i] as { at: number; error: Error }
+      this.#rejected.push({ place: places[i] as number, kind: 'serialization', error: packError(error) })
+      isRefused.add(at)
+    }
     this.#rejected.sort((a, b) => a.place - b.place)
     return Array.from({ length: values.length }, (_, at) => values[at]).filter((_, at) => !isRefused.has(at))
   }

@@ -24,7 +24,8 @@ export class Receiver {
   readonly #crew: Crew
   readonly #runs: ReadonlyMap<number, JobRun>
   readonly #clock: Clock
-  #stillborn = 0
+  /** Those that died in a row before they started any item. */
+  readonly #stillborn: Bench[] = []
 
   /** `runs`: those that have not ended, by their number. */
   constructor(crew: Crew, runs: ReadonlyMap<number, JobRun>, clock: Clock) {
@@ -46,7 +47,7 @@ export class Receiver {
   #receive(bench: Bench, part: PartMessage): void {
     const piece = bench.pieces.find((it) => it.id === part.id)
     if (part.loadError) {
-      this.#failRuns(unpackLoadError(part), piece?.job.run)
+      this.#failRuns(unpackLoadError(part), piece ? [piece.job.run] : [])
       if (piece) release(bench, piece)
       return
     }
@@ -76,20 +77,22 @@ export class Receiver {
   #prove(bench: Bench): void {
     bench.isProven = true
     bench.idled = 0
-    this.#stillborn = 0
+    this.#stillborn.length = 0
   }
 
   /** The thread is gone: whoever ran in it is a suspect, everybody else goes back. */
   #lose(bench: Bench, error: Error | undefined, code: number): void {
     this.#crew.dismiss(bench)
     const { again, suspectIndex, reason } = blame(bench, error, code, this.#clock.today())
-    this.#stillborn = hasBegun(bench) && bench.doom !== 'idle' ? 0 : this.#stillborn + 1
+    if (hasBegun(bench) && bench.doom !== 'idle') this.#stillborn.length = 0
+    else this.#stillborn.push(bench)
     for (const run of this.#runs.values())
       if (bench.knows.has(run.number)) run.workerExit(bench.seat.threadId, suspectIndex, reason)
     this.#crew.requeue(again)
-    if (this.#stillborn >= MAX_STILLBORN) {
-      this.#stillborn = 0
-      this.#failRuns(stillbornError(reason, MAX_STILLBORN))
+    if (this.#stillborn.length >= MAX_STILLBORN) {
+      const dead = this.#stillborn.splice(0)
+      const suspects = [...this.#runs.values()].filter(({ number }) => dead.every(({ knows }) => knows.has(number)))
+      this.#failRuns(stillbornError(reason, MAX_STILLBORN), suspects)
     }
     this.#crew.advance()
   }
@@ -118,8 +121,8 @@ export class Receiver {
     this.#crew.advance()
   }
 
-  /** Ends `run`, or all runs when nobody knows whose fault it is. */
-  #failRuns(error: Error, run?: JobRun): void {
-    for (const piece of this.#crew.pieces()) if (!run || piece.job.run === run) piece.job.fail(error)
+  /** Ends `suspects`, or all runs when nobody knows whose fault it is. */
+  #failRuns(error: Error, suspects: readonly JobRun[]): void {
+    for (const { job } of this.#crew.pieces()) if (suspects.length === 0 || suspects.includes(job.run)) job.fail(error)
   }
 }

@@ -11,6 +11,9 @@ import { findSpoiled } from './soundness.ts'
 
 /** The worker's side. */
 
+/** As it was when this was loaded: a task may put another in its place. */
+const { hasOwn } = Object
+
 /**
  * A crash loses no more than this of its neighbours' work, in ms. Lower costs messages, higher costs work done again.
  * Set by bench/parts.bench.mjs.
@@ -104,7 +107,7 @@ async function answerAll(): Promise<void> {
 
 async function answer(message: ChunkMessage): Promise<void> {
   for (let at = 0; at < (message.ended?.length ?? 0); at++) runs.delete(message.ended?.[at] as number) // Not by an iterator, which may be a task's own and never end.
-  if (message.setup) runs.set(message.run, load(message.setup))
+  if (hasOwn(message, 'setup') && message.setup) runs.set(message.run, load(message.setup))
   let run = runs.get(message.run) as Promise<LoadedRun> | LoadedRun
   if (run instanceof Promise) {
     try {

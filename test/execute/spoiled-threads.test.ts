@@ -75,6 +75,28 @@ describe('a thread that a task spoiled', () => {
     expect(results.filter((list) => list !== undefined)).toEqual(range(30).flatMap((n) => (n % 3 === 0 ? [] : [[n, -0]])))
   })
 
+  test.each(names)('gets no other numbers on record than the task gave: %s', async (name) => {
+    const module = new URL('../fixtures/tasks/spoiling.mjs', import.meta.url)
+    const { results, failures } = await execute<number, Float64Array>({ module, export: 'spoilNumbers' }, range(30), {
+      ...{ mode: 'threads', workers: 1, chunkSize: 7, maxFailures: 1, timeout: 5000, checkpoint: memoryStore() },
+      shared: { name, tried: sharedCells(1), times: Number.POSITIVE_INFINITY },
+    })
+    expect([[], [5]]).toContainEqual(failures.map(({ index }) => index))
+    const expected = range(30).map((n) => (failures.length > 0 && n === 5 ? undefined : Float64Array.of(n, n / 2)))
+    expect(results.map((it) => it)).toEqual(expected)
+  })
+
+  test.each(CARRIERS)('refuses what cannot be carried though no array is visited: recorded as %s', async (format) => {
+    const module = new URL('../fixtures/tasks/spoiling.mjs', import.meta.url)
+    const shared = { name: 'Array.prototype.forEach visits nothing', tried: sharedCells(1) }
+    const { results, failures } = await execute<number, unknown>({ module, export: 'spoilUncarried' }, range(30), {
+      ...{ mode: 'threads', workers: 1, chunkSize: 7, maxFailures: 30, shared },
+      ...(format ? { checkpoint: { store: memoryStore(), format } } : {}),
+    })
+    expect(failures.map(({ index, kind }) => [index, kind])).toEqual(range(10).map((n) => [3 * n, 'serialization']))
+    expect(results.filter((it) => it !== undefined)).toEqual(range(30).filter((n) => n % 3 !== 0))
+  })
+
   test.each(['msgpack', 'json'] as const)('gets nothing false on record where nobody reads the values: %s', async (format) => {
     const store = memoryStore()
     const shared = { name: 'Array.prototype.push keeps nothing', tried: sharedCells(1) }

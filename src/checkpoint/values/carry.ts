@@ -8,9 +8,11 @@ import { findMisfit, isCarried } from './misfit.ts'
 
 /** As they were when this was loaded: a task may put others in their place. */
 const { ArrayBuffer, DataView, Map, Set, structuredClone: clone } = globalThis
+const { construct, defineProperty, get } = Reflect
 
 /** A value as `serialize` takes it. */
 export interface Carried {
+  readonly misfit?: undefined
   readonly copy: unknown
   /** The errors of the copy that had a cause, each followed by it. */
   readonly causes: readonly unknown[]
@@ -29,7 +31,7 @@ export function carry(value: unknown): Carried | { readonly misfit: Misfit } {
     if (survey.fault === 'deep') return { misfit: TOO_DEEP }
     if (survey.fault === undefined) {
       cutViews(survey)
-      return { copy, causes: survey.errors.flatMap(takeCause) }
+      return { misfit: undefined, copy, causes: survey.errors.flatMap(takeCause) }
     }
   } catch (cause) {
     return { misfit: findMisfit(value, 'clone') ?? { path: '', got: `one that cannot be cloned (${String(cause)})`, cause } }
@@ -79,7 +81,8 @@ interface Survey {
 function explore(copy: unknown): Survey {
   const survey: Survey = { seen: new Set(), places: [], users: new Map(), errors: [], fault: undefined }
   visit(copy, 0, survey)
-  survey.errors.forEach((error) => visit(error.cause, 0, survey))
+  const { length } = survey.errors // Without those that are found in a cause.
+  for (let at = 0; at < length; at++) visit((survey.errors[at] as Error).cause, 0, survey)
   if ([...survey.users.keys()].some(types.isSharedArrayBuffer)) survey.fault = 'unkept'
   return survey
 }
@@ -112,7 +115,7 @@ function visitParts(holder: object, depth: number, survey: Survey): void {
     const keys = isError ? ['cause'] : Object.keys(holder)
     for (let at = 0; at < keys.length; at++) {
       const key = keys[at] as string
-      const value: unknown = Reflect.get(holder, key)
+      const value: unknown = get(holder, key)
       if (!isError) visit(value, depth, survey) // A cause is written behind the copy.
       if (ArrayBuffer.isView(value)) survey.places.push({ holder, key, view: value })
     }
@@ -133,13 +136,13 @@ function cutViews({ places, users }: Survey): void {
     const replacement = cut.get(view) ?? cutToSize(view)
     cut.set(view, replacement)
     if (types.isMap(holder)) holder.set(key, replacement)
-    else Reflect.defineProperty(holder, key as string, { value: replacement })
+    else defineProperty(holder, key as string, { value: replacement })
   }
 }
 
 function cutToSize(view: ArrayBufferView): ArrayBufferView {
   const buffer = view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength)
-  return view instanceof DataView ? new DataView(buffer) : Reflect.construct(view.constructor, [buffer])
+  return view instanceof DataView ? new DataView(buffer) : construct(view.constructor, [buffer])
 }
 
 function takeCause(error: Error): [Error, unknown] {

@@ -5,6 +5,7 @@ import { type Misfit, TOO_DEEP } from './contract.ts'
 
 /** As they were when this was loaded: a task may put others in their place. Nor is any array asked for its iterator here, which may be the task's own. */
 const { ArrayBuffer, Map, Set, structuredClone } = globalThis
+const { get } = Reflect
 
 /** What is allowed: `json` what JSON can hold, `clone` what structured clone carries and a file can keep. */
 export type Rules = 'json' | 'clone'
@@ -17,7 +18,7 @@ const CARRIED = new Map<unknown, string>(
     ...['Int8Array', 'Uint8Array', 'Uint8ClampedArray', 'Int16Array', 'Uint16Array', 'Int32Array', 'Uint32Array'],
     ...['BigInt64Array', 'BigUint64Array', 'Float16Array', 'Float32Array', 'Float64Array'],
   ].flatMap((name) => {
-    const constructor: unknown = Reflect.get(globalThis, name)
+    const constructor: unknown = get(globalThis, name)
     return typeof constructor === 'function' ? [[constructor.prototype, name]] : []
   }),
 )
@@ -114,7 +115,7 @@ function visitProperties(value: object, path: string, walk: Walk): Misfit | unde
 function visitProperty(holder: object, key: string, path: string, walk: Walk): Misfit | undefined {
   let value: unknown
   try {
-    value = Reflect.get(holder, key)
+    value = get(holder, key)
   } catch (cause) {
     return { path, got: `a property that throws when it is read (${String(cause)})`, cause }
   }
@@ -182,8 +183,7 @@ function isPlain(value: object): boolean {
 
 function nameOf(value: object): string {
   const prototype: unknown = Object.getPrototypeOf(value)
-  const constructor: unknown =
-    typeof prototype === 'object' && prototype !== null ? Reflect.get(prototype, 'constructor') : undefined
+  const constructor: unknown = typeof prototype === 'object' && prototype !== null ? get(prototype, 'constructor') : undefined
   if (types.isProxy(value)) return 'Proxy'
   return typeof constructor === 'function' && constructor.name !== '' ? constructor.name : 'object'
 }

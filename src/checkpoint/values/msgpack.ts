@@ -29,14 +29,18 @@ export const msgpackCodec: Codec = {
   encode,
   decode,
   countIn: ({ buffer, byteOffset, byteLength }) => countColumn(Buffer.from(buffer, byteOffset, byteLength)),
-  isSound: () => gives(() => encode(KNOWN).bytes, WRITTEN) && (packr === undefined || gives(() => pack(KNOWN_TEXT), PACKED_TEXT)),
+  isSound: () => gives(() => encode(KNOWN).bytes, WRITTEN) && (packr === undefined || isPackrSound()),
 }
 
-/** A value with parts as most have, and what `encode` makes of it: little, since it is asked for every answer; and a text, as msgpackr writes it. */
+/** A value with parts as most have, and what `encode` makes of it: little, since it is asked for every answer. */
 const KNOWN = [{ s: 'a', u: 'é' }]
-const KNOWN_TEXT = ['aé']
-const PACKED_TEXT = '91a361c3a9'
 const WRITTEN = '72010201730973610100000062016101750a7377010000006201e900'
+
+/** A text, and numbers in bytes, as msgpackr writes them. */
+const TEXT = ['aé']
+const TEXT_WRITTEN = '91a361c3a9'
+const BYTES = [Uint8ClampedArray.of(7)]
+const BYTES_WRITTEN = '91c702740207'
 
 /** Of the buffer msgpackr keeps between calls, in bytes: a larger one is given back after use. */
 const MAX_KEPT_BUFFER = 2 ** 22
@@ -76,13 +80,18 @@ function encodeMixed(values: ArrayLike<unknown>, describe: ((at: number) => stri
       continue
     }
     const carried = carry(value)
-    if ('misfit' in carried) refused.push(refuse('msgpack', at, carried.misfit, describe))
+    if (carried.misfit !== undefined) refused.push(refuse('msgpack', at, carried.misfit, describe))
     else if (check.isPlain(carried.copy)) plain.push(carried.copy)
     else odd.push({ place: plain.length + odd.length, bytes: serialize(carried) })
   }
   const packed = pack(plain)
   scan(packed) // What nobody could read must not get on record: a getter may give one thing to the check and another to msgpackr.
   return { bytes: odd.length === 0 ? assemblePlain(packed) : assembleMixed(packed, odd), refused }
+}
+
+/** Where it throws at an array of numbers it writes none, and nothing false. */
+function isPackrSound(): boolean {
+  return gives(() => pack(TEXT), TEXT_WRITTEN) && gives(() => pack(BYTES), BYTES_WRITTEN, true)
 }
 
 /** The msgpack of `values`, valid until the next call. */

@@ -1,9 +1,9 @@
-/** Whether `write` gives the bytes of `hex`. Never throws. */
-export function gives(write: () => Uint8Array, hex: string): boolean {
+/** Whether `write` gives the bytes of `hex`; `ifThrown` when it throws. Never throws. */
+export function gives(write: () => Uint8Array, hex: string, ifThrown = false): boolean {
   try {
     return areBytes(write(), hex)
   } catch {
-    return false
+    return ifThrown
   }
 }
 
