@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import { CheckpointWriteError } from '../errors.ts'
 import type { Emit } from '../types.ts'
 import type { Entry } from './entries.ts'
-import { createPatientWrites, GivenUpError, isGone } from './patient-writes.ts'
+import { createPatientWrites, GivenUpError } from './patient-writes.ts'
 import { openSegments, type SegmentOptions } from './segments.ts'
 
 /** Where the log of a session goes, and when. Durations in milliseconds. */
@@ -15,7 +15,7 @@ export interface LogOptions extends SegmentOptions {
   /** Items durable before this session. */
   readonly recorded: number
   fail(error: Error): void
-  /** Called when files of the run were deleted, or moved away, while it is at work. */
+  /** Called when files of the run were deleted, moved away or replaced while it is at work. */
   onGone(): void
 }
 
@@ -82,6 +82,7 @@ export function openLog(options: LogOptions): RunLog {
   const patient = createPatientWrites({
     write: (entries) => write(entries, true),
     drop: segments.drop,
+    isGone: segments.isGone,
     onGone: tellGone,
     clock,
   })
@@ -180,7 +181,7 @@ export function openLog(options: LogOptions): RunLog {
   /** What was recorded before is gone with it, and only this process ever knew. */
   function tellGone(): void {
     isGoneTold = true
-    const message = `Files of run '${runId}' were deleted while it was at work: what they held runs again when the run is resumed`
+    const message = `Files of run '${runId}' were deleted or replaced while it was at work: what is not there any more runs again when the run is resumed`
     emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
     options.onGone()
   }
@@ -200,7 +201,7 @@ export function openLog(options: LogOptions): RunLog {
     } else {
       state = 'failed'
       const advice = FULL.has((cause as NodeJS.ErrnoException | undefined)?.code ?? '') ? 'make room' : 'see to the store'
-      const before = isGoneTold ? 'Files of what was saved before were deleted' : 'What was saved before is safe'
+      const before = isGoneTold ? 'Files of what was saved before were deleted or replaced' : 'What was saved before is safe'
       failure = new CheckpointWriteError(`${message}. ${before}: ${advice}, then run again`, { cause })
       options.fail(failure)
     }
@@ -236,7 +237,7 @@ export function openLog(options: LogOptions): RunLog {
       return true
     } catch (error) {
       if (failure !== undefined) throw error
-      if (isGone(error)) tellGone()
+      if (segments.isGone(error)) tellGone()
       return false // A clean end that cannot be noted is no reason to fail a run that is saved.
     } finally {
       timer?.abort()

@@ -11,7 +11,9 @@ export interface PatientOptions {
   write(entries: readonly Entry[]): Promise<number>
   /** Leaves the file it wrote to. */
   drop(): Promise<void>
-  /** What was written before had been deleted. Called once for all tries of a write. */
+  /** Of an error of `write`: what was written before had been deleted. */
+  isGone(error: unknown): boolean
+  /** Called when that is so, once for all tries of a write. */
   onGone(): void
   readonly clock: Clock
 }
@@ -24,7 +26,7 @@ export interface PatientWrites {
   write(entries: readonly Entry[]): Promise<number>
 }
 
-export function createPatientWrites({ write, drop, onGone, clock }: PatientOptions): PatientWrites {
+export function createPatientWrites({ write, drop, isGone, onGone, clock }: PatientOptions): PatientWrites {
   let isFailing = false
 
   /** Writes to as many segments as it takes, where the system bounds the size of files (EFBIG). */
@@ -87,14 +89,6 @@ export class GivenUpError extends Error {
     super('the store was given up', { cause })
     this.expected = expected
   }
-}
-
-/** The file that is written to is not there any more, or something else is in place of its folder. */
-const GONE = new Set<string | undefined>(['ENOENT', 'ENOTDIR', 'EEXIST'])
-
-/** What was written before was deleted, or moved away. */
-export function isGone(error: unknown): boolean {
-  return GONE.has((error as NodeJS.ErrnoException).code)
 }
 
 /** No file can hold even the smallest part. */

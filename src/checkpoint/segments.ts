@@ -23,6 +23,8 @@ export interface Segments {
   readonly sizes: readonly number[]
   /** Writes entries behind the others; with `isFlush` they are durable when it resolves with the bytes written. */
   write(entries: readonly Entry[], isFlush: boolean): Promise<number>
+  /** Of an error of `write`: what was written before was deleted, moved away or replaced. */
+  isGone(error: unknown): boolean
   /** Leaves a segment that cannot be trusted to save anything more. What was acknowledged in it stays. */
   drop(): Promise<void>
   /** Lets go of the segment. */
@@ -36,6 +38,13 @@ export interface Segments {
  */
 const SEGMENT_BYTES = 2 ** 28
 
+/** The file that is written to is not there any more, or something else is in place of its folder. */
+const GONE = new Set<string | undefined>(['ENOENT', 'ENOTDIR', 'EEXIST'])
+
+function isGone(error: unknown): boolean {
+  return GONE.has((error as NodeJS.ErrnoException).code)
+}
+
 export function openSegments(options: SegmentOptions): Segments {
   const { store, runId, encoder } = options
   let segment:
@@ -44,12 +53,13 @@ export function openSegments(options: SegmentOptions): Segments {
   const sizes: number[] = []
   /** Segments that were left before anything in them was acknowledged. */
   let abandoned: string[] = []
+  let claimError: unknown
 
   async function write(entries: readonly Entry[], isFlush: boolean): Promise<number> {
     // Another process may have taken the run over while this one was stopped, and merged and deleted the segment: what was
     // written to it since would be lost. So nothing goes to, or counts in, a segment of before.
     if (options.lease.isStale()) {
-      await options.lease.renew()
+      await options.lease.renew().catch(refuseClaim)
       await drop()
     }
     const version = versionOf(entries, encoder.layout.format)
@@ -69,6 +79,13 @@ export function openSegments(options: SegmentOptions): Segments {
     if (isFlush) await deleteAbandoned()
     if (opened.log === undefined || opened.size >= SEGMENT_BYTES) await close()
     return bytes.byteLength
+  }
+
+  /** It says nothing of the segments: they are asked. Not of any error: whoever took the run over may have merged and deleted them. */
+  async function refuseClaim(error: unknown): Promise<never> {
+    if (isGone(error)) await segment?.log?.confirm?.()
+    claimError = error
+    throw error
   }
 
   async function openSegment(version: number) {
@@ -110,6 +127,7 @@ export function openSegments(options: SegmentOptions): Segments {
     },
     sizes,
     write,
+    isGone: (error) => error !== claimError && isGone(error),
     drop,
     close,
   }

@@ -1,9 +1,10 @@
-import { constants, writeSync } from 'node:fs'
+import { constants } from 'node:fs'
 import { type FileHandle, link, lstat, open, rename, unlink } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { StoreConflictError } from '../errors.ts'
 import { checkKey, checkSize, cutRange } from './check.ts'
 import { codeOf, ifAbsent, systemError, withNamedErrors } from './errno.ts'
+import { fileLog, writeAt } from './file-log.ts'
 import {
   ageOf,
   foldersOf,
@@ -16,7 +17,6 @@ import {
   TEMPORARY,
   walk,
 } from './folder.ts'
-import { logTo } from './log.ts'
 import { type ByteRange, KEY, type Log, MAX_OBJECT_BYTES, type PutOptions, type Store, type StoredObject } from './store.ts'
 
 /** Age in ms from which a claim (see `createByClaim`) counts as left by a crash. It is held for two system calls. */
@@ -86,20 +86,7 @@ export function fileStore(directory: string): Store {
     const path = pathOf(key)
     return inOwnFolder(path, async (folder) => {
       const file = await open(path, 'wx', 0o600).catch(ifTaken(key))
-      // The name is made durable with the first of what it names: until then a power cut leaves nothing that anybody counts on.
-      let isNameSafe = false
-      return logTo({
-        writeAt: (bytes, position) => withNamedErrors(() => appendAt(file, bytes, position)),
-        sync: () =>
-          withNamedErrors(async () => {
-            await file.datasync()
-            if (!isNameSafe) await syncFolders(folder, highest)
-            isNameSafe = true
-            await refuseGone(path)
-          }),
-        confirm: () => refuseGone(path),
-        close: () => file.close(),
-      })
+      return fileLog(file, path, () => syncFolders(folder, highest))
     })
   }
 
@@ -163,37 +150,6 @@ async function writeAside(aside: string, bytes: Uint8Array, durable: boolean): P
   } finally {
     await file.close()
   }
-}
-
-/** @throws ENOENT when somebody has deleted the file meanwhile, or moved it away: what is in it nobody will find again. */
-async function refuseGone(path: string): Promise<void> {
-  if (!(await lstat(path).catch(ifAbsent))) throw systemError('ENOENT', 'A file of the store was deleted while it was written')
-}
-
-/**
- * Most that a log takes without the thread pool, in bytes. It only goes to the page cache, in a few µs, where waking a
- * thread of the pool costs 0.2 ms beside busy workers: several % of a run whose chunks are noted one by one. Higher, and
- * the main thread copies what could be copied elsewhere. Set by bench/saving.bench.mjs, items of 1 ms.
- */
-const AT_ONCE_BYTES = 4096
-
-/** As `writeAt`, at once when it is little. */
-async function appendAt(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  if (bytes.byteLength > AT_ONCE_BYTES) return writeAt(file, bytes, position)
-  const written = writeSync(file.fd, bytes, 0, bytes.byteLength, position)
-  if (written < bytes.byteLength) await refuseShort(file, bytes, position, written)
-}
-
-async function writeAt(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  const { bytesWritten } = await file.write(bytes, 0, bytes.byteLength, position)
-  if (bytesWritten < bytes.byteLength) await refuseShort(file, bytes, position, bytesWritten)
-}
-
-/** What a file holds after a short write is not to be trusted (nor synced). */
-async function refuseShort(file: FileHandle, bytes: Uint8Array, position: number, written: number): Promise<never> {
-  // Asked for the rest, the system says what is wrong (ENOSPC, EDQUOT, EFBIG), which is the better error.
-  await file.write(bytes, written, bytes.byteLength - written, position + written)
-  throw systemError('EIO', `Cannot write to a file of the store: expected ${bytes.byteLength} bytes to be taken, got ${written}`)
 }
 
 /** Gives the file `aside` the name `path`: link() is the one call that is atomic and refuses a taken name; rename() replaces it. */

@@ -144,7 +144,7 @@ describe('a file in place of the folder of segments', () => {
   }
   const damaged = ({ events }: Opened) =>
     events.flatMap(({ payload }) => ((payload as { code?: string }).code === 'CHECKPOINT_DAMAGED' ? [payload] : []))
-  const TOLD = [{ code: 'CHECKPOINT_DAMAGED', message: expect.stringContaining('were deleted while it was at work') }]
+  const TOLD = [{ code: 'CHECKPOINT_DAMAGED', message: expect.stringContaining('were deleted or replaced while it was at work') }]
 
   test.each(['fsync', 'none'] as const)('is told once as more is recorded, which nothing then takes (%s)', async (durability) => {
     const directory = await mkdtemp(join(tmpdir(), 'pawl-'))
@@ -153,7 +153,7 @@ describe('a file in place of the folder of segments', () => {
     await session.flush()
     await replaceFolder(directory)
     session.record(outcomes([2]))
-    const sentence = /EEXIST.*\. Files of what was saved before were deleted: see to the store, then run again$/
+    const sentence = /EEXIST.*\. Files of what was saved before were deleted or replaced: see to the store, then run again$/
     await expect(session.flush()).rejects.toMatchObject({
       code: 'ERR_PAWL_CHECKPOINT_WRITE',
       message: expect.stringMatching(sentence),
@@ -178,6 +178,37 @@ describe('a file in place of the folder of segments', () => {
     isBroken = false
     await session.close()
     expect(damaged(session)).toEqual(TOLD)
+  })
+})
+
+describe('something in place of the folder of the claim, as the process goes on after it was stopped', () => {
+  /** Until the claim is to be renewed, with a session that has recorded and a file where `folder` was. */
+  async function stoppedWithout(folder: string) {
+    const directory = await mkdtemp(join(tmpdir(), 'pawl-'))
+    const clock = virtualClock()
+    const session = await open(fileStore(directory), { clock })
+    session.record(outcomes([0, 1]))
+    await session.flush()
+    await rm(join(directory, folder), { recursive: true })
+    await writeFile(join(directory, folder), '')
+    clock.time += 60_000
+    session.record(outcomes([2]))
+    return session
+  }
+  const codes = ({ events }: Opened) => events.flatMap(({ payload }) => (payload as { code?: string }).code ?? [])
+
+  test('is not told as files that are deleted: what was saved is safe', async () => {
+    const session = await stoppedWithout('run-1/lease')
+    await expect(session.flush()).rejects.toThrow(/EEXIST.*\. What was saved before is safe: see to the store, then run again$/)
+    await expect(session.close()).rejects.toThrow()
+    expect(codes(session)).toEqual([])
+  })
+
+  test('is told so when the segments went with it', async () => {
+    const session = await stoppedWithout('run-1')
+    await expect(session.flush()).rejects.toThrow(/\. Files of what was saved before were deleted or replaced: see to the store/)
+    await expect(session.close()).rejects.toThrow()
+    expect(codes(session)).toEqual(['CHECKPOINT_DAMAGED'])
   })
 })
 

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   type CheckpointOptions,
@@ -164,35 +164,62 @@ describe('a run of many sessions', () => {
   })
 })
 
-describe('a directory that is gone under a run', () => {
+describe('files that are gone under a run', () => {
+  const segmentIn = (runs: string) => join(runs, 'run/seg', readdirSync(join(runs, 'run/seg'))[0] as string)
+  /** What happens to the files after five items, and how many of the five are on record after it. */
   const ways = {
-    deleted: (runs: string) => rmSync(runs, { recursive: true }),
-    'moved away': (runs: string) => renameSync(runs, `${runs}-elsewhere`),
-  }
+    'a directory deleted': [(runs: string) => rmSync(runs, { recursive: true }), 0],
+    'a directory moved away': [(runs: string) => renameSync(runs, `${runs}-elsewhere`), 0],
+    'a directory replaced by a copy': [
+      (runs: string) => {
+        renameSync(runs, `${runs}-elsewhere`)
+        cpSync(`${runs}-elsewhere`, runs, { recursive: true })
+      },
+      5,
+    ],
+    'a file written anew and renamed': [
+      (runs: string) => {
+        const segment = segmentIn(runs)
+        writeFileSync(`${segment}.new`, readFileSync(segment))
+        renameSync(`${segment}.new`, segment)
+      },
+      5,
+    ],
+    'a folder in place of a file': [
+      (runs: string) => {
+        const segment = segmentIn(runs)
+        rmSync(segment)
+        mkdirSync(segment)
+      },
+      0,
+    ],
+  } as const
   const cases = Object.keys(ways).flatMap((way) =>
     (['fsync', 'none'] as const).map((durability) => ({ way: way as keyof typeof ways, durability })),
   )
 
-  test.each(cases)('$way is told, and what settles from then on is recorded ($durability)', async ({ way, durability }) => {
+  test.each(cases)('$way: is told, and what settles from then on is recorded ($durability)', async ({ way, durability }) => {
     const { runs, directory } = newPlace()
     const { warnings, codes, on } = listenForWarnings()
+    const [change, kept] = ways[way]
     const { results, status } = await execute(held, range(8), {
       ...{ workers: 1, chunkSize: 1, runId: 'run', checkpoint: { store: runs, every: 1, durability } },
       on: {
         ...on,
         afterCheckpoint: ({ recorded }) => {
           if (recorded !== 5) return
-          ways[way](runs)
+          change(runs)
           writeFileSync(join(directory, 'go'), '')
         },
       },
     })
     expect([status, results]).toEqual(['complete', range(8)])
     expect(codes()).toEqual(['CHECKPOINT_DAMAGED'])
-    expect(warnings[0]?.message).toContain('were deleted while it was at work')
-    expect(await inspectRun(runs, 'run')).toMatchObject({ done: 3, total: 8 })
+    expect(warnings[0]?.message).toContain('were deleted or replaced while it was at work')
+    const restored = kept + 3
+    expect(await inspectRun(runs, 'run')).toMatchObject({ done: restored, total: 8 })
     const again = await execute(held, range(8), { workers: 1, runId: 'run', checkpoint: runs, on })
-    expect(again).toMatchObject({ status: 'complete', results, stats: { restored: 3, dispatched: 5 } })
+    expect(again).toMatchObject({ status: 'complete', results, stats: { restored, dispatched: 8 - restored } })
     expect(codes()).toEqual(['CHECKPOINT_DAMAGED'])
   })
 })

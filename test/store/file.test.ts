@@ -1,8 +1,22 @@
 import { execFileSync } from 'node:child_process'
-import { appendFile, lstat, mkdir, readdir, readFile, symlink, truncate, utimes, writeFile } from 'node:fs/promises'
+import {
+  appendFile,
+  copyFile,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { fileStore } from '../../src/store/file.ts'
+import type { Log } from '../../src/store/store.ts'
 import { temporaryDirectory } from './place.ts'
 import { storeSuite } from './suite.ts'
 
@@ -48,6 +62,39 @@ describe('fileStore()', () => {
       process.chdir(before)
     }
     expect(await readdir(directory)).toEqual(['k'])
+  })
+
+  test.each<[string, (path: string, aside: string) => Promise<unknown>]>([
+    ['deleted', (path) => rm(path)],
+    ['a copy', (path, aside) => copyFile(path, aside).then(() => rename(aside, path))],
+    ['a folder', (path) => rm(path).then(() => mkdir(path))],
+    ['a link to where it is now', (path, aside) => rename(path, aside).then(() => symlink(aside, path))],
+  ])('a log refuses to sync and to confirm once its file is not where readers look for it: %s', async (_, change) => {
+    const directory = await temporaryDirectory()
+    for (const call of ['sync', 'confirm'] as const) {
+      const log = (await fileStore(directory).append?.(call)) as Log
+      await log.write(x)
+      await log.sync()
+      await log.write(x)
+      await log[call]?.()
+      await change(join(directory, call), join(directory, `${call}-aside`))
+      await log.write(x)
+      await expect(log[call]?.()).rejects.toMatchObject({ code: 'ENOENT' })
+      await log.close()
+    }
+  })
+
+  test('a log goes on when its directory is moved and a link says where to', async () => {
+    const directory = await temporaryDirectory()
+    const root = join(directory, 'store')
+    const log = (await fileStore(root).append?.('k')) as Log
+    await rename(root, join(directory, 'moved'))
+    await symlink('moved', root)
+    await log.write(x)
+    await log.sync()
+    await log.confirm?.()
+    await log.close()
+    expect(await readFile(join(directory, 'moved/k'), 'utf8')).toBe('x')
   })
 
   test('leaves nothing aside: not after a put, a replacement, a conflict, nor 16 of them', async () => {
