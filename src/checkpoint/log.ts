@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import { CheckpointWriteError } from '../errors.ts'
 import type { Emit } from '../types.ts'
 import type { Entry } from './entries.ts'
-import { createPatientWrites, GivenUpError } from './patient-writes.ts'
+import { adviseOn, createPatientWrites, GivenUpError } from './patient-writes.ts'
 import { openSegments, type SegmentOptions } from './segments.ts'
 
 /** Where the log of a session goes, and when. Durations in milliseconds. */
@@ -39,9 +39,6 @@ export interface RunLog {
 
 /** More bytes than this waiting to be written is a backlog: about what a disk takes in half a second. */
 const BACKLOG_BYTES = 2 ** 26
-
-/** Errors that go away when there is room. */
-const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 
 /** An entry that need not be durable, and who waits for it to be off. */
 interface Note {
@@ -200,9 +197,8 @@ export function openLog(options: LogOptions): RunLog {
       emit('warning', { code: 'CHECKPOINT_OFF', message: `${message}. Going on without saving` })
     } else {
       state = 'failed'
-      const advice = FULL.has((cause as NodeJS.ErrnoException | undefined)?.code ?? '') ? 'make room' : 'see to the store'
       const before = isGoneTold ? 'Files of what was saved before were deleted or replaced' : 'What was saved before is safe'
-      failure = new CheckpointWriteError(`${message}. ${before}: ${advice}, then run again`, { cause })
+      failure = new CheckpointWriteError(`${message}. ${before}: ${adviseOn(cause)}`, { cause })
       options.fail(failure)
     }
     settleWaiters()

@@ -18,6 +18,7 @@ import type { Manifest } from './manifest.ts'
 import { findDamaged, mend, needsMending } from './mend.ts'
 import { otherEnd, otherSource, tooShort } from './mismatch.ts'
 import { checkBefore, discardIfEmpty, openManifest, putAgain } from './open-manifest.ts'
+import { adviseOn } from './patient-writes.ts'
 import { newWriter, writerOf } from './read-file.ts'
 import { type Restored, restore } from './restored.ts'
 import type { Session, SessionOptions } from './session.ts'
@@ -36,7 +37,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   } catch (error) {
     if (error instanceof PawlError) throw error
     const reason = error instanceof Error ? error.message : String(error)
-    const message = `Cannot open the checkpoint of run '${options.runId}': expected the store to answer, got ${reason}. Nothing was run`
+    const message = `Cannot open the checkpoint of run '${options.runId}': expected the store to answer, got ${reason}. Nothing was run: ${adviseOn(error)}`
     throw new CheckpointWriteError(message, { cause: error })
   }
 }

@@ -91,6 +91,15 @@ export class GivenUpError extends Error {
   }
 }
 
+/** Errors that go away when there is room. */
+const FULL = new Set<string | undefined>(['ENOSPC', 'EDQUOT', 'EFBIG'])
+
+/** What to do about a store that failed with `error`, for a message. */
+export function adviseOn(error: unknown): string {
+  const isFull = FULL.has((error as NodeJS.ErrnoException | undefined)?.code)
+  return `${isFull ? 'make room' : 'see to the store'}, then run again`
+}
+
 /** No file can hold even the smallest part. */
 class TooLargeError extends Error {
   constructor(cause: unknown) {

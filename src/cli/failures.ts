@@ -1,12 +1,12 @@
 import type { RecordedRejection } from '../checkpoint/restored.ts'
 import { readFailures } from '../checkpoint/runs.ts'
-import { plural } from '../errors.ts'
 import { fileStore } from '../store/file.ts'
 import { OK } from './failure.ts'
 import type { CommonFlags } from './flags.ts'
 import { readKnown } from './known-run.ts'
 import { findOwnLine } from './stack.ts'
 import { formatTime, print, printable, printJson } from './terminal.ts'
+import { nameFailure } from './unrecorded.ts'
 
 /** Longest input shown, in characters; `--json` gives all of it. */
 const INPUT_WIDTH = 200
@@ -22,12 +22,10 @@ export async function failures(runId: string, { checkpoint, json }: CommonFlags)
 }
 
 function describe(failure: RecordedRejection): string {
-  const { index, key, kind, attempts, crashes, reason, lastFailedAt } = failure
-  const name = key === undefined || key === String(index) ? `item ${index}` : `item ${index} (key ${key})`
-  const past = [plural(attempts, 'attempt'), ...(crashes > 0 ? [plural(crashes, 'crash', 'crashes')] : [])]
+  const { reason, lastFailedAt } = failure
   const place = reason && findOwnLine(reason)
   const lines = [
-    `${name}: ${kind} after ${past.join(', ')}, at ${formatTime(lastFailedAt)}`,
+    `${nameFailure(failure)}, at ${formatTime(lastFailedAt)}`,
     `  input   ${describeInput(failure)}`,
     `  reason  ${reason ? `${reason.name}: ${reason.message}` : 'not recorded'}`,
     ...(place === undefined ? [] : [`  at      ${place}`]),

@@ -13,6 +13,7 @@ import { type Progress, showProgress } from './progress.ts'
 import { Interruption, planDrain, watchInterrupts } from './signals.ts'
 import type { TaskPath } from './task-path.ts'
 import { printJson, say } from './terminal.ts'
+import { isExcess, listUnrecorded } from './unrecorded.ts'
 
 /** One session of a run, as the command line was told. */
 export interface Assignment {
@@ -193,7 +194,7 @@ async function finishFailed(assignment: Assignment, error: unknown): Promise<num
   const { exitCode, code, message } = explanation
   if (isInterruption(error)) say(`interrupted: ${sentenceOf((error as Error).cause)}`)
   else tell(explanation)
-  const place = code === 'ERR_PAWL_CHECKPOINT_WRITE' ? await writeUnrecorded(assignment, report) : undefined
+  const place = code === 'ERR_PAWL_CHECKPOINT_WRITE' ? await saveUnrecorded(assignment, report) : undefined
   for (const line of listNextSteps(assignment, report, explanation, place)) say(line)
   if (assignment.json)
     await printJson({
@@ -205,14 +206,15 @@ async function finishFailed(assignment: Assignment, error: unknown): Promise<num
 }
 
 /**
- * Writes the results of a run of which every item has settled, though they could not be recorded: here they are, and nowhere else.
- * Gives where they are, for a sentence; undefined when some are missing, more items failed than tolerated, or they cannot be written either.
+ * Tells what failed and writes the results, once every item has settled, though neither could be recorded: here they are, and nowhere else.
+ * Gives where the results are, for a sentence; undefined when some are missing, more items failed than tolerated, or they cannot be written either.
  */
-async function writeUnrecorded(assignment: Assignment, report: Report): Promise<string | undefined> {
+async function saveUnrecorded(assignment: Assignment, report: Report): Promise<string | undefined> {
   const { output, json } = assignment
-  const { maxFailures } = resolveOptions(toGivenOptions(assignment))
-  const tolerated = 'share' in maxFailures ? maxFailures.share * report.stats.items : maxFailures.count
-  if (report.status !== 'complete' || report.stats.failed > tolerated || (output === undefined && json)) return undefined
+  const hasFailed = isExcess(report, resolveOptions(toGivenOptions(assignment)).maxFailures)
+  if (hasFailed) say(`more items failed than --max-failures tolerates: ${report.stats.failed}`)
+  for (const line of await listUnrecorded(assignment, report)) say(line)
+  if (report.status !== 'complete' || hasFailed || (output === undefined && json)) return undefined
   try {
     await writeLines(output, resultLines(report))
     return output === undefined ? 'on stdout' : `in ${output}`
