@@ -233,3 +233,13 @@ function resolveCheckpoint(given: string | Store | CheckpointOptions): ResolvedC
     onError: options.onError ?? 'fail',
   }
 }
+
+/** Failures of an iterable count against a share only when so many items have settled: of three items one is no third. */
+const SHARE_FLOOR = 100
+
+/** How many failures `maxFailures` tolerates when `settled` items have settled, of `known` in all; undefined: nobody knows how many there are. */
+export function countTolerated(maxFailures: ResolvedOptions['maxFailures'], settled: number, known: number | undefined): number {
+  if ('count' in maxFailures) return maxFailures.count
+  if (known === undefined && settled < SHARE_FLOOR) return Number.POSITIVE_INFINITY
+  return maxFailures.share * (known ?? settled)
+}

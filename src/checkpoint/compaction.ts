@@ -1,6 +1,6 @@
 import type { Store } from '../store/store.ts'
 import { joinBytes, packFrames } from './entries.ts'
-import { blockSeedOf, FORMAT_VERSION, seedOf } from './frame.ts'
+import { blockSeedOf, endOf, FORMAT_VERSION, seedOf } from './frame.ts'
 import { type LoadedFile, listFiles, loadFile, type RunIndex } from './load.ts'
 import { type Located, layoutOf, newReport, newWriter, type RunFile, readFrames, toRunFile, writerOf } from './read-file.ts'
 import type { Format } from './values/codec.ts'
@@ -239,13 +239,6 @@ async function copyFrames(options: CompactionOptions, stem: string, file: RunFil
     }
     return true
   }
-}
-
-/** One past the last of `runs`. */
-function endOf(runs: readonly number[]): number {
-  let end = 0
-  for (let at = 0; at < runs.length; at += 2) end = Math.max(end, (runs[at] as number) + (runs[at + 1] as number))
-  return end
 }
 
 /** A line of JSON may have lost its newline, to the end of its file or to damage. */

@@ -151,6 +151,13 @@ export function countOf(runs: readonly number[]): number {
   return count
 }
 
+/** One past the last of the items `runs` names; 0 when it names none. */
+export function endOf(runs: readonly number[]): number {
+  let end = 0
+  for (let at = 0; at < runs.length; at += 2) end = Math.max(end, (runs[at] as number) + (runs[at + 1] as number))
+  return end
+}
+
 /** Consecutive indices as `from, count, …`, in their order. */
 export function toRuns(indices: ArrayLike<number>): number[] {
   const runs: number[] = []

@@ -1,4 +1,4 @@
-import type { FailureHead, Head } from './frame.ts'
+import { endOf, type FailureHead, type Head } from './frame.ts'
 import type { IndexSet } from './index-set.ts'
 import { createItemLists, type ItemList } from './item-list.ts'
 import { createItemSet, type ItemSet, idOf } from './item-set.ts'
@@ -52,7 +52,7 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
   }
 
   const addOutcomes = ({ runs, keys }: HeadOf<'outcomes'>, isWhole: boolean) => {
-    if (isKeyed ? keys === undefined : isBeyond(runs, count)) return false
+    if (isKeyed ? keys === undefined : endOf(runs) > count) return false
     source.reachRuns(runs)
     if (isWhole) fulfilled.addAll(runs, keys, addAgain)
     else broken.addAll(runs, keys)
@@ -147,11 +147,6 @@ export function toEntry(head: FailureHead, session: string): FailureEntry {
 function isLater(entry: FailureEntry, other: FailureEntry | undefined): boolean {
   if (other === undefined || entry.lastFailedAt > other.lastFailedAt) return true
   return entry.lastFailedAt === other.lastFailedAt && entry.session >= other.session
-}
-
-function isBeyond(runs: readonly number[], count: number): boolean {
-  for (let at = 0; at < runs.length; at += 2) if ((runs[at] as number) + (runs[at + 1] as number) > count) return true
-  return false
 }
 
 function countUnsettled(broken: ItemSet, fulfilled: ItemSet, failures: RunIndex['failures'], list: ItemList | undefined): number {

@@ -1,5 +1,5 @@
 import { BLOCK_ITEMS } from '../items.ts'
-import type { SourceHead, TotalHead } from './frame.ts'
+import { endOf, type SourceHead, type TotalHead } from './frame.ts'
 
 /** What is on record of the iterable that a run's items come from. */
 export interface SourceRecord {
@@ -23,7 +23,7 @@ export function createSourceRecord(isKeyed: boolean) {
   const reach = (end: number) => {
     if (!isKeyed && end > atLeast) atLeast = end
   }
-  const endOf = () => {
+  const findTotal = () => {
     // Keyed items may get more; that there are less is told by a list.
     if (isKeyed) return ends.reduce<number | undefined>((most, { count }) => Math.max(most ?? 0, count), undefined)
     // Of several the one in the last file. What is later need not have the later name.
@@ -37,7 +37,7 @@ export function createSourceRecord(isKeyed: boolean) {
     reach,
     /** The same of the items of `runs`. */
     reachRuns(runs: readonly number[]) {
-      for (let at = 0; at < runs.length; at += 2) reach((runs[at] as number) + (runs[at + 1] as number))
+      reach(endOf(runs))
     },
     addBlock({ block, count, digest }: SourceHead) {
       if ((blocks.get(block)?.count ?? 0) < count) blocks.set(block, { count, digest })
@@ -49,7 +49,7 @@ export function createSourceRecord(isKeyed: boolean) {
     finish(): SourceRecord {
       const isBelieved = (block: number, count: number) => count === BLOCK_ITEMS || block * BLOCK_ITEMS + count >= atLeast
       const sources = new Map([...blocks].filter(([block, { count }]) => isBelieved(block, count)))
-      return { sources, total: endOf(), atLeast }
+      return { sources, total: findTotal(), atLeast }
     },
   }
 }

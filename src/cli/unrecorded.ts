@@ -1,5 +1,5 @@
 import { plural } from '../errors.ts'
-import type { ResolvedOptions } from '../options.ts'
+import { countTolerated, type ResolvedOptions } from '../options.ts'
 import { fileStore } from '../store/file.ts'
 import type { Failure, Report } from '../types.ts'
 import type { Assignment } from './perform.ts'
@@ -8,9 +8,6 @@ import type { Assignment } from './perform.ts'
 
 /** Failures told one by one on stderr; `--json` gives all of them. */
 const MOST_TOLD = 20
-
-/** Failures of an iterable whose end is not known count against a share from here on, as the run counts them. */
-const SHARE_FLOOR = 100
 
 /** What an item that failed is called, and how it failed: `item 3 (key a.txt): error after 2 attempts, 1 crash`. */
 export function nameFailure({
@@ -27,10 +24,9 @@ export function nameFailure({
 
 /** True when more items failed than is tolerated, whatever it was that ended the run. */
 export function isExcess({ status, stats }: Report, maxFailures: ResolvedOptions['maxFailures']): boolean {
-  if ('count' in maxFailures) return stats.failed > maxFailures.count
   const settled = stats.succeeded + stats.failed
   const isCountKnown = status === 'complete' || stats.items > settled
-  return (isCountKnown || settled >= SHARE_FLOOR) && stats.failed > maxFailures.share * stats.items
+  return stats.failed > countTolerated(maxFailures, settled, isCountKnown ? stats.items : undefined)
 }
 
 /** The failures that no record is known to hold, a sentence each: nothing else will tell of them when the process has ended. */

@@ -3,12 +3,9 @@ import type { Codec } from '../checkpoint/values/codec.ts'
 import type { Clock } from '../clock.ts'
 import { nameItem, plural, RunFailedError } from '../errors.ts'
 import type { Emitter } from '../events.ts'
-import type { ResolvedOptions } from '../options.ts'
+import { countTolerated, type ResolvedOptions } from '../options.ts'
 import type { Failure, FulfilledBatch, Outcome, Outcomes, Rejection } from '../types.ts'
 import type { OutcomeList } from './stream.ts'
-
-/** Failures of an iterable count against a share only when so many items have settled: of three items one is no third. */
-const SHARE_FLOOR = 100
 
 /** Time between two `progress` events, in ms. */
 const PROGRESS_MS = 100
@@ -87,10 +84,7 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
 
   const excess = (): RunFailedError | undefined => {
     const { maxFailures } = options
-    const settled = counts.succeeded + counts.failed
-    const known = env.total()
-    if ('share' in maxFailures && known === undefined && settled < SHARE_FLOOR) return undefined
-    const tolerated = 'share' in maxFailures ? maxFailures.share * (known ?? settled) : maxFailures.count
+    const tolerated = countTolerated(maxFailures, counts.succeeded + counts.failed, env.total())
     if (counts.failed <= tolerated) return undefined
     return tooMany(failures, 'share' in maxFailures ? `${maxFailures.share * 100}%` : tolerated)
   }

@@ -1,0 +1,128 @@
+import type { Chunk, FulfilledBatch, Rejection } from '../types.ts'
+import type { Entry } from './entries.ts'
+import { recordError } from './error-record.ts'
+import { type Head, MAX_BODY_BYTES, toRuns } from './frame.ts'
+import { hashKey } from './hash-key.ts'
+import type { Restored } from './restored.ts'
+import type { Codec } from './values/codec.ts'
+
+/** Makes what the log writes of what is begun, and of what settles. */
+export interface OutcomeEntries {
+  /** Bytes of the values that entries were made of. */
+  readonly recordedBytes: number
+  ofBegun(chunk: Pick<Chunk, 'indices' | 'keys' | 'alone'>): Entry
+  ofFulfilled(batch: FulfilledBatch): Entry[]
+  ofRejected(rejection: Rejection): Entry
+}
+
+export interface OutcomeEntriesOptions {
+  readonly isKeyed: boolean
+  readonly codec: Codec
+  readonly restored: Restored
+  /** Items failed before, so that not all that settle are new to the record. */
+  readonly hasFailures: boolean
+  /** Values that no record can hold, for the first of them. */
+  onUnheld(message: string): void
+}
+
+export function createOutcomeEntries({ isKeyed, codec, restored, hasFailures, onUnheld }: OutcomeEntriesOptions): OutcomeEntries {
+  let recordedBytes = 0
+  let isUnheldTold = false
+
+  const countFresh = (indices: Uint32Array, keys: readonly string[] | undefined) => {
+    if (!hasFailures) return indices.length
+    return indices.reduce((sum, place, at) => sum + (restored.statusOf(place, keys?.[at]) === undefined ? 1 : 0), 0)
+  }
+  const ofFulfilled = (batch: FulfilledBatch): Entry[] => {
+    const { indices, attempts } = batch
+    if (indices.length === 0) return []
+    const { record } = batch
+    if (record === undefined) return ofFulfilled(encodeBatch(batch))
+    const keys = isKeyed ? keysOf(batch) : undefined
+    if (record.byteLength > MAX_BODY_BYTES && indices.length > 1) return halve(batch, codec).flatMap(ofFulfilled)
+    const hasRetries = attempts?.some((count) => count !== 1)
+    const head = {
+      kind: 'outcomes' as const,
+      runs: toRuns(indices),
+      columns: [indices.length, record.byteLength],
+      ...(keys ? { keys } : {}),
+      ...(attempts && hasRetries ? { attempts: Array.from(attempts) } : {}),
+    }
+    const bytes = record.byteLength + 64 * (keys?.length ?? 1)
+    recordedBytes += record.byteLength
+    const whole = { head, body: [record], items: indices.length, fresh: countFresh(indices, keys), bytes }
+    const toHalves = () => {
+      recordedBytes -= record.byteLength // Counted again, in parts.
+      return halve(batch, codec).flatMap(ofFulfilled)
+    }
+    return [indices.length > 1 ? { ...whole, halve: toHalves } : whole]
+  }
+  const encodeBatch = (batch: FulfilledBatch): FulfilledBatch => {
+    const { values = [], indices } = batch
+    const { bytes, refused } = codec.encode(values, (at) => `item ${indices[at]}`)
+    if (refused.length === 0) return { ...batch, record: bytes }
+    if (!isUnheldTold) onUnheld(refused[0]?.error.message ?? '')
+    isUnheldTold = true
+    const gone = new Set(refused.map(({ at }) => at))
+    return { ...selectFrom(batch, (at) => !gone.has(at)), record: bytes }
+  }
+
+  return {
+    get recordedBytes() {
+      return recordedBytes
+    },
+    ofBegun: (chunk) => ({ head: toRunning(chunk, isKeyed), body: [], items: 0, fresh: 0, bytes: 0 }),
+    ofFulfilled,
+    ofRejected: (rejection) => toFailure(rejection, isKeyed, codec, restored),
+  }
+}
+
+function toRunning({ indices, keys, alone }: Pick<Chunk, 'indices' | 'keys' | 'alone'>, isKeyed: boolean): Head {
+  const hashes = isKeyed ? (keys ?? Array.from(indices, String)).map(hashKey) : undefined
+  const [index] = indices
+  const [hash] = hashes ?? []
+  if (alone && index !== undefined) return { kind: 'alone', index, ...(hash === undefined ? {} : { hash }) }
+  return { kind: 'running', runs: toRuns(indices), ...(hashes ? { hashes } : {}) }
+}
+
+function keysOf({ keys, indices }: FulfilledBatch): readonly string[] {
+  return keys ?? Array.from(indices, String)
+}
+
+function selectFrom(batch: FulfilledBatch, isChosen: (at: number) => boolean): FulfilledBatch {
+  const places = Array.from(batch.indices, (_, at) => at).filter(isChosen)
+  return {
+    indices: Uint32Array.from(places, (at) => batch.indices[at] as number),
+    ...(batch.keys ? { keys: places.map((at) => batch.keys?.[at] as string) } : {}),
+    ...(batch.attempts ? { attempts: Uint32Array.from(places, (at) => batch.attempts?.[at] as number) } : {}),
+    ...(batch.values ? { values: places.map((at) => batch.values?.[at]) } : {}),
+  }
+}
+
+/** Two batches of a batch whose record is too large for a frame. */
+function halve(batch: FulfilledBatch, codec: Codec): FulfilledBatch[] {
+  const whole = { ...batch, values: codec.decode(batch.record as Uint8Array, true) }
+  const middle = batch.indices.length >>> 1
+  const parts = [selectFrom(whole, (at) => at < middle), selectFrom(whole, (at) => at >= middle)]
+  return parts.map((part) => ({ ...part, record: codec.encode(part.values ?? []).bytes }))
+}
+
+function toFailure(rejection: Rejection, isKeyed: boolean, codec: Codec, restored: Restored): Entry {
+  const { index, item, reason, kind: failure, attempts, crashes, firstFailedAt, lastFailedAt } = rejection
+  const key = isKeyed ? (rejection.key ?? String(index)) : undefined
+  const error = recordError(reason, codec)
+  let { bytes, refused } = codec.encode([error, item])
+  if (refused.length > 0 || bytes.byteLength > MAX_BODY_BYTES) ({ bytes, refused } = codec.encode([error]))
+  const head = {
+    kind: 'failure' as const,
+    index,
+    failure,
+    attempts,
+    crashes,
+    firstFailedAt,
+    lastFailedAt,
+    ...(key === undefined ? {} : { key }),
+  }
+  const fresh = restored.statusOf(index, key) === undefined ? 1 : 0
+  return { head, body: [bytes], items: 1, fresh, bytes: bytes.byteLength + 256 }
+}

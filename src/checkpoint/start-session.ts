@@ -1,0 +1,141 @@
+import { BLOCK_ITEMS } from '../items.ts'
+import { createCompaction } from './compaction.ts'
+import { noteEnds } from './ends.ts'
+import { createEncoder, type Entry } from './entries.ts'
+import { writeItemList } from './item-list.ts'
+import { countAmong, countSettled, isAsRecorded } from './item-places.ts'
+import type { Lease } from './lease.ts'
+import type { RunIndex } from './load.ts'
+import { openLog } from './log.ts'
+import type { Manifest } from './manifest.ts'
+import { mend } from './mend.ts'
+import { otherEnd, otherSource, tooShort } from './mismatch.ts'
+import { discardIfEmpty, putAgain } from './open-manifest.ts'
+import { createOutcomeEntries } from './outcome-entries.ts'
+import type { Restored } from './restored.ts'
+import type { Session, SessionOptions } from './session.ts'
+import type { Codec } from './values/codec.ts'
+import { isFailed } from './verdict.ts'
+
+/** What a session starts from: its claim, and what was recorded before. */
+export interface Opened {
+  readonly writer: string
+  readonly lease: Lease
+  readonly manifest: Manifest
+  readonly index: RunIndex
+  readonly restored: Restored
+  readonly isToMend: boolean
+  readonly codec: Codec
+}
+
+/** A session at work on a run that was opened. */
+export function startSession(options: SessionOptions, opened: Opened): Session {
+  const { store, clock, runId, emit } = options
+  const { writer, lease, manifest, index, restored, isToMend, codec } = opened
+  const { isKeyed } = index
+  const encoder = createEncoder(options.format, options.compress, manifest.fingerprint, () => clock.today())
+  const entries = createOutcomeEntries({
+    ...{ isKeyed, codec, restored, hasFailures: index.failures.size > 0 },
+    onUnheld: (message) => emit('warning', { code: 'CHECKPOINT_UNHELD', message }),
+  })
+  const recorded = countSettled(index).done
+  const snapshots = {
+    ...{ store, runId, index, fingerprint: manifest.fingerprint, count: manifest.identity.items.count },
+    isCompressed: options.compress === 'gzip',
+    today: () => clock.today(),
+  }
+  const compaction = createCompaction({
+    ...snapshots,
+    ...{ writer, format: options.format, keep: options.keep },
+    recordedBytes: () => entries.recordedBytes,
+    live: new Set(lease.others),
+    dead: new Set(lease.dead),
+  })
+  let mendedBytes = 0
+  const onClosed = (key: string, size: number) => {
+    compaction.add(key, size)
+    compaction.startIfDue()
+  }
+  const onGone = () => putAgain(store, manifest).catch(() => {}) // It goes on without: it still says what the files belong to.
+  const log = openLog({ ...options, writer, encoder, lease, recorded, onClosed, onGone })
+  compaction.startIfDue()
+  const buried = noteEnds(index, lease, log)
+  const sources = new Map<number, string>()
+
+  const checkCount = (count: number, hasEnded: boolean) => {
+    if (isKeyed) return
+    const { total, atLeast } = restored
+    if (total !== undefined && (count > total || (hasEnded && count < total))) throw otherEnd(runId, total, count, hasEnded)
+    if (hasEnded && count < atLeast) throw tooShort(runId, atLeast, count)
+  }
+
+  return {
+    writer,
+    manifest,
+    restored,
+    get stats() {
+      return { checkpoints: log.stats.checkpoints, bytesWritten: log.stats.bytesWritten + compaction.bytesWritten + mendedBytes }
+    },
+    get backlog() {
+      return log.backlog
+    },
+    begin(chunk) {
+      return log.note(entries.ofBegun(chunk))
+    },
+    record({ fulfilled, rejected }) {
+      log.add([...fulfilled.flatMap(entries.ofFulfilled), ...rejected.map(entries.ofRejected)])
+    },
+    recordSource(block, count, digest) {
+      checkCount(block * BLOCK_ITEMS + count, count < BLOCK_ITEMS)
+      const known = restored.sourceDigest(block) ?? sources.get(block)
+      if (known !== undefined && known !== digest) throw otherSource(runId, block, count, known, digest)
+      if (known !== undefined) return
+      sources.set(block, digest)
+      log.add([{ head: { kind: 'source', block, count, digest }, body: [], items: 0, fresh: 0, bytes: 64 }])
+    },
+    recordItems(keys) {
+      if (index.list === undefined && isAsRecorded(index, keys)) return
+      const heads = writeItemList(keys, index.list, clock.today())
+      if (heads.length === 0) return
+      // What the run has no more does not count as recorded any more, and what came back does again.
+      const fresh = countAmong(keys, index).done - recorded
+      log.add(heads.map((head, at) => ({ head, body: [], items: 0, fresh: at === 0 ? fresh : 0, bytes: sizeOf(head.keys) })))
+      log.flush().catch(() => {}) // Before any outcome. That it fails, the log tells by itself.
+    },
+    checkCount,
+    recordEnd(count) {
+      checkCount(count, true)
+      if (restored.total !== count) log.add([{ head: { kind: 'total', count }, body: [], items: 0, fresh: 0, bytes: 16 }])
+    },
+    flush: () => log.flush(),
+    async close(hasFailed = false) {
+      const shard = options.shard === undefined ? {} : { shard: options.shard }
+      const close = { kind: 'close' as const, at: clock.today(), ...(hasFailed ? { hasFailed } : {}), ...shard }
+      const last: Entry = {
+        // As it is written: segments may be left until then.
+        get head() {
+          return log.sizes.length > 0 ? { ...close, sizes: [...log.sizes] } : close
+        },
+        ...{ body: [], items: 0, fresh: 0, bytes: 0 },
+      }
+      // A session that recorded nothing leaves no segment, unless it is news how it ended.
+      const isNews = hasFailed !== isFailed(index)
+      let hasEnd = false
+      try {
+        hasEnd = await log.close(last, isNews)
+      } finally {
+        await compaction.finish()
+        await buried
+        // A store that fails, or files that another process mended first: nothing depends on it.
+        if (hasEnd && isToMend) mendedBytes = await mend(snapshots).catch(() => 0)
+        await (hasEnd ? lease.release() : lease.leave())
+      }
+    },
+    discardIfEmpty: () => discardIfEmpty(store, runId, writer),
+  }
+}
+
+/** About what keys weigh in memory. */
+function sizeOf(keys: readonly string[]): number {
+  return keys.reduce((sum, key) => sum + key.length + 16, 64)
+}
