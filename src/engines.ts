@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { systemClock } from './clock.ts'
 import type { Engine } from './engine/engine.ts'
 import { createInline } from './engine/inline.ts'
@@ -15,6 +16,11 @@ export interface Engines {
   warm(): Promise<void>
   /** An item has begun on a thread of the pool. */
   readonly isUp: boolean
+  /**
+   * Lets the event loop turn, as long as no thread is up: what a run loads and makes until then takes milliseconds the first
+   * time, and there is nothing to wait for it yet (bench/peers, 'small-cold': its delay).
+   */
+  breathe(): Promise<void>
   readonly inline: Engine
   /** Most worker threads. */
   readonly maxWorkers: number
@@ -28,6 +34,10 @@ export function openEngines({
 }: Pick<ResolvedOptions, 'workers' | 'resourceLimits' | 'checkpoint'>): Engines {
   let opening: Promise<Engine> | undefined
   let opened: Engine | undefined
+  const isUp = () => opened?.hasBegun ?? false
+  const breathe = async () => {
+    if (!isUp()) await turn()
+  }
   const open = async () => {
     refuseBundle()
     opened = createPool(await loadPiscina(), { resourceLimits, record: checkpoint?.format }, systemClock)
@@ -35,13 +45,17 @@ export function openEngines({
   }
   return {
     get isUp() {
-      return opened?.hasBegun ?? false
+      return isUp()
     },
+    breathe,
     pool: () => (opening ??= open()),
     warm: () => {
       opening ??= open()
       return opening.then(
-        (pool) => pool.grow(1),
+        (pool) => {
+          pool.grow(1)
+          return breathe()
+        },
         () => {}, // Told to whoever asks for the pool.
       )
     },

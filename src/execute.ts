@@ -80,7 +80,7 @@ export async function executeOn<T, R>(
   // Before anything else is loaded. With a checkpoint it may turn out that nothing is left to run, which costs less than a thread that comes late.
   if (options.mode !== 'inline' && (items as { length?: number } | undefined)?.length !== 0) await engines.warm()
   const { performRun } = await import('./run/perform.ts')
-  if (!engines.isUp) await turn() // Those files took long to load, and there is nothing to be done before the thread is up.
+  await engines.breathe()
   return performRun(task, items, options, engines, origin)
 }
 

@@ -91,16 +91,22 @@ export function leastBusy(benches: Iterable<Bench>, isSuspect: boolean): Bench |
 /** A tail worth less than this is not taken from its worker, in ms: to send it costs about a tenth of that. Set by bench/chunk-size.bench.mjs. */
 const MIN_STEAL_MS = 0.5
 
-/** Takes work that was not started yet from the bench with the most of it, as a piece of its own. */
-export function steal(benches: Iterable<Bench>): Piece | undefined {
+/**
+ * Takes work that was not started yet from the bench with the most of it, for `thief`, as a piece of its own. A thread that is up
+ * takes first what was sent to one that has yet to come up, and all of it: that takes longer than most chunks, or for ever.
+ */
+export function steal(benches: Iterable<Bench>, thief: Bench): Piece | undefined {
+  const mayRescue = hasBegun(thief)
   let best: { bench: Bench; piece: Piece; from: number; worth: number } | undefined
   for (const bench of benches) {
+    const isRescue = mayRescue && !hasBegun(bench)
     for (const piece of bench.pieces) {
       if (piece.job.context.draining.aborted || bench.doom) continue
       const cursor = cursorOf(slotOf(bench.seat.cells, piece.slot))
       const rest = piece.end - Math.max(cursor, piece.settled - 1, -1) - 1
-      const length = tailLength(rest, cursor >= 0, piece === bench.pieces[0])
-      const worth = rest * (piece.job.run.itemTime() || MIN_STEAL_MS)
+      const isWhole = isRescue && !piece.isAlone
+      const length = isWhole ? rest : tailLength(rest, cursor >= 0, piece === bench.pieces[0])
+      const worth = isWhole ? Number.POSITIVE_INFINITY : rest * (piece.job.run.itemTime() || MIN_STEAL_MS)
       if (length > 0 && worth >= MIN_STEAL_MS && worth > (best?.worth ?? 0))
         best = { bench, piece, from: piece.end - length, worth }
     }

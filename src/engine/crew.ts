@@ -126,8 +126,8 @@ export class Crew {
     for (const bench of this.#benches) {
       if (this.#queue.length > 0) return
       if (bench.pieces.length > 0 || bench.doom) continue
-      const stolen = steal(this.#benches)
-      if (!stolen) return
+      const stolen = steal(this.#benches, bench)
+      if (!stolen) continue
       this.#send(bench, stolen)
     }
   }

@@ -15,6 +15,7 @@ export async function loadPiscina(): Promise<typeof Module.Piscina> {
   await turn()
   const require = createRequire(import.meta.url)
   const main = require.resolve('piscina')
+  await turn()
   for (const part of PARTS) {
     try {
       require(join(main, '..', part))

@@ -58,6 +58,7 @@ export async function performRun<T, R>(
   }
   const stopWatching = await watchReasons(run)
   try {
+    await engines.breathe()
     return await carryOut(run, items)
   } finally {
     clearInterval(alive)
@@ -88,7 +89,7 @@ async function watchReasons<T, R>(run: Run<T, R>): Promise<() => void> {
 }
 
 async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable<T>): Promise<Report<R, T>> {
-  const { task, options, origin, clock, emitter, drain } = run
+  const { task, options, engines, origin, clock, emitter, drain } = run
   const array = isArrayLike<T>(items) ? items : undefined
   const keys = array && options.key ? listKeys(array, options.key, origin.keys) : undefined
   const shard = readShard(options.shard, process.env)
@@ -128,6 +129,7 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
       if (selected.keys || !array) session?.recordEnd(source.total)
     }
     if (array) recordItems()
+    await engines.breathe()
     await dispatchAll(run, journey)
     if (!array) recordItems()
     isClosed = true

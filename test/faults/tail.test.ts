@@ -1,8 +1,13 @@
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { execute } from 'pawl'
-import { expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { range, sharedCells } from '../execute/calls.ts'
 import { waitForOthers } from '../fixtures/tasks/counted.mjs'
 import { spin } from '../fixtures/tasks/where.mjs'
+
+afterEach(() => vi.unstubAllEnvs())
 
 // Item 0 ends only when all others have run: they can only have run elsewhere.
 test.each([1000, 500, 100])('the tail behind a slow item is taken by an idle worker, in chunks of %i', async (chunkSize) => {
@@ -40,3 +45,21 @@ test('slow items that were claimed with short ones are shared when one of them h
   expect(new Set(threads).size).toBe(2)
   expect(stats.attempts).toBe(60)
 })
+
+// What the second thread was sent can only have run in the first, whole chunks of it and the single item of one.
+test.each([1, 4])(
+  'what was sent to a thread that does not come up is run by one that did, in chunks of %i',
+  async (chunkSize) => {
+    vi.stubEnv('LOADS_ONCE', join(mkdtempSync(join(tmpdir(), 'pawl-tail-')), 'loaded'))
+    const module = new URL('../fixtures/tasks/loads-once.mjs', import.meta.url)
+    const sent: number[] = []
+    const { results, stats } = await execute<number, number>(
+      { module, export: 'spin' },
+      range(32).map(() => 10),
+      { mode: 'threads', workers: 2, chunkSize, on: { plan: ({ workers }) => void sent.push(workers) } },
+    )
+    expect(new Set(results).size).toBe(1)
+    expect(sent).toContain(2) // Or there would have been no second thread.
+    expect(stats).toMatchObject({ succeeded: 32, attempts: 32, crashes: 0 })
+  },
+)

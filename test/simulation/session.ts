@@ -44,7 +44,14 @@ export async function performSession(session: Session): Promise<End> {
     clock,
   )
   const engines: Engines = {
-    ...{ pool: async () => pool, warm: async () => {}, inline: pool, isUp: false, maxWorkers: scenario.workers },
+    ...{
+      pool: async () => pool,
+      warm: async () => {},
+      inline: pool,
+      isUp: false,
+      breathe: async () => {},
+      maxWorkers: scenario.workers,
+    },
     close: () => pool.close(),
   }
   const options = resolveOptions({
