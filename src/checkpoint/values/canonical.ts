@@ -25,161 +25,163 @@ const MAX_WRITTEN = 2 ** 24
 /** The names of errors that structured clone keeps; others come back as Error. */
 const NAMES = new Set(['EvalError', 'RangeError', 'ReferenceError', 'SyntaxError', 'TypeError', 'URIError'])
 
-export interface CanonicalWriter {
-  /** Writes a value; what it throws when read is written as a mark. */
-  write(value: unknown): void
-  /** Hands over all that was written and not yet handed over. */
-  flush(): void
-}
-
-/** Writes values in a form that depends on their contents only. `consume` must be done with the bytes when it returns. */
-export function canonicalWriter(consume: (bytes: Uint8Array) => void): CanonicalWriter {
-  const out = new ByteWriter({ ascii: ASCII, utf16: UTF16 }, consume)
-  const ancestors: object[] = []
-  const digests = new Map<object, string>()
+/** Writes values in a form that depends on their contents only. */
+export class CanonicalWriter {
+  readonly #out: ByteWriter
+  readonly #ancestors: object[] = []
+  readonly #digests = new Map<object, string>()
   /** Bytes that had been written before the value at hand. */
-  let before = 0
+  #before = 0
 
-  function writeValue(value: unknown): void {
+  /** `consume` must be done with the bytes when it returns. */
+  constructor(consume: (bytes: Uint8Array) => void) {
+    this.#out = new ByteWriter({ ascii: ASCII, utf16: UTF16 }, consume)
+  }
+
+  /** Writes a value; what it throws when read is written as a mark. */
+  write(value: unknown): void {
+    this.#before = this.#out.written
+    try {
+      this.#writeValue(value)
+    } catch {
+      // A proxy, or a built-in that someone changed.
+      this.#ancestors.length = 0
+      this.#out.tag(UNREADABLE)
+    }
+    if (this.#digests.size > 0) this.#digests.clear()
+  }
+
+  /** Hands over all that was written and not yet handed over. */
+  flush(): void {
+    this.#out.flush()
+  }
+
+  #writeValue(value: unknown): void {
     switch (typeof value) {
       case 'string':
-        return out.string(value)
+        return this.#out.string(value)
       case 'number':
-        return writeNumber(value)
+        return this.#writeNumber(value)
       case 'object':
-        return value === null ? out.tag(NULL) : writeObject(value)
+        return value === null ? this.#out.tag(NULL) : this.#writeObject(value)
       case 'boolean':
-        return out.tag(value ? TRUE : FALSE)
+        return this.#out.tag(value ? TRUE : FALSE)
       case 'undefined':
-        return out.tag(UNDEFINED)
+        return this.#out.tag(UNDEFINED)
       case 'bigint':
-        out.tag(BIGINT)
-        return out.string(value.toString(16))
+        this.#out.tag(BIGINT)
+        return this.#out.string(value.toString(16))
       default:
-        return out.tag(typeof value === 'symbol' ? SYMBOL : FUNCTION)
+        return this.#out.tag(typeof value === 'symbol' ? SYMBOL : FUNCTION)
     }
   }
 
-  function writeNumber(value: number): void {
+  #writeNumber(value: number): void {
     if ((value | 0) === value && (value !== 0 || 1 / value > 0)) {
-      out.tag(INT32)
-      out.int32(value)
+      this.#out.tag(INT32)
+      this.#out.int32(value)
     } else {
-      out.tag(FLOAT64)
+      this.#out.tag(FLOAT64)
       // A NaN may carry any of 2^52 payloads; the literal has one.
-      out.float64(Number.isNaN(value) ? Number.NaN : value)
+      this.#out.float64(Number.isNaN(value) ? Number.NaN : value)
     }
   }
 
-  function writeObject(value: object): void {
-    const depth = ancestors.length
+  #writeObject(value: object): void {
+    const depth = this.#ancestors.length
     for (let up = depth - 1; up >= 0; up--) {
-      if (ancestors[up] === value) {
-        out.tag(ANCESTOR)
-        return out.float64(depth - up)
+      if (this.#ancestors[up] === value) {
+        this.#out.tag(ANCESTOR)
+        return this.#out.float64(depth - up)
       }
     }
-    if (depth >= MAX_DEPTH) return out.tag(DEEP)
-    ancestors.push(value)
-    if (out.written - before > MAX_WRITTEN) writeDigest(value)
-    else writeParts(value)
-    ancestors.pop()
+    if (depth >= MAX_DEPTH) return this.#out.tag(DEEP)
+    this.#ancestors.push(value)
+    if (this.#out.written - this.#before > MAX_WRITTEN) this.#writeDigest(value)
+    else this.#writeParts(value)
+    this.#ancestors.pop()
   }
 
-  function writeParts(value: object): void {
-    if (Object.getPrototypeOf(value) === Object.prototype) writeProperties(OBJECT, value)
-    else if (Array.isArray(value)) writeArray(value)
-    else writeSpecial(value)
+  #writeParts(value: object): void {
+    if (Object.getPrototypeOf(value) === Object.prototype) this.#writeProperties(OBJECT, value)
+    else if (Array.isArray(value)) this.#writeArray(value)
+    else this.#writeSpecial(value)
   }
 
   /** The objects in it come here too. */
-  function writeDigest(value: object): void {
-    const digest = digests.get(value) ?? digestOf(value)
-    digests.set(value, digest)
-    out.tag(DIGEST)
-    out.string(digest)
+  #writeDigest(value: object): void {
+    const digest = this.#digests.get(value) ?? this.#digestOf(value)
+    this.#digests.set(value, digest)
+    this.#out.tag(DIGEST)
+    this.#out.string(digest)
   }
 
-  function digestOf(value: object): string {
+  #digestOf(value: object): string {
     const hash = createSha256()
-    out.divert(
+    this.#out.divert(
       (bytes) => hash.update(bytes),
-      () => writeParts(value),
+      () => this.#writeParts(value),
     )
     return hash.digest('hex')
   }
 
-  function writeProperties(tag: number, value: object, keys: readonly string[] = Object.keys(value)): void {
-    out.tag(tag)
+  #writeProperties(tag: number, value: object, keys: readonly string[] = Object.keys(value)): void {
+    this.#out.tag(tag)
     for (const key of keys) {
-      out.string(key)
-      writeProperty(value, key)
+      this.#out.string(key)
+      this.#writeProperty(value, key)
     }
-    out.tag(END)
+    this.#out.tag(END)
   }
 
-  function writeProperty(holder: object, key: string | number): void {
+  #writeProperty(holder: object, key: string | number): void {
     let value: unknown
     try {
       value = holder[key as keyof object]
     } catch {
-      return out.tag(UNREADABLE)
+      return this.#out.tag(UNREADABLE)
     }
-    writeValue(value)
+    this.#writeValue(value)
   }
 
-  function writeArray(array: readonly unknown[]): void {
+  #writeArray(array: readonly unknown[]): void {
     const keys = Object.keys(array)
     // Indices come first, so what is named is at the end.
     let elements = keys.length
     while (elements > 0 && !isIndex(keys[elements - 1] as string)) elements--
-    out.tag(elements === array.length ? ARRAY : SPARSE)
-    out.float64(array.length)
-    if (elements === array.length) for (let at = 0; at < elements; at++) writeProperty(array, at)
-    else writeProperties(INDEXED, array, keys.slice(0, elements))
-    if (keys.length > elements) writeProperties(NAMED, array, keys.slice(elements))
+    this.#out.tag(elements === array.length ? ARRAY : SPARSE)
+    this.#out.float64(array.length)
+    if (elements === array.length) for (let at = 0; at < elements; at++) this.#writeProperty(array, at)
+    else this.#writeProperties(INDEXED, array, keys.slice(0, elements))
+    if (keys.length > elements) this.#writeProperties(NAMED, array, keys.slice(elements))
   }
 
-  function writeSpecial(value: object): void {
-    if (types.isDate(value)) writeAll(DATE, [Date.prototype.getTime.call(value)])
-    else if (types.isRegExp(value)) writeAll(REGEXP, [value.source, value.flags])
-    else if (types.isMap(value)) writeAll(MAP, [value.size, ...[...value].flat()])
-    else if (types.isSet(value)) writeAll(SET, [value.size, ...value])
-    else if (ArrayBuffer.isView(value)) writeBytes(value)
-    else if (types.isAnyArrayBuffer(value)) writeBytes(new DataView(value), ARRAY_BUFFER)
-    else if (types.isBoxedPrimitive(value)) writeAll(BOXED, [value.valueOf()])
-    else if (value instanceof URL) writeAll(ADDRESS, [value.href])
+  #writeSpecial(value: object): void {
+    if (types.isDate(value)) this.#writeAll(DATE, [Date.prototype.getTime.call(value)])
+    else if (types.isRegExp(value)) this.#writeAll(REGEXP, [value.source, value.flags])
+    else if (types.isMap(value)) this.#writeAll(MAP, [value.size, ...[...value].flat()])
+    else if (types.isSet(value)) this.#writeAll(SET, [value.size, ...value])
+    else if (ArrayBuffer.isView(value)) this.#writeBytes(value)
+    else if (types.isAnyArrayBuffer(value)) this.#writeBytes(new DataView(value), ARRAY_BUFFER)
+    else if (types.isBoxedPrimitive(value)) this.#writeAll(BOXED, [value.valueOf()])
+    else if (value instanceof URL) this.#writeAll(ADDRESS, [value.href])
     else if (types.isNativeError(value))
-      writeAll(ERROR, [NAMES.has(value.name) ? value.name : 'Error', value.message, value.cause])
-    else writeProperties(OBJECT, value)
+      this.#writeAll(ERROR, [NAMES.has(value.name) ? value.name : 'Error', value.message, value.cause])
+    else this.#writeProperties(OBJECT, value)
   }
 
-  function writeAll(tag: number, parts: readonly unknown[]): void {
-    out.tag(tag)
-    for (const part of parts) writeValue(part)
+  #writeAll(tag: number, parts: readonly unknown[]): void {
+    this.#out.tag(tag)
+    for (const part of parts) this.#writeValue(part)
   }
 
-  function writeBytes(view: ArrayBufferView, tag = VIEW): void {
-    out.tag(tag)
-    out.string(Object.prototype.toString.call(view))
-    out.float64(view.byteLength)
+  #writeBytes(view: ArrayBufferView, tag = VIEW): void {
+    this.#out.tag(tag)
+    this.#out.string(Object.prototype.toString.call(view))
+    this.#out.float64(view.byteLength)
     const settled = withOneNaN(view)
-    out.bytes(new Uint8Array(settled.buffer, settled.byteOffset, settled.byteLength))
+    this.#out.bytes(new Uint8Array(settled.buffer, settled.byteOffset, settled.byteLength))
   }
-
-  function write(value: unknown): void {
-    before = out.written
-    try {
-      writeValue(value)
-    } catch {
-      // A proxy, or a built-in that someone changed.
-      ancestors.length = 0
-      out.tag(UNREADABLE)
-    }
-    if (digests.size > 0) digests.clear()
-  }
-
-  return { write, flush: () => out.flush() }
 }
 
 /** The view, or a copy in which every NaN has the same bits. */

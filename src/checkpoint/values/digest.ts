@@ -1,5 +1,5 @@
 import { createSha256 } from '../../sha256.ts'
-import { canonicalWriter } from './canonical.ts'
+import { CanonicalWriter } from './canonical.ts'
 
 /** A running digest of a sequence of values. */
 export interface Digest {
@@ -18,7 +18,7 @@ export interface Digest {
  */
 export function createDigest(): Digest {
   const hash = createSha256()
-  const writer = canonicalWriter((bytes) => hash.update(bytes))
+  const writer = new CanonicalWriter((bytes) => hash.update(bytes))
   return {
     update: (values) => {
       for (let at = 0; at < values.length; at++) writer.write(values[at])
