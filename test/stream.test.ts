@@ -59,6 +59,16 @@ describe('stream()', () => {
     expect(taken.sort()).toEqual([0, 1, 2, 3])
   })
 
+  test('throws what ends the run once, and is over for whoever asked as well', async () => {
+    const shared = { calls: sharedCells(4), fails: [0, 9] }
+    const iterator = stream(counted, range(4), { chunkSize: 4, mode: 'threads', shared })[Symbol.asyncIterator]()
+    const asked = await Promise.allSettled(range(7).map(() => iterator.next()))
+    expect(asked.map((it) => (it.status === 'rejected' ? it.reason.code : it.value.done))).toEqual([
+      ...range(4).map(() => false),
+      ...['ERR_PAWL_RUN_FAILED', true, true],
+    ])
+  })
+
   test.each(['threads', 'inline'] as const)('drains when its loop is left early: %s', async (mode) => {
     const calls = sharedCells(100_000)
     let returned = false

@@ -28,119 +28,163 @@ export interface StreamOrigin<R> {
  * the run; a run that fails throws its error in the loop once all outcomes were taken, and rejects `report` with it.
  */
 export function createStream<R, T>(start: (origin: StreamOrigin<R>) => Promise<Report<R, T>>): OutcomeStream<R, T> {
-  const abandoned = new AbortController()
-  let queues: OutcomeList<R>[] = []
-  let waiting = 0
-  let isBounded = true
-  let isOver = false
-  let failure: unknown
-  let readers: (() => void)[] = []
-  let wakeRun: (() => void) | undefined
+  const handover = new Handover(start)
+  return {
+    [Symbol.asyncIterator]: () => new Reader(handover),
+    get report() {
+      handover.lift()
+      return handover.report
+    },
+  }
+}
 
-  /** Usually one; several loops over one stream share its outcomes. */
-  const wakeReaders = () => {
-    const woken = readers
-    readers = []
+/** What a run has given and no loop has taken. Usually there is one loop; several share the outcomes. */
+class Handover<R, T> {
+  readonly report: Promise<Report<R, T>>
+  readonly #abandoned = new AbortController()
+  #lists: OutcomeList<R>[] = []
+  #waiting = 0
+  #isBounded = true
+  #isOver = false
+  #readers: (() => void)[] = []
+  #wakeRun: (() => void) | undefined
+
+  constructor(start: (origin: StreamOrigin<R>) => Promise<Report<R, T>>) {
+    const origin: StreamOrigin<R> = {
+      onOutcomes: (outcomes) => this.#put(outcomes),
+      backlog: () => this.#backlog(),
+      abandoned: this.#abandoned.signal,
+    }
+    this.report = callsAgain() ? new Promise<never>(() => {}) : start(origin)
+    const end = () => {
+      this.#isOver = true
+      this.#wakeReaders()
+    }
+    this.report.then(end, end)
+  }
+
+  /** From here on the run waits while many outcomes do. */
+  bound(): void {
+    this.#isBounded = true
+  }
+
+  /** From here on the run waits for nobody. */
+  lift(): void {
+    this.#isBounded = false
+    this.#wakeRun?.()
+  }
+
+  /** Everything that waits. */
+  take(): OutcomeList<R>[] {
+    const lists = this.#lists
+    this.#lists = []
+    this.#waiting = 0
+    this.#wakeRun?.()
+    return lists
+  }
+
+  /** Resolves when there may be more. Undefined when the run is over: nothing is to come. */
+  more(): Promise<void> | undefined {
+    if (this.#isOver) return undefined
+    return new Promise((resolve) => this.#readers.push(resolve))
+  }
+
+  /** Nobody takes what is still to come. Resolves when the run is over. */
+  async abandon(): Promise<void> {
+    this.lift()
+    this.#abandoned.abort(new Error('the loop over the stream was left'))
+    await this.report.catch(() => {})
+  }
+
+  #put(outcomes: OutcomeList<R>): void {
+    this.#lists.push(outcomes)
+    this.#waiting += outcomes.length
+    this.#wakeReaders()
+  }
+
+  #backlog(): Promise<void> | undefined {
+    if (!this.#isBounded || this.#waiting < MAX_WAITING) return undefined
+    return new Promise((resolve) => {
+      this.#wakeRun = resolve
+    })
+  }
+
+  #wakeReaders(): void {
+    const woken = this.#readers
+    this.#readers = []
     for (const wake of woken) wake()
   }
-  const settled = () => {
-    isOver = true
-    wakeReaders()
-  }
-  const report = callsAgain()
-    ? new Promise<never>(() => {})
-    : start({
-        onOutcomes: (outcomes) => {
-          queues.push(outcomes)
-          waiting += outcomes.length
-          wakeReaders()
-        },
-        backlog: () => {
-          if (!isBounded || waiting < MAX_WAITING) return undefined
-          return new Promise((resolve) => {
-            wakeRun = resolve
-          })
-        },
-        abandoned: abandoned.signal,
-      })
-  report.then(settled, (error) => {
-    failure = error
-    settled()
-  })
+}
 
-  /** Written by hand: as an async generator it takes three turns of the microtasks and as many promises for each outcome. */
-  const read = (): AsyncIterableIterator<Outcome<R>> => {
-    let hasBegun = false
-    let hasLeft = false
-    let taken: OutcomeList<R>[] = []
-    let place = 0
-    const atHand = (): IteratorResult<Outcome<R>, undefined> | undefined => {
-      for (let list = taken[0]; list !== undefined && !hasLeft; list = taken[0]) {
-        if (place < list.length) return { value: list.at(place++), done: false }
-        taken.shift()
-        place = 0
-      }
-      return undefined
-    }
-    const take = () => {
-      taken = queues
-      queues = []
-      waiting = 0
-      wakeRun?.()
-    }
-    const leave = async () => {
-      hasLeft = true
-      isBounded = false // Nobody takes what is still to come.
-      wakeRun?.()
-      abandoned.abort(new Error('the loop over the stream was left'))
-      await report.catch(() => {})
-    }
-    const next = async (): Promise<IteratorResult<Outcome<R>, undefined>> => {
-      if (!hasBegun) isBounded = true
-      hasBegun = true
-      while (!hasLeft) {
-        const result = atHand()
-        if (result) return result
-        take()
-        if (taken.length > 0) continue
-        if (!isOver) {
-          await new Promise<void>((resolve) => readers.push(resolve))
-          continue
-        }
-        await leave()
-        if (failure !== undefined) throw failure
-      }
-      return OVER
-    }
-    const stop = async () => {
-      if (hasBegun && !hasLeft) await leave()
-      hasLeft = true
-    }
-    return {
-      next: () => {
-        const result = atHand()
-        return result ? Promise.resolve(result) : next()
-      },
-      return: async (value) => {
-        await stop()
-        return { value, done: true }
-      },
-      throw: async (error) => {
-        await stop()
-        throw error
-      },
-      [Symbol.asyncIterator]() {
-        return this
-      },
-    }
+/**
+ * The iterator of one loop. Written by hand: as an async generator it takes three turns of the microtasks and as many promises
+ * for each outcome.
+ */
+class Reader<R, T> implements AsyncIterableIterator<Outcome<R>> {
+  readonly #handover: Handover<R, T>
+  #hasBegun = false
+  #hasLeft = false
+  #taken: OutcomeList<R>[] = []
+  #place = 0
+
+  constructor(handover: Handover<R, T>) {
+    this.#handover = handover
   }
 
-  return {
-    [Symbol.asyncIterator]: read,
-    get report() {
-      isBounded = false
-      wakeRun?.()
-      return report
-    },
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  next(): Promise<IteratorResult<Outcome<R>, undefined>> {
+    const result = this.#atHand()
+    return result ? Promise.resolve(result) : this.#nextGiven()
+  }
+
+  async return(value: undefined): Promise<IteratorResult<Outcome<R>, undefined>> {
+    await this.#stop()
+    return { value, done: true }
+  }
+
+  async throw(error: unknown): Promise<never> {
+    await this.#stop()
+    throw error
+  }
+
+  #atHand(): IteratorResult<Outcome<R>, undefined> | undefined {
+    for (let list = this.#taken[0]; list !== undefined && !this.#hasLeft; list = this.#taken[0]) {
+      if (this.#place < list.length) return { value: list.at(this.#place++), done: false }
+      this.#taken.shift()
+      this.#place = 0
+    }
+    return undefined
+  }
+
+  async #nextGiven(): Promise<IteratorResult<Outcome<R>, undefined>> {
+    const handover = this.#handover
+    if (!this.#hasBegun) handover.bound()
+    this.#hasBegun = true
+    while (!this.#hasLeft) {
+      const result = this.#atHand()
+      if (result) return result
+      this.#taken = handover.take()
+      if (this.#taken.length > 0) continue
+      const more = handover.more()
+      if (more) await more
+      else {
+        await this.#leave()
+        await handover.report // Throws what ended the run.
+      }
+    }
+    return OVER
+  }
+
+  async #leave(): Promise<void> {
+    this.#hasLeft = true
+    await this.#handover.abandon()
+  }
+
+  async #stop(): Promise<void> {
+    if (this.#hasBegun && !this.#hasLeft) await this.#leave()
+    this.#hasLeft = true
   }
 }
