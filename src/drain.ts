@@ -6,8 +6,12 @@ import type { Emit } from './types.ts'
 export interface Drain {
   /** Aborts when the drain starts. */
   readonly signal: AbortSignal
+  /** Aborts when somebody outside wants the run to end, be it on its way there already: whoever it is may not wait for long. */
+  readonly hastened: AbortSignal
   /** Stop: `reason` becomes the cause of a RunAbortedError. */
   begin(reason: unknown): void
+  /** The same for somebody outside: `hastened` aborts, too. */
+  hasten(reason: unknown): void
   /** The run cannot go on: `error` is what it rejects with. */
   fail(error: Error): void
   /** What the run is to be rejected with, if it was drained before every item had settled. */
@@ -19,6 +23,7 @@ export interface Drain {
 export function createDrain(emit: Emit): Drain {
   const controller = new AbortController()
   setMaxListeners(0, controller.signal) // Every chunk that waits for something listens; Node would warn of the eleventh.
+  const haste = new AbortController()
   let fatal: Error | undefined
   let reason: unknown
 
@@ -31,7 +36,12 @@ export function createDrain(emit: Emit): Drain {
 
   return {
     signal: controller.signal,
+    hastened: haste.signal,
     begin,
+    hasten: (why) => {
+      haste.abort(why)
+      begin(why)
+    },
     fail: (error) => {
       fatal ??= error
       begin(error)

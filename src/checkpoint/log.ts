@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import { CheckpointWriteError } from '../errors.ts'
 import type { Emit } from '../types.ts'
 import type { Entry } from './entries.ts'
-import { adviseOn, createPatientWrites, GivenUpError } from './patient-writes.ts'
+import { adviseOn, createPatientWrites, GivenUpError, type Haste } from './patient-writes.ts'
 import { openSegments, type SegmentOptions } from './segments.ts'
 
 /** Where the log of a session goes, and when. Durations in milliseconds. */
@@ -14,6 +14,7 @@ export interface LogOptions extends SegmentOptions {
   readonly emit: Emit
   /** Items durable before this session. */
   readonly recorded: number
+  readonly haste?: Haste | undefined
   fail(error: Error): void
   /** Called when files of the run were deleted, moved away or replaced while it is at work. */
   onGone(): void
@@ -82,6 +83,7 @@ export function openLog(options: LogOptions): RunLog {
     isGone: segments.isGone,
     onGone: tellGone,
     clock,
+    haste: options.haste,
   })
   const isOver = () => state !== 'open'
   const isFull = () => patient.isFailing || waitingBytes > BACKLOG_BYTES

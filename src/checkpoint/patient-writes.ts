@@ -6,6 +6,26 @@ const PATIENCE = 30_000
 const MIN_DELAY = 50
 const MAX_DELAY = 2000
 
+/**
+ * How long it is tried from when the run was told to end, in ms. Half of what the hastiest leave a process before they kill it
+ * (Docker 10 s; Kubernetes, AWS Batch and SLURM 30 s, spot notices no less), so that there is time to write the results out.
+ */
+const HASTY_PATIENCE = 5000
+
+/** How long in any case when it began to fail behind that, as at the end of a long `drainTimeout`, in ms: some tries. */
+const LEAST_PATIENCE = 1000
+
+/** The longest wait between tries from when the run was told to end, in ms. */
+const MAX_HASTY_DELAY = 250
+
+/** The wish of somebody outside that the run should end, who may not wait for it. */
+export interface Haste {
+  /** Aborts when the run is told to end. */
+  readonly signal: AbortSignal
+  /** When the process has to have ended, in monotonic time, in ms; undefined: nobody said. */
+  readonly deadline?: number | undefined
+}
+
 export interface PatientOptions {
   /** Makes entries durable and resolves with their bytes. */
   write(entries: readonly Entry[]): Promise<number>
@@ -16,9 +36,13 @@ export interface PatientOptions {
   /** Called when that is so, once for all tries of a write. */
   onGone(): void
   readonly clock: Clock
+  readonly haste?: Haste | undefined
 }
 
-/** Writes that may not be lost: tried again while the store fails, each time in a file of its own, until that has lasted too long. */
+/**
+ * Writes that may not be lost: tried again while the store fails, each time in a file of its own, until that has lasted too
+ * long, which is sooner for a run that was told to end.
+ */
 export interface PatientWrites {
   /** The last try failed, and there will be another. */
   readonly isFailing: boolean
@@ -26,7 +50,8 @@ export interface PatientWrites {
   write(entries: readonly Entry[]): Promise<number>
 }
 
-export function createPatientWrites({ write, drop, isGone, onGone, clock }: PatientOptions): PatientWrites {
+export function createPatientWrites({ write, drop, isGone, onGone, clock, haste }: PatientOptions): PatientWrites {
+  const endOfPatience = watchHaste(clock, haste)
   let isFailing = false
 
   /** Writes to as many segments as it takes, where the system bounds the size of files (EFBIG). */
@@ -65,11 +90,19 @@ export function createPatientWrites({ write, drop, isGone, onGone, clock }: Pati
         failingSince ??= clock.now() // Not since the first try began: the process may have been stopped while it wrote.
         if (error instanceof TooLargeError)
           throw new GivenUpError('files as large as what has to be kept of one item', error.cause)
-        if (clock.now() - failingSince >= PATIENCE) throw new GivenUpError(`it within ${PATIENCE / 1000} s`, error)
-        const delay = Math.min(MAX_DELAY, MIN_DELAY * 2 ** tries) * (0.5 + clock.random() / 2)
-        await clock.sleep(Math.min(delay, Math.max(failingSince + PATIENCE - clock.now(), 1)))
+        const { end, expected } = endOfPatience(failingSince)
+        if (clock.now() >= end) throw new GivenUpError(expected, error)
+        const longest = haste?.signal.aborted ? MAX_HASTY_DELAY : MAX_DELAY
+        const delay = Math.min(longest, MIN_DELAY * 2 ** tries) * (0.5 + clock.random() / 2)
+        await pause(Math.min(delay, Math.max(end - clock.now(), 1)))
       }
     }
+  }
+
+  /** Sleeps until `ms` have passed or the run is told to end. */
+  async function pause(ms: number): Promise<void> {
+    if (haste === undefined || haste.signal.aborted) await clock.sleep(ms)
+    else await clock.sleep(ms, haste.signal).catch(() => {})
   }
 
   return {
@@ -77,6 +110,27 @@ export function createPatientWrites({ write, drop, isGone, onGone, clock }: Pati
       return isFailing
     },
     write: writeUntilGivenUp,
+  }
+}
+
+/** Tells of a write that fails since then how long it is to be tried, and what that expects of the store. */
+function watchHaste(clock: Clock, { signal, deadline = Number.POSITIVE_INFINITY }: Partial<Haste> = {}) {
+  let hastySince = signal?.aborted ? clock.now() : undefined
+  const note = () => {
+    hastySince = clock.now()
+  }
+  signal?.addEventListener('abort', note, { once: true })
+
+  return (failingSince: number): { readonly end: number; readonly expected: string } => {
+    const longest = { end: failingSince + PATIENCE, expected: `it within ${PATIENCE / 1000} s` }
+    if (hastySince === undefined) return longest
+    const begin = Math.max(failingSince, hastySince)
+    // The other half is for what comes behind it: the results are still to be written out.
+    const half = begin + (deadline - begin) / 2
+    const end = Math.min(half, Math.max(hastySince + HASTY_PATIENCE, failingSince + LEAST_PATIENCE))
+    if (end >= longest.end) return longest
+    const tried = Math.max(0, end - failingSince) / 1000
+    return { end, expected: `it within ${tried.toFixed(1)} s, as the run was told to end` }
   }
 }
 

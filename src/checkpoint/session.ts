@@ -2,6 +2,7 @@ import type { Chunk, Outcomes } from '../types.ts'
 import type { Place } from './claim.ts'
 import type { Manifest } from './manifest.ts'
 import type { ManifestOptions } from './open-manifest.ts'
+import type { Haste } from './patient-writes.ts'
 import type { Restored } from './restored.ts'
 import type { Format } from './values/codec.ts'
 
@@ -22,6 +23,8 @@ export interface SessionOptions extends ManifestOptions {
   fail(error: Error): void
   /** Ends the wait for a session elsewhere that may still be at work. */
   readonly draining?: AbortSignal | undefined
+  /** Shortens how long a store that fails is tried again. */
+  readonly haste?: Haste | undefined
   /** For tests of what must hold even then: go to work whoever else is at it, or say to be elsewhere. */
   readonly isLeaseIgnored?: boolean
   readonly place?: Place

@@ -83,16 +83,19 @@ async function runSession(assignment: Assignment, input: Input, engines: Engines
     jsonResults: true,
     onOpen: () => announce(assignment, input),
     ...(typeof flags.key === 'string' ? { keyLabel: flags.key } : {}),
+    ...(typeof flags.timeLimit === 'number' ? { deadline: flags.timeLimit } : {}),
     ...(directory === undefined ? {} : { command: assignment.command as RecordedCommand & { readonly [name: string]: never } }),
   }
   const progress = await showProgress(quiet)
+  const warned = new Set<string>()
   try {
-    const options = toExecuteOptions(assignment, input, signal, progress)
+    const options = toExecuteOptions(assignment, input, signal, progress, warned)
     const report = await executeOn(task, items, options, engines, origin).finally(progress.stop)
     await engines.close() // Its threads have nothing to do while results are written.
     return await finish(assignment, report)
   } catch (error) {
-    return await finishFailed(assignment, placeKeys(error, flags.key as string | undefined, input.placeOf))
+    const placed = placeKeys(error, flags.key as string | undefined, input.placeOf)
+    return await finishFailed(assignment, placed, warned.has('CHECKPOINT_FAILED'))
   }
 }
 
@@ -147,6 +150,7 @@ function toExecuteOptions(
   input: Input,
   signal: AbortSignal,
   progress: Progress,
+  warned: Set<string>,
 ): ExecuteOptions<unknown> {
   const { timeLimit, key } = assignment.flags
   return {
@@ -157,7 +161,10 @@ function toExecuteOptions(
     signal,
     on: {
       progress: progress.update,
-      warning: ({ message }) => progress.note(`warning: ${message}`),
+      warning: ({ code, message }) => {
+        warned.add(code)
+        progress.note(`warning: ${message}`)
+      },
       drain: ({ reason }) => {
         // An error that ends the run is told once, when it has ended.
         if (!isPawlError(reason))
@@ -186,15 +193,15 @@ async function finish(assignment: Assignment, report: Report): Promise<number> {
   return OK
 }
 
-/** The run ended early. What has settled is recorded; the output is left as it was. */
-async function finishFailed(assignment: Assignment, error: unknown): Promise<number> {
+/** The run ended early. What has settled is recorded, unless that failed as well; the output is left as it was. */
+async function finishFailed(assignment: Assignment, error: unknown, isUnsaved: boolean): Promise<number> {
   const report = reportOf(error)
   if (!report) throw error
   const explanation = explain(error)
   const { exitCode, code, message } = explanation
   if (isInterruption(error)) say(`interrupted: ${sentenceOf((error as Error).cause)}`)
   else tell(explanation)
-  const place = code === 'ERR_PAWL_CHECKPOINT_WRITE' ? await saveUnrecorded(assignment, report) : undefined
+  const place = isUnsaved || code === 'ERR_PAWL_CHECKPOINT_WRITE' ? await saveUnrecorded(assignment, report) : undefined
   for (const line of listNextSteps(assignment, report, explanation, place)) say(line)
   if (assignment.json)
     await printJson({

@@ -46,7 +46,7 @@ export function watchInterrupts(options: { stopAt?: number | undefined; timeLimi
 
 /**
  * When to begin a drain so that it ends within `timeLimit`, and how long it may take, in milliseconds. A drain timeout
- * that was not asked for is at most a quarter of the limit; a twentieth, at most a second, is left for the last flush.
+ * that was not asked for is at most a quarter of the limit; a twentieth, at most a second, is left for the last flush and the output.
  */
 export function planDrain(timeLimit: number, drainTimeout: number | undefined): { stopAt: number; drainTimeout: number } {
   const drain = drainTimeout ?? Math.min(10_000, timeLimit / 4)

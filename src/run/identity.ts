@@ -1,4 +1,5 @@
 import { deriveRunId, type Identity } from '../checkpoint/fingerprint.ts'
+import type { Haste } from '../checkpoint/patient-writes.ts'
 import type { Session, SessionOptions } from '../checkpoint/session.ts'
 import { createDigest } from '../checkpoint/values/digest.ts'
 import type { Clock } from '../clock.ts'
@@ -59,6 +60,7 @@ export interface OpenCheckpoint<T> {
   readonly claim: Pick<SessionOptions, 'place' | 'isLeaseIgnored'> | undefined
   readonly emit: Emit
   readonly draining: AbortSignal
+  readonly haste: Haste
   fail(error: Error): void
 }
 
@@ -96,6 +98,7 @@ export async function openCheckpoint<T>(open: OpenCheckpoint<T>): Promise<Sessio
     ...open.claim,
     emit: open.emit,
     draining: open.draining,
+    haste: open.haste,
     fail: open.fail,
   })
 }

@@ -34,6 +34,8 @@ export interface RunOrigin<R = unknown> {
   readonly backlog?: () => Promise<void> | undefined
   /** Aborts when nobody wants the outcomes any more. */
   readonly abandoned?: AbortSignal
+  /** When the process has to have ended once the run is told to end, on the clock's monotonic time, in ms. */
+  readonly deadline?: number
   /** Time and chance; the machine's own when not given. Given, like `claim`, by simulations. */
   readonly clock?: Clock
   readonly claim?: Pick<SessionOptions, 'place' | 'isLeaseIgnored'>
@@ -52,6 +54,8 @@ export interface Run<T, R> {
   readonly began: number
   /** Starts a flush, once there is a session to flush: the machine may go before long. */
   saveNow: () => void
+  /** Why not all that settled is on record. */
+  unsaved: Error | undefined
 }
 
 /** Counts kept by the engines and the retry stage. */

@@ -55,11 +55,15 @@ export async function performRun<T, R>(
     drain,
     began,
     saveNow: () => {},
+    unsaved: undefined,
   }
   const stopWatching = await watchReasons(run)
   try {
     await engines.breathe()
     return await carryOut(run, items)
+  } catch (error) {
+    if (run.unsaved && run.unsaved !== error) emitter.emit('warning', { code: 'CHECKPOINT_FAILED', message: run.unsaved.message })
+    throw error
   } finally {
     clearInterval(alive)
     stopWatching()
@@ -74,9 +78,9 @@ async function watchReasons<T, R>(run: Run<T, R>): Promise<() => void> {
   const { drain, emitter } = run
   const { signal, preempt } = run.options
   const { abandoned } = run.origin
-  const onAbort = () => drain.begin(signal?.reason)
+  const onAbort = () => drain.hasten(signal?.reason)
   const onAbandon = () => drain.begin(abandoned?.reason)
-  const hearers = { onNotice: drain.begin, onAdvice: () => run.saveNow(), emit: emitter.emit }
+  const hearers = { onNotice: drain.hasten, onAdvice: () => run.saveNow(), emit: emitter.emit }
   const watch = preempt && (await import('../preempt/preempt.ts')).watchPreemption(preempt, hearers)
   signal?.addEventListener('abort', onAbort, { once: true })
   abandoned?.addEventListener('abort', onAbandon, { once: true })
@@ -106,7 +110,11 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
     claim: origin.claim,
     emit: emitter.emit,
     draining: drain.signal,
-    fail: drain.fail,
+    haste: { signal: drain.hastened, deadline: origin.deadline },
+    fail: (error) => {
+      run.unsaved = error
+      drain.fail(error)
+    },
   })
   let isClosed = false
   // A flush that fails is told by the session itself.
@@ -139,7 +147,8 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
     }
     return finish(run, journey, selected.total(source))
   } finally {
-    if (!isClosed) await session?.close().catch(() => {}) // The error that led here is the one to be told.
+    // The error that led here is the one the run ends with. What could not be written is told beside it.
+    if (!isClosed) await session?.close().catch(() => {})
   }
 }
 

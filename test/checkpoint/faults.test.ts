@@ -288,6 +288,93 @@ describe('a store that fails for good', () => {
   })
 })
 
+describe('a store that fails while the run is told to end', () => {
+  /** A session whose store fails from `failsAt` until `healsAt`, and that is told to end at `toldAt`, by `deadline`; ms. */
+  async function flushed({ failsAt = 0, healsAt = Number.POSITIVE_INFINITY, toldAt = 0, deadline }: Times) {
+    const abort = new AbortController()
+    const clock = virtualClock()
+    const tries: number[] = []
+    clock.sleep = async (ms, signal) => {
+      if (ms >= 500_000) return new Promise<void>(() => {})
+      await Promise.resolve()
+      const isCut = !abort.signal.aborted && clock.time + ms >= toldAt
+      clock.time = isCut ? toldAt : clock.time + ms
+      if (isCut) abort.abort(new Error('told to end'))
+      // As the contract of a clock has it: whoever gave no signal sleeps on.
+      if (isCut && signal === undefined) clock.time += ms
+      if (isCut && signal !== undefined) throw signal.reason
+    }
+    const store = faulty(memoryStore(), (call) => {
+      if (call !== 'write' || clock.time < failsAt || clock.time >= healsAt) return undefined
+      tries.push(clock.time)
+      throw failure('ENOSPC')
+    })
+    const session = await open(store, { clock, haste: { signal: abort.signal, deadline } })
+    if (toldAt < failsAt) {
+      clock.time = toldAt
+      abort.abort(new Error('told to end'))
+    }
+    clock.time = failsAt
+    session.record(outcomes([0]))
+    const error = await session.flush().then(
+      () => undefined,
+      (reason: Error) => reason,
+    )
+    const expected = /take it (within [\d.]+ s(?:, as the run was told to end)?), got ENOSPC/.exec(error?.message ?? '')?.[1]
+    await session.close().catch(() => {})
+    return { endedAt: clock.time, tries, expected }
+  }
+  interface Times {
+    readonly failsAt?: number
+    readonly healsAt?: number
+    readonly toldAt?: number
+    readonly deadline?: number
+  }
+
+  test.each<[string, Times, number, string]>([
+    ['5 s from then on', { toldAt: 10_000 }, 15_000, 'within 15.0 s, as the run was told to end'],
+    [
+      '5 s from then on, when it fails a little later',
+      { toldAt: 0, failsAt: 2000 },
+      5000,
+      'within 3.0 s, as the run was told to end',
+    ],
+    [
+      '1 s, when it fails only at the end of a long drain',
+      { failsAt: 60_000 },
+      61_000,
+      'within 1.0 s, as the run was told to end',
+    ],
+    ['no longer than any other run', { toldAt: 28_000 }, 30_000, 'within 30 s'],
+    [
+      'half of the time until a deadline, and is woken for it',
+      { toldAt: 10_000, deadline: 12_000 },
+      11_000,
+      'within 11.0 s, as the run was told to end',
+    ],
+    ['once when the deadline is over', { failsAt: 20_000, deadline: 12_000 }, 20_000, 'within 0.0 s, as the run was told to end'],
+    [
+      '5 s, though the deadline is far',
+      { toldAt: 10_000, deadline: 100_000 },
+      15_000,
+      'within 15.0 s, as the run was told to end',
+    ],
+  ])('is tried %s', async (_, times, endedAt, expected) => {
+    const ended = await flushed(times)
+    expect({ endedAt: ended.endedAt, expected: ended.expected }).toEqual({ endedAt, expected })
+  })
+
+  test('is tried a few times all the same, and saves when that helps', async () => {
+    for (const times of [{ toldAt: 10_000 }, { toldAt: 10_000, deadline: 12_000 }, { failsAt: 60_000 }]) {
+      const { tries, endedAt } = await flushed(times)
+      const begin = Math.max(times.toldAt ?? 0, times.failsAt ?? 0)
+      expect(tries.filter((at) => at >= begin).length).toBeGreaterThanOrEqual(3)
+      const { expected } = await flushed({ ...times, healsAt: endedAt - 1 })
+      expect(expected).toBeUndefined()
+    }
+  })
+})
+
 test('a store that does not answer when a session opens is told as such', async () => {
   const store = { ...memoryStore(), put: () => Promise.reject(failure('EROFS')) }
   await expect(open(store)).rejects.toMatchObject({ code: 'ERR_PAWL_CHECKPOINT_WRITE', cause: { code: 'EROFS' } })

@@ -7,6 +7,7 @@ import {
   execute,
   listRuns,
   memoryStore,
+  type Outcome,
   type SerializationError,
   type Store,
 } from 'pawl'
@@ -178,6 +179,60 @@ describe('a checkpoint that cannot be written is an error the user sees', () => 
       expect((await execute(noted, ITEMS, { ...BASE, checkpoint: store })).stats).toMatchObject({ restored: 60, dispatched: 0 })
     }
     await Promise.all([fail(), warn(), recover()])
+  })
+
+  test('soon, with all results in hand, in a run that is told to end while it waits for the store', async () => {
+    newPlace()
+    const full = Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
+    const abort = new AbortController()
+    const { store } = failing(() => full)
+    const began = performance.now()
+    const error = await errorOf(
+      execute(noted, ITEMS, {
+        ...BASE,
+        checkpoint: { store, every: 60, interval: 3_600_000 },
+        signal: abort.signal,
+        on: { beforeCheckpoint: () => abort.abort(new Error('time to go')) },
+      }),
+    )
+    expect(error).toMatchObject({ code: 'ERR_PAWL_CHECKPOINT_WRITE', cause: full, report: { status: 'complete' } })
+    expect(error.message).toContain(', as the run was told to end, got no space left on device')
+    expect(performance.now() - began).toBeLessThan(15_000)
+  })
+
+  // A record that no file may hold is given up at once.
+  test.each([
+    ['throw behind their last', 'ERR_PAWL_ABORTED', true],
+    ['end before one that is on record', 'ERR_PAWL_CHECKPOINT_MISMATCH', false],
+  ])('beside the error that ends the run, when its items %s: %s', async (_, code, isThrown) => {
+    const { spoil } = newPlace()
+    spoil(0)
+    let isBroken = false
+    const tooLarge = Object.assign(new Error('file too large'), { code: 'EFBIG' })
+    const { store } = failing(() => (isBroken ? tooLarge : undefined))
+    const { on, warnings } = listenForWarnings()
+    const options = { ...BASE, chunkSize: 1, maxFailures: 60, checkpoint: { store, interval: 3_600_000 } }
+    // What failed runs again, so that there is something to write.
+    await interrupt(noted, range(20).values(), options, 3)
+    isBroken = true
+    let settled = () => {}
+    const hasSettled = new Promise<void>((resolve) => {
+      settled = resolve
+    })
+    const outcome = ({ restored }: Outcome) => !restored && settled()
+    async function* given() {
+      yield* range(2)
+      await hasSettled
+      if (isThrown) throw new Error('no more')
+    }
+    const error = await errorOf(execute(noted, given(), { ...options, on: { ...on, outcome } }))
+    expect(error).toMatchObject({ code })
+    expect(warnings).toEqual([
+      {
+        code: 'CHECKPOINT_FAILED',
+        message: expect.stringMatching(/^Cannot write the checkpoint of run 'run': .*, got file too large/),
+      },
+    ])
   })
 
   test('before anything runs when there is no place for it', async () => {
