@@ -1,7 +1,8 @@
 import { plural } from '../errors.ts'
+import type { Store } from '../store/store.ts'
 import { countSettled } from './item-places.ts'
 import type { LoadedFile, RunIndex } from './load.ts'
-import { writerOf } from './read-file.ts'
+import { FileGoneError, newReport, type RunFile, readFrames, writerOf } from './read-file.ts'
 
 /** A part of a run that is damaged. */
 export interface Damage {
@@ -85,6 +86,24 @@ export function findCutSnapshots({ files }: RunIndex): string[] {
   const isCut = (file: LoadedFile) =>
     file.kind === 'snapshot' && !file.isIntact && !file.report.damage.length && !file.damagedItems.length
   return files.filter(isCut).map(({ name }) => name)
+}
+
+/** Those of `covered`, files that an intact snapshot stands for, that are damaged. What they held is on record in it. */
+export async function findStoodFor(store: Store, fingerprint: string, covered: readonly RunFile[]): Promise<RunFile[]> {
+  const damaged: RunFile[] = []
+  for (const file of covered) {
+    const report = newReport()
+    let isWhole = true
+    try {
+      for await (const frames of readFrames(store, file, fingerprint, true, report))
+        isWhole &&= frames.every((frame) => frame.isWhole)
+    } catch (error) {
+      if (!(error instanceof FileGoneError)) throw error
+      continue // Somebody deleted it: it was not needed any more.
+    }
+    if (!isWhole || report.damage.length > 0) damaged.push(file)
+  }
+  return damaged
 }
 
 /** What of a file is damaged. `count` as for `isAllSettled`. */

@@ -1,5 +1,5 @@
 import { listWriters, MAX_SNAPSHOT_BYTES, putSnapshot, type SnapshotOptions, toWhole } from './compaction.ts'
-import { findCutOff, findCutSnapshots, isAllSettled } from './damage.ts'
+import { findCutOff, findCutSnapshots, findStoodFor, isAllSettled } from './damage.ts'
 import { joinBytes } from './entries.ts'
 import { seedOf, versionOf } from './frame.ts'
 import { type LoadedFile, listFiles, loadIndex, type RunIndex } from './load.ts'
@@ -26,7 +26,8 @@ export function needsMending(index: RunIndex, damaged: readonly LoadedFile[]): b
 
 /**
  * Mending: what can be read of a damaged file goes into snapshots that stand for it, and the file is deleted. Only once nothing
- * runs again for want of what cannot be read: until then the file is all that tells that something is missing.
+ * runs again for want of what cannot be read: until then the file is all that tells that something is missing. One that an
+ * intact snapshot stands for is deleted at once.
  *
  * @returns bytes written. Rejects when the store does, or reads otherwise than before: then the file stays.
  */
@@ -45,7 +46,8 @@ export async function mend(options: SnapshotOptions): Promise<number> {
     bytesWritten += await copyWhole({ ...options, index }, file)
     await drop(file)
   }
-  for (const file of findMended(index)) if (!isClaimed(file)) await drop(file)
+  const useless = [...findMended(index), ...(await findStoodFor(store, fingerprint, index.covered))]
+  for (const file of useless) if (!isClaimed(file)) await drop(file)
   return bytesWritten
 
   /** A session of which nothing is known may be at work after all, its claim lost: what it writes to a file deleted here would be gone. */

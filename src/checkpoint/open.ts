@@ -1,6 +1,6 @@
 import { CheckpointWriteError, PawlError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
-import { describeLoss, isAllSettled } from './damage.ts'
+import { describeLoss, findStoodFor, isAllSettled } from './damage.ts'
 import { findEnded, findUnclaimed } from './ends.ts'
 import { acquireLease, type Lease } from './lease.ts'
 import { loadIndex, type RunIndex } from './load.ts'
@@ -51,7 +51,9 @@ async function claimAndLoad(options: SessionOptions): Promise<Session> {
     warnOfDamage(options, index, cut)
     await syncFound(options, index, lease)
     const restored = await restore(store, runId, fingerprint, index, new Set([...lease.others, ...findEnded(index, lease)]))
-    const isToMend = needsMending(index, damaged)
+    // Neither the start nor an item waits for files that nobody needs to read.
+    const looking = warnOfStoodFor(options, fingerprint, index)
+    const isToMend = needsMending(index, damaged) ? looking.then(() => true) : looking
     return startSession(options, { writer, lease, manifest, index, restored, isToMend, codec: await loading })
   } catch (error) {
     await lease.release()
@@ -74,6 +76,20 @@ function warnOfDamage({ runId, identity, emit }: SessionOptions, index: RunIndex
   }
   const message = describeLoss(runId, index, identity.items.count)
   if (message !== undefined) emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
+}
+
+/** Looks for damage in files that a snapshot stands for. True when there is some; false, too, when the store does not answer. */
+async function warnOfStoodFor(
+  { store, runId, emit }: SessionOptions,
+  fingerprint: string,
+  { covered }: RunIndex,
+): Promise<boolean> {
+  const damaged = await findStoodFor(store, fingerprint, covered).catch(() => [])
+  if (damaged.length === 0) return false
+  const names = damaged.map(({ name }) => name).join(', ')
+  const message = `Files of run '${runId}' are damaged that a snapshot stands for: ${names}. Nothing is lost`
+  emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
+  return true
 }
 
 /**

@@ -4,13 +4,21 @@ import { fileStore } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import type { Json, Outcome } from '../types.ts'
 import { type Claim, readClaims, seemsAlive } from './claim.ts'
-import { type Damage, describeDamage, describeLoss, findCutOff, isAllSettled, STOOD_FOR, settledIf } from './damage.ts'
+import {
+  type Damage,
+  describeDamage,
+  describeLoss,
+  findCutOff,
+  findStoodFor,
+  isAllSettled,
+  STOOD_FOR,
+  settledIf,
+} from './damage.ts'
 import type { Identity } from './fingerprint.ts'
 import { countSettled, placeIn } from './item-places.ts'
 import type { LoadedFile } from './load.ts'
 import { type LoadedRun, loadRun } from './load-run.ts'
 import { deleteAll } from './open-manifest.ts'
-import { newReport, readFrames } from './read-file.ts'
 import { readInOrder } from './read-in-order.ts'
 import { type RecordedRejection, type Restored, restore } from './restored.ts'
 import { isFailed } from './verdict.ts'
@@ -149,13 +157,8 @@ export async function verifyRun(given: Store | string, runId: string): Promise<{
     damaged.push({ file: 'run/', problem: 'the manifest is missing' })
   const count = manifest?.identity.items.count
   for (const file of index.files) damaged.push(...describeDamage(file, index, count))
-  for (const file of index.covered) {
-    const report = newReport()
-    let isWhole = true
-    for await (const frames of readFrames(store, file, fingerprint, true, report))
-      isWhole &&= frames.every((frame) => frame.isWhole)
-    if (!isWhole || report.damage.length > 0) damaged.push({ file: file.name, problem: STOOD_FOR, settled: true })
-  }
+  for (const { name } of await findStoodFor(store, fingerprint, index.covered))
+    damaged.push({ file: name, problem: STOOD_FOR, settled: true })
   const cut = findCutOff(index, new Set(claims.map(({ writer }) => writer)))
   const settled = settledIf(isAllSettled(index, count))
   for (const file of cut) damaged.push({ file, problem: 'its end is missing, though its session was not found dead', ...settled })

@@ -24,7 +24,8 @@ export interface Opened {
   readonly manifest: Manifest
   readonly index: RunIndex
   readonly restored: Restored
-  readonly isToMend: boolean
+  /** Whether there is something to mend, once that is known. Never rejects. */
+  readonly isToMend: Promise<boolean>
   readonly codec: Codec
 }
 
@@ -127,7 +128,7 @@ export function startSession(options: SessionOptions, opened: Opened): Session {
         await compaction.finish()
         await buried
         // A store that fails, or files that another process mended first: nothing depends on it.
-        if (hasEnd && isToMend) mendedBytes = await mend(snapshots).catch(() => 0)
+        if ((await isToMend) && hasEnd) mendedBytes = await mend(snapshots).catch(() => 0)
         await (hasEnd ? lease.release() : lease.leave())
       }
     },

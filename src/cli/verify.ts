@@ -26,16 +26,19 @@ export async function verify(runId: string, { checkpoint, json }: CommonFlags): 
 
 /** What damage means, and what to do of it. `going`: how to go on with the run. */
 function listRemedies(runId: string, going: string, damaged: readonly Damage[]): string[] {
-  const files = damaged.filter(({ file, problem }) => /^(seg|snap)\//.test(file) && problem !== STOOD_FOR)
+  const isStoodFor = ({ problem }: Damage) => problem === STOOD_FOR
+  const outcomes = damaged.filter(({ file }) => /^(seg|snap)\//.test(file))
+  const files = outcomes.filter((it) => !isStoodFor(it))
   const remedies: string[] = []
   if (damaged.some(({ file }) => file.startsWith('run/')))
     remedies.push(`The manifest is made again by the command or program that began the run (--run-id ${runId})`)
   if (files.some(({ settled }) => !settled)) remedies.push('What only these held runs again in the next session')
-  else if (files.length > 0) remedies.push('Nothing is lost: what these held is on record elsewhere, and does not run again')
-  if (files.length > 0) {
-    remedies.push(`Go on with the run: ${going}`)
+  else if (outcomes.length > 0) remedies.push('Nothing is lost: what these held is on record elsewhere, and does not run again')
+  if (outcomes.length > 0) remedies.push(`Go on with the run: ${going}`)
+  if (files.length > 0)
     remedies.push('Once all of it is on record, a session puts what is whole of damaged files into new ones, and deletes them')
-  }
+  if (outcomes.some(isStoodFor))
+    remedies.push('What a snapshot stands for, that session deletes as it ends; or delete it by hand')
   return remedies
 }
 

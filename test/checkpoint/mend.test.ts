@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { STOOD_FOR } from '../../src/checkpoint/damage.ts'
-import { readResults, verifyRun } from '../../src/checkpoint/runs.ts'
+import { inspectRun, readResults, verifyRun } from '../../src/checkpoint/runs.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { Outcome } from '../../src/types.ts'
-import { abandon, FORMS, failing, IDENTITY, killedAt, open, outcomes, rejection } from './fixture.ts'
+import { abandon, FORMS, failing, IDENTITY, killedAt, open, outcomes, rejection, STORES } from './fixture.ts'
 
 const COUNT = 12
 const identity = { ...IDENTITY, items: { kind: 'array' as const, count: COUNT } }
@@ -168,6 +168,54 @@ test.each(FORMS)(
     await expectAll(store)
   },
 )
+
+describe.each(FORMS)('a damaged file that a snapshot stands for, of $format, $compress', (form) => {
+  test('is told of, and deleted by the next session: nothing is lost with it', async () => {
+    const { store, covered } = await compacted(form)
+    const [key = ''] = covered
+    await flip(store, key, Math.floor(((await store.get(key)) as Uint8Array).length / 2))
+    const file = key.slice('run-1/'.length)
+    const damage = { file, problem: STOOD_FOR, settled: true }
+    expect(await verifyRun(store, 'run-1')).toEqual({ ok: false, damaged: [damage] })
+    const session = await open(store, { ...form, identity })
+    expect(session.restored).toMatchObject({ fulfilled: COUNT - 1, rejected: 1, damaged: 0 })
+    await session.close()
+    const told = `Files of run 'run-1' are damaged that a snapshot stands for: ${file}. Nothing is lost`
+    expect(session.events).toEqual([{ event: 'warning', payload: { code: 'CHECKPOINT_DAMAGED', message: told } }])
+    expect(await verifyRun(store, 'run-1')).toEqual(WHOLE)
+    expect((await filesOf(store)).filter((it) => covered.includes(it))).toEqual(covered.slice(1))
+    await expectAll(store)
+  })
+
+  test('stays, with what is whole of it, where the snapshot says nothing any more', async () => {
+    const { store, covered, snapshot } = await compacted(form)
+    const key = covered[5] as string
+    await store.put(snapshot, new Uint8Array(500), { replace: true })
+    await flip(store, key, Math.floor(((await store.get(key)) as Uint8Array).length / 2))
+    const session = await open(store, { ...form, identity })
+    await session.close()
+    expect(await filesOf(store)).toContain(key)
+    await makeUp(store, form)
+    expect(await verifyRun(store, 'run-1')).toEqual(WHOLE)
+    expect(await filesOf(store)).not.toContain(key)
+    await expectAll(store)
+  })
+})
+
+/** A run of `COUNT` items, all on record in a snapshot, and in the segments it stands for. */
+async function compacted(form: (typeof FORMS)[number]): Promise<{ store: Store; snapshot: string; covered: string[] }> {
+  const store = await (STORES.fileStore as () => Promise<Store>)()
+  for (let at = 0; at < 16; at++) {
+    const session = await open(store, { ...form, identity })
+    session.record(at === 3 ? failing(rejection(3, new Error('three'))) : outcomes([at < COUNT ? at : 0]))
+    await session.flush()
+    await session.close()
+  }
+  const [snapshot = '', ...more] = (await filesOf(store)).filter((key) => key.includes('/snap/'))
+  if (snapshot === '' || more.length > 0) throw new Error('expected one snapshot')
+  const { files } = await inspectRun(store, 'run-1')
+  return { store, snapshot, covered: files.filter(({ covered }) => covered).map(({ name }) => `run-1/${name}`) }
+}
 
 test('a damaged newline between two frames costs nothing', async () => {
   const [form] = FORMS.filter(({ format, compress }) => format === 'json' && compress === 'none')

@@ -278,6 +278,23 @@ describe('pawl verify', () => {
     expect(stdout).not.toContain('runs again in the next')
   })
 
+  test('of a damaged file that a snapshot stands for names the command that deletes it', async () => {
+    const { pawl, directory } = await withRun()
+    const [path = ''] = filesOf(directory).filter((it) => /[\\/]seg[\\/]/.test(it))
+    damage(directory)
+    const damaged = readFileSync(path)
+    await pawl('resume', 'odd', '--quiet')
+    writeFileSync(path, damaged)
+    const { code, stdout } = await pawl('verify', 'odd')
+    expect(code).toBe(1)
+    expect(stdout).toMatch(/^seg\/[\w.-]+: damaged, but a snapshot stands for it: it may be deleted$/m)
+    expect(stdout).toContain('\nWhat a snapshot stands for, that session deletes as it ends; or delete it by hand\n')
+    const command = /^Go on with the run: pawl (resume .*)$/m.exec(stdout)?.[1] ?? ''
+    expect((await pawl(...command.split(' '), '--skip-failed', '--quiet')).code).toBe(0)
+    expect((await pawl('verify', 'odd')).code).toBe(0)
+    expect(filesOf(directory)).not.toContain(path)
+  })
+
   test('of a damaged manifest says what makes it again, and that does', async () => {
     const { pawl, directory } = await withRun()
     const [manifest = ''] = filesOf(directory).filter((it) => /[\\/]run[\\/]/.test(it))
