@@ -1,4 +1,4 @@
-import type { Store } from '../store/store.ts'
+import type { Store, StoredObject } from '../store/store.ts'
 import { joinBytes, packFrames } from './entries.ts'
 import { blockSeedOf, endOf, FORMAT_VERSION, seedOf } from './frame.ts'
 import { type LoadedFile, listFiles, loadFile, type RunIndex } from './load.ts'
@@ -18,6 +18,10 @@ import type { Format } from './values/codec.ts'
  */
 export interface Compaction {
   readonly bytesWritten: number
+  /** The snapshots it put. */
+  readonly made: readonly StoredObject[]
+  /** Keys of what it deleted, or is about to. */
+  readonly deleted: ReadonlySet<string>
   /** Takes note of a segment that will not grow any more. */
   add(key: string, size: number): void
   /** Compacts in the background when it is due. Failures are left for the next session: nothing depends on it. */
@@ -76,6 +80,8 @@ export function createCompaction(options: CompactionOptions): Compaction {
   // One of which nothing is known may be at work after all, its claim lost: what it writes to a file deleted here would be gone.
   const hasEnded = (writer: string) => !options.live.has(writer) && (ended.has(writer) || options.dead.has(writer))
   let waiting = files.filter(({ kind, size, stem }) => kind === 'segment' && size < SMALL_BYTES && hasEnded(writerOf(stem)))
+  const made: StoredObject[] = []
+  const deleted = new Set<string>()
   let bytesWritten = 0
   let jsonBytes = index.files.reduce((sum, file) => sum + costOf(file), 0)
   const jsonValues = index.files.reduce((sum, { format, valueBytes }) => sum + (format === 'json' ? valueBytes : 0), 0)
@@ -134,7 +140,8 @@ export function createCompaction(options: CompactionOptions): Compaction {
     if (first.format === 'json') jsonBytes += written.size
     if (!written.isIntact) throw new Error(`${written.key} did not read back as it was written`)
     snapshots.push(written)
-    for (const file of broken.filter((old) => isReplaced(old, covers))) await store.delete(file.key)
+    made.push({ key: written.key, size: written.size })
+    for (const file of broken.filter((old) => isReplaced(old, covers))) await remove(file.key)
     await sweep()
   }
 
@@ -144,8 +151,13 @@ export function createCompaction(options: CompactionOptions): Compaction {
     if (old.length === 0) return
     const sizes = new Map((await listFiles(store, runId)).map(({ name, size }) => [name, size]))
     for (const { covers } of old) {
-      for (const { name, size } of covers) if (sizes.get(name) === size) await store.delete(`${runId}/${name}`)
+      for (const { name, size } of covers) if (sizes.get(name) === size) await remove(`${runId}/${name}`)
     }
+  }
+
+  async function remove(key: string): Promise<void> {
+    deleted.add(key)
+    await store.delete(key)
   }
 
   const isDue = () => !isHopeless && (choose('json').length > 0 || choose('msgpack').length > 0)
@@ -163,6 +175,8 @@ export function createCompaction(options: CompactionOptions): Compaction {
     get bytesWritten() {
       return bytesWritten
     },
+    made,
+    deleted,
     add(key, size) {
       const file = toRunFile(key, size)
       if (file?.format === 'json') jsonBytes += size

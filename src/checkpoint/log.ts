@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { CheckpointWriteError } from '../errors.ts'
+import type { StoredObject } from '../store/store.ts'
 import type { Emit } from '../types.ts'
 import type { Entry } from './entries.ts'
 import { adviseOn, createPatientWrites, GivenUpError, type Haste } from './patient-writes.ts'
@@ -26,6 +27,14 @@ export interface RunLog {
   readonly backlog: Promise<void> | undefined
   /** Of the segments that were left, as `Segments` has them. */
   readonly sizes: readonly number[]
+  /** As `Segments` has them; undefined when nothing is recorded any more. */
+  readonly acknowledged: readonly StoredObject[] | undefined
+  /** Files were found to be gone, which was told. */
+  readonly isGoneTold: boolean
+  /** Tells of it, unless that was done. */
+  tellGone(): void
+  /** So many items are on record after all. */
+  recount(recorded: number): void
   /** Adds entries that need not be durable, and sends them off at once unless a write is under way. Resolves when they are off. */
   note(entry: Entry): Promise<void>
   /** Adds entries to be made durable with the next flush. */
@@ -180,7 +189,7 @@ export function openLog(options: LogOptions): RunLog {
   /** What was recorded before is gone with it, and only this process ever knew. */
   function tellGone(): void {
     isGoneTold = true
-    const message = `Files of run '${runId}' were deleted or replaced while it was at work: what is not there any more runs again when the run is resumed`
+    const message = `Files of run '${runId}' were deleted or replaced while it was at work: what is not there any more is recorded again as this session ends, or runs again when the run is resumed`
     emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
     options.onGone()
   }
@@ -247,6 +256,18 @@ export function openLog(options: LogOptions): RunLog {
   return {
     stats,
     sizes: segments.sizes,
+    get acknowledged() {
+      return isOver() ? undefined : segments.acknowledged
+    },
+    get isGoneTold() {
+      return isGoneTold
+    },
+    tellGone() {
+      if (!isGoneTold) tellGone()
+    },
+    recount(count) {
+      recorded = count
+    },
     note,
     add,
     flush,

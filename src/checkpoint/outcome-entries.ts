@@ -18,20 +18,21 @@ export interface OutcomeEntries {
 export interface OutcomeEntriesOptions {
   readonly isKeyed: boolean
   readonly codec: Codec
-  readonly restored: Restored
+  /** As in Restored. */
+  readonly statusOf: Restored['statusOf']
   /** Items failed before, so that not all that settle are new to the record. */
   readonly hasFailures: boolean
   /** Values that no record can hold, for the first of them. */
   onUnheld(message: string): void
 }
 
-export function createOutcomeEntries({ isKeyed, codec, restored, hasFailures, onUnheld }: OutcomeEntriesOptions): OutcomeEntries {
+export function createOutcomeEntries({ isKeyed, codec, statusOf, hasFailures, onUnheld }: OutcomeEntriesOptions): OutcomeEntries {
   let recordedBytes = 0
   let isUnheldTold = false
 
   const countFresh = (indices: Uint32Array, keys: readonly string[] | undefined) => {
     if (!hasFailures) return indices.length
-    return indices.reduce((sum, place, at) => sum + (restored.statusOf(place, keys?.[at]) === undefined ? 1 : 0), 0)
+    return indices.reduce((sum, place, at) => sum + (statusOf(place, keys?.[at]) === undefined ? 1 : 0), 0)
   }
   const ofFulfilled = (batch: FulfilledBatch): Entry[] => {
     const { indices, attempts } = batch
@@ -73,7 +74,7 @@ export function createOutcomeEntries({ isKeyed, codec, restored, hasFailures, on
     },
     ofBegun: (chunk) => ({ head: toRunning(chunk, isKeyed), body: [], items: 0, fresh: 0, bytes: 0 }),
     ofFulfilled,
-    ofRejected: (rejection) => toFailure(rejection, isKeyed, codec, restored),
+    ofRejected: (rejection) => toFailure(rejection, isKeyed, codec, statusOf),
   }
 }
 
@@ -107,7 +108,7 @@ function halve(batch: FulfilledBatch, codec: Codec): FulfilledBatch[] {
   return parts.map((part) => ({ ...part, record: codec.encode(part.values ?? []).bytes }))
 }
 
-function toFailure(rejection: Rejection, isKeyed: boolean, codec: Codec, restored: Restored): Entry {
+function toFailure(rejection: Rejection, isKeyed: boolean, codec: Codec, statusOf: Restored['statusOf']): Entry {
   const { index, item, reason, kind: failure, attempts, crashes, firstFailedAt, lastFailedAt } = rejection
   const key = isKeyed ? (rejection.key ?? String(index)) : undefined
   const error = recordError(reason, codec)
@@ -123,6 +124,6 @@ function toFailure(rejection: Rejection, isKeyed: boolean, codec: Codec, restore
     lastFailedAt,
     ...(key === undefined ? {} : { key }),
   }
-  const fresh = restored.statusOf(index, key) === undefined ? 1 : 0
+  const fresh = statusOf(index, key) === undefined ? 1 : 0
   return { head, body: [bytes], items: 1, fresh, bytes: bytes.byteLength + 256 }
 }

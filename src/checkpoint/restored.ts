@@ -61,6 +61,17 @@ export interface RecordedRejection {
   readonly session: string
 }
 
+/** How an item settled, as far as it is on record. */
+export function statusIn(
+  { isKeyed, fulfilled, failures }: RunIndex,
+  at: number,
+  key: string | undefined,
+): 'fulfilled' | 'rejected' | undefined {
+  if (fulfilled.has(at, key)) return 'fulfilled'
+  const id = idOf(isKeyed, at, key)
+  return id !== undefined && failures.has(id) ? 'rejected' : undefined
+}
+
 /** @param spared writers of other sessions that did not die, as in `findSuspects`. */
 export async function restore(
   store: Store,
@@ -69,14 +80,9 @@ export async function restore(
   index: RunIndex,
   spared: ReadonlySet<string>,
 ): Promise<Restored> {
-  const { isKeyed, fulfilled, failures } = index
+  const { fulfilled, failures } = index
   const suspects = findSuspects(index, spared)
   const winners = await findWinners(store, runId, fingerprint, index)
-  const statusOf = (at: number, key?: string) => {
-    if (fulfilled.has(at, key)) return 'fulfilled'
-    const id = idOf(isKeyed, at, key)
-    return id !== undefined && failures.has(id) ? 'rejected' : undefined
-  }
   return {
     fulfilled: fulfilled.size,
     rejected: failures.size,
@@ -84,7 +90,7 @@ export async function restore(
     conflicts: winners.size,
     total: index.total,
     atLeast: index.atLeast,
-    statusOf,
+    statusOf: (at, key) => statusIn(index, at, key),
     historyOf: (at, key) => suspects.historyOf(at, key),
     isSuspect: (at, key) => !fulfilled.has(at, key) && suspects.has(at, key),
     lastSuspect: suspects.lastIndex,

@@ -1,4 +1,4 @@
-import type { Log, Store } from '../store/store.ts'
+import type { Log, Store, StoredObject } from '../store/store.ts'
 import { type Encoder, type Entry, encodeEntries } from './entries.ts'
 import { versionOf } from './frame.ts'
 
@@ -21,6 +21,8 @@ export interface Segments {
   readonly hasAny: boolean
   /** Of those that were left, the first one first: how many bytes were acknowledged. */
   readonly sizes: readonly number[]
+  /** Those in which something was acknowledged, and how many bytes. */
+  readonly acknowledged: readonly StoredObject[]
   /** Writes entries behind the others; with `isFlush` they are durable when it resolves with the bytes written. */
   write(entries: readonly Entry[], isFlush: boolean): Promise<number>
   /** Of an error of `write`: what was written before was deleted, moved away or replaced. */
@@ -88,8 +90,10 @@ export function openSegments(options: SegmentOptions): Segments {
     throw error
   }
 
+  const keyOf = (sequence: number) => `${runId}/seg/${options.writer}-${sequence}.${encoder.form}`
+
   async function openSegment(version: number) {
-    const key = `${runId}/seg/${options.writer}-${sizes.length}.${encoder.form}`
+    const key = keyOf(sizes.length)
     try {
       return { key, version, log: await store.append?.(key), size: 0, acknowledged: 0 }
     } catch (error) {
@@ -126,6 +130,10 @@ export function openSegments(options: SegmentOptions): Segments {
       return segment !== undefined || sizes.length > 0
     },
     sizes,
+    get acknowledged() {
+      const left = sizes.map((size, sequence) => ({ key: keyOf(sequence), size }))
+      return [...left, ...(segment ? [{ key: segment.key, size: segment.acknowledged }] : [])].filter(({ size }) => size > 0)
+    },
     write,
     isGone: (error) => error !== claimError && isGone(error),
     drop,

@@ -1,4 +1,4 @@
-import type { Chunk, Outcomes } from '../types.ts'
+import type { Chunk, Outcomes, Rejection } from '../types.ts'
 import type { Place } from './claim.ts'
 import type { Manifest } from './manifest.ts'
 import type { ManifestOptions } from './open-manifest.ts'
@@ -28,6 +28,19 @@ export interface SessionOptions extends ManifestOptions {
   /** For tests of what must hold even then: go to work whoever else is at it, or say to be elsewhere. */
   readonly isLeaseIgnored?: boolean
   readonly place?: Place
+}
+
+/** What has settled in a run, of all sessions, as far as it is at hand. */
+export interface Settled {
+  /** Values in the places of their items. */
+  readonly results: readonly unknown[]
+  readonly failures: readonly Rejection[]
+  /** Of keyed items, in their order. */
+  readonly keys: readonly string[] | undefined
+  /** How many items the run has, of all shards, when every one of this session's has settled. */
+  readonly complete: number | undefined
+  /** Of this shard. */
+  isMine(index: number, key: string | undefined): boolean
 }
 
 /** One process life of a run, as the store sees it: what earlier sessions left, and where this one's outcomes go. */
@@ -68,6 +81,13 @@ export interface Session {
   checkCount(count: number, hasEnded: boolean): void
   /** The source ended after `count` items. Checked as by `checkCount`. */
   recordEnd(count: number): void
+  /**
+   * Looks whether the files are there that hold what was recorded so far, and records again what is not there any more. True if
+   * there was such. `recordItems` and `recordEnd` are then to be called again.
+   *
+   * @throws CheckpointWriteError when something of a run that is complete is neither on record any more nor at hand.
+   */
+  confirm(settled: Settled): Promise<boolean>
   /** Everything recorded so far is durable when it resolves. Rejects with CheckpointWriteError. */
   flush(): Promise<void>
   /**

@@ -2,6 +2,7 @@ import { BLOCK_ITEMS } from '../items.ts'
 import { createCompaction } from './compaction.ts'
 import { noteEnds } from './ends.ts'
 import { createEncoder, type Entry } from './entries.ts'
+import { findUnrecorded, isAnyGone, notKept, readAnew } from './gone.ts'
 import { writeItemList } from './item-list.ts'
 import { countAmong, countSettled, isAsRecorded } from './item-places.ts'
 import type { Lease } from './lease.ts'
@@ -12,7 +13,7 @@ import { mend } from './mend.ts'
 import { otherEnd, otherSource, tooShort } from './mismatch.ts'
 import { discardIfEmpty, putAgain } from './open-manifest.ts'
 import { createOutcomeEntries } from './outcome-entries.ts'
-import type { Restored } from './restored.ts'
+import { type Restored, statusIn } from './restored.ts'
 import type { Session, SessionOptions } from './session.ts'
 import type { Codec } from './values/codec.ts'
 import { isFailed } from './verdict.ts'
@@ -35,8 +36,10 @@ export function startSession(options: SessionOptions, opened: Opened): Session {
   const { writer, lease, manifest, index, restored, isToMend, codec } = opened
   const { isKeyed } = index
   const encoder = createEncoder(options.format, options.compress, manifest.fingerprint, () => clock.today())
+  /** What is on record, less what this session recorded; read anew once something of that was found to be gone. */
+  let known = index
   const entries = createOutcomeEntries({
-    ...{ isKeyed, codec, restored, hasFailures: index.failures.size > 0 },
+    ...{ isKeyed, codec, hasFailures: index.failures.size > 0, statusOf: (at, key) => statusIn(known, at, key) },
     onUnheld: (message) => emit('warning', { code: 'CHECKPOINT_UNHELD', message }),
   })
   const recorded = countSettled(index).done
@@ -57,11 +60,16 @@ export function startSession(options: SessionOptions, opened: Opened): Session {
     compaction.add(key, size)
     compaction.startIfDue()
   }
-  const onGone = () => putAgain(store, manifest).catch(() => {}) // It goes on without: it still says what the files belong to.
+  let isNamed = Promise.resolve()
+  const onGone = () => {
+    isNamed = putAgain(store, manifest).catch(() => {}) // It goes on without: it still says what the files belong to.
+  }
   const log = openLog({ ...options, writer, encoder, lease, recorded, onClosed, onGone })
   compaction.startIfDue()
   const buried = noteEnds(index, lease, log)
-  const sources = new Map<number, string>()
+  const sources = new Map(index.sources)
+  const addSource = (block: number, { count, digest }: { readonly count: number; readonly digest: string }) =>
+    log.add([{ head: { kind: 'source', block, count, digest }, body: [], items: 0, fresh: 0, bytes: 64 }])
 
   const checkCount = (count: number, hasEnded: boolean) => {
     if (isKeyed) return
@@ -88,25 +96,49 @@ export function startSession(options: SessionOptions, opened: Opened): Session {
     },
     recordSource(block, count, digest) {
       checkCount(block * BLOCK_ITEMS + count, count < BLOCK_ITEMS)
-      const known = restored.sourceDigest(block) ?? sources.get(block)
-      if (known !== undefined && known !== digest) throw otherSource(runId, block, count, known, digest)
-      if (known !== undefined) return
-      sources.set(block, digest)
-      log.add([{ head: { kind: 'source', block, count, digest }, body: [], items: 0, fresh: 0, bytes: 64 }])
+      const before = sources.get(block)?.digest
+      if (before !== undefined && before !== digest) throw otherSource(runId, block, count, before, digest)
+      if (before !== undefined) return
+      sources.set(block, { count, digest })
+      addSource(block, { count, digest })
     },
     recordItems(keys) {
-      if (index.list === undefined && isAsRecorded(index, keys)) return
-      const heads = writeItemList(keys, index.list, clock.today())
+      if (known.list === undefined && isAsRecorded(known, keys)) return
+      const heads = writeItemList(keys, known.list, clock.today())
       if (heads.length === 0) return
       // What the run has no more does not count as recorded any more, and what came back does again.
-      const fresh = countAmong(keys, index).done - recorded
+      const fresh = countAmong(keys, known).done - countSettled(known).done
       log.add(heads.map((head, at) => ({ head, body: [], items: 0, fresh: at === 0 ? fresh : 0, bytes: sizeOf(head.keys) })))
       log.flush().catch(() => {}) // Before any outcome. That it fails, the log tells by itself.
     },
     checkCount,
     recordEnd(count) {
       checkCount(count, true)
-      if (restored.total !== count) log.add([{ head: { kind: 'total', count }, body: [], items: 0, fresh: 0, bytes: 16 }])
+      if (known.total !== count) log.add([{ head: { kind: 'total', count }, body: [], items: 0, fresh: 0, bytes: 16 }])
+    },
+    async confirm(settled) {
+      const acknowledged = log.acknowledged
+      if (acknowledged === undefined) return false
+      const counted = [...index.files, ...acknowledged, ...compaction.made]
+      if (!log.isGoneTold && !(await isAnyGone(store, runId, counted, compaction.deleted))) return false
+      // What waits is none of what is gone. That it fails, the log tells by itself.
+      await log.flush().catch(() => {})
+      if (log.acknowledged === undefined) return false
+      const found = await readAnew({ ...snapshots, isKeyed })
+      const { fulfilled, rejected, missing } = findUnrecorded(found, settled)
+      if (fulfilled.length + rejected.length + missing === 0) return false
+      known = found
+      log.tellGone()
+      log.recount(countSettled(found).done)
+      await noteEnds(index, lease, log)
+      for (const [block, source] of sources) if (!found.sources.has(block)) addSource(block, source)
+      for (const batch of fulfilled) {
+        log.add(entries.ofFulfilled(batch))
+        await log.backlog
+      }
+      log.add(rejected.map(entries.ofRejected))
+      if (missing > 0 && options.onError === 'fail') throw notKept(runId, missing)
+      return true
     },
     flush: () => log.flush(),
     async close(hasFailed = false) {
@@ -127,6 +159,7 @@ export function startSession(options: SessionOptions, opened: Opened): Session {
       } finally {
         await compaction.finish()
         await buried
+        await isNamed
         // A store that fails, or files that another process mended first: nothing depends on it.
         if ((await isToMend) && hasEnd) mendedBytes = await mend(snapshots).catch(() => 0)
         await (hasEnd ? lease.release() : lease.leave())

@@ -1,6 +1,6 @@
 import { arraySource } from '../array-source.ts'
 import { deriveRunId } from '../checkpoint/fingerprint.ts'
-import type { Session } from '../checkpoint/session.ts'
+import type { Session, Settled } from '../checkpoint/session.ts'
 import { loadCodec } from '../checkpoint/values/codec.ts'
 import { systemClock } from '../clock.ts'
 import { createDrain, type Drain } from '../drain.ts'
@@ -139,7 +139,8 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
     if (array) recordItems()
     await engines.breathe()
     await dispatchAll(run, journey)
-    if (!array) recordItems()
+    const isAgain = session && (await session.confirm(settledIn(journey, selected)).catch(drain.fail))
+    if (!array || isAgain) recordItems()
     isClosed = true
     await session?.close(journey.collector.excess() !== undefined).catch(drain.fail)
     if (isTaskMissing(drain) && journey.collector.counts.succeeded + journey.collector.counts.failed === 0) {
@@ -150,6 +151,13 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
     // The error that led here is the one the run ends with. What could not be written is told beside it.
     if (!isClosed) await session?.close().catch(() => {})
   }
+}
+
+/** As the session asks for it when files of the run are gone. */
+function settledIn<T, R>({ collector, source }: Journey<T, R>, selected: Selected<T>): Settled {
+  const { results, failures, counts } = collector
+  const isComplete = counts.succeeded + counts.failed === selected.total(source)
+  return { results, failures, keys: selected.keys, complete: isComplete ? source.total : undefined, isMine: selected.isMine }
 }
 
 /** @throws InvalidOptionError for two items with one key. */

@@ -18,6 +18,8 @@ export interface Selected<T> {
   /** The index a recorded item has now; undefined when it is not among the items (yet) or not of this shard. */
   placeOf(index: number, key: string | undefined): number | undefined
   itemOf(index: number): T | undefined
+  /** Of this shard. */
+  isMine(index: number, key: string | undefined): boolean
   /** The keys of the items of a keyed run, in their order; of those of an iterable, that were pulled so far. */
   readonly keys: readonly string[] | undefined
   /** Sets who is told of each item of an iterable that has settled before, as it is pulled. */
@@ -83,6 +85,7 @@ export function createSelection<T>(
       return isThere && isMine(place, key) ? place : undefined
     },
     itemOf: (index) => array?.[index],
+    isMine,
     keys: keys ?? pulled,
     onSettled: (listener) => {
       tell = listener

@@ -8,8 +8,11 @@ import {
   execute,
   fileStore,
   inspectRun,
+  type Log,
   memoryStore,
+  readResults,
   type Store,
+  verifyRun,
 } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import held from '../fixtures/tasks/held.mjs'
@@ -166,49 +169,39 @@ describe('a run of many sessions', () => {
 
 describe('files that are gone under a run', () => {
   const segmentIn = (runs: string) => join(runs, 'run/seg', readdirSync(join(runs, 'run/seg'))[0] as string)
-  /** What happens to the files after five items, and how many of the five are on record after it. */
+  /** What happens to the files after five items. */
   const ways = {
-    'a directory deleted': [(runs: string) => rmSync(runs, { recursive: true }), 0],
-    'a directory moved away': [(runs: string) => renameSync(runs, `${runs}-elsewhere`), 0],
-    'a directory replaced by a copy': [
-      (runs: string) => {
-        renameSync(runs, `${runs}-elsewhere`)
-        cpSync(`${runs}-elsewhere`, runs, { recursive: true })
-      },
-      5,
-    ],
-    'a file written anew and renamed': [
-      (runs: string) => {
-        const segment = segmentIn(runs)
-        writeFileSync(`${segment}.new`, readFileSync(segment))
-        renameSync(`${segment}.new`, segment)
-      },
-      5,
-    ],
-    'a folder in place of a file': [
-      (runs: string) => {
-        const segment = segmentIn(runs)
-        rmSync(segment)
-        mkdirSync(segment)
-      },
-      0,
-    ],
+    'a directory deleted': (runs: string) => rmSync(runs, { recursive: true }),
+    'a directory moved away': (runs: string) => renameSync(runs, `${runs}-elsewhere`),
+    'a directory replaced by a copy': (runs: string) => {
+      renameSync(runs, `${runs}-elsewhere`)
+      cpSync(`${runs}-elsewhere`, runs, { recursive: true })
+    },
+    'a file written anew and renamed': (runs: string) => {
+      const segment = segmentIn(runs)
+      writeFileSync(`${segment}.new`, readFileSync(segment))
+      renameSync(`${segment}.new`, segment)
+    },
+    'a folder in place of a file': (runs: string) => {
+      const segment = segmentIn(runs)
+      rmSync(segment)
+      mkdirSync(segment)
+    },
   } as const
   const cases = Object.keys(ways).flatMap((way) =>
     (['fsync', 'none'] as const).map((durability) => ({ way: way as keyof typeof ways, durability })),
   )
 
-  test.each(cases)('$way: is told, and what settles from then on is recorded ($durability)', async ({ way, durability }) => {
+  test.each(cases)('$way: is told, and what is gone is recorded again ($durability)', async ({ way, durability }) => {
     const { runs, directory } = newPlace()
     const { warnings, codes, on } = listenForWarnings()
-    const [change, kept] = ways[way]
     const { results, status } = await execute(held, range(8), {
       ...{ workers: 1, chunkSize: 1, runId: 'run', checkpoint: { store: runs, every: 1, durability } },
       on: {
         ...on,
         afterCheckpoint: ({ recorded }) => {
           if (recorded !== 5) return
-          change(runs)
+          ways[way](runs)
           writeFileSync(join(directory, 'go'), '')
         },
       },
@@ -216,11 +209,140 @@ describe('files that are gone under a run', () => {
     expect([status, results]).toEqual(['complete', range(8)])
     expect(codes()).toEqual(['CHECKPOINT_DAMAGED'])
     expect(warnings[0]?.message).toContain('were deleted or replaced while it was at work')
-    const restored = kept + 3
-    expect(await inspectRun(runs, 'run')).toMatchObject({ done: restored, total: 8 })
+    expect(await inspectRun(runs, 'run')).toMatchObject({ done: 8, total: 8 })
     const again = await execute(held, range(8), { workers: 1, runId: 'run', checkpoint: runs, on })
-    expect(again).toMatchObject({ status: 'complete', results, stats: { restored, dispatched: 8 - restored } })
+    expect(again).toMatchObject({ status: 'complete', results, stats: { restored: 8, dispatched: 0 } })
     expect(codes()).toEqual(['CHECKPOINT_DAMAGED'])
+  })
+})
+
+describe('files that a run has left, and that are gone as it ends', () => {
+  /** Stores in files, one of which holds the first outcomes and is not written to any more. */
+  const stores = {
+    'whose objects cannot grow': (runs: string): Store => {
+      const { append: _, ...store } = fileStore(runs)
+      return store
+    },
+    'that lets files grow to two outcomes': (runs: string): Store => {
+      const store = fileStore(runs)
+      return { ...store, append: async (key) => bounded(await (store.append as NonNullable<Store['append']>)(key)) }
+    },
+  } as const
+  const bounded = (log: Log): Log => {
+    let synced = 0
+    return {
+      ...log,
+      write: async (bytes) => {
+        if (synced === 2) throw Object.assign(new Error('EFBIG: file too large'), { code: 'EFBIG' })
+        await log.write(bytes)
+      },
+      sync: async () => {
+        await log.sync()
+        synced++
+      },
+    }
+  }
+  const kinds = Object.keys(stores) as (keyof typeof stores)[]
+  const deleteFirst = (runs: string) => {
+    const [first = ''] = readdirSync(join(runs, 'run/seg')).sort()
+    rmSync(join(runs, 'run/seg', first))
+  }
+  /** Runs eight items, and calls `change` when five are on record. */
+  const runHeld = async (options: ExecuteOptions<number>, directory: string, items: Iterable<number>, change: () => void) =>
+    execute(held, items, {
+      ...{ workers: 1, chunkSize: 1, runId: 'run' },
+      ...options,
+      on: {
+        ...options.on,
+        afterCheckpoint: ({ recorded }) => {
+          if (recorded !== 5) return
+          change()
+          writeFileSync(join(directory, 'go'), '')
+        },
+      },
+    })
+
+  test.each(kinds)('are told, and what they held is recorded again, in a store %s', async (kind) => {
+    for (const items of [() => range(8), () => range(8).values()]) {
+      const { runs, directory } = newPlace()
+      const { warnings, codes, on } = listenForWarnings()
+      const checkpoint = { store: stores[kind](runs), every: 1 }
+      const { status, results } = await runHeld({ checkpoint, on }, directory, items(), () => deleteFirst(runs))
+      expect([status, results]).toEqual(['complete', range(8)])
+      expect(codes()).toEqual(['CHECKPOINT_DAMAGED'])
+      expect(warnings[0]?.message).toContain('were deleted or replaced while it was at work')
+      expect(await inspectRun(runs, 'run')).toMatchObject({ status: 'complete', done: 8, total: 8 })
+      expect(await verifyRun(runs, 'run')).toEqual({ ok: true, damaged: [] })
+      const again = await execute(held, items(), { workers: 1, runId: 'run', checkpoint: runs, on })
+      expect(again).toMatchObject({ status: 'complete', results, stats: { restored: 8, dispatched: 0 } })
+      expect(codes()).toEqual(['CHECKPOINT_DAMAGED'])
+    }
+  })
+
+  test.each(kinds)('end it with an error where what they held is not at hand, in a store %s', async (kind) => {
+    const { runs, directory } = newPlace()
+    const { codes, on } = listenForWarnings()
+    const checkpoint = { store: stores[kind](runs), every: 1 }
+    const run = runHeld({ checkpoint, on, collect: false }, directory, range(8), () => deleteFirst(runs))
+    const error = await run.catch((reason) => reason)
+    expect(error).toMatchObject({ code: 'ERR_PAWL_CHECKPOINT_WRITE', report: { status: 'complete', stats: { succeeded: 8 } } })
+    expect(error.message).toMatch(/got \d items? whose outcomes were in files that were deleted or replaced/)
+    expect(codes()).toEqual(['CHECKPOINT_DAMAGED'])
+    const { done } = await inspectRun(runs, 'run')
+    expect(done).toBeLessThan(8)
+    const again = await execute(held, range(8), { workers: 1, runId: 'run', checkpoint: runs })
+    expect(again).toMatchObject({ status: 'complete', results: range(8), stats: { restored: done, dispatched: 8 - done } })
+  })
+
+  test('are told, and recorded again, when earlier sessions wrote them: failures with their items, and keys in new places', async () => {
+    const { runs } = newPlace()
+    const fails = ({ id }: { id: string }) => {
+      if (id === 'b') throw new Error('no b')
+      return id.toUpperCase()
+    }
+    const options = { workers: 1, runId: 'run', key: ({ id }: { id: string }) => id, maxFailures: 1, retryFailed: false } as const
+    const toItems = (ids: string) => [...ids].map((id) => ({ id }))
+    await execute(fails, toItems('abc'), { ...options, checkpoint: runs })
+    const { codes, on } = listenForWarnings()
+    const deleteOld = () => {
+      for (const name of readdirSync(join(runs, 'run/seg'))) if (before.has(name)) rmSync(join(runs, 'run/seg', name))
+    }
+    const before = new Set(readdirSync(join(runs, 'run/seg')))
+    const { results } = await execute(fails, toItems('dcba'), {
+      ...options,
+      checkpoint: runs,
+      on: { ...on, progress: deleteOld },
+    })
+    expect(results).toEqual(['D', 'C', undefined, 'A'])
+    expect(codes()).toEqual(['CHECKPOINT_DAMAGED'])
+    expect(await verifyRun(runs, 'run')).toEqual({ ok: true, damaged: [] })
+    const read: unknown[] = []
+    for await (const { index, key, status } of readResults(runs, 'run')) read.push([index, key, status])
+    expect(read).toEqual([
+      [0, 'd', 'fulfilled'],
+      [1, 'c', 'fulfilled'],
+      [2, 'b', 'rejected'],
+      [3, 'a', 'fulfilled'],
+    ])
+    const again = await execute(fails, toItems('dcba'), { ...options, checkpoint: runs, on })
+    expect(again).toMatchObject({ stats: { restored: 4, dispatched: 0 }, failures: [{ item: { id: 'b' }, key: 'b' }] })
+    expect(codes()).toEqual(['CHECKPOINT_DAMAGED'])
+  })
+
+  test('cost a run nothing that are there: one listing, and none when nothing was recorded before its end', async () => {
+    const { runs } = newPlace()
+    const listed: string[] = []
+    const files = fileStore(runs)
+    const list = async (prefix: string) => {
+      listed.push(prefix)
+      return files.list(prefix)
+    }
+    const checkpoint = { store: { ...files, list } as Store, every: 1_000_000, interval: NEVER }
+    await execute(noted, range(20), { ...ONE, runId: 'run', checkpoint })
+    expect(listed.filter((prefix) => prefix === 'run/')).toEqual([])
+    listed.length = 0
+    await execute(noted, range(20), { ...ONE, runId: 'run', checkpoint })
+    expect(listed.filter((prefix) => prefix === 'run/')).toEqual(['run/'])
   })
 })
 

@@ -1,0 +1,77 @@
+import { CheckpointWriteError, plural } from '../errors.ts'
+import type { Store, StoredObject } from '../store/store.ts'
+import type { FulfilledBatch, Rejection } from '../types.ts'
+import { loadIndex, type RunIndex } from './load.ts'
+import { statusIn } from './restored.ts'
+import type { Settled } from './session.ts'
+
+/** Values that are encoded at once. */
+const BATCH_ITEMS = 1000
+
+/**
+ * Whether one of `files` is not there any more, or shorter: deleted by somebody, or moved away. One listing,
+ * none when there are no such files; false, too, when the store does not answer, since it said that all was durable.
+ *
+ * @param deleted keys of those that this session deleted, as it is when the store has answered.
+ */
+export async function isAnyGone(
+  store: Store,
+  runId: string,
+  files: readonly StoredObject[],
+  deleted: ReadonlySet<string>,
+): Promise<boolean> {
+  if (files.length === 0) return false
+  const found = await store.list(`${runId}/`).catch(() => undefined)
+  if (found === undefined) return false
+  const sizes = new Map(found.map(({ key, size }) => [key, size]))
+  return files.some(({ key, size }) => (sizes.get(key) ?? -1) < size && !deleted.has(key))
+}
+
+/** @throws CheckpointWriteError */
+export async function readAnew(options: {
+  readonly store: Store
+  readonly runId: string
+  readonly fingerprint: string
+  readonly isKeyed: boolean
+  readonly count: number | undefined
+}): Promise<RunIndex> {
+  const { store, runId, fingerprint, isKeyed, count } = options
+  try {
+    return await loadIndex(store, runId, fingerprint, { isKeyed, isChecked: true, count })
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    const message = `Cannot tell what is on record of run '${runId}', whose files were deleted or replaced while it was at work: expected the store to answer, got ${reason}. Run it again`
+    throw new CheckpointWriteError(message, { cause })
+  }
+}
+
+/** What has settled and is not on record: what is at hand of that, and of how many items nothing is, where that can be told. */
+export function findUnrecorded(
+  index: RunIndex,
+  { results, failures, keys, complete, isMine }: Settled,
+): { fulfilled: FulfilledBatch[]; rejected: Rejection[]; missing: number } {
+  const failed = new Set(failures.map((failure) => failure.index))
+  const places: number[] = []
+  let missing = 0
+  for (let place = 0; place < (complete ?? results.length); place++) {
+    const key = keys?.[place]
+    if (failed.has(place) || !isMine(place, key) || statusIn(index, place, key) !== undefined) continue
+    if (place in results) places.push(place)
+    else if (complete !== undefined) missing++
+  }
+  const fulfilled: FulfilledBatch[] = []
+  for (let from = 0; from < places.length; from += BATCH_ITEMS) {
+    const indices = Uint32Array.from(places.slice(from, from + BATCH_ITEMS))
+    const values = Array.from(indices, (place) => results[place])
+    fulfilled.push({ indices, values, ...(keys ? { keys: Array.from(indices, (place) => keys[place] as string) } : {}) })
+  }
+  const isUnrecorded = ({ index: place }: Rejection) => statusIn(index, place, keys?.[place]) === undefined
+  return { fulfilled, rejected: failures.filter(isUnrecorded), missing }
+}
+
+/** The run cannot count as saved. `count`: items of which nothing is on record or at hand. */
+export function notKept(runId: string, count: number): CheckpointWriteError {
+  return new CheckpointWriteError(
+    `Cannot keep what run '${runId}' recorded: expected its files to stay, got ${plural(count, 'item')} whose outcomes were in files that were deleted or replaced while it was at work. Run it again: they run again`,
+  )
+}
