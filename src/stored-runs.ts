@@ -1,3 +1,4 @@
+import { oneByOne } from './checkpoint/one-by-one.ts'
 import type { Damage, RunDetails, RunSummary } from './checkpoint/runs.ts'
 import type { Store } from './store/store.ts'
 import type { Outcome } from './types.ts'
@@ -36,8 +37,12 @@ export async function verifyRun(store: Store | string, runId: string): Promise<{
  *
  * @throws RunNotFoundError, CheckpointVersionError; CheckpointCorruptError when a part that was whole is not any more.
  */
-export async function* readResults(store: Store | string, runId: string): AsyncGenerator<Outcome> {
-  yield* (await load()).readResults(store, runId, (message) =>
+export function readResults(store: Store | string, runId: string): AsyncGenerator<Outcome> {
+  return oneByOne(readBatches(store, runId))
+}
+
+async function* readBatches(store: Store | string, runId: string): AsyncGenerator<readonly Outcome[], void, void> {
+  yield* (await load()).readResultBatches(store, runId, (message) =>
     process.emitWarning(message, { type: 'PawlWarning', code: 'CHECKPOINT_DAMAGED' }),
   )
 }

@@ -27,12 +27,17 @@ const FOLDERS = ['run', 'seg', 'snap', 'lease']
  *
  * @throws RunNotFoundError, CheckpointVersionError.
  */
-export async function loadRun(store: Store, runId: string, isChecked: boolean): Promise<LoadedRun> {
+export async function loadRun(store: Store, runId: string, isChecked: boolean, isLocated = false): Promise<LoadedRun> {
   const objects = await store.list(`${runId}/`)
   if (objects.length === 0) throw new RunNotFoundError(runId)
   const { manifest, unreadable, fingerprint } = await startOver(() => readIdentity(store, runId))
   const isKeyed = manifest !== undefined && manifest.identity.key !== 'index'
-  const index = await loadIndex(store, runId, fingerprint, { isKeyed, isChecked, count: manifest?.identity.items.count })
+  const index = await loadIndex(store, runId, fingerprint, {
+    isKeyed,
+    isChecked,
+    isLocated,
+    count: manifest?.identity.items.count,
+  })
   const bytes = objects.reduce((sum, { size }) => sum + size, 0)
   const misplaced = FOLDERS.filter((folder) => objects.some(({ key }) => key === `${runId}/${folder}`))
   const claims = await readClaims(store, runId)

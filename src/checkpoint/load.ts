@@ -1,10 +1,19 @@
 import type { Store } from '../store/store.ts'
 import type { FailureKind } from '../types.ts'
-import { fromRuns } from './frame.ts'
+import { type FailureHead, fromRuns, type OutcomesHead } from './frame.ts'
 import { createIndexBuilder } from './index-builder.ts'
 import type { ItemList } from './item-list.ts'
 import type { ItemSet } from './item-set.ts'
-import { type FileReport, type Located, newReport, type RunFile, readFrames, startOver, toRunFile } from './read-file.ts'
+import {
+  type FileReport,
+  type FrameAddress,
+  type Located,
+  newReport,
+  type RunFile,
+  readFrames,
+  startOver,
+  toRunFile,
+} from './read-file.ts'
 import type { SessionTrace } from './session-trace.ts'
 import type { SourceRecord } from './source-record.ts'
 
@@ -35,6 +44,8 @@ export interface LoadedFile extends RunFile {
   readonly report: FileReport
   /** Items of frames whose head holds and whose body does not. */
   readonly damagedItems: readonly DamagedFrame[]
+  /** Where its whole outcomes are; undefined unless that was asked for. */
+  readonly settled: readonly SettledFrame[] | undefined
   /** Bytes of the values of successes. */
   readonly valueBytes: number
   /** In snapshots: what it stands for, if it does. */
@@ -49,6 +60,11 @@ interface DamagedFrame {
   readonly start: number
   readonly end: number
   readonly indices: Uint32Array
+}
+
+/** Where a frame is that holds outcomes, and of which items. */
+export interface SettledFrame extends FrameAddress {
+  readonly head: Pick<OutcomesHead, 'kind' | 'runs' | 'keys'> | FailureHead
 }
 
 export interface FailureEntry {
@@ -66,6 +82,8 @@ export interface LoadOptions {
   readonly isKeyed: boolean
   /** Check the bodies too. */
   readonly isChecked: boolean
+  /** Keep where outcomes are, as `settled` of each file. */
+  readonly isLocated?: boolean
   /** Items from this index on are none of the run's. */
   readonly count?: number | undefined
 }
@@ -123,6 +141,7 @@ export async function loadFile(
 ): Promise<LoadedFile> {
   const report = newReport()
   const damagedItems: DamagedFrame[] = []
+  const settled: SettledFrame[] | undefined = options.isLocated ? [] : undefined
   let covers: LoadedFile['covers'] | undefined
   let isClosed = false
   let valueBytes = 0
@@ -133,7 +152,10 @@ export async function loadFile(
       isClosed = frame.isOwn && head.kind === 'close'
       if (head.kind === 'covers' && frame.isOwn) covers = head.files
       const isAccepted = add(frame)
-      if (isAccepted && frame.isWhole) continue
+      if (isAccepted && frame.isWhole) {
+        settled?.push(...toSettled(frame))
+        continue
+      }
       const indices =
         head.kind === 'outcomes' ? fromRuns(head.runs) : Uint32Array.of(...(head.kind === 'failure' ? [head.index] : []))
       damagedItems.push({ block, start, end, indices })
@@ -141,5 +163,12 @@ export async function loadFile(
   }
   const isUndamaged = report.damage.length === 0 && report.torn === 0 && damagedItems.length === 0
   const isIntact = file.kind === 'snapshot' && isClosed && covers !== undefined && isUndamaged
-  return { ...file, report, damagedItems, valueBytes, covers: covers ?? [], isIntact }
+  return { ...file, report, damagedItems, settled, valueBytes, covers: covers ?? [], isIntact }
+}
+
+function toSettled({ head, stem, block, start, end }: Located): SettledFrame[] {
+  if (head.kind === 'failure') return [{ head, stem, block, start, end }]
+  if (head.kind !== 'outcomes') return []
+  const { kind, runs, keys } = head
+  return [{ head: keys === undefined ? { kind, runs } : { kind, runs, keys }, stem, block, start, end }]
 }

@@ -18,6 +18,7 @@ import type { Identity } from './fingerprint.ts'
 import { countSettled, placeIn } from './item-places.ts'
 import type { LoadedFile } from './load.ts'
 import { type LoadedRun, loadRun } from './load-run.ts'
+import { oneByOne } from './one-by-one.ts'
 import { deleteAll } from './open-manifest.ts'
 import { readInOrder } from './read-in-order.ts'
 import { type RecordedRejection, type Restored, restore } from './restored.ts'
@@ -171,13 +172,18 @@ export async function verifyRun(given: Store | string, runId: string): Promise<{
  *
  * @throws RunNotFoundError, CheckpointVersionError; CheckpointCorruptError when a part that was whole is not any more.
  */
-export async function* readResults(
+export function readResults(given: Store | string, runId: string, warn?: (message: string) => void): AsyncGenerator<Outcome> {
+  return oneByOne(readResultBatches(given, runId, warn))
+}
+
+/** The same, many at once. */
+export async function* readResultBatches(
   given: Store | string,
   runId: string,
   warn: (message: string) => void = () => {},
-): AsyncGenerator<Outcome> {
+): AsyncGenerator<readonly Outcome[], void, void> {
   const store = toStore(given)
-  const { fingerprint, index, manifest } = await loadRun(store, runId, true)
+  const { fingerprint, index, manifest } = await loadRun(store, runId, true, true)
   const loss = describeLoss(runId, index, manifest?.identity.items.count)
   if (loss !== undefined) warn(`${loss} when the run is resumed; verifyRun names it`)
   yield* readInOrder(store, runId, fingerprint, index)

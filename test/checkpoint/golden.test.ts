@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { createEncoder, type Entry, encodeEntries, joinBytes } from '../../src/checkpoint/entries.ts'
 import { type ItemsHead, seedOf } from '../../src/checkpoint/frame.ts'
 import { loadIndex } from '../../src/checkpoint/load.ts'
+import { oneByOne } from '../../src/checkpoint/one-by-one.ts'
 import { layoutOf } from '../../src/checkpoint/read-file.ts'
 import { readInOrder } from '../../src/checkpoint/read-in-order.ts'
 import { restore } from '../../src/checkpoint/restored.ts'
@@ -114,7 +115,7 @@ describe.each(FORMS.filter((form) => form.compress === 'none'))('a file with a l
     expect(index.list).toMatchObject({ id: 'l2', keys: ['c', 'ä', 'new'] })
     expect(index.files[0]?.report).toMatchObject({ frames: 4, damage: [], torn: 0, header: { version: 2 } })
     const read: unknown[] = []
-    for await (const { index: place, key } of readInOrder(store, 'run', FINGERPRINT, index)) read.push([place, key])
+    for await (const { index: place, key } of oneByOne(readInOrder(store, 'run', FINGERPRINT, index))) read.push([place, key])
     expect(read).toEqual([
       [0, 'c'],
       [1, 'ä'],
