@@ -3,8 +3,9 @@ import { CheckpointWriteError } from '../errors.ts'
 import type { StoredObject } from '../store/store.ts'
 import type { Emit } from '../types.ts'
 import type { Entry } from './entries.ts'
-import { adviseOn, createPatientWrites, GivenUpError, type Haste } from './patient-writes.ts'
-import { openSegments, type SegmentOptions } from './segments.ts'
+import { adviseOn, createPatientWrites, GivenUpError, type Haste, type PatientWrites } from './patient-writes.ts'
+import { openSegments, type SegmentOptions, type Segments } from './segments.ts'
+import { Unsaved } from './unsaved.ts'
 
 /** Where the log of a session goes, and when. Durations in milliseconds. */
 export interface LogOptions extends SegmentOptions {
@@ -21,32 +22,6 @@ export interface LogOptions extends SegmentOptions {
   onGone(): void
 }
 
-/** The segments of one session. */
-export interface RunLog {
-  readonly stats: { checkpoints: number; bytesWritten: number }
-  readonly backlog: Promise<void> | undefined
-  /** Of the segments that were left, as `Segments` has them. */
-  readonly sizes: readonly number[]
-  /** As `Segments` has them; undefined when nothing is recorded any more. */
-  readonly acknowledged: readonly StoredObject[] | undefined
-  /** Files were found to be gone, which was told. */
-  readonly isGoneTold: boolean
-  /** Tells of it, unless that was done. */
-  tellGone(): void
-  /** So many items are on record after all. */
-  recount(recorded: number): void
-  /** Adds entries that need not be durable, and sends them off at once unless a write is under way. Resolves when they are off. */
-  note(entry: Entry): Promise<void>
-  /** Adds entries to be made durable with the next flush. */
-  add(entries: readonly Entry[]): void
-  flush(): Promise<void>
-  /**
-   * Flushes, with `last` as the last entry if there is a segment at all or it `isNews`, and lets go of the segment. False when it
-   * is not in it.
-   */
-  close(last: Entry, isNews: boolean): Promise<boolean>
-}
-
 /** More bytes than this waiting to be written is a backlog: about what a disk takes in half a second. */
 const BACKLOG_BYTES = 2 ** 26
 
@@ -56,232 +31,242 @@ interface Note {
   resolve(): void
 }
 
-type State = 'open' | 'failed' | 'off' | 'closed'
-
 /**
- * Group commit: one write and one sync at a time; what is added meanwhile goes with the next.
+ * The segments of one session. Group commit: one write and one sync at a time; what is added meanwhile goes with the next.
  *
  * After a failed write or sync the segment is never touched again, since a later sync of it may succeed without having
  * saved anything: all that is not yet durable is written again to a new one.
  */
-export function openLog(options: LogOptions): RunLog {
-  const { runId, clock, emit } = options
-  const segments = openSegments(options)
-  const stats = { checkpoints: 0, bytesWritten: 0 }
-  const canGrow = options.store.append !== undefined
-  let state: State = 'open'
-  let failure: Error | undefined
-  let isGoneTold = false
-  let pending: Entry[] = []
-  let pendingItems = 0
-  let notes: Note[] = []
-  let waitingBytes = 0
-  let recorded = options.recorded
-  let added = 0
-  let durable = 0
-  let waiters: { readonly upTo: number; resolve(): void; reject(error: Error): void }[] = []
-  let timer: AbortController | undefined
-  let isDue = false
-  let isPumping = false
-  let pumping = Promise.resolve()
-  let gate: { readonly promise: Promise<void>; open(): void } | undefined
+export class RunLog {
+  readonly stats = { checkpoints: 0, bytesWritten: 0 }
+  readonly #options: LogOptions
+  readonly #segments: Segments
+  readonly #patient: PatientWrites
+  readonly #unsaved = new Unsaved()
+  #notes: Note[] = []
+  #recorded: number
+  #isOver = false
+  #failure: Error | undefined
+  #isGoneTold = false
+  #timer: AbortController | undefined
+  #isDue = false
+  #isPumping = false
+  #pumping = Promise.resolve()
+  /** Those who wait until the backlog is gone. */
+  #waiters: (() => void)[] = []
 
-  const patient = createPatientWrites({
-    write: (entries) => write(entries, true),
-    drop: segments.drop,
-    isGone: segments.isGone,
-    onGone: tellGone,
-    clock,
-    haste: options.haste,
-  })
-  const isOver = () => state !== 'open'
-  const isFull = () => patient.isFailing || waitingBytes > BACKLOG_BYTES
-
-  function add(entries: readonly Entry[]): void {
-    if (isOver() || entries.length === 0) return
-    for (const entry of entries) {
-      pending.push(entry)
-      pendingItems += entry.items
-      waitingBytes += entry.bytes
-    }
-    added += entries.length
-    if (pendingItems >= options.every) due()
-    else if (timer === undefined) startTimer()
+  constructor(options: LogOptions) {
+    this.#options = options
+    this.#recorded = options.recorded
+    this.#segments = openSegments(options)
+    this.#patient = createPatientWrites({
+      write: (entries) => this.#write(entries, true),
+      drop: this.#segments.drop,
+      isGone: this.#segments.isGone,
+      onGone: () => this.#tellGone(),
+      clock: options.clock,
+      haste: options.haste,
+    })
   }
 
-  function note(entry: Entry): Promise<void> {
-    if (isOver()) return Promise.resolve()
+  /** Of the segments that were left, as `Segments` has them. */
+  get sizes(): readonly number[] {
+    return this.#segments.sizes
+  }
+
+  /** As `Segments` has them; undefined when nothing is recorded any more. */
+  get acknowledged(): readonly StoredObject[] | undefined {
+    return this.#isOver ? undefined : this.#segments.acknowledged
+  }
+
+  /** Files were found to be gone, which was told. */
+  get isGoneTold(): boolean {
+    return this.#isGoneTold
+  }
+
+  /** Tells that files are gone, unless that was done. */
+  tellGone(): void {
+    if (!this.#isGoneTold) this.#tellGone()
+  }
+
+  /** So many items are on record after all. */
+  recount(recorded: number): void {
+    this.#recorded = recorded
+  }
+
+  /** Resolves when the store takes entries again and not too many wait for it. Undefined when that is so. */
+  get backlog(): Promise<void> | undefined {
+    if (this.#isOver || !this.#isBacklogged) return undefined
+    return new Promise((resolve) => this.#waiters.push(resolve))
+  }
+
+  /** Adds entries to be made durable with the next flush. */
+  add(entries: readonly Entry[]): void {
+    if (this.#isOver || entries.length === 0) return
+    this.#unsaved.add(entries)
+    if (this.#isFull) this.#flushSoon()
+    else if (this.#timer === undefined) this.#startTimer()
+  }
+
+  /** Adds entries that need not be durable, and sends them off at once unless a write is under way. Resolves when they are off. */
+  note(entry: Entry): Promise<void> {
+    if (this.#isOver) return Promise.resolve()
     return new Promise((resolve) => {
-      notes.push({ entry, resolve })
-      if (canGrow) pump()
+      this.#notes.push({ entry, resolve })
+      if (this.#canGrow) this.#pump()
       else resolve()
     })
   }
 
-  function due(): void {
-    isDue = true
-    pump()
+  flush(): Promise<void> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    if (this.#isOver || this.#unsaved.isEmpty) return Promise.resolve()
+    const saved = this.#unsaved.wait()
+    this.#flushSoon()
+    return saved
   }
 
-  function startTimer(): void {
-    timer = new AbortController()
-    clock.sleep(options.interval, timer.signal).then(due, () => {})
-  }
-
-  function pump(): void {
-    if (!isPumping) pumping = run()
-  }
-
-  async function run(): Promise<void> {
-    isPumping = true
-    while (isPumping) {
-      const isFlush = pending.length > 0 && isDue
-      const noted = notes
-      const entries = noted.map(({ entry }) => entry)
-      notes = []
-      if (isFlush) await flushAll([...entries, ...pending])
-      else if (entries.length > 0) await writeNotes(entries)
-      for (const { resolve } of noted) resolve()
-      isDue = (isDue && pending.length > 0) || pendingItems >= options.every || waiters.some(({ upTo }) => upTo > durable)
-      // Before anybody hears that a flush is done: what they note next is to be written at once.
-      isPumping = !isOver() && ((pending.length > 0 && isDue) || (notes.length > 0 && canGrow))
-      settleWaiters()
+  /**
+   * Flushes, with `last` as the last entry if there is a segment at all or it `isNews`, and lets go of the segment. False when it
+   * is not in it.
+   */
+  async close(last: Entry, isNews: boolean): Promise<boolean> {
+    const isAlone = this.#unsaved.pending.entries.length === 0 && !isNews
+    if (!isAlone) this.add([last])
+    try {
+      await this.flush()
+      await this.#pumping
+      if (!this.#segments.hasAny) return true
+      if (this.#isOver) return false
+      if (isAlone) await this.#write([last], true)
+      return true
+    } catch (error) {
+      if (this.#failure !== undefined) throw error
+      if (this.#segments.isGone(error)) this.#tellGone()
+      return false // A clean end that cannot be noted is no reason to fail a run that is saved.
+    } finally {
+      this.#timer?.abort()
+      this.#isOver = true
+      await this.#segments.close()
     }
   }
 
-  async function write(entries: readonly Entry[], isFlush: boolean): Promise<number> {
-    const bytes = await segments.write(entries, isFlush)
-    stats.bytesWritten += bytes
+  get #canGrow(): boolean {
+    return this.#options.store.append !== undefined
+  }
+
+  get #isBacklogged(): boolean {
+    return this.#patient.isFailing || this.#unsaved.bytes > BACKLOG_BYTES
+  }
+
+  get #isFull(): boolean {
+    return this.#unsaved.pending.items >= this.#options.every
+  }
+
+  #startTimer(): void {
+    const { clock, interval } = this.#options
+    this.#timer = new AbortController()
+    clock.sleep(interval, this.#timer.signal).then(
+      () => this.#flushSoon(),
+      () => {},
+    )
+  }
+
+  #flushSoon(): void {
+    this.#isDue = true
+    this.#pump()
+  }
+
+  #pump(): void {
+    if (!this.#isPumping) this.#pumping = this.#run()
+  }
+
+  async #run(): Promise<void> {
+    const unsaved = this.#unsaved
+    const hasPending = () => unsaved.pending.entries.length > 0
+    this.#isPumping = true
+    while (this.#isPumping) {
+      const noted = this.#notes
+      const entries = noted.map(({ entry }) => entry)
+      this.#notes = []
+      if (hasPending() && this.#isDue) await this.#flushAll(entries)
+      else if (entries.length > 0) await this.#writeNotes(entries)
+      for (const { resolve } of noted) resolve()
+      this.#isDue = (this.#isDue && hasPending()) || this.#isFull || unsaved.isAwaited
+      // Before anybody hears that a flush is done: what they note next is to be written at once.
+      this.#isPumping = !this.#isOver && ((hasPending() && this.#isDue) || (this.#notes.length > 0 && this.#canGrow))
+      this.#settle()
+    }
+  }
+
+  async #write(entries: readonly Entry[], isFlush: boolean): Promise<number> {
+    const bytes = await this.#segments.write(entries, isFlush)
+    this.stats.bytesWritten += bytes
     return bytes
   }
 
   /** What they say is only ever needed when this process dies: not worth waiting or failing for. */
-  async function writeNotes(entries: readonly Entry[]): Promise<void> {
+  async #writeNotes(entries: readonly Entry[]): Promise<void> {
     try {
-      await write(entries, false)
+      await this.#write(entries, false)
     } catch {
-      await segments.drop()
+      await this.#segments.drop()
     }
   }
 
-  async function flushAll(entries: readonly Entry[]): Promise<void> {
-    const count = pending.length
-    const items = pendingItems
-    const bytes = pending.reduce((sum, entry) => sum + entry.bytes, 0)
-    pending = []
-    pendingItems = 0
-    isDue = false
-    timer?.abort()
-    timer = undefined
-    if (items > 0) emit('beforeCheckpoint', { runId, pending: items })
+  /** All that is to be durable, behind what was noted. */
+  async #flushAll(noted: readonly Entry[]): Promise<void> {
+    const { runId, clock, emit } = this.#options
+    const batch = this.#unsaved.take()
+    this.#isDue = false
+    this.#timer?.abort()
+    this.#timer = undefined
+    if (batch.items > 0) emit('beforeCheckpoint', { runId, pending: batch.items })
     const start = clock.now()
-    const written = await patient.write(entries).catch(giveUp)
-    if (written === undefined) return
-    waitingBytes -= bytes
-    durable += count
-    recorded += entries.reduce((sum, entry) => sum + entry.fresh, 0)
-    if (items > 0) {
-      stats.checkpoints++
-      emit('afterCheckpoint', { runId, recorded, bytes: written, duration: clock.now() - start })
+    const bytes = await this.#patient.write([...noted, ...batch.entries]).catch((error) => this.#giveUp(error))
+    if (bytes === undefined) return
+    this.#unsaved.acknowledge(batch)
+    this.#recorded += batch.entries.reduce((sum, entry) => sum + entry.fresh, 0)
+    if (batch.items > 0) {
+      this.stats.checkpoints++
+      emit('afterCheckpoint', { runId, recorded: this.#recorded, bytes, duration: clock.now() - start })
     }
   }
 
   /** What was recorded before is gone with it, and only this process ever knew. */
-  function tellGone(): void {
-    isGoneTold = true
+  #tellGone(): void {
+    const { runId, emit } = this.#options
+    this.#isGoneTold = true
     const message = `Files of run '${runId}' were deleted or replaced while it was at work: what is not there any more is recorded again as this session ends, or runs again when the run is resumed`
     emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
-    options.onGone()
+    this.#options.onGone()
   }
 
-  function giveUp(error: unknown): undefined {
+  #giveUp(error: unknown): undefined {
     if (!(error instanceof GivenUpError)) throw error
+    const { runId, onError, emit } = this.#options
     const { cause, expected } = error
     const reason = cause instanceof Error ? cause.message : String(cause)
     const message = `Cannot write the checkpoint of run '${runId}': expected the store to take ${expected}, got ${reason}`
-    pending = []
-    for (const { resolve } of notes) resolve()
-    notes = []
-    waitingBytes = 0
-    if (options.onError === 'warn') {
-      state = 'off'
+    for (const { resolve } of this.#notes) resolve()
+    this.#notes = []
+    this.#isOver = true
+    if (onError === 'warn') {
       emit('warning', { code: 'CHECKPOINT_OFF', message: `${message}. Going on without saving` })
     } else {
-      state = 'failed'
-      const before = isGoneTold ? 'Files of what was saved before were deleted or replaced' : 'What was saved before is safe'
-      failure = new CheckpointWriteError(`${message}. ${before}: ${adviseOn(cause)}`, { cause })
-      options.fail(failure)
+      const before = this.#isGoneTold
+        ? 'Files of what was saved before were deleted or replaced'
+        : 'What was saved before is safe'
+      this.#failure = new CheckpointWriteError(`${message}. ${before}: ${adviseOn(cause)}`, { cause })
+      this.#options.fail(this.#failure)
     }
-    settleWaiters()
+    this.#settle()
   }
 
-  function settleWaiters(): void {
-    const ready = waiters.filter(({ upTo }) => isOver() || upTo <= durable)
-    waiters = waiters.filter((waiter) => !ready.includes(waiter))
-    for (const waiter of ready) failure === undefined ? waiter.resolve() : waiter.reject(failure)
-    if (gate === undefined || (isFull() && !isOver())) return
-    gate.open()
-    gate = undefined
-  }
-
-  function flush(): Promise<void> {
-    if (failure !== undefined) return Promise.reject(failure)
-    if (isOver() || durable === added) return Promise.resolve()
-    const promise = new Promise<void>((resolve, reject) => waiters.push({ upTo: added, resolve, reject }))
-    due()
-    return promise
-  }
-
-  async function close(last: Entry, isNews: boolean): Promise<boolean> {
-    const isAlone = pending.length === 0 && !isNews
-    if (!isAlone) add([last])
-    try {
-      await flush()
-      await pumping
-      if (!segments.hasAny) return true
-      if (isOver()) return false
-      if (isAlone) await write([last], true)
-      return true
-    } catch (error) {
-      if (failure !== undefined) throw error
-      if (segments.isGone(error)) tellGone()
-      return false // A clean end that cannot be noted is no reason to fail a run that is saved.
-    } finally {
-      timer?.abort()
-      if (state === 'open') state = 'closed'
-      await segments.close()
-    }
-  }
-
-  return {
-    stats,
-    sizes: segments.sizes,
-    get acknowledged() {
-      return isOver() ? undefined : segments.acknowledged
-    },
-    get isGoneTold() {
-      return isGoneTold
-    },
-    tellGone() {
-      if (!isGoneTold) tellGone()
-    },
-    recount(count) {
-      recorded = count
-    },
-    note,
-    add,
-    flush,
-    close,
-    get backlog() {
-      if (isOver() || !isFull()) return undefined
-      if (gate === undefined) {
-        let open = () => {}
-        const promise = new Promise<void>((resolve) => {
-          open = resolve
-        })
-        gate = { promise, open }
-      }
-      return gate.promise
-    },
+  /** Tells those who wait what has come of it. */
+  #settle(): void {
+    if (this.#isOver) this.#unsaved.giveUp(this.#failure)
+    else this.#unsaved.tell()
+    if (this.#isOver || !this.#isBacklogged) for (const resolve of this.#waiters.splice(0)) resolve()
   }
 }

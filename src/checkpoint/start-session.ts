@@ -7,7 +7,7 @@ import { writeItemList } from './item-list.ts'
 import { countAmong, countSettled, isAsRecorded } from './item-places.ts'
 import type { Lease } from './lease.ts'
 import type { RunIndex } from './load.ts'
-import { openLog } from './log.ts'
+import { RunLog } from './log.ts'
 import type { Manifest } from './manifest.ts'
 import { mend } from './mend.ts'
 import { otherEnd, otherSource, tooShort } from './mismatch.ts'
@@ -64,7 +64,7 @@ export function startSession(options: SessionOptions, opened: Opened): Session {
   const onGone = () => {
     isNamed = putAgain(store, manifest).catch(() => {}) // It goes on without: it still says what the files belong to.
   }
-  const log = openLog({ ...options, writer, encoder, lease, recorded, onClosed, onGone })
+  const log = new RunLog({ ...options, writer, encoder, lease, recorded, onClosed, onGone })
   compaction.startIfDue()
   const buried = noteEnds(index, lease, log)
   const sources = new Map(index.sources)
