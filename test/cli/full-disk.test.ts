@@ -1,7 +1,9 @@
 import { execFile, spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { newMountSpace } from '../crash/mounts.ts'
+import { type MountSpace, newMountSpace } from '../crash/mounts.ts'
 import { nameOf, whyNot } from '../crash/tools.ts'
 import { BIN, items, lines, project } from './pawl.ts'
 
@@ -16,6 +18,9 @@ export default ({ n }) => {
 }`
 const FLAGS = ['--input', 'in.jsonl', '--run-id', 'r', '--quiet', '--checkpoint-interval', '1h']
 const LIMITS = ['--fsize=20000', process.execPath, BIN, 'run', 'task.js', ...FLAGS, '--workers', '1', '--chunk-size', '1']
+
+/** Starts a command in the mount space, in `directory`. */
+const enter = ({ inside }: MountSpace, directory: string) => [...inside, 'sh', '-c', `cd '${directory}' && exec "$@"`, 'sh']
 
 // A record that no file may hold is given up at once, a full disk after 30 s.
 describe('failures of which no record can be written are told', () => {
@@ -61,6 +66,32 @@ describe('failures of which no record can be written are told', () => {
     )
   })
 
+  test.skipIf(noLimits)(nameOf('beside the error that ended the run', noLimits), async () => {
+    const { start } = project({
+      'task.js': `export default ({ n }) => {
+        if (n === 1) return 'x'.repeat(30_000)
+        if (n === 2) process.stderr.write('last\\n')
+        if (n === 2) throw new RangeError('no 2')
+      }`,
+    })
+    const [limit = '', ...more] = LIMITS
+    const args = more.slice(2).map((it) => (it === 'in.jsonl' ? '-' : it))
+    const { child, ended, saying } = start([...args, '--max-failures', '1'], undefined, ['prlimit', limit])
+    child.stdin?.write(items(3))
+    await saying(/last/)
+    child.stdin?.end('{"n":\n')
+    const { code, stderr } = await ended
+    expect(code).toBe(2)
+    expect(stderr.replace(/^last\n/, '').split('\n')).toEqual([
+      expect.stringMatching(/^pawl: warning: Cannot write the checkpoint of run 'r': .*EFBIG.*: make room, then run again$/),
+      expect.stringMatching(/^pawl: Cannot read stdin, line 4: /),
+      'pawl: 1 failure of this session is not on record:',
+      'pawl: item 2: error after 1 attempt: RangeError: no 2',
+      expect.stringMatching(/^pawl: run r: 3 items, .*; to go on: pawl resume r, with that line of stdin put right$/),
+      '',
+    ])
+  })
+
   test.skipIf(noLimits).each(['5', '10%'])(
     nameOf('those that ended the run, and that they did: --max-failures %s', noLimits),
     async (most) => {
@@ -75,27 +106,66 @@ describe('failures of which no record can be written are told', () => {
   )
 })
 
+describe('a run that is told to end, of which no more can be written', () => {
+  // What is left of the disk holds a manifest, and no result. The last item ends when it is told to.
+  const task = `
+export default async ({ n }, { signal }) => {
+  if (n < 2) return 'x'.repeat(50_000)
+  process.stderr.write('waiting\\n')
+  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve))
+  return n
+}`
+  const flags = [...FLAGS, '--workers', '1', '--chunk-size', '3', '--checkpoint-every', '1', '--output', 'out.jsonl']
+
+  async function runOnFullDisk(...more: string[]) {
+    const { directory, start } = project({ 'task.js': task, 'in.jsonl': items(3) })
+    const space = await newMountSpace()
+    space.run(`mount -t tmpfs -o size=64k tmpfs ${space.point}`)
+    const began = performance.now()
+    const session = start(
+      ['run', 'task.js', ...flags, '--checkpoint', `${space.point}/runs`, ...more],
+      '',
+      enter(space, directory),
+    )
+    const check = async () => {
+      const { code, stderr } = await session.ended
+      const took = performance.now() - began
+      expect(code).toBe(75)
+      const results = lines(readFileSync(join(directory, 'out.jsonl'), 'utf8'))
+      expect(results).toMatchObject([{ index: 0 }, { index: 1 }, { index: 2, value: 2 }])
+      expect(stderr).toMatch(/: 3 items, .*; all results are in out\.jsonl; to run again and record what was not: pawl resume r /)
+      const sentence = /expected the store to take it within ([\d.]+) s, as the run was told to end, got ENOSPC: .*: make room, /
+      expect(stderr).toMatch(sentence)
+      return { took, tried: Number(sentence.exec(stderr)?.[1]) }
+    }
+    return { session, began, check }
+  }
+
+  // Real time, so they wait together.
+  const name = 'writes its output soon after SIGTERM, and within --time-limit'
+  test.skipIf(noRoot)(nameOf(name, noRoot), { timeout: 60_000 }, async () => {
+    const signalled = await runOnFullDisk()
+    const limited = await runOnFullDisk('--time-limit', '12s')
+    await signalled.session.saying(/waiting/)
+    const toldAt = performance.now() - signalled.began
+    signalled.session.child.kill('SIGTERM')
+    const [soon, inTime] = await Promise.all([signalled.check(), limited.check()])
+    expect(soon.took - toldAt).toBeGreaterThan(3000)
+    expect(soon.took - toldAt).toBeLessThan(10_000)
+    expect(inTime.took).toBeLessThan(12_000)
+    // It failed before the time was near, and had at least a second from then on.
+    expect(inTime.tried).toBeGreaterThan(1)
+  })
+})
+
 test.skipIf(noRoot)(nameOf('a disk that is full before the start asks for room, and runs nothing', noRoot), async () => {
   const { directory } = project({ 'task.js': TASK, 'in.jsonl': items(1) })
   const space = await newMountSpace()
   space.run(`mount -t tmpfs -o size=200k tmpfs ${space.point}`)
   space.run(`dd if=/dev/zero of=${space.point}/ballast bs=4k 2>/dev/null || true`)
-  const [enter, ...inside] = space.inside
-  const command = `cd '${directory}' && exec "$@"`
-  const args = [
-    'sh',
-    '-c',
-    command,
-    'sh',
-    process.execPath,
-    BIN,
-    'run',
-    'task.js',
-    ...FLAGS,
-    '--checkpoint',
-    `${space.point}/runs`,
-  ]
-  const { status, stdout, stderr } = spawnSync(enter as string, [...inside, ...args], { encoding: 'utf8' })
+  const [command = '', ...inside] = enter(space, directory)
+  const args = [process.execPath, BIN, 'run', 'task.js', ...FLAGS, '--checkpoint', `${space.point}/runs`]
+  const { status, stdout, stderr } = spawnSync(command, [...inside, ...args], { encoding: 'utf8' })
   expect({ status, stdout }).toEqual({ status: 75, stdout: '' })
   expect(stderr).toMatch(
     /^pawl: Cannot open the checkpoint of run 'r': .* ENOSPC: .*\. Nothing was run: make room, then run again\n$/,

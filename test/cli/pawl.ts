@@ -32,8 +32,10 @@ export function project(files: Record<string, string | object> = {}) {
   }
   for (const [name, content] of Object.entries({ 'package.json': { type: 'module' }, ...files })) put(name, content)
 
-  const start = (args: readonly string[], stdin?: string): Running => {
-    const child = spawn(process.execPath, [BIN, ...args], { cwd: directory, stdio: 'pipe' })
+  /** `wrapper`: a command that starts the one behind it. */
+  const start = (args: readonly string[], stdin?: string, wrapper: readonly string[] = []): Running => {
+    const [command = '', ...given] = [...wrapper, process.execPath, BIN, ...args]
+    const child = spawn(command, given, { cwd: directory, stdio: 'pipe' })
     onTestFinished(() => void child.kill('SIGKILL'))
     child.stdin.on('error', () => {})
     if (stdin !== undefined) child.stdin.end(stdin)

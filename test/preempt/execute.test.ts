@@ -1,4 +1,4 @@
-import { execute, memoryStore } from 'pawl'
+import { execute, memoryStore, type Store } from 'pawl'
 import { expect, test } from 'vitest'
 import type { TaskContext } from '../../src/types.ts'
 import { serve } from './metadata-server.ts'
@@ -85,6 +85,33 @@ test('execute() saves what has finished when AWS recommends to leave, and goes o
   )
   expect(recorded[0]).toBe(1)
   expect(['complete', 'seen to be saved']).toContain(outcome)
+})
+
+test("execute() gives up soon, after a cloud's notice, on a store that takes nothing", { timeout: 30_000 }, async () => {
+  const failed = signalled()
+  const service = await serve({
+    [ACTION]: async () => {
+      await failed.promise
+      return { body: { action: 'terminate', time: '2026-01-01T08:22:00Z' } }
+    },
+  })
+  const { append: _, ...store } = memoryStore()
+  const put: Store['put'] = async (key, bytes, options) => {
+    if (!key.includes('/seg/')) return store.put(key, bytes, options)
+    failed.fulfil()
+    throw new Error('no space')
+  }
+  const began = performance.now()
+  const run = execute(task, [0, 1], {
+    ...{ workers: 1, mode: 'threads', chunkSize: 1, checkpoint: { store: { ...store, put }, every: 1 } },
+    preempt: { aws: { baseUrl: service.url } },
+  })
+  await expect(run).rejects.toMatchObject({
+    code: 'ERR_PAWL_CHECKPOINT_WRITE',
+    message: expect.stringMatching(/take it within [\d.]+ s, as the run was told to end, got no space\. /),
+  })
+  expect(performance.now() - began).toBeLessThan(15_000)
+  await service.untilQuiet()
 })
 
 test('execute() runs to its end on a cloud that has nothing to say', async () => {
