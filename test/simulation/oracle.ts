@@ -68,7 +68,7 @@ export class Oracle {
     const before = earlier?.before ?? attempt - 1
     const count = (earlier?.count ?? 0) + 1
     if (attempt !== before + count) this.blame(`item ${item.id} is told it is attempt ${attempt}, not ${before + count}`)
-    if (before > item.starts - count + item.deaths)
+    if (before > item.starts - count + item.deaths + this.#stoppedBeside(life))
       this.blame(`item ${item.id} is said to have had ${before} attempts before, of ${item.starts} starts in all`)
     life.starts.set(item.id, { count, before, isDone: earlier?.isDone ?? false })
     this.#checkAlone(life)
@@ -120,7 +120,7 @@ export class Oracle {
   #checkTruth(item: TrueItem, outcome: Outcome, life: Life): void {
     const { nature, id } = item
     const { maxCrashes, timeout = Number.POSITIVE_INFINITY } = this.#scenario
-    if (outcome.attempts > item.starts + item.deaths)
+    if (outcome.attempts > item.starts + item.deaths + this.#stoppedBeside(life))
       this.blame(`item ${id} settles with ${outcome.attempts} attempts, of ${item.starts} starts`)
     if (outcome.status === 'fulfilled') {
       if (!isDeepStrictEqual(outcome.value, item.value)) this.blame(`item ${id} has the wrong value`)
@@ -174,6 +174,11 @@ export class Oracle {
     if (this.#scenario.durability === 'fsync') return
     this.#acknowledged.clear()
     for (const item of this.#scenario.items) item.deaths += this.#lives.length // Sessions that ended well look as if they had not.
+  }
+
+  /** How many other sessions were stopped: to whoever took the run over, each may have died of what it had noted, and not started yet. */
+  #stoppedBeside(life: Life): number {
+    return this.#lives.filter((other) => other.isPaused && other !== life).length
   }
 
   /** Whether what sessions left is as they left it: no power was lost, no store failed, and nobody was in the way of another. */
@@ -246,7 +251,7 @@ export class Oracle {
     for (const failure of failures) {
       const item = life.order[failure.index] as TrueItem
       if (!isDeepStrictEqual(failure.item, { id: item.id })) this.blame(`the failure of item ${item.id} names another`)
-      if (failure.crashes > item.crashes + item.deaths)
+      if (failure.crashes > item.crashes + item.deaths + this.#stoppedBeside(life))
         this.blame(`item ${item.id} is said to have crashed ${failure.crashes} times`)
       if (failure.lastFailedAt < failure.firstFailedAt && !this.#scenario.isRemote)
         this.blame(`item ${item.id} failed last before it failed first`)
