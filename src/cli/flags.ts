@@ -102,7 +102,9 @@ export const FLAGS: Record<FlagName, Flag> = {
     check: (value) => value === 'auto',
     expected: "'auto'",
   }),
-  drainTimeout: flagOf('drainTimeout', duration),
+  drainTimeout: flagOf('drainTimeout', duration, {
+    help: 'how long a drain waits for running items, at most half of --time-limit',
+  }),
   timeLimit: flagOf('timeout', duration, {
     flag: '--time-limit <time>',
     help: 'drain so that everything has ended this long after the start, and exit 75; without --drain-timeout the drain takes at most a quarter of it',

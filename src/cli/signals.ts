@@ -46,9 +46,10 @@ export function watchInterrupts(options: { stopAt?: number | undefined; timeLimi
 
 /**
  * When to begin a drain so that it ends within `timeLimit`, and how long it may take, in milliseconds. A drain timeout
- * that was not asked for is at most a quarter of the limit; a twentieth, at most a second, is left for the last flush and the output.
+ * that was asked for is at most half of the limit, else every session would stop before it had settled anything; one that
+ * was not, at most a quarter. A twentieth, at most a second, is left for the last flush and the output.
  */
 export function planDrain(timeLimit: number, drainTimeout: number | undefined): { stopAt: number; drainTimeout: number } {
-  const drain = drainTimeout ?? Math.min(10_000, timeLimit / 4)
+  const drain = Math.min(drainTimeout ?? Math.min(10_000, timeLimit / 4), timeLimit / 2)
   return { stopAt: Math.max(0, timeLimit - drain - Math.min(1000, timeLimit / 20)), drainTimeout: drain }
 }

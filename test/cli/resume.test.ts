@@ -131,6 +131,17 @@ describe('pawl resume', () => {
     expect(command.flags).not.toHaveProperty('timeLimit')
   })
 
+  test('--time-limit leaves time to work also when --drain-timeout, given or on record, is longer', async () => {
+    const { pawl } = project({ ...PROJECT, 'in.jsonl': items(1000) })
+    const limits = ['--workers', '1', '--time-limit', '4s', '--json']
+    const first = await pawl(...RUN, ...limits, '--drain-timeout', '4s')
+    expect(first.code).toBe(75)
+    const { succeeded } = JSON.parse(first.stdout).stats
+    expect(succeeded).toBeGreaterThan(0)
+    const second = await pawl('resume', 'slow', ...limits)
+    expect(JSON.parse(second.stdout).stats.succeeded).toBeGreaterThan(succeeded)
+  })
+
   test('a run that a live process is at work on is exit code 75', async () => {
     const { start, pawl } = project({ ...PROJECT, 'in.jsonl': items(5000) })
     const first = start(RUN)
