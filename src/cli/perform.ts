@@ -3,6 +3,7 @@ import { plural } from '../errors.ts'
 import { executeOn } from '../execute.ts'
 import { type ExecuteOptions, resolveOptions } from '../options.ts'
 import type { Report } from '../types.ts'
+import { noteCommand, type RecordedCommand } from './command.ts'
 import { AGAIN, explain, forShell, isPawlError, OK, tell } from './failure.ts'
 import { type FlagValues, toCheckpoint, toOptions } from './flags.ts'
 import { type Input, keyFrom, modeFor, readInput } from './input.ts'
@@ -35,19 +36,6 @@ export interface Assignment {
   readonly json: boolean
 }
 
-/** What `pawl resume` finds in the manifest: what the last session was told. Flags that only matter to one session are left out. */
-export interface RecordedCommand {
-  readonly task: string
-  readonly input: string
-  readonly output?: string
-  readonly flags: FlagValues
-}
-
-/** `flags` without those that only matter to one session. */
-export function lasting({ shard, timeLimit, ...flags }: FlagValues): FlagValues {
-  return flags
-}
-
 /**
  * Runs the session, tells how it goes on stderr, writes the results when every item has settled, and resolves with the
  * exit code.
@@ -76,12 +64,16 @@ export async function perform(assignment: Assignment): Promise<number> {
 async function runSession(assignment: Assignment, input: Input, engines: Engines, signal: AbortSignal): Promise<number> {
   const { isDerived, flags, directory, task, quiet } = assignment
   const { items, itemsDigest, keys } = input
+  let noted: Promise<void> | undefined
   const origin = {
     ...(itemsDigest === undefined ? {} : { itemsDigest }),
     ...(keys ? { keys } : {}),
     derived: isDerived,
     jsonResults: true,
-    onOpen: () => announce(assignment, input),
+    onOpen: () => {
+      announce(assignment, input)
+      noted = noteCommand(assignment)
+    },
     ...(typeof flags.key === 'string' ? { keyLabel: flags.key } : {}),
     ...(typeof flags.timeLimit === 'number' ? { deadline: flags.timeLimit } : {}),
     ...(directory === undefined ? {} : { command: assignment.command as RecordedCommand & { readonly [name: string]: never } }),
@@ -90,7 +82,10 @@ async function runSession(assignment: Assignment, input: Input, engines: Engines
   const warned = new Set<string>()
   try {
     const options = toExecuteOptions(assignment, input, signal, progress, warned)
-    const report = await executeOn(task, items, options, engines, origin).finally(progress.stop)
+    const report = await executeOn(task, items, options, engines, origin).finally(() => {
+      progress.stop()
+      return noted
+    })
     await engines.close() // Its threads have nothing to do while results are written.
     return await finish(assignment, report)
   } catch (error) {

@@ -1,16 +1,18 @@
 import { extname } from 'node:path'
 import { inspectRun } from '../checkpoint/runs.ts'
 import { fileStore } from '../store/file.ts'
+import type { Store } from '../store/store.ts'
 import type { Json } from '../types.ts'
+import { type RecordedCommand, readNoted, shardIn, toCommand } from './command.ts'
 import { descriptorOf } from './descriptor.ts'
 import { UsageError } from './failure.ts'
 import type { CommonFlags } from './flags.ts'
 import { FLAGS, type FlagName, type FlagValues, RESULT_FLAGS, WORK_FLAGS } from './flags.ts'
 import { readKnown } from './known-run.ts'
-import { lasting, perform, type RecordedCommand } from './perform.ts'
+import { perform } from './perform.ts'
 import { refuseKept } from './refused.ts'
 import { pick } from './run.ts'
-import { formatTask, isInProject, parseTask, type TaskPath, toProjectPath } from './task-path.ts'
+import { formatTask, isInProject, parseTask, type TaskPath } from './task-path.ts'
 import { say } from './terminal.ts'
 
 /** What commander makes of the flags of `resume`. */
@@ -36,9 +38,12 @@ export async function resume(runId: string, flags: ResumeFlags): Promise<number>
       `Cannot resume run '${runId}': expected a manifest that says what to run, got a damaged one. Begin it again with 'pawl run … --run-id ${runId}'; what is finished stays finished`,
     )
   }
-  const recorded = readCommand(runId, details.command)
+  const last = readCommand(runId, details.command)
+  const recorded = await ofShard(store, runId, shardIn(flags), last)
   const task = flags.task === undefined ? trustTask(recorded.task) : parseTask(flags.task)
   if (!flags.quiet) say(`run ${runId}: task ${formatTask(task)}, input ${recorded.input}`)
+  if (!flags.quiet && flags.output === undefined && recorded.output === undefined && last.output !== undefined)
+    say(`${last.output} is left alone: it has results of another part of the run; --output FILE says where these go`)
   const output = flags.output ?? trustOutput(recorded.output)
   const given = { ...recorded.flags, ...pick(flags, WORK_FLAGS) }
   return perform({
@@ -51,10 +56,22 @@ export async function resume(runId: string, flags: ResumeFlags): Promise<number>
     resume: 'require',
     retryFailed: failedOnly ? 'only' : !skipFailed,
     flags: given,
-    command: { ...recorded, flags: lasting(given), ...(output === undefined ? {} : { output: toProjectPath(output) }) },
+    command: toCommand(recorded.task, recorded.input, output, given),
     quiet: flags.quiet ?? false,
     json: flags.json ?? false,
   })
+}
+
+/**
+ * The command with the flags and the output of the last session of `shard`. When none is on record, with the flags of the `last`
+ * one, but without its output: that holds the results of another part.
+ */
+async function ofShard(store: Store, runId: string, shard: string | undefined, last: RecordedCommand): Promise<RecordedCommand> {
+  const { output: _, ...rest } = last
+  const noted = shard === undefined ? undefined : await readNoted(store, runId, shard)
+  if (noted === undefined) return last.shard === shard ? last : rest
+  const { flags, output } = readCommand(runId, noted)
+  return { ...rest, flags, ...(output === undefined ? {} : { output }) }
 }
 
 /** The recorded command, checked like one that was typed: a manifest is a file that anybody may have written. */
@@ -64,7 +81,7 @@ function readCommand(runId: string, command: Json | undefined): RecordedCommand 
       `Cannot resume run '${runId}' from the command line: expected one that 'pawl run' began, got one that a program began. Run that program again; it goes on where it stopped`,
     )
   }
-  const { task, input, output, flags } = isRecord(command) ? command : {}
+  const { task, input, output, shard, flags } = isRecord(command) ? command : {}
   if (
     typeof task !== 'string' ||
     typeof input !== 'string' ||
@@ -80,7 +97,13 @@ function readCommand(runId: string, command: Json | undefined): RecordedCommand 
       throw new UsageError(`Cannot resume run '${runId}': expected flags that pawl knows in its record, got '${name}'`)
     FLAGS[name].check(flags[name])
   }
-  return { task, input, flags, ...(typeof output === 'string' ? { output } : {}) }
+  return {
+    task,
+    input,
+    flags,
+    ...(typeof output === 'string' ? { output } : {}),
+    ...(typeof shard === 'string' ? { shard } : {}),
+  }
 }
 
 /** A task that a manifest names is run only when it belongs to the project at hand. */

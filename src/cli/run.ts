@@ -1,6 +1,7 @@
+import { toCommand } from './command.ts'
 import { UsageError } from './failure.ts'
 import { type FlagName, type FlagValues, RESULT_FLAGS, WORK_FLAGS } from './flags.ts'
-import { lasting, perform } from './perform.ts'
+import { perform } from './perform.ts'
 import { deriveRunName, formatTask, parseTask, toProjectPath } from './task-path.ts'
 
 /** What commander makes of the flags of `run`. */
@@ -33,12 +34,7 @@ export async function run(taskText: string, flags: RunFlags): Promise<number> {
     resume: flags.resume ? 'require' : flags.overwrite ? 'fresh' : true,
     retryFailed: true,
     flags: given,
-    command: {
-      task: formatTask(task),
-      input,
-      flags: lasting(given),
-      ...(output === undefined ? {} : { output: toProjectPath(output) }),
-    },
+    command: toCommand(formatTask(task), input, output, given),
     quiet: flags.quiet ?? false,
     json: flags.json ?? false,
   })

@@ -203,6 +203,36 @@ describe('pawl resume', () => {
     expect(await pawl('verify', 'odd')).toMatchObject({ code: 0 })
   })
 
+  test('a shard goes on as its own last session was told, into the output of that one', async () => {
+    const { start, pawl, directory } = project(PROJECT)
+    const shard = (name: string, output: string) => [...RUN.with(7, output), '--shard', name]
+    const first = start([...shard('1/2', 'one.jsonl'), '--workers', '1'])
+    await first.saying(/^ran \d+$/m)
+    first.child.kill('SIGTERM')
+    expect(await first.ended).toMatchObject({ code: 75, stderr: expect.stringContaining('pawl resume slow --shard 1/2\n') })
+    expect((await pawl(...shard('2/2', 'two.jsonl'), '--workers', '2')).code).toBe(0)
+    const read = (output: string) => lines(readFileSync(join(directory, output), 'utf8')) as typeof doubled
+    const two = read('two.jsonl')
+
+    expect(await pawl('resume', 'slow', '--shard', '1/2')).toMatchObject({ code: 0, stdout: '' })
+    expect(read('two.jsonl')).toEqual(two)
+    expect([...read('one.jsonl'), ...two].toSorted((a, b) => a.index - b.index)).toEqual(doubled)
+    const { command } = JSON.parse((await pawl('inspect', 'slow', '--json')).stdout)
+    expect(command).toMatchObject({ shard: '1/2', output: 'one.jsonl', flags: { workers: 1 } })
+    expect((await pawl('verify', 'slow')).code).toBe(0)
+  })
+
+  test.each([[['--shard', '1/3']], [[]]])('no output of another shard is replaced by resume %j', async (more) => {
+    const { pawl, directory } = project({ ...PROJECT, 'in.jsonl': items(20) })
+    expect((await pawl(...RUN, '--shard', '1/2')).code).toBe(0)
+    const before = readFileSync(join(directory, 'out.jsonl'), 'utf8')
+    const { code, stdout, stderr } = await pawl('resume', 'slow', ...more)
+    expect(code).toBe(0)
+    expect(stderr).toContain('out.jsonl is left alone')
+    expect(lines(stdout).length).toBeGreaterThan(0)
+    expect(readFileSync(join(directory, 'out.jsonl'), 'utf8')).toBe(before)
+  })
+
   test('runs no task outside the current directory unless it is passed by hand', async () => {
     const { pawl, directory, put } = project({ ...PROJECT, 'elsewhere/t.js': 'export default ({ n }) => n' })
     const inner = join(directory, 'inner')

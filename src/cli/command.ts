@@ -1,0 +1,70 @@
+import { nameShard, readShard } from '../shard.ts'
+import { fileStore } from '../store/file.ts'
+import type { Store } from '../store/store.ts'
+import type { Json } from '../types.ts'
+import type { FlagValues } from './flags.ts'
+import type { Assignment } from './perform.ts'
+import { toProjectPath } from './task-path.ts'
+
+/**
+ * What `pawl resume` finds in the manifest: what the last session was told. Flags that only matter to one session are left
+ * out; `shard` says whose `output` it is.
+ */
+export interface RecordedCommand {
+  readonly task: string
+  readonly input: string
+  readonly output?: string
+  readonly shard?: string
+  readonly flags: FlagValues
+}
+
+/** The command to be recorded of a session. */
+export function toCommand(task: string, input: string, output: string | undefined, flags: FlagValues): RecordedCommand {
+  const { shard: given, timeLimit, ...lasting } = flags
+  const shard = shardIn(flags)
+  return {
+    task,
+    input,
+    flags: lasting,
+    ...(output === undefined ? {} : { output: toProjectPath(output) }),
+    ...(shard === undefined ? {} : { shard }),
+  }
+}
+
+/** `K/N`, also of `--shard auto`; undefined without. */
+export function shardIn({ shard: option }: FlagValues): string | undefined {
+  const shard = typeof option === 'string' ? readShard(option, process.env) : undefined
+  return shard && nameShard(shard)
+}
+
+/**
+ * Keeps the command of a session of a shard apart from the manifest, which holds that of the last one of any shard. Each
+ * shard has an object of its own, since shards begin at the same time. One that cannot be written costs a later
+ * `pawl resume` the name of the output, not results; that the store fails the session tells.
+ */
+export async function noteCommand({
+  directory,
+  runId,
+  command,
+}: Pick<Assignment, 'directory' | 'runId' | 'command'>): Promise<void> {
+  if (directory === undefined || runId === undefined || command.shard === undefined) return
+  const bytes = Buffer.from(JSON.stringify(command))
+  await fileStore(directory)
+    .put(keyOf(runId, command.shard), bytes, { replace: true })
+    .catch(() => {})
+}
+
+/** The command of the last session of `shard`, not checked yet; undefined when there is none, or a damaged one. */
+export async function readNoted(store: Store, runId: string, shard: string): Promise<Json | undefined> {
+  const bytes = await store.get(keyOf(runId, shard))
+  try {
+    return bytes && (JSON.parse(Buffer.from(bytes).toString()) as Json)
+  } catch {
+    return undefined
+  }
+}
+
+/** Not `.json`, which manifests end in. */
+function keyOf(runId: string, shard: string): string {
+  return `${runId}/run/command-${shard.replace('/', '-of-')}`
+}
