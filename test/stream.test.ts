@@ -4,6 +4,7 @@ import { openLatch, range, sharedCells } from './execute/calls.ts'
 import arithmetic from './fixtures/tasks/arithmetic.mjs'
 import { counted } from './fixtures/tasks/counted.mjs'
 import { block } from './fixtures/tasks/signalled.mjs'
+import { spin } from './fixtures/tasks/where.mjs'
 
 const MODES = ['threads', 'inline', 'auto'] as const
 const valueOf = (outcome: Outcome<number>) => (outcome.status === 'fulfilled' ? outcome.value : outcome.reason.message)
@@ -15,6 +16,21 @@ describe('stream()', () => {
     for await (const outcome of outcomes) seen.push([outcome.index, valueOf(outcome)])
     expect(seen.sort((a, b) => a[0] - b[0])).toEqual(range(2000).map((i) => [i, i * i]))
     await expect(outcomes.report).resolves.toMatchObject({ status: 'complete', stats: { succeeded: 2000 } })
+  })
+
+  test('ends the run when it is left before anything has begun', async () => {
+    const outcomes = stream(
+      spin,
+      range(300).map(() => 20),
+      { mode: 'threads', workers: 1 },
+    )
+    const loop = outcomes[Symbol.asyncIterator]()
+    const first = loop.next()
+    await loop.return?.()
+    await first.catch(() => {})
+    const error = await outcomes.report.catch((reason) => reason)
+    expect(error).toMatchObject({ code: 'ERR_PAWL_ABORTED' })
+    expect(error.report.stats.succeeded).toBeLessThan(300)
   })
 
   test('gives each outcome to one of several loops, all of which end', async () => {

@@ -9,22 +9,21 @@ import type { Settled } from './session.ts'
 const BATCH_ITEMS = 1000
 
 /**
- * Whether one of `files` is not there any more, or shorter: deleted by somebody, or moved away. One listing,
- * none when there are no such files; false, too, when the store does not answer, since it said that all was durable.
+ * Keys of those of `files` that are not there any more, or shorter: deleted by somebody, or moved away. One listing; none, too,
+ * when the store does not answer, since it said that all was durable.
  *
  * @param deleted keys of those that this session deleted, as it is when the store has answered.
  */
-export async function isAnyGone(
+export async function findGone(
   store: Store,
   runId: string,
   files: readonly StoredObject[],
   deleted: ReadonlySet<string>,
-): Promise<boolean> {
-  if (files.length === 0) return false
+): Promise<string[]> {
   const found = await store.list(`${runId}/`).catch(() => undefined)
-  if (found === undefined) return false
+  if (found === undefined) return []
   const sizes = new Map(found.map(({ key, size }) => [key, size]))
-  return files.some(({ key, size }) => (sizes.get(key) ?? -1) < size && !deleted.has(key))
+  return files.filter(({ key, size }) => (sizes.get(key) ?? -1) < size && !deleted.has(key)).map(({ key }) => key)
 }
 
 /** @throws CheckpointWriteError */

@@ -8,12 +8,14 @@ import type { Codec, Format } from './values/codec.ts'
 import { choosePlaces, decodeColumns, type Winner } from './winners.ts'
 
 /** Neighbours whose outcomes are next to one another in a frame. */
-interface Stretch {
+export interface Stretch {
   readonly from: number
   readonly count: number
   /** Number of the frame, and the place in it of the first. */
   readonly frame: number
   readonly place: number
+  /** Of the first; empty in runs without keys. */
+  readonly key: string
 }
 
 /** Where a frame is that holds some of them. */
@@ -74,7 +76,7 @@ export function locateAnew(
 /** With `isSingly` each item is a stretch. Without, `finish` gives undefined when several items have one index. */
 function createCollector(index: RunIndex, isSingly: boolean) {
   const failed = createItemSet(index.isKeyed)
-  const stretches: (Stretch & { readonly key: string })[] = []
+  const stretches: Stretch[] = []
   const stored: StoredFrame[] = []
   return {
     /** @param chosen of outcomes the places that count, and are in no frame before; undefined: all. */
@@ -112,7 +114,7 @@ function* toStretches(
   { runs, keys }: Pick<OutcomesHead, 'runs' | 'keys'>,
   chosen: readonly number[] | undefined,
   isSingly: boolean,
-): Generator<Omit<Stretch, 'frame'>> {
+): Generator<Omit<Stretch, 'frame' | 'key'>> {
   if (chosen === undefined && index.list === undefined && !isSingly) {
     yield* toWholeRuns(runs)
     return
@@ -129,7 +131,7 @@ function* toStretches(
   }
 }
 
-function* toWholeRuns(runs: readonly number[]): Generator<Omit<Stretch, 'frame'>> {
+function* toWholeRuns(runs: readonly number[]): Generator<Omit<Stretch, 'frame' | 'key'>> {
   let place = 0
   for (let at = 0; at < runs.length; at += 2) {
     const count = runs[at + 1] as number

@@ -121,9 +121,14 @@ async function putManifest(store: Store, manifest: Manifest, isRebuilt: boolean)
   return (await store.list(folder)).every((found) => found.key === key)
 }
 
+/** Where the manifest of a run is. */
+export function manifestKey({ runId, fingerprint }: Manifest): string {
+  return `${runId}/run/${fingerprint}.json`
+}
+
 /** Puts the manifest of a run that has one, or had: as it is now, or since somebody deleted it under a session at work. */
 export async function putAgain(store: Store, manifest: Manifest): Promise<void> {
-  await store.put(`${manifest.runId}/run/${manifest.fingerprint}.json`, writeManifest(manifest), { replace: true })
+  await store.put(manifestKey(manifest), writeManifest(manifest), { replace: true })
 }
 
 /** `pawl resume` does what the last session was told, so a manifest that holds something else is replaced. */
@@ -139,7 +144,7 @@ async function refuseSecond(store: Store, runId: string, manifest: Manifest): Pr
   const { manifests } = await readManifests(store, runId)
   const first = manifests.find((other) => other.fingerprint < manifest.fingerprint)
   if (first === undefined) return manifests.find((other) => other.fingerprint === manifest.fingerprint) ?? manifest
-  await store.delete(`${runId}/run/${manifest.fingerprint}.json`)
+  await store.delete(manifestKey(manifest))
   throw explainMismatch(runId, first.identity, manifest.identity)
 }
 

@@ -62,7 +62,7 @@ export function createPatientWrites({ write, drop, isGone, onGone, clock, haste 
       try {
         return await write(entries)
       } catch (reason) {
-        if ((reason as NodeJS.ErrnoException).code !== 'EFBIG') throw reason
+        if ((reason as NodeJS.ErrnoException | undefined)?.code !== 'EFBIG') throw reason
         error = reason
         await drop()
       }

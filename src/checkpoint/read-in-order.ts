@@ -1,10 +1,10 @@
-import { CheckpointCorruptError } from '../errors.ts'
+import { CheckpointCorruptError, plural } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import type { Outcome } from '../types.ts'
 import { reviveError } from './error-record.ts'
 import { toEntry } from './index-builder.ts'
 import type { FailureEntry, RunIndex } from './load.ts'
-import { locateAnew, locateLoaded, type Whereabouts } from './locate.ts'
+import { locateAnew, locateLoaded, type Stretch, type Whereabouts } from './locate.ts'
 import { FileGoneError, readAgain, writerOf } from './read-file.ts'
 import { type Codec, type Format, loadCodec } from './values/codec.ts'
 import { decodeColumns, findWinners } from './winners.ts'
@@ -40,30 +40,47 @@ export async function* readInOrder(
   const winners = await findWinners(store, runId, fingerprint, index)
   const codecs: Record<Format, Codec> = { json: await loadCodec('json'), msgpack: await loadCodec('msgpack') }
   let found = locateLoaded(index)
+  let expected: number | undefined
   let given = 0
+  let last: Outcome | undefined
   for (let starts = 1; ; starts++) {
     found ??= await locateAnew(store, runId, fingerprint, index, winners, codecs)
+    expected ??= found.stretches.reduce((sum, { count }) => sum + count, 0)
     const frames = frameReader(store, fingerprint, found, codecs)
-    let skipped = 0
     try {
-      for (const { from, count, frame: number, place } of found.stretches) {
-        // After starting over the sequence is the same: the set of items and their order were fixed before.
-        for (let at = Math.min(count, given - skipped); at < count; ) {
+      for (const stretch of found.stretches) {
+        const { from, count, frame: number, place } = stretch
+        for (let at = last === undefined ? 0 : countUntil(stretch, last); at < count; ) {
           const frame = await frames.open(number)
           const end = Math.min(count, at + BATCH_ITEMS)
-          given += end - at
-          yield toOutcomes(from + at, place + at, end - at, frame)
+          const outcomes = toOutcomes(from + at, place + at, end - at, frame)
+          given += outcomes.length
+          last = outcomes.at(-1)
+          yield outcomes
           at = end
         }
-        skipped += count
         frames.pass(number)
       }
+      // Compaction moves outcomes, and keeps all but failures of what has succeeded since.
+      if (given < expected) throw goneError(runId, expected - given)
       return
     } catch (error) {
       if (!(error instanceof FileGoneError) || starts === MAX_STARTS) throw error
       found = undefined
     }
   }
+}
+
+/** How many of a stretch come no later than `last`, which was given before it was started over. */
+function countUntil({ from, count, key }: Stretch, last: Outcome): number {
+  if (count === 1 && from === last.index) return key <= last.key ? 1 : 0 // Keyed items may share an index.
+  return Math.min(count, Math.max(0, last.index + 1 - from))
+}
+
+function goneError(runId: string, count: number): CheckpointCorruptError {
+  return new CheckpointCorruptError(
+    `Cannot read all of run '${runId}': expected what was on record to stay while it is read, got ${plural(count, 'outcome')} less: files were deleted, or what had failed has succeeded since. Read it again`,
+  )
 }
 
 interface FrameReader {

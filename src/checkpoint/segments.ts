@@ -44,7 +44,7 @@ const SEGMENT_BYTES = 2 ** 28
 const GONE = new Set<string | undefined>(['ENOENT', 'ENOTDIR', 'EEXIST'])
 
 function isGone(error: unknown): boolean {
-  return GONE.has((error as NodeJS.ErrnoException).code)
+  return GONE.has((error as NodeJS.ErrnoException | undefined)?.code)
 }
 
 export function openSegments(options: SegmentOptions): Segments {

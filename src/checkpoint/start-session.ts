@@ -2,7 +2,7 @@ import { BLOCK_ITEMS } from '../items.ts'
 import { createCompaction } from './compaction.ts'
 import { noteEnds } from './ends.ts'
 import { createEncoder, type Entry } from './entries.ts'
-import { findUnrecorded, isAnyGone, notKept, readAnew } from './gone.ts'
+import { findGone, findUnrecorded, notKept, readAnew } from './gone.ts'
 import { writeItemList } from './item-list.ts'
 import { countAmong, countSettled, isAsRecorded } from './item-places.ts'
 import type { Lease } from './lease.ts'
@@ -11,7 +11,7 @@ import { RunLog } from './log.ts'
 import type { Manifest } from './manifest.ts'
 import { mend } from './mend.ts'
 import { otherEnd, otherSource, tooShort } from './mismatch.ts'
-import { discardIfEmpty, putAgain } from './open-manifest.ts'
+import { discardIfEmpty, manifestKey, putAgain } from './open-manifest.ts'
 import { createOutcomeEntries } from './outcome-entries.ts'
 import { type Restored, statusIn } from './restored.ts'
 import type { Session, SessionOptions } from './session.ts'
@@ -120,7 +120,13 @@ export function startSession(options: SessionOptions, opened: Opened): Session {
       const acknowledged = log.acknowledged
       if (acknowledged === undefined) return false
       const counted = [...index.files, ...acknowledged, ...compaction.made]
-      if (!log.isGoneTold && !(await isAnyGone(store, runId, counted, compaction.deleted))) return false
+      if (!log.isGoneTold) {
+        if (counted.length === 0) return false
+        const name = manifestKey(manifest)
+        const gone = await findGone(store, runId, [...counted, { key: name, size: 1 }], compaction.deleted)
+        if (gone.includes(name)) log.tellGone() // Which puts it again.
+        if (gone.every((key) => key === name)) return false
+      }
       // What waits is none of what is gone. That it fails, the log tells by itself.
       await log.flush().catch(() => {})
       if (log.acknowledged === undefined) return false

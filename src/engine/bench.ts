@@ -1,5 +1,5 @@
 import { cursorOf, limitOf, packedTo, slotOf, takeTail } from './flight-recorder.ts'
-import { cutPiece, type Piece } from './job.ts'
+import { cutPiece, type JobRun, type Piece } from './job.ts'
 import { DEPTH, type Seat } from './seat.ts'
 
 /** A worker, and what it was sent, oldest first. */
@@ -14,6 +14,8 @@ export interface Bench {
   idled: number
   /** It began an item, or answered: its thread and its task came up. */
   isProven: boolean
+  /** Runs of which it answered something: their tasks came up in it. */
+  readonly ran: Set<number>
   /**
    * Why the main thread ended it: an item, or the packing of what items gave, took too long; a drain; what it said of some
    * items of its oldest piece cannot be read: it is not heard any more; it runs nothing of what it is given; or, an error,
@@ -39,6 +41,7 @@ export function createBench(open: (bench: Bench) => Seat): Bench {
     forget: [],
     idled: 0,
     isProven: false,
+    ran: new Set<number>(),
     doom: undefined,
   }
   bench.seat = open(bench)
@@ -48,6 +51,11 @@ export function createBench(open: (bench: Bench) => Seat): Bench {
 /** Whether an item has begun on it. */
 export function hasBegun({ isProven, pieces, seat }: Bench): boolean {
   return isProven || pieces.some((piece) => cursorOf(slotOf(seat.cells, piece.slot)) >= 0)
+}
+
+/** Whether an item of `run` has begun on it: an import may wait for ever in one thread, also in one that ran other tasks. */
+function hasBegunRun({ ran, pieces, seat }: Bench, run: JobRun): boolean {
+  return ran.has(run.number) || pieces.some((it) => it.job.run === run && cursorOf(slotOf(seat.cells, it.slot)) >= 0)
 }
 
 /** Ends the thread of a bench, for `doom`. */
@@ -92,21 +100,23 @@ export function leastBusy(benches: Iterable<Bench>, isSuspect: boolean): Bench |
 const MIN_STEAL_MS = 0.5
 
 /**
- * Takes work that was not started yet from the bench with the most of it, for `thief`, as a piece of its own. A thread that is up
- * takes first what was sent to one that has yet to come up, and all of it: that takes longer than most chunks, or for ever.
+ * Takes work that was not started yet from the bench with the most of it, for `thief`, as a piece of its own. A thread in which
+ * the task is up takes first what was sent to one where it has yet to come up, and all of it: that takes longer than most
+ * chunks, or for ever. What waits behind another run's item may wait for long, too, however short it is.
  */
 export function steal(benches: Iterable<Bench>, thief: Bench): Piece | undefined {
-  const mayRescue = hasBegun(thief)
   let best: { bench: Bench; piece: Piece; from: number; worth: number } | undefined
   for (const bench of benches) {
-    const isRescue = mayRescue && !hasBegun(bench)
+    const [first] = bench.pieces
     for (const piece of bench.pieces) {
-      if (piece.job.context.draining.aborted || bench.doom) continue
+      const { run, context } = piece.job
+      if (context.draining.aborted || bench.doom) continue
       const cursor = cursorOf(slotOf(bench.seat.cells, piece.slot))
       const rest = piece.end - Math.max(cursor, piece.settled - 1, -1) - 1
-      const isWhole = isRescue && !piece.isAlone
-      const length = isWhole ? rest : tailLength(rest, cursor >= 0, piece === bench.pieces[0])
-      const worth = isWhole ? Number.POSITIVE_INFINITY : rest * (piece.job.run.itemTime() || MIN_STEAL_MS)
+      const isRescue = !piece.isAlone && hasBegunRun(thief, run) && !hasBegunRun(bench, run)
+      const length = isRescue ? rest : tailLength(rest, cursor >= 0, piece === first)
+      const least = first?.job.run === run ? 0 : MIN_STEAL_MS
+      const worth = isRescue ? Number.POSITIVE_INFINITY : Math.max(least, rest * (run.itemTime() || MIN_STEAL_MS))
       if (length > 0 && worth >= MIN_STEAL_MS && worth > (best?.worth ?? 0))
         best = { bench, piece, from: piece.end - length, worth }
     }

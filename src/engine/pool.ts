@@ -62,7 +62,10 @@ function openRun(crew: Crew, run: JobRun, ended: () => void): EngineRun {
       isOver = true
       clearTimeout(patience)
       ended()
-      for (const bench of crew.benches) if (bench.knows.delete(run.number)) bench.forget.push(run.number)
+      for (const bench of crew.benches) {
+        bench.ran.delete(run.number)
+        if (bench.knows.delete(run.number)) bench.forget.push(run.number)
+      }
     },
   } as EngineRun
 }

@@ -60,6 +60,7 @@ export class Receiver {
     }
     if (part.end && part.to === 0 && piece.end > 0 && !piece.job.context.draining.aborted) bench.idled++
     else this.#prove(bench)
+    if (part.to > 0) bench.ran.add(piece.job.run.number)
     if (bench.idled >= MAX_IDLED) condemn(bench, 'idle')
     piece.job.run.observe({
       items: part.to - part.from,

@@ -85,6 +85,7 @@ async function watchReasons<T, R>(run: Run<T, R>): Promise<() => void> {
   signal?.addEventListener('abort', onAbort, { once: true })
   abandoned?.addEventListener('abort', onAbandon, { once: true })
   if (signal?.aborted) onAbort()
+  if (abandoned?.aborted) onAbandon()
   return () => {
     signal?.removeEventListener('abort', onAbort)
     abandoned?.removeEventListener('abort', onAbandon)

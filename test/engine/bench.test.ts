@@ -4,7 +4,7 @@ import { createRecorder, prepare, slotOf } from '../../src/engine/flight-recorde
 import { createPiece, type Job } from '../../src/engine/job.ts'
 
 const bench = (isProven: boolean, load = 0) =>
-  ({ isProven, pieces: Array.from({ length: load }, () => ({})), doom: undefined }) as Bench
+  ({ isProven, ran: new Set(isProven ? [1] : []), pieces: Array.from({ length: load }, () => ({})), doom: undefined }) as Bench
 
 test.each([0, 1])('leastBusy() gives a suspect the worker that has run nothing yet, also as number %i', (at) => {
   const fresh = bench(false)
@@ -19,7 +19,7 @@ test('leastBusy() gives a suspect no worker that is busy, fresh or not', () => {
   expect(leastBusy([bench(false, 1)], true)).toBeUndefined()
 })
 
-const job = { context: { draining: new AbortController().signal }, run: { itemTime: () => 0.1 } } as unknown as Job
+const job = { context: { draining: new AbortController().signal }, run: { number: 1, itemTime: () => 0.1 } } as unknown as Job
 
 /** A bench that was sent one piece and has begun nothing of it. */
 function waiting({ isProven = false, isAlone = false, length = 1 }) {
@@ -27,7 +27,7 @@ function waiting({ isProven = false, isAlone = false, length = 1 }) {
   const chunk = { items: Array.from({ length }), indices: Uint32Array.from({ length }, (_, at) => at) }
   const piece = Object.assign(createPiece(job, chunk, isAlone), { slot: 0 })
   prepare(slotOf(cells, 0), length)
-  return { isProven, doom: undefined, seat: { cells }, pieces: [piece] } as unknown as Bench
+  return { isProven, ran: new Set(isProven ? [1] : []), doom: undefined, seat: { cells }, pieces: [piece] } as unknown as Bench
 }
 
 test.each([1, 6])('steal() takes all %i items from a thread that is not up, for one that is', (length) => {

@@ -1,10 +1,10 @@
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { execute } from 'pawl'
+import { createExecutor, execute } from 'pawl'
 import { afterEach, expect, test, vi } from 'vitest'
-import { range, sharedCells } from '../execute/calls.ts'
-import { waitForOthers } from '../fixtures/tasks/counted.mjs'
+import { openLatch, range, sharedCells, whenSet } from '../execute/calls.ts'
+import { waitForLatch, waitForOthers } from '../fixtures/tasks/counted.mjs'
 import { spin } from '../fixtures/tasks/where.mjs'
 
 afterEach(() => vi.unstubAllEnvs())
@@ -63,3 +63,36 @@ test.each([1, 4])(
     expect(stats).toMatchObject({ succeeded: 32, attempts: 32, crashes: 0 })
   },
 )
+
+test('a thread that runs other tasks, and not this one, keeps nothing of it', async () => {
+  vi.stubEnv('LOADS_ONCE', join(mkdtempSync(join(tmpdir(), 'pawl-tail-')), 'loaded'))
+  const module = new URL('../fixtures/tasks/loads-once.mjs', import.meta.url)
+  await using executor = createExecutor({ workers: 2, mode: 'threads' })
+  await executor.execute(
+    spin,
+    range(8).map(() => 20),
+  )
+  const { results } = await executor.execute<number, number>(
+    { module, export: 'spin' },
+    range(20).map(() => 5),
+  )
+  expect(new Set(results).size).toBe(1)
+})
+
+test('a short item does not wait behind a long one of another run while a thread is idle', async () => {
+  await using executor = createExecutor({ workers: 2, mode: 'threads' })
+  await executor.execute(
+    spin,
+    range(8).map(() => 20),
+  )
+  const [latch, started] = [sharedCells(1), sharedCells(1)]
+  const long = executor.execute(waitForLatch, [0], { shared: { latch, started } })
+  await whenSet(started, 0)
+  for (let run = 0; run < 20; run++)
+    await executor.execute(
+      spin,
+      range(40).map(() => 0),
+    )
+  openLatch(latch)
+  await long
+})

@@ -279,6 +279,17 @@ describe('files that a run has left, and that are gone as it ends', () => {
     }
   })
 
+  test('are told, and put again, when one of them is the manifest', async () => {
+    const { runs, directory } = newPlace()
+    const { codes, on } = listenForWarnings()
+    const checkpoint = { store: runs, every: 1 }
+    const deleteManifest = () => rmSync(join(runs, 'run/run'), { recursive: true })
+    const { status } = await runHeld({ checkpoint, on }, directory, range(8), deleteManifest)
+    expect([status, codes()]).toEqual(['complete', ['CHECKPOINT_DAMAGED']])
+    expect(await verifyRun(runs, 'run')).toEqual({ ok: true, damaged: [] })
+    expect(await inspectRun(runs, 'run')).toMatchObject({ status: 'complete', done: 8, total: 8 })
+  })
+
   test.each(kinds)('end it with an error where what they held is not at hand, in a store %s', async (kind) => {
     const { runs, directory } = newPlace()
     const { codes, on } = listenForWarnings()

@@ -1,0 +1,52 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { execute, readResults } from 'pawl'
+import { expect, test } from 'vitest'
+import { range } from '../execute/calls.ts'
+import { cube } from '../fixtures/tasks/arithmetic.mjs'
+
+test.each(['json', 'msgpack'] as const)('a %s file that is deleted while results are read is told', async (format) => {
+  const directory = mkdtempSync(join(tmpdir(), 'pawl-read-'))
+  const runId = 'r'
+  const counts: number[] = []
+  for (const shard of ['1/3', '2/3', '3/3'] as const) {
+    const { stats } = await execute(cube, range(3000), { runId, shard, checkpoint: { store: directory, format }, workers: 1 })
+    counts.push(stats.dispatched)
+  }
+  const gone = counts[1] as number
+  const read: number[] = []
+  const reading = (async () => {
+    for await (const { index } of readResults(directory, runId)) {
+      if (read.push(index) > 1) continue
+      const [first, second, third] = readdirSync(join(directory, runId, 'seg')).sort()
+      expect([first, second, third]).not.toContain(undefined)
+      rmSync(join(directory, runId, 'seg', second as string))
+    }
+  })()
+  await expect(reading).rejects.toMatchObject({
+    code: 'ERR_PAWL_CHECKPOINT_CORRUPT',
+    message: expect.stringContaining(`got ${gone} outcomes less`),
+  })
+  expect(read).toEqual([...new Set(read)].sort((a, b) => a - b))
+  expect(read).toHaveLength(3000 - gone) // What is still on record is given first.
+})
+
+test('a run whose files are merged while its results are read is read whole, each outcome once', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'pawl-read-'))
+  const runId = 'r'
+  const run = (shard: `${number}/${number}`) =>
+    execute(cube, range(4100), { runId, shard, checkpoint: { store: directory, keep: 0 }, mode: 'threads', workers: 1 })
+  for (const first of [1, 2, 3]) await run(`${first}/41`)
+  const files = readdirSync(join(directory, runId, 'seg'))
+  const before: number[] = []
+  for await (const { index } of readResults(directory, runId)) before.push(index)
+  expect(before.length).toBeGreaterThan(200)
+
+  const read: number[] = []
+  for await (const { index } of readResults(directory, runId)) {
+    if (read.push(index) === 1) for (let next = 4; next <= 41; next++) await run(`${next}/41`)
+  }
+  expect(read).toEqual(before)
+  expect(readdirSync(join(directory, runId, 'seg'))).not.toEqual(expect.arrayContaining(files))
+}, 60_000)
