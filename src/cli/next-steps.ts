@@ -46,7 +46,9 @@ export function listNextSteps(assignment: Assignment, report: Report, { exitCode
 /** `words` and the command that goes on with the run, if it was recorded. */
 export function goOn(assignment: Assignment, words: string, stdin?: string): string {
   if (assignment.directory === undefined || assignment.runId === undefined) return 'nothing was recorded'
-  return `${words}: ${resumeCommand(assignment, '', stdin)}`
+  // Not on record, as it is of one session: without it the failures that this one left would be tried again.
+  const skip = assignment.retryFailed === false ? ' --skip-failed' : ''
+  return `${words}: ${resumeCommand(assignment, skip, stdin)}`
 }
 
 /** What to say when all is done, and the results cannot be written. */

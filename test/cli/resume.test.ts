@@ -182,6 +182,24 @@ describe('pawl resume', () => {
     expect(lines((await pawl('export', 'odd')).stdout)).toHaveLength(10)
   })
 
+  test('the command that goes on with an interrupted --skip-failed session leaves the failures, too', async () => {
+    const bad = SLOW.replace('await sleep', 'if (n === 0) throw new Error("bad")\n  await sleep')
+    const { start, pawl } = project({ 'slow.js': bad, 'in.jsonl': items(200) })
+    const first = await pawl(...RUN, '--workers', '1', '--max-failures', '0')
+    expect(first.code).toBe(1)
+    expect(first.stderr).toContain('to try it again:           pawl resume slow\n')
+    const second = start(['resume', 'slow', '--skip-failed', '--max-failures', '1'])
+    await second.saying(/^ran \d+$/m)
+    second.child.kill('SIGTERM')
+    const { code, stderr } = await second.ended
+    expect(code).toBe(75)
+    const [, command = ''] = /go on with: pawl (.*)\n/.exec(stderr) ?? []
+    expect(command).toBe('resume slow --skip-failed')
+    const { stats, failures } = JSON.parse((await pawl(...command.split(' '), '--json')).stdout)
+    expect(stats).toMatchObject({ succeeded: 199, failed: 1, dispatched: 200 - stats.restored })
+    expect(failures).toMatchObject([{ index: 0 }])
+  })
+
   test('does what the last session was told: flags and output given later take the place of earlier ones', async () => {
     const odd = 'export default ({ n }) => { if (n % 2) throw new Error(`odd ${n}`); return n }'
     const { pawl, directory } = project({ 'odd.js': odd, 'in.jsonl': items(10) })
