@@ -101,6 +101,7 @@ function addRun(program: Command, define: Define): void {
     .option(
       '--output <file>',
       'JSONL file for the results ({"index","value"} in input order; a failed item has no line), replaced whole when every item has settled, otherwise left alone; by default stdout, with --json nowhere',
+      parseOutput,
     )
     .option('--no-checkpoint', 'record nothing')
     .addOption(
@@ -124,7 +125,7 @@ function addResume(program: Command, define: Define): void {
     .option('--task <file>', 'the task, when it lies outside the current directory')
     .option('--failed-only', 'try the failed items again and nothing else')
     .option('--skip-failed', 'leave the failed items as they are')
-    .option('--output <file>', 'JSONL file for the results, instead of the one the run was begun with')
+    .option('--output <file>', 'JSONL file for the results, instead of the one the run was begun with', parseOutput)
   addFlags(resume, WORK_FLAGS).option('--quiet', 'no progress')
   for (const notation of Object.keys(REFUSED)) resume.addOption(new Option(notation).hideHelp())
 }
@@ -149,7 +150,7 @@ function addRecords(program: Command, define: Define): void {
     'export <run>',
     'the results of a run as JSONL, in input order',
     async () => (await import('./export.ts')).exportResults,
-  ).option('--output <file>', 'file to write, replaced whole; by default stdout, with --json nowhere')
+  ).option('--output <file>', 'file to write, replaced whole; by default stdout, with --json nowhere', parseOutput)
   define(
     program,
     'verify <run>',
@@ -194,6 +195,13 @@ function addFlags(command: Command, names: readonly FlagName[]): Command {
 function parseRunId(text: string): string {
   if (RUN_ID.test(text)) return text
   throw new InvalidOptionError('--run-id', `a name that matches ${RUN_ID}`, text)
+}
+
+/** Who writes `-` means stdout, as for `--input`, and is not to find a file of that name. */
+function parseOutput(text: string): string {
+  if (text !== '-') return text
+  const expected = "a file ('./-' for one of that name), or no --output for stdout, or /dev/stdout where a file is on record"
+  throw new InvalidOptionError('--output', expected, text)
 }
 
 function parseAge(text: string): number {
