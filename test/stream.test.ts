@@ -1,4 +1,4 @@
-import { type Outcome, stream } from 'pawl'
+import { type Log, memoryStore, type Outcome, type Store, stream } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import { openLatch, range, sharedCells } from './execute/calls.ts'
 import arithmetic from './fixtures/tasks/arithmetic.mjs'
@@ -31,6 +31,20 @@ describe('stream()', () => {
     const error = await outcomes.report.catch((reason) => reason)
     expect(error).toMatchObject({ code: 'ERR_PAWL_ABORTED' })
     expect(error.report.stats.succeeded).toBeLessThan(300)
+  })
+
+  test('tells whoever left its loop that the last outcomes could not be recorded', async () => {
+    const refuse = async () => {
+      throw Object.assign(new Error('EFBIG: file too large'), { code: 'EFBIG' })
+    }
+    const none: Log = { write: refuse, sync: refuse, close: async () => {} }
+    const store: Store = { ...memoryStore(), append: async () => none }
+    const warnings: string[] = []
+    const on = { warning: ({ code }: { code: string }) => void warnings.push(code) }
+    const outcomes = stream(arithmetic, range(100), { workers: 1, checkpoint: { store, interval: 60_000 }, on })
+    for await (const _ of outcomes) break
+    expect(warnings).toEqual(['CHECKPOINT_FAILED'])
+    await expect(outcomes.report).rejects.toMatchObject({ code: 'ERR_PAWL_CHECKPOINT_WRITE' })
   })
 
   test('gives each outcome to one of several loops, all of which end', async () => {

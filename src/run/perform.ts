@@ -62,7 +62,9 @@ export async function performRun<T, R>(
     await engines.breathe()
     return await carryOut(run, items)
   } catch (error) {
-    if (run.unsaved && run.unsaved !== error) emitter.emit('warning', { code: 'CHECKPOINT_FAILED', message: run.unsaved.message })
+    // Whoever left the loop over a stream may never ask for its report.
+    const isUnheard = run.unsaved !== error || origin.abandoned?.aborted
+    if (run.unsaved && isUnheard) emitter.emit('warning', { code: 'CHECKPOINT_FAILED', message: run.unsaved.message })
     throw error
   } finally {
     clearInterval(alive)
