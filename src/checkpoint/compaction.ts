@@ -227,7 +227,9 @@ async function copyFrames(options: CompactionOptions, stem: string, file: RunFil
     if (frames.some((frame) => !frame.isWhole)) return undefined
     for (const frame of frames) if (isNeeded(frame)) copied.push(toWhole(frame, file.format))
   }
-  if (report.damage.length > 0) return undefined
+  // Of a file of our own all bytes were acknowledged: what reads like a write that death cut off is damage.
+  const isCut = report.torn > 0 && writerOf(file.stem) === options.writer
+  if (isCut || report.damage.length > 0) return undefined
   const origin = layoutOf(file.format).writeFrame({ kind: 'origin', stem: file.stem }, [], seedOf(stem, options.fingerprint))
   return { version: report.header?.version ?? FORMAT_VERSION, frames: [joinBytes(origin), ...copied] }
 
