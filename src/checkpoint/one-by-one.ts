@@ -1,5 +1,5 @@
 /**
- * What is in `batches`, one by one, as a generator with `yield*` over each would give it. Written by hand: such a generator
+ * What is in `batches`, one by one, as a generator that yields each would give it. Written by hand: such a generator
  * takes three turns of the microtasks and as many promises for each value, and as many more for each generator around it.
  */
 export function oneByOne<V>(batches: AsyncGenerator<readonly V[], void, void>): AsyncGenerator<V, void, void> {

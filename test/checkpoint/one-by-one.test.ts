@@ -14,7 +14,8 @@ test('oneByOne() answers any calls, also before earlier ones are answered, as a 
       const ends: string[] = []
       const read = (name: string) => readBatches(batches, isFaulty, () => ends.push(name))
       async function* plain() {
-        for await (const batch of read('plain')) yield* batch
+        // Not by `yield*`: of a `throw` that an array's iterator cannot take, Node 20 and 24 make different things.
+        for await (const batch of read('plain')) for (const value of batch) yield value
       }
       const expected = await callAll(plain(), calls)
       expect(await callAll(oneByOne(read('by hand')), calls)).toEqual(expected)
