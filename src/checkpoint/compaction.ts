@@ -2,7 +2,8 @@ import type { Store, StoredObject } from '../store/store.ts'
 import { joinBytes, packFrames } from './entries.ts'
 import { blockSeedOf, endOf, FORMAT_VERSION, seedOf } from './frame.ts'
 import { type LoadedFile, listFiles, loadFile, type RunIndex } from './load.ts'
-import { type Located, layoutOf, newReport, newWriter, type RunFile, readFrames, toRunFile, writerOf } from './read-file.ts'
+import { type Located, newReport, readFrames } from './read-file.ts'
+import { layoutOf, newWriter, type RunFile, toRunFile, writerOf } from './run-file.ts'
 import type { Format } from './values/codec.ts'
 
 /**

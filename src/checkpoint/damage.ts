@@ -2,7 +2,8 @@ import { plural } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import { countSettled } from './item-places.ts'
 import type { LoadedFile, RunIndex } from './load.ts'
-import { FileGoneError, newReport, type RunFile, readFrames, writerOf } from './read-file.ts'
+import { FileGoneError, newReport, readFrames } from './read-file.ts'
+import { type RunFile, writerOf } from './run-file.ts'
 
 /** A part of a run that is damaged. */
 export interface Damage {

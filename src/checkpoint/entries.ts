@@ -1,6 +1,6 @@
 import { packBlock, SMALL_BYTES, storeBlock } from './blocks.ts'
 import { blockSeedOf, type Head, type OutcomesHead, seedOf, versionOf } from './frame.ts'
-import { layoutOf } from './read-file.ts'
+import { layoutOf } from './run-file.ts'
 import type { Layout } from './scan.ts'
 import type { Format } from './values/codec.ts'
 

@@ -1,5 +1,5 @@
 import { type ItemsHead, MAX_HEAD_BYTES } from './frame.ts'
-import { newWriter, timeOf } from './read-file.ts'
+import { newWriter, timeOf } from './run-file.ts'
 
 /** The items of a keyed run, as the last session that had to say so told them. */
 export interface ItemList {

@@ -4,7 +4,8 @@ import { type Claim, readClaims } from './claim.ts'
 import { listFiles, loadIndex, type RunIndex } from './load.ts'
 import type { Manifest } from './manifest.ts'
 import { readFingerprints, readManifests } from './open-manifest.ts'
-import { startOver, writerOf } from './read-file.ts'
+import { startOver } from './read-file.ts'
+import { writerOf } from './run-file.ts'
 
 /** A run as it is read by whoever is not at work on it. */
 export interface LoadedRun {

@@ -4,16 +4,8 @@ import { type FailureHead, fromRuns, type OutcomesHead } from './frame.ts'
 import { createIndexBuilder } from './index-builder.ts'
 import type { ItemList } from './item-list.ts'
 import type { ItemSet } from './item-set.ts'
-import {
-  type FileReport,
-  type FrameAddress,
-  type Located,
-  newReport,
-  type RunFile,
-  readFrames,
-  startOver,
-  toRunFile,
-} from './read-file.ts'
+import { type FileReport, type FrameAddress, type Located, newReport, readFrames, startOver } from './read-file.ts'
+import { type RunFile, toRunFile } from './run-file.ts'
 import type { SessionTrace } from './session-trace.ts'
 import type { SourceRecord } from './source-record.ts'
 

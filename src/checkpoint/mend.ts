@@ -3,7 +3,8 @@ import { findCutOff, findCutSnapshots, findStoodFor, isAllSettled } from './dama
 import { joinBytes } from './entries.ts'
 import { seedOf, versionOf } from './frame.ts'
 import { type LoadedFile, listFiles, loadIndex, type RunIndex } from './load.ts'
-import { type Located, layoutOf, newReport, newWriter, type RunFile, readFrames, writerOf } from './read-file.ts'
+import { type Located, newReport, readFrames } from './read-file.ts'
+import { layoutOf, newWriter, type RunFile, writerOf } from './run-file.ts'
 
 /** The damaged files, and which of them lack their end. `claimed` as in `findCutOff`. */
 export function findDamaged(index: RunIndex, claimed: ReadonlySet<string>): { files: LoadedFile[]; cut: Set<string> } {

@@ -9,7 +9,8 @@ import { countSettled } from './item-places.ts'
 import { listFiles, loadIndex } from './load.ts'
 import { type Manifest, parseManifest, writeManifest } from './manifest.ts'
 import { describeDifference, explainMismatch } from './mismatch.ts'
-import { newReport, type RunFile, readFrames } from './read-file.ts'
+import { newReport, readFrames } from './read-file.ts'
+import type { RunFile } from './run-file.ts'
 
 /** What it takes to make a run's manifest, or to check the one that is there. */
 export interface ManifestOptions {

@@ -1,26 +1,12 @@
-import { randomBytes } from 'node:crypto'
 import { CheckpointVersionError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import { type BlockHeader, findNextBlock, isPacked, MIN_BLOCK_BYTES, readBlockHeader, unpackBlock } from './blocks.ts'
-import { binaryLayout } from './format.ts'
-import { jsonLayout } from './format-json.ts'
 import { blockSeedOf, type FileHeader, FORMAT_VERSION, type FoundFrame, seedOf } from './frame.ts'
+import { layoutOf, type RunFile } from './run-file.ts'
 import { createScanner, type Layout, type Scanner } from './scan.ts'
-import type { Format } from './values/codec.ts'
 
 /** Bytes asked of the store at once: large against the cost of asking, small against memory. */
 const WINDOW_BYTES = 2 ** 22
-
-/** A segment or snapshot, as the store lists it. */
-export interface RunFile {
-  readonly key: string
-  /** Below the run: `seg/<stem>.json`. */
-  readonly name: string
-  readonly kind: 'segment' | 'snapshot'
-  readonly stem: string
-  readonly format: Format
-  readonly size: number
-}
 
 /** A frame in its file. */
 export interface Located extends FoundFrame {
@@ -48,10 +34,6 @@ export interface FileReport {
 /** Raised when a file that was listed is not there any more: somebody compacted. The reader lists again. */
 export class FileGoneError extends Error {}
 
-export function layoutOf(format: Format): Layout {
-  return format === 'json' ? jsonLayout : binaryLayout
-}
-
 /** Other processes compact now and then; a reader that meets them this often in a row meets something else. */
 export const MAX_STARTS = 100
 
@@ -64,30 +46,6 @@ export async function startOver<T>(read: () => Promise<T>): Promise<T> {
       if (!(error instanceof FileGoneError) || starts === MAX_STARTS) throw error
     }
   }
-}
-
-/** The file of `key`, undefined if its name is none of ours. */
-export function toRunFile(key: string, size: number): RunFile | undefined {
-  const match = /\/((seg|snap)\/([\w-]+)\.(json|msgpack)(\.gz)?)$/.exec(key)
-  if (match === null) return undefined
-  const [, name, folder, stem, format] = match as unknown as [string, string, string, string, Format]
-  return { key, name, kind: folder === 'seg' ? 'segment' : 'snapshot', stem, format, size }
-}
-
-/** The writer of the segment `stem`. */
-export function writerOf(stem: string): string {
-  return stem.slice(0, stem.lastIndexOf('-'))
-}
-
-/** A name for a session: it sorts by time, is new every time, and has no dot. */
-export function newWriter(today: number): string {
-  return today.toString(36).padStart(9, '0') + randomBytes(6).toString('hex')
-}
-
-/** When the session of `writer` began, in milliseconds since 1970: its name begins with it. */
-export function timeOf(writer: string): number {
-  const time = Number.parseInt(writer.slice(0, 9), 36)
-  return Number.isFinite(time) ? time : 0
 }
 
 export function newReport(): FileReport {

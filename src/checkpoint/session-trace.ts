@@ -1,5 +1,5 @@
 import { IndexSet } from './index-set.ts'
-import { timeOf } from './read-file.ts'
+import { timeOf } from './run-file.ts'
 
 /** What a session left of itself. `running` holds whatever it began: indices, or hashes of keys; `alone` what it began alone. */
 export interface SessionTrace {

@@ -3,7 +3,7 @@ import { hashKey } from './hash-key.ts'
 import type { IndexSet } from './index-set.ts'
 import { idOf } from './item-set.ts'
 import type { RunIndex } from './load.ts'
-import { timeOf } from './read-file.ts'
+import { timeOf } from './run-file.ts'
 
 /** The items that were in flight as their process died, and what is known of those that were so alone, and meant to be. */
 export interface Suspects {

@@ -6,7 +6,7 @@ import { joinBytes } from '../../src/checkpoint/entries.ts'
 import { fromRuns, type Head, seedOf, toRuns } from '../../src/checkpoint/frame.ts'
 import { IndexSet } from '../../src/checkpoint/index-set.ts'
 import { loadIndex } from '../../src/checkpoint/load.ts'
-import { layoutOf } from '../../src/checkpoint/read-file.ts'
+import { layoutOf } from '../../src/checkpoint/run-file.ts'
 import { listRuns, verifyRun } from '../../src/checkpoint/runs.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 

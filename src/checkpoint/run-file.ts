@@ -1,0 +1,47 @@
+import { randomBytes } from 'node:crypto'
+import { binaryLayout } from './format.ts'
+import { jsonLayout } from './format-json.ts'
+import type { Layout } from './scan.ts'
+import type { Format } from './values/codec.ts'
+
+/** The files of a run by their names: `seg/<writer>-<sequence>.<format>` and `snap/<stem>.<format>`, with `.gz` when compressed. */
+
+/** A segment or snapshot, as the store lists it. */
+export interface RunFile {
+  readonly key: string
+  /** Below the run: `seg/<stem>.json`. */
+  readonly name: string
+  readonly kind: 'segment' | 'snapshot'
+  readonly stem: string
+  readonly format: Format
+  readonly size: number
+}
+
+/** The file of `key`, undefined if its name is none of ours. */
+export function toRunFile(key: string, size: number): RunFile | undefined {
+  const match = /\/((seg|snap)\/([\w-]+)\.(json|msgpack)(\.gz)?)$/.exec(key)
+  if (match === null) return undefined
+  const [, name, folder, stem, format] = match as unknown as [string, string, string, string, Format]
+  return { key, name, kind: folder === 'seg' ? 'segment' : 'snapshot', stem, format, size }
+}
+
+/** The writer of the segment `stem`. */
+export function writerOf(stem: string): string {
+  return stem.slice(0, stem.lastIndexOf('-'))
+}
+
+/** A name for a session: it sorts by time, is new every time, and has no dot. */
+export function newWriter(today: number): string {
+  return today.toString(36).padStart(9, '0') + randomBytes(6).toString('hex')
+}
+
+/** When the session of `writer` began, in milliseconds since 1970: its name begins with it. */
+export function timeOf(writer: string): number {
+  const time = Number.parseInt(writer.slice(0, 9), 36)
+  return Number.isFinite(time) ? time : 0
+}
+
+/** How the frames of a file of this format become bytes, and bytes frames again. */
+export function layoutOf(format: Format): Layout {
+  return format === 'json' ? jsonLayout : binaryLayout
+}
