@@ -48,6 +48,12 @@ export async function readClaims(store: Store, runId: string, own?: string): Pro
   return claims
 }
 
+/** The writers of sessions that left a claim, live or dead. */
+export async function listWriters(store: Store, runId: string): Promise<Set<string>> {
+  const claims = await store.list(`${runId}/lease/`)
+  return new Set(claims.map(({ key }) => key.slice(key.lastIndexOf('/') + 1)))
+}
+
 /** True when the claim is a live session's, as far as a single look can tell. */
 export function seemsAlive(claim: Claim, today: number): boolean {
   return isAlive(claim) ?? Math.abs(today - claim.beatAt) < LISTED_MS

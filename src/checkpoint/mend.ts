@@ -1,10 +1,11 @@
-import { listWriters, MAX_SNAPSHOT_BYTES, putSnapshot, type SnapshotOptions, toWhole } from './compaction.ts'
+import { listWriters } from './claim.ts'
 import { findCutOff, findCutSnapshots, findStoodFor, isAllSettled } from './damage.ts'
-import { joinBytes } from './entries.ts'
-import { seedOf, versionOf } from './frame.ts'
+import { versionOf } from './frame.ts'
 import { type LoadedFile, listFiles, loadIndex, type RunIndex } from './load.ts'
 import { type Located, newReport, readFrames } from './read-file.ts'
-import { layoutOf, newWriter, type RunFile, writerOf } from './run-file.ts'
+import { type RunFile, writerOf } from './run-file.ts'
+import { findOver } from './session-trace.ts'
+import { MAX_SNAPSHOT_BYTES, newStem, putSnapshot, type SnapshotOptions, toWhole, writeOrigin } from './snapshot.ts'
 
 /** The damaged files, and which of them lack their end. `claimed` as in `findCutOff`. */
 export function findDamaged(index: RunIndex, claimed: ReadonlySet<string>): { files: LoadedFile[]; cut: Set<string> } {
@@ -36,7 +37,7 @@ export async function mend(options: SnapshotOptions): Promise<number> {
   const { store, runId, fingerprint, count } = options
   const index = await loadIndex(store, runId, fingerprint, { isKeyed: options.index.isKeyed, isChecked: true, count })
   const claimed = await listWriters(store, runId)
-  const ended = new Set(index.sessions.filter(({ isClosed, isKnownDead }) => isClosed || isKnownDead).map(({ writer }) => writer))
+  const ended = findOver(index)
   const { files, cut } = findDamaged(index, claimed)
   const isMadeUpFor = ({ name, report }: LoadedFile) =>
     isAllSettled(index, count) || (index.damaged === 0 && report.damage.length === 0 && !cut.has(name))
@@ -61,7 +62,7 @@ export async function mend(options: SnapshotOptions): Promise<number> {
 
 /** Puts all frames that count into snapshots, the last of which stands for the file: without it the others say nothing new. */
 async function copyWhole(options: SnapshotOptions, file: LoadedFile): Promise<number> {
-  const { store, fingerprint, today } = options
+  const { store, fingerprint } = options
   const bad = new Set(file.damagedItems.map(({ block, start }) => `${block}:${start}`))
   const report = newReport()
   let written = 0
@@ -83,8 +84,8 @@ async function copyWhole(options: SnapshotOptions, file: LoadedFile): Promise<nu
   return written
 
   async function put(covers: readonly LoadedFile[]): Promise<void> {
-    const stem = `${newWriter(today())}-0`
-    const frames = withOrigins(waiting, file, seedOf(stem, fingerprint))
+    const stem = newStem(options)
+    const frames = withOrigins(options, stem, waiting, file)
     const snapshot = await putSnapshot(options, stem, {
       version: versionOf(waiting, file.format),
       format: file.format,
@@ -99,11 +100,10 @@ async function copyWhole(options: SnapshotOptions, file: LoadedFile): Promise<nu
 }
 
 /** The frames as they are, each behind the name of the segment it was written to. */
-function withOrigins(frames: readonly Located[], { format }: LoadedFile, seed: number): Uint8Array[] {
-  const { writeFrame } = layoutOf(format)
+function withOrigins(options: SnapshotOptions, stem: string, frames: readonly Located[], { format }: LoadedFile): Uint8Array[] {
   return frames.flatMap((frame, at) => {
     const raw = toWhole(frame, format)
     if (frame.stem === frames[at - 1]?.stem) return [raw]
-    return [joinBytes(writeFrame({ kind: 'origin', stem: frame.stem }, [], seed)), raw]
+    return [writeOrigin(options, stem, { stem: frame.stem, format }), raw]
   })
 }

@@ -33,7 +33,7 @@ export const FAULTS = [
   },
   {
     name: 'a snapshot is not durable before what it stands for is deleted',
-    file: 'src/checkpoint/compaction.ts',
+    file: 'src/checkpoint/snapshot.ts',
     search: 'await store.put(key, bytes)',
     replace: 'await store.put(key, bytes, { durable: false })',
   },
