@@ -191,6 +191,17 @@ export class InvalidOptionError extends PawlError {
   }
 }
 
+/** Whether `error` is one of pawl's, of this copy or another; with `code`, that one. */
+export function isPawlError(error: unknown, code?: ErrorCode): error is PawlError {
+  if (!(error instanceof Error) || !('code' in error)) return false
+  return code === undefined ? String(error.code).startsWith('ERR_PAWL_') : error.code === code
+}
+
+/** What an error says, for a message; of whatever else was thrown, its text. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
 /** `1 item`, `2 items`; `many` where it is not the noun with an s. */
 export function plural(count: number, noun: string, many = `${noun}s`): string {
   return `${count} ${count === 1 ? noun : many}`

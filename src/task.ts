@@ -1,4 +1,4 @@
-import { InvalidOptionError, TaskLoadError } from './errors.ts'
+import { InvalidOptionError, messageOf, TaskLoadError } from './errors.ts'
 import type { TaskFunction } from './types.ts'
 
 const TASK = Symbol.for('pawl.task')
@@ -92,7 +92,7 @@ async function importModule(url: string): Promise<Record<string, unknown>> {
     return await import(url)
   } catch (error) {
     const code = (error as NodeJS.ErrnoException)?.code
-    const message = error instanceof Error ? error.message : String(error)
+    const message = messageOf(error)
     if (code === 'ERR_PAWL_TASK_LOAD') throw error
     if (code === 'ERR_UNKNOWN_FILE_EXTENSION') {
       const isTypeScript = /\.[cm]?ts\b/.test(message)

@@ -1,11 +1,11 @@
 import type { StoredObject } from '../store/store.ts'
 import { chooseSegments, isReplaced, isSmall } from './choose-segments.ts'
 import { listWriters } from './claim.ts'
+import { findOver } from './ends.ts'
 import { endOf, FORMAT_VERSION } from './frame.ts'
 import { type LoadedFile, listFiles } from './load.ts'
 import { type Located, newReport, readFrames } from './read-file.ts'
 import { type RunFile, toRunFile, writerOf } from './run-file.ts'
-import { findOver } from './session-trace.ts'
 import { type Copied, newStem, putSnapshot, type SnapshotOptions, toWhole, writeOrigin } from './snapshot.ts'
 import type { Format } from './values/codec.ts'
 

@@ -19,6 +19,11 @@ export function findUnclaimed({ sessions }: RunIndex, { others, dead }: Lease): 
   return sessions.filter(isUnclaimed).map(({ writer }) => writer)
 }
 
+/** The writers of sessions that said that they ended, or were found dead: none of them writes any more. */
+export function findOver({ sessions }: RunIndex): Set<string> {
+  return new Set(sessions.filter(({ isClosed, isKnownDead }) => isClosed || isKnownDead).map(({ writer }) => writer))
+}
+
 /**
  * Says once which sessions were found dead, or at an end without a word of it, and only then lets go of their claims: a segment
  * that ends without a word, of a session that left no claim and that nobody found dead, is told as damage. Of one without a

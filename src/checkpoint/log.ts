@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import { CheckpointWriteError } from '../errors.ts'
+import { CheckpointWriteError, messageOf } from '../errors.ts'
 import type { StoredObject } from '../store/store.ts'
 import type { Emit } from '../types.ts'
 import type { Entry } from './entries.ts'
@@ -246,8 +246,7 @@ export class RunLog {
     if (!(error instanceof GivenUpError)) throw error
     const { runId, onError, emit } = this.#options
     const { cause, expected } = error
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    const message = `Cannot write the checkpoint of run '${runId}': expected the store to take ${expected}, got ${reason}`
+    const message = `Cannot write the checkpoint of run '${runId}': expected the store to take ${expected}, got ${messageOf(cause)}`
     for (const { resolve } of this.#notes) resolve()
     this.#notes = []
     this.#isOver = true

@@ -1,10 +1,10 @@
 import { listWriters } from './claim.ts'
 import { findCutOff, findCutSnapshots, findStoodFor, isAllSettled } from './damage.ts'
+import { findOver } from './ends.ts'
 import { versionOf } from './frame.ts'
 import { type LoadedFile, listFiles, loadIndex, type RunIndex } from './load.ts'
 import { type Located, newReport, readFrames } from './read-file.ts'
 import { type RunFile, writerOf } from './run-file.ts'
-import { findOver } from './session-trace.ts'
 import { MAX_SNAPSHOT_BYTES, newStem, putSnapshot, type SnapshotOptions, toWhole, writeOrigin } from './snapshot.ts'
 
 /** The damaged files, and which of them lack their end. `claimed` as in `findCutOff`. */

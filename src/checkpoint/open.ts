@@ -1,4 +1,4 @@
-import { CheckpointWriteError, PawlError } from '../errors.ts'
+import { CheckpointWriteError, messageOf, PawlError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import { describeLoss, findStoodFor, isAllSettled } from './damage.ts'
 import { findEnded, findUnclaimed } from './ends.ts'
@@ -24,8 +24,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     return await claimAndLoad(options)
   } catch (error) {
     if (error instanceof PawlError) throw error
-    const reason = error instanceof Error ? error.message : String(error)
-    const message = `Cannot open the checkpoint of run '${options.runId}': expected the store to answer, got ${reason}. Nothing was run: ${adviseOn(error)}`
+    const message = `Cannot open the checkpoint of run '${options.runId}': expected the store to answer, got ${messageOf(error)}. Nothing was run: ${adviseOn(error)}`
     throw new CheckpointWriteError(message, { cause: error })
   }
 }

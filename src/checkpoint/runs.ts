@@ -1,5 +1,5 @@
 import { systemClock } from '../clock.ts'
-import { RunLockedError, RunNotFoundError } from '../errors.ts'
+import { isPawlError, RunLockedError, RunNotFoundError } from '../errors.ts'
 import { fileStore } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import type { Json, Outcome } from '../types.ts'
@@ -230,7 +230,7 @@ async function summarize(store: Store, runId: string, bytes: number): Promise<{ 
     return { summary: toSummary(await loadRun(store, runId, false), runId, bytes) }
   } catch (error) {
     // One run that cannot be read, or was just deleted, is no reason to show none.
-    if (!(error instanceof Error) || !('code' in error) || !String(error.code).startsWith('ERR_PAWL_')) throw error
+    if (!isPawlError(error)) throw error
     return {
       summary: { runId, status: 'partial', done: 0, total: undefined, failures: 0, bytes, lastWrite: undefined, live: false },
     }

@@ -33,8 +33,3 @@ export function newTrace(writer: string): SessionTrace {
     ...{ beganAt, lastSeenAt: beganAt, running: { indices: new IndexSet(), hashes: new Set() }, lastIndex: -1, alone: new Set() },
   }
 }
-
-/** The writers of sessions that said that they ended, or were found dead: none of them writes any more. */
-export function findOver({ sessions }: { readonly sessions: readonly SessionTrace[] }): Set<string> {
-  return new Set(sessions.filter(({ isClosed, isKnownDead }) => isClosed || isKnownDead).map(({ writer }) => writer))
-}

@@ -5,7 +5,7 @@ import { type ItemSet, idOf } from './item-set.ts'
 import { listFiles, type RunIndex } from './load.ts'
 import { newReport, readFrames, startOver } from './read-file.ts'
 import { type Codec, type Format, loadCodec } from './values/codec.ts'
-import { createDigest } from './values/digest.ts'
+import { digestOf } from './values/digest.ts'
 
 /** Two different successes of one item: which of them counts. */
 export interface Winner {
@@ -35,7 +35,7 @@ export async function findWinners(
           indices.forEach((place, at) => {
             if (!isDuplicate(place, at)) return
             const id = idOf(index.isKeyed, place, head.keys?.[at]) as number | string
-            const digest = digestOf(values[at])
+            const digest = digestOf([values[at]])
             const other = found.get(id)
             const isConflict = other !== undefined && (other.isConflict || other.digest !== digest)
             if (other === undefined || stem < other.stem) found.set(id, { stem, digest, isConflict })
@@ -66,7 +66,7 @@ export function choosePlaces(
     const key = keys?.[at]
     if (!fulfilled.has(index, key)) continue
     const winner = winners.size === 0 ? undefined : winners.get(idOf(isKeyed, index, key) as number | string)
-    if (winner !== undefined && (winner.stem !== stem || (values !== undefined && digestOf(values[at]) !== winner.digest)))
+    if (winner !== undefined && (winner.stem !== stem || (values !== undefined && digestOf([values[at]]) !== winner.digest)))
       continue
     if (seen.add(index, key)) chosen.push(at)
   }
@@ -87,10 +87,4 @@ export function decodeColumns(codec: Codec, head: OutcomesHead, body: Buffer): u
     start = end
   }
   return columns.length === 1 ? (columns[0] as unknown[]) : columns.flat()
-}
-
-function digestOf(value: unknown): string {
-  const digest = createDigest()
-  digest.update([value])
-  return digest.digest()
 }

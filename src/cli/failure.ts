@@ -1,4 +1,4 @@
-import { PawlError } from '../errors.ts'
+import { isPawlError, PawlError } from '../errors.ts'
 import { printable, say } from './terminal.ts'
 
 /**
@@ -76,10 +76,6 @@ function findKnown(error: unknown): PawlError | undefined {
     if (it instanceof UsageError) return it
   }
   return isPawlError(error) ? error : undefined
-}
-
-export function isPawlError(error: unknown): error is PawlError {
-  return error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PAWL_')
 }
 
 function isSystemError(error: unknown): error is Error & { code: string } {

@@ -1,4 +1,5 @@
 import { listRuns } from '../checkpoint/runs.ts'
+import { isPawlError } from '../errors.ts'
 import { didYouMean } from '../nearest.ts'
 import type { Store } from '../store/store.ts'
 
@@ -11,7 +12,7 @@ export async function readKnown<V>(store: Store, runId: string, read: () => Prom
   try {
     return await read()
   } catch (error) {
-    if (!(error instanceof Error) || !('code' in error) || error.code !== 'ERR_PAWL_RUN_NOT_FOUND') throw error
+    if (!isPawlError(error, 'ERR_PAWL_RUN_NOT_FOUND')) throw error
     const runs = await listRuns(store).catch(() => [])
     const ids = runs.map((run) => run.runId)
     error.message += didYouMean(runId, ids)

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { createWriteStream, existsSync, fstatSync, statSync, writeSync } from 'node:fs'
-import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises'
+import { open, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, relative, sep } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { WriteStream } from 'node:tty'
 import { refuse } from '../checkpoint/values/contract.ts'
 import { writeJson } from '../checkpoint/values/json.ts'
+import { syncFolder } from '../store/folder.ts'
 import { descriptorOf } from './descriptor.ts'
 import { UsageError } from './failure.ts'
 import { toRealPath } from './task-path.ts'
@@ -142,7 +143,7 @@ async function writeFileLines(
       await file.close()
     }
     await rename(aside, path)
-    await syncDirectory(dirname(path))
+    await syncFolder(dirname(path)).catch(() => {}) // The file itself is synced and in place.
   } finally {
     await rm(aside, { force: true })
   }
@@ -194,16 +195,4 @@ function asideOf(path: string): string {
 /** Where a symbolic link points, so that the link stays and its file is replaced. */
 async function realPathOf(path: string): Promise<string> {
   return realpath(path).catch(() => path)
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  let directory: FileHandle | undefined
-  try {
-    directory = await open(path, 'r')
-    await directory.sync()
-  } catch {
-    // Not every system syncs directories; the file itself is synced and in place.
-  } finally {
-    await directory?.close()
-  }
 }

@@ -1,17 +1,17 @@
 import { type Engines, openEngines } from '../engines.ts'
-import { plural } from '../errors.ts'
+import { isPawlError, messageOf, plural } from '../errors.ts'
 import { executeOn } from '../execute.ts'
 import { type ExecuteOptions, resolveOptions } from '../options.ts'
 import type { Report } from '../types.ts'
 import { noteCommand, type RecordedCommand } from './command.ts'
-import { AGAIN, explain, forShell, isPawlError, OK, tell } from './failure.ts'
+import { AGAIN, explain, forShell, OK, tell } from './failure.ts'
 import { type FlagValues, toCheckpoint, toOptions } from './flags.ts'
 import { type Input, keyFrom, modeFor, readInput } from './input.ts'
 import { placeKeys } from './key.ts'
 import { goOn, listNextSteps, saveResults, summarize } from './next-steps.ts'
 import { checkApart, checkTarget, type Kept, resultLine, type Target, writeLines } from './output.ts'
 import { type Progress, showProgress } from './progress.ts'
-import { Interruption, planDrain, watchInterrupts } from './signals.ts'
+import { planDrain, watchInterrupts } from './signals.ts'
 import type { TaskPath } from './task-path.ts'
 import { printJson, say } from './terminal.ts'
 import { isExcess, listUnrecorded } from './unrecorded.ts'
@@ -163,7 +163,7 @@ function toExecuteOptions(
       drain: ({ reason }) => {
         // An error that ends the run is told once, when it has ended.
         if (!isPawlError(reason))
-          progress.note(`stopping (${forShell(sentenceOf(reason))}): running items may end, the rest waits`)
+          progress.note(`stopping (${forShell(messageOf(reason))}): running items may end, the rest waits`)
       },
     },
   }
@@ -194,7 +194,7 @@ async function finishFailed(assignment: Assignment, error: unknown, isUnsaved: b
   if (!report) throw error
   const explanation = explain(error)
   const { exitCode, code, message } = explanation
-  if (isInterruption(error)) say(`interrupted: ${sentenceOf((error as Error).cause)}`)
+  if (isPawlError(error, 'ERR_PAWL_ABORTED')) say(`interrupted: ${messageOf(error.cause)}`)
   else tell(explanation)
   const place = isUnsaved || code === 'ERR_PAWL_CHECKPOINT_WRITE' ? await saveUnrecorded(assignment, report) : undefined
   for (const line of listNextSteps(assignment, report, explanation, place)) say(line)
@@ -224,14 +224,6 @@ async function saveUnrecorded(assignment: Assignment, report: Report): Promise<s
     say(`nor can the results be written: ${(error as Error).message}`)
     return undefined
   }
-}
-
-function isInterruption(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ERR_PAWL_ABORTED'
-}
-
-function sentenceOf(reason: unknown): string {
-  return reason instanceof Interruption || reason instanceof Error ? reason.message : String(reason)
 }
 
 function reportOf(error: unknown): Report | undefined {

@@ -1,5 +1,5 @@
 import { deleteRun, inspectRun, listRuns, type RunSummary } from '../checkpoint/runs.ts'
-import { plural } from '../errors.ts'
+import { isPawlError, plural } from '../errors.ts'
 import { fileStore } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import { OK } from './failure.ts'
@@ -48,7 +48,7 @@ async function wasDeleted(remove: () => Promise<void>, runId: string): Promise<b
     await remove()
     return true
   } catch (error) {
-    if (!(error instanceof Error) || !('code' in error) || error.code !== 'ERR_PAWL_RUN_LOCKED') throw error
+    if (!isPawlError(error, 'ERR_PAWL_RUN_LOCKED')) throw error
     say(`run '${runId}' stays: a process is at work on it`)
     return false
   }

@@ -1,7 +1,7 @@
 import { formatDuration } from './duration.ts'
 
 /** Why a run was asked to stop; its message goes into the summary. */
-export class Interruption extends Error {}
+class Interruption extends Error {}
 
 const SECOND = { SIGINT: 130, SIGTERM: 143 } as const
 

@@ -1,7 +1,7 @@
 import { deriveRunId, type Identity } from '../checkpoint/fingerprint.ts'
 import type { Haste } from '../checkpoint/patient-writes.ts'
 import type { Session, SessionOptions } from '../checkpoint/session.ts'
-import { createDigest } from '../checkpoint/values/digest.ts'
+import { digestOf } from '../checkpoint/values/digest.ts'
 import type { Clock } from '../clock.ts'
 import { InvalidOptionError } from '../errors.ts'
 import type { ResolvedOptions } from '../options.ts'
@@ -24,7 +24,7 @@ export async function identify<T>(
     config: options.config ?? null,
     key: keyLabel ?? (isKeyed ? 'function' : 'index'),
     seed: options.seed,
-    shared: options.checkpoint && options.shared !== undefined ? digestOf(options.shared) : null,
+    shared: options.checkpoint && options.shared !== undefined ? digestOf([options.shared]) : null,
   }
   if (isKeyed) return { ...base, items: { kind: 'keyed' } }
   if (!array) return { ...base, items: { kind: 'iterable' } }
@@ -39,12 +39,6 @@ export async function identify<T>(
     emit('warning', { code: 'ITEMS_SAMPLED', message })
   }
   return { ...base, items: { kind: 'array', count: array.length, ...digested } }
-}
-
-function digestOf(value: unknown): string {
-  const digest = createDigest()
-  digest.update([value])
-  return digest.digest()
 }
 
 export interface OpenCheckpoint<T> {

@@ -1,5 +1,5 @@
 import type { Places } from '../engine/places.ts'
-import { PawlError, RunAbortedError } from '../errors.ts'
+import { messageOf, PawlError, RunAbortedError } from '../errors.ts'
 import type { Source } from '../items.ts'
 import type { Dispatch, RunContext } from '../stages/stage.ts'
 import type { Chunk } from '../types.ts'
@@ -116,9 +116,8 @@ export async function runLoop<T, R>({
 /** What the items, or the `key` function, threw. Errors of ours say all there is to say. */
 function sourceError(error: unknown): Error {
   if (error instanceof PawlError) return error
-  const message = error instanceof Error ? error.message : String(error)
   return new RunAbortedError(
-    `Cannot read the next item: expected the items to go on or end, but they, or 'key', threw: ${message}. All that finished is in the error's report`,
+    `Cannot read the next item: expected the items to go on or end, but they, or 'key', threw: ${messageOf(error)}. All that finished is in the error's report`,
     { cause: error },
   )
 }

@@ -5,11 +5,11 @@ import type { Engines } from '../engines.ts'
 import { checkItems, isArrayLike } from '../items.ts'
 import { iterableSource } from '../iterable-source.ts'
 import type { ResolvedOptions } from '../options.ts'
-import { createPlanner } from '../plan.ts'
 import { loadHere, resolveTask } from '../resolve-task.ts'
 import type { RunContext } from '../stages/stage.ts'
 import type { TaskRef } from '../task.ts'
 import type { Plan, Rejection, TaskFunction } from '../types.ts'
+import { openPlanner } from './open-planner.ts'
 import { warnOfSize } from './result-size.ts'
 
 /** How long a plan measures at most, in ms, unless a single item takes longer; and how many items. */
@@ -31,15 +31,7 @@ export async function performPlan<T, R>(
   const source = isArrayLike<T>(items)
     ? arraySource(items, undefined, undefined, items.length)
     : iterableSource(items, undefined, undefined)
-  const planner = createPlanner({
-    task: `${task.identity.module}#${task.identity.export}`,
-    mode: options.mode,
-    needsThreads: options.timeout !== undefined || options.resourceLimits !== undefined || options.checkpoint !== undefined,
-    maxWorkers: engines.maxWorkers,
-    chunkSize: options.chunkSize,
-    interval: options.checkpoint?.interval,
-    isThreadUp: () => engines.isUp,
-  })
+  const planner = openPlanner(task, options, engines)
   const engine = options.mode === 'inline' ? engines.inline : await engines.pool()
   engine.grow(1)
   let failure: Error | undefined

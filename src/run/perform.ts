@@ -3,15 +3,14 @@ import { deriveRunId } from '../checkpoint/fingerprint.ts'
 import type { Session, Settled } from '../checkpoint/session.ts'
 import { loadCodec } from '../checkpoint/values/codec.ts'
 import { systemClock } from '../clock.ts'
-import { createDrain, type Drain } from '../drain.ts'
+import { createDrain } from '../drain.ts'
 import type { Engines } from '../engines.ts'
-import { PawlError } from '../errors.ts'
+import { isPawlError } from '../errors.ts'
 import { createEmitter } from '../events.ts'
 import { checkItems, isArrayLike, type Source } from '../items.ts'
 import { iterableSource } from '../iterable-source.ts'
 import { createKeys } from '../keys.ts'
 import type { ResolvedOptions } from '../options.ts'
-import { createPlanner } from '../plan.ts'
 import { resolveTask } from '../resolve-task.ts'
 import { readShard } from '../shard.ts'
 import type { TaskRef } from '../task.ts'
@@ -20,6 +19,7 @@ import { createCollector } from './collector.ts'
 import { dispatchAll } from './dispatch-all.ts'
 import { identify, openCheckpoint } from './identity.ts'
 import type { Counts, Journey, Run, RunOrigin } from './journey.ts'
+import { openPlanner } from './open-planner.ts'
 import { finish } from './report.ts'
 import { createSelection, restoreOutcomes, type Selected } from './restore.ts'
 import { warnOfSize } from './result-size.ts'
@@ -146,7 +146,10 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
     if (!array || isAgain) recordItems()
     isClosed = true
     await session?.close(journey.collector.excess() !== undefined).catch(drain.fail)
-    if (isTaskMissing(drain) && journey.collector.counts.succeeded + journey.collector.counts.failed === 0) {
+    if (
+      isPawlError(drain.error(), 'ERR_PAWL_TASK_LOAD') &&
+      journey.collector.counts.succeeded + journey.collector.counts.failed === 0
+    ) {
       await session?.discardIfEmpty().catch(() => {}) // A run of nothing, of a task that cannot be run, would only be in the way.
     }
     return finish(run, journey, selected.total(source))
@@ -173,11 +176,6 @@ function listKeys<T>(items: readonly T[], key: (item: T, index: number) => strin
     : Array.from(items, createKeys(key))
 }
 
-function isTaskMissing(drain: Drain): boolean {
-  const error = drain.error()
-  return error instanceof PawlError && error.code === 'ERR_PAWL_TASK_LOAD'
-}
-
 async function prepare<T, R>(
   { task, options, engines, origin, clock, emitter, drain }: Run<T, R>,
   runId: string,
@@ -185,15 +183,7 @@ async function prepare<T, R>(
   source: Source<T>,
   selected: Selected<T>,
 ): Promise<Journey<T, R>> {
-  const planner = createPlanner({
-    task: `${task.identity.module}#${task.identity.export}`,
-    mode: options.mode,
-    needsThreads: options.timeout !== undefined || options.resourceLimits !== undefined || session !== undefined,
-    maxWorkers: engines.maxWorkers,
-    chunkSize: options.chunkSize,
-    interval: options.checkpoint?.interval,
-    isThreadUp: () => engines.isUp,
-  })
+  const planner = openPlanner(task, options, engines)
   const collector = createCollector<T, R>({
     options,
     emitter,

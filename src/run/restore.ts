@@ -1,5 +1,5 @@
 import type { RecordedRejection, Restored, Session } from '../checkpoint/session.ts'
-import { createDigest } from '../checkpoint/values/digest.ts'
+import { digestOf } from '../checkpoint/values/digest.ts'
 import { countCrashes } from '../chunk.ts'
 import { BLOCK_ITEMS, type Selection, type Source } from '../items.ts'
 import type { ResolvedOptions } from '../options.ts'
@@ -91,12 +91,6 @@ export function createSelection<T>(
       tell = listener
     },
   }
-}
-
-function digestOf(items: readonly unknown[]): string {
-  const digest = createDigest()
-  digest.update(items)
-  return digest.digest()
 }
 
 function countItems<T>(

@@ -29,3 +29,10 @@ export function createDigest(): Digest {
     },
   }
 }
+
+/** The digest of `values`, which are all there is. */
+export function digestOf(values: ArrayLike<unknown>): string {
+  const digest = createDigest()
+  digest.update(values)
+  return digest.digest()
+}
