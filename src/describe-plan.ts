@@ -1,5 +1,6 @@
 import { plural } from './errors.ts'
-import type { Knowledge, PlannerOptions } from './plan.ts'
+import type { Knowledge } from './knowledge.ts'
+import type { PlannerOptions } from './plan.ts'
 import type { Plan } from './types.ts'
 
 /** What a planner has chosen so far, and from what. Times in ms per item. */

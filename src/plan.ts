@@ -1,5 +1,6 @@
 import { MAX_AUTO_ITEMS, TELLING } from './chunk.ts'
 import { describePlan } from './describe-plan.ts'
+import { createLearner, type Knowledge, LONG_ENOUGH } from './knowledge.ts'
 import { createPace } from './pace.ts'
 import type { Plan } from './types.ts'
 
@@ -28,12 +29,6 @@ const MAX_CARRY_MS = 0.6
 export const MAX_PULLED_ITEMS = 2048
 
 /**
- * Weight of the newest measurement when items got faster, in (0, 1]; more when it is about most of all items measured so
- * far, as it is while chunks grow. When they got slower it counts in full.
- */
-const SMOOTHING = 0.3
-
-/**
  * Most that a chunk may grow from one to the next, as a factor; and when it took next to nothing, in ms. Shrinking has no
  * bound. Set by bench/peers, 'trivial': by twos alone a million numbers are half done before their chunks are of any size.
  */
@@ -51,12 +46,6 @@ const SMALL_RUN_MS = 5
  */
 const THREAD_MS = 50
 
-/** A chunk this long tells what an item takes, and how many get done in a time; shorter ones are mostly the cost of a message. */
-const LONG_ENOUGH = 64
-
-/** What takes this long, in ms, tells what an item takes, however few they were. */
-const SLOW_MS = 1
-
 /**
  * Items that take no longer than this, in ms, seem to take many times as long while the code around them is compiled, and a
  * thread started for that would slow the others and come too late: so many of them are waited for. Set by bench/peers, 'trivial'.
@@ -64,40 +53,8 @@ const SLOW_MS = 1
 const CHEAP_ITEM_MS = 0.0005
 const WARM_ITEMS = 20_000
 
-/** One slow chunk among cheap items, or a few, is the compiler or a pause for garbage: so many are needed to say that they are not cheap. */
-const PAUSES = 4
-
-/** What the planner has seen of a task. Times in ms per item. */
-export interface Knowledge {
-  /** As of late: quick to rise, slow to fall. */
-  itemTime: number
-  /** Cost of one message there and back, whatever is in it. */
-  message: number
-  /** Cost of carrying one item there and its result back, in a long chunk. */
-  carry: number
-  /** Items measured so far, and the time they took together. */
-  measured: number
-  taskTime: number
-  /** Time from one item to the next when all threads are busy; 0 when not measured. */
-  pace: number
-  /** Threads were seen to get items done no faster than one thread alone would. */
-  isCheap: boolean
-  /** An item took its worker down. */
-  isDangerous: boolean
-}
-
-const NOTHING: Knowledge = {
-  ...{ itemTime: 0, message: 0, carry: 0, measured: 0, taskTime: 0, pace: 0 },
-  isCheap: false,
-  isDangerous: false,
-}
-
-/** What a message costs there is measured; back it costs about the same, and results as much as items while nothing tells better. */
-const THERE_AND_BACK = 2
-
-/** What earlier runs of this process learned, by task. Bounded, since inline functions may be many. */
-const memory = new Map<string, Knowledge>()
-const MAX_REMEMBERED = 100
+/** A task counts as slow again when its items take so many times what carrying them cost. Above 1, so that noise does not flip it to and fro. */
+const HYSTERESIS = 2
 
 export interface PlannerOptions {
   /** Names the task, so that a later run in this process starts with what this one learned. */
@@ -149,7 +106,8 @@ export interface Planner {
 }
 
 export function createPlanner(options: PlannerOptions): Planner {
-  const known: Knowledge = { ...(memory.get(options.task) ?? NOTHING) }
+  const learner = createLearner(options.task)
+  const { known } = learner
   const warnings: string[] = []
   const mayInline = isFree(options)
   const target = targetTime(options)
@@ -157,14 +115,10 @@ export function createPlanner(options: PlannerOptions): Planner {
   let largest = known.measured > 0 ? Math.max(1, Math.floor(wanted(known, target) / MAX_GROWTH)) : 0
   let growth = MAX_GROWTH
   const pace = createPace(known)
-  /** Time per item of the last chunks that were long enough to tell, and what carrying one of theirs took. */
-  let recent: readonly number[] = []
-  let carries: readonly number[] = known.carry > 0 ? [known.carry] : []
   let isConfirmed = false
   let current: 'threads' | 'inline' = options.mode === 'inline' ? 'inline' : 'threads'
 
-  const steadyTime = () => Math.min(...recent)
-  const looksCheap = () => steadyTime() < CHEAP_ITEM_MS
+  const looksCheap = () => learner.steadyTime < CHEAP_ITEM_MS
 
   const mode = (left: number | undefined): 'threads' | 'inline' => {
     if (options.mode !== 'auto') return options.mode
@@ -179,7 +133,7 @@ export function createPlanner(options: PlannerOptions): Planner {
     if (current === 'inline') return 1
     if (left === undefined) return options.maxWorkers
     if (known.measured === 0) return Math.max(1, Math.min(options.maxWorkers, left))
-    const itemTime = looksCheap() ? steadyTime() : known.itemTime
+    const itemTime = looksCheap() ? learner.steadyTime : known.itemTime
     return Math.max(1, Math.min(options.maxWorkers, left, Math.ceil((left * itemTime) / THREAD_MS)))
   }
 
@@ -206,34 +160,27 @@ export function createPlanner(options: PlannerOptions): Planner {
     observe: ({ items, taskTime, sendTime, packTime, now }) => {
       if (items === 0) return
       isConfirmed = true
-      const newest = taskTime / items
-      if (items >= LONG_ENOUGH || taskTime >= SLOW_MS) recent = [...recent.slice(1 - PAUSES), newest]
-      known.measured += items
-      known.taskTime += taskTime
-      const weight = newest > known.itemTime ? 1 : Math.max(SMOOTHING, items / known.measured)
-      known.itemTime += (newest - known.itemTime) * weight
+      learner.learnTime(items, taskTime)
       largest = Math.max(Math.min(largest, wanted(known, target)), items)
       growth = items === largest && taskTime < SHORT_CHUNK_MS ? MAX_GROWTH_OF_SHORT : MAX_GROWTH
       if (sendTime !== undefined) {
-        carries = learnCost(known, carries, items, sendTime, packTime)
+        learner.learnCost(items, sendTime, packTime)
         const usual = Math.min(wanted(known, target), options.chunkSize ?? Number.POSITIVE_INFINITY)
         if (items >= Math.max(LONG_ENOUGH, usual / 4)) pace.count(items, now)
         else pace.interrupt() // Chunks that still grow tell of growing; but while they are not counted, time goes by.
       } else if (known.itemTime > known.pace * HYSTERESIS) known.isCheap = false
-      remember(options.task, known)
+      learner.remember()
     },
     get itemTime() {
       return known.itemTime
     },
     beware: () => {
       known.isDangerous = true
-      remember(options.task, known)
+      learner.remember()
     },
     forget: () => {
-      Object.assign(known, NOTHING, { isDangerous: known.isDangerous })
+      learner.forget()
       largest = 0
-      recent = []
-      carries = []
     },
     warn: (message) => {
       if (!warnings.includes(message)) warnings.push(message)
@@ -249,19 +196,10 @@ export function createPlanner(options: PlannerOptions): Planner {
   }
 }
 
-function remember(task: string, known: Knowledge): void {
-  memory.delete(task)
-  memory.set(task, known)
-  if (memory.size > MAX_REMEMBERED) memory.delete(memory.keys().next().value as string)
-}
-
 /** Whether threads or inline is for the planner to choose. */
 function isFree({ mode, needsThreads }: PlannerOptions): boolean {
   return mode === 'auto' && !needsThreads
 }
-
-/** A task counts as slow again when its items take so many times what carrying them cost. Above 1, so that noise does not flip it to and fro. */
-const HYSTERESIS = 2
 
 /** Milliseconds one chunk should take. */
 function targetTime({ interval }: PlannerOptions): number {
@@ -274,26 +212,4 @@ function wanted({ itemTime, carry }: Knowledge, target: number): number {
   const carried = Math.max(TELLING, MAX_CARRY_MS / Math.max(carry, Number.MIN_VALUE))
   const most = Math.min(target / Math.max(itemTime, Number.MIN_VALUE), carried)
   return Math.max(1, Math.min(MAX_AUTO_ITEMS, Math.floor(most)))
-}
-
-/**
- * Short chunks tell the cost of a message, long ones the cost of an item: the least of the last few, which it gives. A thread
- * that has to wait for its core while it packs takes many times as long.
- */
-function learnCost(
-  known: Knowledge,
-  carries: readonly number[],
-  items: number,
-  sendTime: number,
-  packTime: number | undefined,
-): readonly number[] {
-  if (items < TELLING) {
-    const message = sendTime * THERE_AND_BACK
-    known.message = known.message === 0 ? message : Math.min(known.message, message)
-    return carries
-  }
-  const there = Math.max(sendTime - known.message / THERE_AND_BACK, 0) / items
-  const last = [...carries.slice(1 - PAUSES), there + (packTime ?? there)]
-  known.carry = Math.min(...last)
-  return last
 }

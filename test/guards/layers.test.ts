@@ -29,6 +29,7 @@ const LAYERS = [
     'iterable-source.ts',
     'keys.ts',
     'shard.ts',
+    'knowledge.ts',
     'pace.ts',
     'plan.ts',
     'describe-plan.ts',
