@@ -5,9 +5,11 @@
  *
  * Run it:  npm run build
  */
-import { chmodSync, copyFileSync, cpSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, copyFileSync, cpSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { rolldown } from 'rolldown'
+import { commentOptions } from './option-comments.mjs'
 
 const root = join(import.meta.dirname, '..')
 const from = join(root, 'build')
@@ -91,6 +93,9 @@ const asciiOnly = {
 
 rmSync(to, { recursive: true, force: true })
 cpSync(from, to, { recursive: true, filter: (path) => path.endsWith('.d.ts') || statSync(path).isDirectory() })
+const { listOptions } = await import(pathToFileURL(join(from, 'option-table.js')).href)
+const declarations = join(to, 'options.d.ts')
+writeFileSync(declarations, commentOptions(readFileSync(declarations, 'utf8'), listOptions()))
 const bundle = await rolldown({
   input: {
     index: join(from, 'index.js'),

@@ -110,13 +110,13 @@ export const PARTS: Record<string, OptionSpec> = {
   'checkpoint.durability': {
     type: "'fsync' | 'none'",
     default: "'fsync'",
-    help: "`'none'` leaves it to the operating system",
+    help: "what a flush waits for; `'none'` leaves it to the operating system",
     ...isOneOf('fsync', 'none'),
   },
   'checkpoint.compress': {
     type: "'none' | 'gzip'",
     default: "'none'",
-    help: 'reading detects it',
+    help: 'how files are compressed; reading detects it',
     ...isOneOf('none', 'gzip'),
     flag: '--compress',
   },

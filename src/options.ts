@@ -5,7 +5,10 @@ import { fileStore } from './store/file.ts'
 import type { Store } from './store/store.ts'
 import type { Events, Json, Outcome } from './types.ts'
 
-/** Every option of a run: its type here, its row (check, default, help, flag) in option-table.ts, and, at the end, its value when it is not given. */
+/**
+ * Every option of a run: its type here, its row (check, default, help, flag) in option-table.ts, and, at the end, its value when it
+ * is not given. The build writes what the row says into the published types (scripts/option-comments.mjs).
+ */
 
 /** Retries, by p-retry's names. Durations in milliseconds. */
 export interface RetryOptions {
@@ -14,9 +17,7 @@ export interface RetryOptions {
   minTimeout?: number | undefined
   maxTimeout?: number | undefined
   randomize?: boolean | undefined
-  /** Runs on the main thread; false makes the failure final. */
   shouldRetry?: ((context: RetryContext) => boolean | Promise<boolean>) | undefined
-  /** Share of the items started, in (0, 1], after which failures are final; never fewer than 10 retries. */
   budget?: number | undefined
 }
 
@@ -34,11 +35,9 @@ export interface RetryContext {
 /** The circuit breaker, by opossum's names. Durations in milliseconds. */
 export interface BreakerOptions {
   errorThresholdPercentage?: number | undefined
-  /** In chunks. */
   volumeThreshold?: number | undefined
   resetTimeout?: number | undefined
   rollingCountTimeout?: number | undefined
-  /** The opening that ends the run. */
   maxOpens?: number | undefined
 }
 

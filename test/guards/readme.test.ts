@@ -105,6 +105,16 @@ describe('README.md documents', () => {
   })
 })
 
+test('the published types say of each option what it means, what it may be, and its default', () => {
+  const declarations = read('dist/options.d.ts')
+  const isSaid = ({ name, spec }: ReturnType<typeof listOptions>[number]) => {
+    const field = name.slice(name.lastIndexOf('.') + 1)
+    const about = `${spec.help.slice(1)}.\n     *\n     * Expected: ${spec.expected}. Default: ${spec.default}.`
+    return new RegExp(`${escape(about)}\n     \\*/\n    ${field}\\??:`).test(declarations)
+  }
+  expect(listOptions().filter((option) => !isSaid(option))).toEqual([])
+})
+
 test.each(documents)('%s links to files that are there', (document) => {
   const links = [...read(document).matchAll(/\]\(([^)]+)\)/g)].map(([, link]) => link as string)
   const files = links.filter((link) => !/^(https:|#)/.test(link)).map((link) => link.replace(/#.*/, ''))
