@@ -1,4 +1,3 @@
-import { setImmediate as turn } from 'node:timers/promises'
 import { systemClock } from './clock.ts'
 import type { Engine } from './engine/engine.ts'
 import { createInline } from './engine/inline.ts'
@@ -7,6 +6,7 @@ import { createPool } from './engine/pool.ts'
 import { refuseBundle } from './engine/seat.ts'
 import { countWorkers } from './machine.ts'
 import type { ResolvedOptions } from './options.ts'
+import { turn } from './turn.ts'
 
 /** The engines a run, or the runs of an executor, may use. */
 export interface Engines {

@@ -1,4 +1,3 @@
-import { setImmediate as turn } from 'node:timers/promises'
 import { callsAgain, isInsideWorker } from './engine/program.ts'
 import type { Engines, openEngines } from './engines.ts'
 import { takeItems } from './items.ts'
@@ -6,6 +5,7 @@ import { type ExecuteOptions, type ResolvedOptions, resolveOptions } from './opt
 import type { RunOrigin } from './run/journey.ts'
 import { createStream, type OutcomeStream } from './run/stream.ts'
 import type { TaskRef } from './task.ts'
+import { turn } from './turn.ts'
 import type { Plan, Report } from './types.ts'
 
 export type { RunOrigin } from './run/journey.ts'

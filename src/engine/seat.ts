@@ -4,6 +4,7 @@ import { MessageChannel, receiveMessageOnPort, type Worker } from 'node:worker_t
 import type { Piscina } from 'piscina'
 import type { Format } from '../checkpoint/values/contract.ts'
 import type { WorkerLimits } from '../options.ts'
+import { turn } from '../turn.ts'
 import { createRecorder } from './flight-recorder.ts'
 import type { ChunkMessage, PartMessage, ServeMessage } from './protocol.ts'
 import { bundledError } from './run-errors.ts'
@@ -91,7 +92,11 @@ export function openSeat(PiscinaClass: typeof Piscina, { resourceLimits, record 
   }
 
   pool.on('error', () => {}) // Known from the thread itself; without a listener it would end the process.
-  const up = pool.run({ port: far, cells, record } satisfies ServeMessage, { transferList: [far] }).catch((reason) => {
+  const serve = async () => {
+    await turn() // Starting the thread took a few ms (bench/peers, 'small-cold': its delay), and it will not hear of this for 20.
+    if (!ending) await pool.run({ port: far, cells, record } satisfies ServeMessage, { transferList: [far] })
+  }
+  const up = serve().catch((reason) => {
     if (ending) return // Nor is it news that the thread is gone.
     note(reason) // Its own files could not be read: it would stay, and hear of nothing.
     end()

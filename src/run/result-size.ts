@@ -1,4 +1,3 @@
-import { serialize } from 'node:v8'
 import { memoryLimit } from '../machine.ts'
 
 /** Share of the memory that results may fill before a run is warned of it. The other half is for the program and the workers. */
@@ -16,9 +15,10 @@ export function warnOfSize(sample: readonly unknown[], count: number | undefined
   )
 }
 
+/** Node's v8 is taken here: at the top of the file it would load while the main thread is busiest (bench/peers, 'small-cold': its delay). */
 function measure(sample: readonly unknown[]): number {
   try {
-    return serialize(sample).length
+    return process.getBuiltinModule('node:v8').serialize(sample).length
   } catch {
     return 0 // Holds something only structured clone carries; then nobody can say.
   }
