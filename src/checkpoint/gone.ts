@@ -39,7 +39,7 @@ export async function readAnew(options: {
     return await loadIndex(store, runId, fingerprint, { isKeyed, isChecked: true, count })
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
-    const message = `Cannot tell what is on record of run '${runId}', whose files were deleted or replaced while it was at work: expected the store to answer, got ${reason}. Run it again`
+    const message = `Cannot tell what is on record of run '${runId}', whose files were deleted, cut or replaced while it was at work: expected the store to answer, got ${reason}. Run it again`
     throw new CheckpointWriteError(message, { cause })
   }
 }
@@ -71,6 +71,6 @@ export function findUnrecorded(
 /** The run cannot count as saved. `count`: items of which nothing is on record or at hand. */
 export function notKept(runId: string, count: number): CheckpointWriteError {
   return new CheckpointWriteError(
-    `Cannot keep what run '${runId}' recorded: expected its files to stay, got ${plural(count, 'item')} whose outcomes were in files that were deleted or replaced while it was at work. Run it again: they run again`,
+    `Cannot keep what run '${runId}' recorded: expected its files to stay, got ${plural(count, 'item')} whose outcomes were in files that were deleted, cut or replaced while it was at work. Run it again: they run again`,
   )
 }

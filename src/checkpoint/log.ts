@@ -18,7 +18,7 @@ export interface LogOptions extends SegmentOptions {
   readonly recorded: number
   readonly haste?: Haste | undefined
   fail(error: Error): void
-  /** Called when files of the run were deleted, moved away or replaced while it is at work. */
+  /** Called when files of the run were deleted, cut, moved away or replaced while it is at work. */
   onGone(): void
 }
 
@@ -237,7 +237,7 @@ export class RunLog {
   #tellGone(): void {
     const { runId, emit } = this.#options
     this.#isGoneTold = true
-    const message = `Files of run '${runId}' were deleted or replaced while it was at work: what is not there any more is recorded again as this session ends, or runs again when the run is resumed`
+    const message = `Files of run '${runId}' were deleted, cut or replaced while it was at work: what is not there any more is recorded again as this session ends, or runs again when the run is resumed`
     emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
     this.#options.onGone()
   }
@@ -254,7 +254,7 @@ export class RunLog {
       emit('warning', { code: 'CHECKPOINT_OFF', message: `${message}. Going on without saving` })
     } else {
       const before = this.#isGoneTold
-        ? 'Files of what was saved before were deleted or replaced'
+        ? 'Files of what was saved before were deleted, cut or replaced'
         : 'What was saved before is safe'
       this.#failure = new CheckpointWriteError(`${message}. ${before}: ${adviseOn(cause)}`, { cause })
       this.#options.fail(this.#failure)

@@ -31,12 +31,14 @@ export function needsMending(index: RunIndex, damaged: readonly LoadedFile[]): b
  * runs again for want of what cannot be read: until then the file is all that tells that something is missing. One that an
  * intact snapshot stands for is deleted at once.
  *
+ * @param writer of the session that mends: its segments will not grow any more, though its claim is still there.
  * @returns bytes written. Rejects when the store does, or reads otherwise than before: then the file stays.
  */
-export async function mend(options: SnapshotOptions): Promise<number> {
+export async function mend(options: SnapshotOptions, writer: string): Promise<number> {
   const { store, runId, fingerprint, count } = options
   const index = await loadIndex(store, runId, fingerprint, { isKeyed: options.index.isKeyed, isChecked: true, count })
   const claimed = await listWriters(store, runId)
+  claimed.delete(writer)
   const ended = findOver(index)
   const { files, cut } = findDamaged(index, claimed)
   const isMadeUpFor = ({ name, report }: LoadedFile) =>

@@ -25,7 +25,7 @@ export interface Segments {
   readonly acknowledged: readonly StoredObject[]
   /** Writes entries behind the others; with `isFlush` they are durable when it resolves with the bytes written. */
   write(entries: readonly Entry[], isFlush: boolean): Promise<number>
-  /** Of an error of `write`: what was written before was deleted, moved away or replaced. */
+  /** Of an error of `write`: what was written before was deleted, cut, moved away or replaced. */
   isGone(error: unknown): boolean
   /** Leaves a segment that cannot be trusted to save anything more. What was acknowledged in it stays. */
   drop(): Promise<void>

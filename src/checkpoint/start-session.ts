@@ -167,7 +167,9 @@ export function startSession(options: SessionOptions, opened: Opened): Session {
         await buried
         await isNamed
         // A store that fails, or files that another process mended first: nothing depends on it.
-        if ((await isToMend) && hasEnd) mendedBytes = await mend(snapshots).catch(() => 0)
+        // Files that were found to be gone may only have been cut.
+        const isDamaged = (await isToMend) || log.isGoneTold
+        if (isDamaged && hasEnd) mendedBytes = await mend(snapshots, writer).catch(() => 0)
         await (hasEnd ? lease.release() : lease.leave())
       }
     },

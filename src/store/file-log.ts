@@ -4,22 +4,36 @@ import { ifAbsent, systemError, withNamedErrors } from './errno.ts'
 import { logTo } from './log.ts'
 import type { Log } from './store.ts'
 
-/** A log that writes to `file`, which was just made at `path`, and closes it. `syncName` makes its name durable. */
+/**
+ * A log that writes to `file`, which was just made at `path` and opened to append, and closes it. `syncName` makes its name durable.
+ *
+ * Appended, since what is written behind a cut then leaves the file short, which shows. Written where the file should have ended,
+ * it would leave a hole, and a size as if nothing were missing.
+ */
 export async function fileLog(file: FileHandle, path: string, syncName: () => Promise<void>): Promise<Log> {
   const made = await look(path).catch(() => undefined)
   // The name is made durable with the first of what it names: until then a power cut leaves nothing that anybody counts on.
   let isNameSafe = false
+  let size = 0
 
-  /** @throws ENOENT when somebody has deleted the file meanwhile, moved it away or put another in its place: what is written to it nobody will find. */
+  /**
+   * @throws ENOENT when somebody has deleted the file meanwhile, moved it away, put another in its place or cut it: what was
+   * written to it nobody will find.
+   */
   async function refuseGone(): Promise<void> {
     const found = await look(path)
-    // A file system that numbers its files anew does so for the open one too.
-    if (found && (isSame(found, made) || isSame(found, await file.stat({ bigint: true })))) return
-    throw systemError('ENOENT', 'A file of the store was deleted or replaced while it was written')
+    if (found && isSame(found, made) && found.size >= size) return
+    // A file system that numbers its files anew, or is late to tell their sizes by path, does otherwise for the open one.
+    const opened = await file.stat({ bigint: true })
+    if (found && (isSame(found, made) || isSame(found, opened)) && opened.size >= size) return
+    throw systemError('ENOENT', 'A file of the store was deleted, cut or replaced while it was written')
   }
 
   return logTo({
-    writeAt: (bytes, position) => withNamedErrors(() => appendAt(file, bytes, position)),
+    writeAt: (bytes, position) => {
+      size = position + bytes.byteLength
+      return withNamedErrors(() => appendAt(file, bytes, position))
+    },
     sync: () =>
       withNamedErrors(async () => {
         await file.datasync()
@@ -32,10 +46,11 @@ export async function fileLog(file: FileHandle, path: string, syncName: () => Pr
   })
 }
 
-/** What tells a file from every other one while it is open. As numbers, neighbours are one from 2 ** 53 on. */
+/** What tells a file from every other one while it is open, and how long it is. As numbers, neighbours are one from 2 ** 53 on. */
 interface Identity {
   readonly dev: bigint
   readonly ino: bigint
+  readonly size: bigint
 }
 
 /** By the path and not the open file: the two need not agree on every system, and a path is what this is compared with. */

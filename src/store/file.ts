@@ -85,7 +85,7 @@ export function fileStore(directory: string): Store {
   async function append(key: string): Promise<Log> {
     const path = pathOf(key)
     return inOwnFolder(path, async (folder) => {
-      const file = await open(path, 'wx', 0o600).catch(ifTaken(key))
+      const file = await open(path, 'ax', 0o600).catch(ifTaken(key))
       return fileLog(file, path, () => syncFolders(folder, highest))
     })
   }

@@ -59,9 +59,9 @@ export interface StoredObject {
 export interface Log {
   /** Writes all of `bytes` at the end. A short write is a rejection. */
   write(bytes: Uint8Array): Promise<void>
-  /** Makes durable whatever was written. Rejects with ENOENT when the object is gone from where readers look for it, or another is there. */
+  /** Makes durable whatever was written. Rejects with ENOENT when the object is gone from where readers look for it, another is there, or it was cut. */
   sync(): Promise<void>
-  /** Rejects with ENOENT when the object is gone from there; makes nothing durable. Stores that cannot tell leave this out. */
+  /** Rejects with ENOENT when the object is gone from there or was cut; makes nothing durable. Stores that cannot tell leave this out. */
   confirm?(): Promise<void>
   /** Lets go of the object; does not sync. */
   close(): Promise<void>

@@ -144,7 +144,9 @@ describe('a file in place of the folder of segments', () => {
   }
   const damaged = ({ events }: Opened) =>
     events.flatMap(({ payload }) => ((payload as { code?: string }).code === 'CHECKPOINT_DAMAGED' ? [payload] : []))
-  const TOLD = [{ code: 'CHECKPOINT_DAMAGED', message: expect.stringContaining('were deleted or replaced while it was at work') }]
+  const TOLD = [
+    { code: 'CHECKPOINT_DAMAGED', message: expect.stringContaining('were deleted, cut or replaced while it was at work') },
+  ]
 
   test.each(['fsync', 'none'] as const)('is told once as more is recorded, which nothing then takes (%s)', async (durability) => {
     const directory = await mkdtemp(join(tmpdir(), 'pawl-'))
@@ -153,7 +155,7 @@ describe('a file in place of the folder of segments', () => {
     await session.flush()
     await replaceFolder(directory)
     session.record(outcomes([2]))
-    const sentence = /EEXIST.*\. Files of what was saved before were deleted or replaced: see to the store, then run again$/
+    const sentence = /EEXIST.*\. Files of what was saved before were deleted, cut or replaced: see to the store, then run again$/
     await expect(session.flush()).rejects.toMatchObject({
       code: 'ERR_PAWL_CHECKPOINT_WRITE',
       message: expect.stringMatching(sentence),
@@ -206,7 +208,9 @@ describe('something in place of the folder of the claim, as the process goes on 
 
   test('is told so when the segments went with it', async () => {
     const session = await stoppedWithout('run-1')
-    await expect(session.flush()).rejects.toThrow(/\. Files of what was saved before were deleted or replaced: see to the store/)
+    await expect(session.flush()).rejects.toThrow(
+      /\. Files of what was saved before were deleted, cut or replaced: see to the store/,
+    )
     await expect(session.close()).rejects.toThrow()
     expect(codes(session)).toEqual(['CHECKPOINT_DAMAGED'])
   })

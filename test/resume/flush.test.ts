@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   type CheckpointOptions,
@@ -182,6 +182,8 @@ describe('files that are gone under a run', () => {
       writeFileSync(`${segment}.new`, readFileSync(segment))
       renameSync(`${segment}.new`, segment)
     },
+    'a file emptied': (runs: string) => truncateSync(segmentIn(runs)),
+    'a file cut': (runs: string) => truncateSync(segmentIn(runs), statSync(segmentIn(runs)).size >> 1),
     'a folder in place of a file': (runs: string) => {
       const segment = segmentIn(runs)
       rmSync(segment)
@@ -208,8 +210,9 @@ describe('files that are gone under a run', () => {
     })
     expect([status, results]).toEqual(['complete', range(8)])
     expect(codes()).toEqual(['CHECKPOINT_DAMAGED'])
-    expect(warnings[0]?.message).toContain('were deleted or replaced while it was at work')
+    expect(warnings[0]?.message).toContain('were deleted, cut or replaced while it was at work')
     expect(await inspectRun(runs, 'run')).toMatchObject({ done: 8, total: 8 })
+    expect(await verifyRun(runs, 'run')).toEqual({ ok: true, damaged: [] })
     const again = await execute(held, range(8), { workers: 1, runId: 'run', checkpoint: runs, on })
     expect(again).toMatchObject({ status: 'complete', results, stats: { restored: 8, dispatched: 0 } })
     expect(codes()).toEqual(['CHECKPOINT_DAMAGED'])
@@ -270,7 +273,7 @@ describe('files that a run has left, and that are gone as it ends', () => {
       const { status, results } = await runHeld({ checkpoint, on }, directory, items(), () => deleteFirst(runs))
       expect([status, results]).toEqual(['complete', range(8)])
       expect(codes()).toEqual(['CHECKPOINT_DAMAGED'])
-      expect(warnings[0]?.message).toContain('were deleted or replaced while it was at work')
+      expect(warnings[0]?.message).toContain('were deleted, cut or replaced while it was at work')
       expect(await inspectRun(runs, 'run')).toMatchObject({ status: 'complete', done: 8, total: 8 })
       expect(await verifyRun(runs, 'run')).toEqual({ ok: true, damaged: [] })
       const again = await execute(held, items(), { workers: 1, runId: 'run', checkpoint: runs, on })
@@ -297,7 +300,7 @@ describe('files that a run has left, and that are gone as it ends', () => {
     const run = runHeld({ checkpoint, on, collect: false }, directory, range(8), () => deleteFirst(runs))
     const error = await run.catch((reason) => reason)
     expect(error).toMatchObject({ code: 'ERR_PAWL_CHECKPOINT_WRITE', report: { status: 'complete', stats: { succeeded: 8 } } })
-    expect(error.message).toMatch(/got \d items? whose outcomes were in files that were deleted or replaced/)
+    expect(error.message).toMatch(/got \d items? whose outcomes were in files that were deleted, cut or replaced/)
     expect(codes()).toEqual(['CHECKPOINT_DAMAGED'])
     const { done } = await inspectRun(runs, 'run')
     expect(done).toBeLessThan(8)

@@ -69,18 +69,24 @@ describe('fileStore()', () => {
     ['a copy', (path, aside) => copyFile(path, aside).then(() => rename(aside, path))],
     ['a folder', (path) => rm(path).then(() => mkdir(path))],
     ['a link to where it is now', (path, aside) => rename(path, aside).then(() => symlink(aside, path))],
+    ['emptied', (path) => truncate(path)],
+    ['cut', (path) => truncate(path, 1)],
   ])('a log refuses to sync and to confirm once its file is not where readers look for it: %s', async (_, change) => {
     const directory = await temporaryDirectory()
     for (const call of ['sync', 'confirm'] as const) {
-      const log = (await fileStore(directory).append?.(call)) as Log
-      await log.write(x)
-      await log.sync()
-      await log.write(x)
-      await log[call]?.()
-      await change(join(directory, call), join(directory, `${call}-aside`))
-      await log.write(x)
-      await expect(log[call]?.()).rejects.toMatchObject({ code: 'ENOENT' })
-      await log.close()
+      // Little is written at once, much by the thread pool.
+      for (const next of [x, Buffer.alloc(10_000)]) {
+        const name = `${call}-${next.length}`
+        const log = (await fileStore(directory).append?.(name)) as Log
+        await log.write(x)
+        await log.sync()
+        await log.write(x)
+        await log[call]?.()
+        await change(join(directory, name), join(directory, `${name}-aside`))
+        await log.write(next)
+        await expect(log[call]?.()).rejects.toMatchObject({ code: 'ENOENT' })
+        await log.close()
+      }
     }
   })
 
