@@ -1,7 +1,7 @@
 import { plural } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import { countSettled } from './item-places.ts'
-import type { LoadedFile, RunIndex } from './load.ts'
+import { type CoveredFile, countKept, type LoadedFile, type RunIndex } from './load.ts'
 import { FileGoneError, newReport, readFrames } from './read-file.ts'
 import { type RunFile, writerOf } from './run-file.ts'
 
@@ -84,25 +84,51 @@ export function findCutOff({ files, sessions }: RunIndex, claimed: ReadonlySet<s
 
 /** Names of snapshots that lack their end. No death explains that: a snapshot is put whole, and read back. */
 export function findCutSnapshots({ files }: RunIndex): string[] {
-  const isCut = (file: LoadedFile) =>
-    file.kind === 'snapshot' && !file.isIntact && !file.report.damage.length && !file.damagedItems.length
-  return files.filter(isCut).map(({ name }) => name)
+  return files.filter(isCutSnapshot).map(({ name }) => name)
 }
 
-/** Those of `covered`, files that an intact snapshot stands for, that are damaged. What they held is on record in it. */
-export async function findStoodFor(store: Store, fingerprint: string, covered: readonly RunFile[]): Promise<RunFile[]> {
-  const damaged: RunFile[] = []
+function isCutSnapshot({ kind, isIntact, report, damagedItems }: LoadedFile): boolean {
+  return kind === 'snapshot' && !isIntact && report.damage.length === 0 && damagedItems.length === 0
+}
+
+/** Whether all that a file that lacks its end can have held is in others: of a snapshot, in the files it stood for. */
+export function isToSpare(file: LoadedFile, { files, covered }: Pick<RunIndex, 'files' | 'covered'>): boolean {
+  if (!isCutSnapshot(file) || file.covers.length === 0) return false
+  return file.covers.every(({ name, size }) => {
+    const isIt = (other: RunFile) => other.name === name && other.size >= size
+    if (covered.some(isIt)) return true // By a snapshot that is whole.
+    return files.some((other) => isIt(other) && isWithoutFault(other))
+  })
+}
+
+/** A tail that cannot be read may be that of a killed session, or what damage has left of more. */
+function isWithoutFault({ report, damagedItems }: LoadedFile): boolean {
+  return report.damage.length === 0 && report.torn === 0 && damagedItems.length === 0
+}
+
+/**
+ * Those of `covered`, files that an intact snapshot stands for, that are damaged, or lack what was copied of them. What they held
+ * is on record in it.
+ */
+export async function findStoodFor(store: Store, fingerprint: string, covered: readonly CoveredFile[]): Promise<CoveredFile[]> {
+  const damaged: CoveredFile[] = []
   for (const file of covered) {
     const report = newReport()
-    let isWhole = true
+    const kept = new Map<string, number>()
+    let isWhole = file.size >= file.copiedBytes
     try {
-      for await (const frames of readFrames(store, file, fingerprint, true, report))
-        isWhole &&= frames.every((frame) => frame.isWhole)
+      for await (const frames of readFrames(store, file, fingerprint, true, report)) {
+        for (const frame of frames) {
+          isWhole &&= frame.isWhole
+          countKept(kept, frame)
+        }
+      }
     } catch (error) {
       if (!(error instanceof FileGoneError)) throw error
       continue // Somebody deleted it: it was not needed any more.
     }
-    if (!isWhole || report.damage.length > 0) damaged.push(file)
+    const lacksFrames = (kept.get(file.stem) ?? 0) < file.copiedFrames
+    if (!isWhole || lacksFrames || report.damage.length > 0) damaged.push(file)
   }
   return damaged
 }
@@ -121,6 +147,6 @@ export function describeDamage(file: LoadedFile, index: RunIndex, count: number 
     damaged.push({ file: name, problem, start, end, items, ...settledIf(index.damaged === 0) })
   }
   if (kind === 'snapshot' && !isIntact && damaged.length === 0)
-    damaged.push({ file: name, problem: 'the snapshot lacks its end', ...settled })
+    damaged.push({ file: name, problem: 'the snapshot lacks its end', ...settled, ...settledIf(isToSpare(file, index)) })
   return damaged
 }

@@ -4,7 +4,7 @@ import { createItemLists, type ItemList } from './item-list.ts'
 import { createItemSet, type ItemSet, idOf } from './item-set.ts'
 import type { FailureEntry, LoadedFile, LoadOptions, RunIndex } from './load.ts'
 import type { Located } from './read-file.ts'
-import { type RunFile, writerOf } from './run-file.ts'
+import { writerOf } from './run-file.ts'
 import { newTrace, type SessionTrace } from './session-trace.ts'
 import { createSourceRecord } from './source-record.ts'
 
@@ -13,7 +13,7 @@ export interface IndexBuilder {
   /** False when the frame names items the run has not. */
   add(frame: Located): boolean
   /** `covered`: files that were not read, since an intact snapshot stands for them. */
-  finish(files: readonly LoadedFile[], covered: readonly RunFile[]): RunIndex
+  finish(files: readonly LoadedFile[], covered: RunIndex['covered']): RunIndex
 }
 
 export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOptions): IndexBuilder {
@@ -117,7 +117,7 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
     return true
   }
 
-  const finish = (files: readonly LoadedFile[], covered: readonly RunFile[]): RunIndex => {
+  const finish = (files: readonly LoadedFile[], covered: RunIndex['covered']): RunIndex => {
     for (const file of files) if (file.kind === 'segment') sessionOf(file.stem)
     for (const session of sessions.values()) {
       session.isKnownDead = knownDead.has(session.writer)

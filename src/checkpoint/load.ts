@@ -15,7 +15,7 @@ export interface RunIndex extends SourceRecord {
   /** The files it was read from; those that an intact snapshot stands for are left out. */
   readonly files: readonly LoadedFile[]
   /** Files that an intact snapshot stands for. */
-  readonly covered: readonly RunFile[]
+  readonly covered: readonly CoveredFile[]
   readonly fulfilled: ItemSet
   /** Failures of items that did not succeed elsewhere, by `idOf`. */
   readonly failures: ReadonlyMap<number | string, FailureEntry>
@@ -32,6 +32,14 @@ export interface RunIndex extends SourceRecord {
   readonly knownDead: readonly string[]
 }
 
+/** A file that an intact snapshot stands for, and what that says of it. */
+export interface CoveredFile extends RunFile {
+  /** Bytes that were copied of it. */
+  readonly copiedBytes: number
+  /** Frames of it that are in the snapshot, as in `kept`. */
+  readonly copiedFrames: number
+}
+
 export interface LoadedFile extends RunFile {
   readonly report: FileReport
   /** Items of frames whose head holds and whose body does not. */
@@ -40,6 +48,8 @@ export interface LoadedFile extends RunFile {
   readonly settled: readonly SettledFrame[] | undefined
   /** Bytes of the values of successes. */
   readonly valueBytes: number
+  /** How many whole frames it has of each segment, but for notes of what began. */
+  readonly kept: ReadonlyMap<string, number>
   /** In snapshots: what it stands for, if it does. */
   covers: readonly { readonly name: string; readonly size: number }[]
   /** Of a snapshot: nothing is missing, so that it stands for what it covers. */
@@ -100,18 +110,21 @@ export async function loadIndex(store: Store, runId: string, fingerprint: string
   return startOver(async () => {
     const files = await listFiles(store, runId)
     const index = createIndexBuilder(options)
-    const covered = new Map<string, number>()
+    const covered = new Map<string, { readonly size: number; readonly kept: LoadedFile['kept'] }>()
     const loaded: LoadedFile[] = []
-    const skipped: RunFile[] = []
+    const skipped: CoveredFile[] = []
     // Later snapshots first: they may stand for earlier ones.
     for (const file of files.sort(bySnapshotThenStem)) {
-      if ((covered.get(file.name) ?? -1) >= file.size) {
-        skipped.push(file)
+      const copy = covered.get(file.name)
+      if (copy !== undefined && copy.size >= file.size) {
+        skipped.push({ ...file, copiedBytes: copy.size, copiedFrames: copy.kept.get(file.stem) ?? 0 })
         continue
       }
       const result = await loadFile(store, file, fingerprint, options, index.add)
       loaded.push(result)
-      if (result.isIntact) for (const { name, size } of result.covers) covered.set(name, Math.max(size, covered.get(name) ?? 0))
+      const { isIntact, covers, kept } = result
+      for (const { name, size } of isIntact ? covers : [])
+        if (size >= (covered.get(name)?.size ?? 0)) covered.set(name, { size, kept })
     }
     return index.finish(loaded, skipped)
   })
@@ -134,6 +147,7 @@ export async function loadFile(
   const report = newReport()
   const damagedItems: DamagedFrame[] = []
   const settled: SettledFrame[] | undefined = options.isLocated ? [] : undefined
+  const kept = new Map<string, number>()
   let covers: LoadedFile['covers'] | undefined
   let isClosed = false
   let valueBytes = 0
@@ -144,6 +158,7 @@ export async function loadFile(
       isClosed = frame.isOwn && head.kind === 'close'
       if (head.kind === 'covers' && frame.isOwn) covers = head.files
       const isAccepted = add(frame)
+      countKept(kept, frame)
       if (isAccepted && frame.isWhole) {
         settled?.push(...toSettled(frame))
         continue
@@ -155,7 +170,12 @@ export async function loadFile(
   }
   const isUndamaged = report.damage.length === 0 && report.torn === 0 && damagedItems.length === 0
   const isIntact = file.kind === 'snapshot' && isClosed && covers !== undefined && isUndamaged
-  return { ...file, report, damagedItems, settled, valueBytes, covers: covers ?? [], isIntact }
+  return { ...file, report, damagedItems, settled, valueBytes, kept, covers: covers ?? [], isIntact }
+}
+
+/** Counts a frame if it is one that is always copied when its segment is, or all but always: failures of what succeeded later are not. */
+export function countKept(kept: Map<string, number>, { head, stem, isWhole }: Located): void {
+  if (isWhole && stem !== '' && head.kind !== 'running' && head.kind !== 'alone') kept.set(stem, (kept.get(stem) ?? 0) + 1)
 }
 
 function toSettled({ head, stem, block, start, end }: Located): SettledFrame[] {

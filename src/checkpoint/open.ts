@@ -1,6 +1,6 @@
 import { CheckpointWriteError, messageOf, PawlError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
-import { describeLoss, findStoodFor, isAllSettled } from './damage.ts'
+import { describeLoss, findStoodFor, isAllSettled, isToSpare } from './damage.ts'
 import { findEnded, findUnclaimed } from './ends.ts'
 import { acquireLease, type Lease } from './lease.ts'
 import { loadIndex, type RunIndex } from './load.ts'
@@ -69,7 +69,9 @@ async function refuseFile(store: Store, folder: string): Promise<void> {
 /** `cut`: the files that lack their end. */
 function warnOfDamage({ runId, identity, emit }: SessionOptions, index: RunIndex, cut: ReadonlySet<string>): void {
   if (cut.size > 0) {
-    const loss = isAllSettled(index, identity.items.count) ? 'Nothing is lost' : 'What they lack runs again'
+    const isSpared = index.files.every((file) => !cut.has(file.name) || isToSpare(file, index))
+    const isLost = !isSpared && !isAllSettled(index, identity.items.count)
+    const loss = isLost ? 'What only they held runs again' : 'Nothing is lost'
     const message = `Files of run '${runId}' lack their end: ${[...cut].join(', ')}. ${loss}`
     emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
   }

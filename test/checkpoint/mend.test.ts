@@ -4,7 +4,7 @@ import { inspectRun, readResults, verifyRun } from '../../src/checkpoint/runs.ts
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { Outcome } from '../../src/types.ts'
-import { abandon, FORMS, failing, IDENTITY, killedAt, open, outcomes, rejection, STORES } from './fixture.ts'
+import { abandon, FORMS, failing, IDENTITY, killedAt, open, outcomes, rejection } from './fixture.ts'
 
 const COUNT = 12
 const identity = { ...IDENTITY, items: { kind: 'array' as const, count: COUNT } }
@@ -169,11 +169,26 @@ test.each(FORMS)(
   },
 )
 
+/** What becomes of the bytes of a file. */
+const DAMAGE: Record<string, (bytes: Buffer) => Uint8Array> = {
+  'with a bit flipped': (bytes) => {
+    const at = bytes.length >> 1
+    bytes.writeUInt8((bytes[at] as number) ^ 4, at)
+    return bytes
+  },
+  'without its last byte': (bytes) => bytes.subarray(0, -1),
+  'without its second half': (bytes) => bytes.subarray(0, bytes.length >> 1),
+  emptied: () => new Uint8Array(0),
+  'zeroed from the middle on': (bytes) => bytes.fill(0, bytes.length >> 1),
+  'of zeros': (bytes) => bytes.fill(0),
+}
+
 describe.each(FORMS)('a damaged file that a snapshot stands for, of $format, $compress', (form) => {
-  test('is told of, and deleted by the next session: nothing is lost with it', async () => {
+  test.each(Object.keys(DAMAGE))('is told of, and deleted by the next session: nothing is lost with it (%s)', async (way) => {
     const { store, covered } = await compacted(form)
     const [key = ''] = covered
-    await flip(store, key, Math.floor(((await store.get(key)) as Uint8Array).length / 2))
+    const bytes = Buffer.from((await store.get(key)) as Uint8Array)
+    await store.put(key, DAMAGE[way]?.(bytes) as Uint8Array, { replace: true })
     const file = key.slice('run-1/'.length)
     const damage = { file, problem: STOOD_FOR, settled: true }
     expect(await verifyRun(store, 'run-1')).toEqual({ ok: false, damaged: [damage] })
@@ -202,11 +217,59 @@ describe.each(FORMS)('a damaged file that a snapshot stands for, of $format, $co
   })
 })
 
-/** A run of `COUNT` items, all on record in a snapshot, and in the segments it stands for. */
-async function compacted(form: (typeof FORMS)[number]): Promise<{ store: Store; snapshot: string; covered: string[] }> {
-  const store = await (STORES.fileStore as () => Promise<Store>)()
+describe.each(FORMS)('a snapshot that lacks its end, of a run that goes on, of $format, $compress', (form) => {
+  const long = { ...IDENTITY, items: { kind: 'array' as const, count: COUNT + 1 } }
+  const cutSnapshot = async () => {
+    const { store, covered, snapshot } = await compacted(form, long)
+    const bytes = (await store.get(snapshot)) as Uint8Array
+    await store.put(snapshot, bytes.subarray(0, bytes.length - 10), { replace: true })
+    return { store, covered, file: snapshot.slice('run-1/'.length) }
+  }
+  const tellOf = async (store: Store) => {
+    const { damaged } = await verifyRun(store, 'run-1')
+    const session = await open(store, { ...form, identity: long })
+    await session.close()
+    const warnings = session.events.flatMap(({ event, payload }) => (event === 'warning' ? [payload] : []))
+    return { damaged, warnings, fulfilled: session.restored.fulfilled }
+  }
+  const told = (file: string, loss: string) => ({
+    code: 'CHECKPOINT_DAMAGED',
+    message: `Files of run 'run-1' lack their end: ${file}. ${loss}`,
+  })
+
+  test('is told to cost nothing where the files it stood for are there', async () => {
+    const { store, file } = await cutSnapshot()
+    const { damaged, warnings, fulfilled } = await tellOf(store)
+    expect(fulfilled).toBe(COUNT - 1)
+    expect(damaged).toEqual([expect.objectContaining({ file, settled: true })])
+    expect(warnings).toEqual([told(file, 'Nothing is lost')])
+  })
+
+  test.each(['deleted', 'emptied', 'of zeros'])('is told to cost what only it held where one of them is %s', async (way) => {
+    const { store, covered, file } = await cutSnapshot()
+    const [key = ''] = covered
+    const bytes = Buffer.from((await store.get(key)) as Uint8Array)
+    await store.delete(key)
+    if (way !== 'deleted') await store.put(key, DAMAGE[way]?.(bytes) as Uint8Array)
+    const { damaged, warnings } = await tellOf(store)
+    expect(damaged.find((it) => it.file === file)).not.toHaveProperty('settled')
+    expect(warnings).toContainEqual({
+      code: 'CHECKPOINT_DAMAGED',
+      message: expect.stringMatching(
+        new RegExp(`^Files of run 'run-1' lack their end: .*${file}.*\\. What only they held runs again$`),
+      ),
+    })
+  })
+})
+
+/** A run whose first `COUNT` items are on record in a snapshot, and in the segments it stands for. */
+async function compacted(
+  form: (typeof FORMS)[number],
+  given = identity,
+): Promise<{ store: Store; snapshot: string; covered: string[] }> {
+  const store = memoryStore()
   for (let at = 0; at < 16; at++) {
-    const session = await open(store, { ...form, identity })
+    const session = await open(store, { ...form, identity: given })
     session.record(at === 3 ? failing(rejection(3, new Error('three'))) : outcomes([at < COUNT ? at : 0]))
     await session.flush()
     await session.close()
