@@ -44,11 +44,12 @@ export async function readAnew(options: {
   }
 }
 
-/** What has settled and is not on record: what is at hand of that, and of how many items nothing is, where that can be told. */
+/** What has settled and is not on record: what is at hand of that, and of how many items nothing is. */
 export function findUnrecorded(
   index: RunIndex,
-  { results, failures, keys, complete, isMine }: Settled,
+  settled: Settled,
 ): { fulfilled: FulfilledBatch[]; rejected: Rejection[]; missing: number } {
+  const { results, failures, keys, complete, isMine } = settled
   const failed = new Set(failures.map((failure) => failure.index))
   const places: number[] = []
   let missing = 0
@@ -58,6 +59,8 @@ export function findUnrecorded(
     if (place in results) places.push(place)
     else if (complete !== undefined) missing++
   }
+  // Of an item without a result nobody knows whether it has settled: only of how many.
+  if (complete === undefined) missing = Math.max(0, settled.succeeded - countSucceeded(index, settled) - places.length)
   const fulfilled: FulfilledBatch[] = []
   for (let from = 0; from < places.length; from += BATCH_ITEMS) {
     const indices = Uint32Array.from(places.slice(from, from + BATCH_ITEMS))
@@ -66,6 +69,16 @@ export function findUnrecorded(
   }
   const isUnrecorded = ({ index: place }: Rejection) => statusIn(index, place, keys?.[place]) === undefined
   return { fulfilled, rejected: failures.filter(isUnrecorded), missing }
+}
+
+/** How many of this shard's items are on record as successes, as far as the run is known to have them. */
+function countSucceeded({ fulfilled }: RunIndex, { keys = [], isMine }: Settled): number {
+  let count = 0
+  fulfilled.indices?.forEachRange((from, length) => {
+    for (let place = from; place < from + length; place++) if (isMine(place, undefined)) count++
+  })
+  if (fulfilled.keys) keys.forEach((key, place) => (count += isMine(place, key) && fulfilled.has(place, key) ? 1 : 0))
+  return count
 }
 
 /** The run cannot count as saved. `count`: items of which nothing is on record or at hand. */

@@ -17,6 +17,8 @@ export interface LogOptions extends SegmentOptions {
   /** Items durable before this session. */
   readonly recorded: number
   readonly haste?: Haste | undefined
+  /** Aborts when the run is about to end before its time. */
+  readonly draining?: AbortSignal | undefined
   fail(error: Error): void
   /** Called when files of the run were deleted, cut, moved away or replaced while it is at work. */
   onGone(): void
@@ -46,6 +48,7 @@ export class RunLog {
   #notes: Note[] = []
   #recorded: number
   #isOver = false
+  #isClosing = false
   #failure: Error | undefined
   #isGoneTold = false
   #timer: AbortController | undefined
@@ -131,6 +134,7 @@ export class RunLog {
    * is not in it.
    */
   async close(last: Entry, isNews: boolean): Promise<boolean> {
+    this.#isClosing = true
     const isAlone = this.#unsaved.pending.entries.length === 0 && !isNews
     if (!isAlone) this.add([last])
     try {
@@ -251,7 +255,9 @@ export class RunLog {
     this.#notes = []
     this.#isOver = true
     if (onError === 'warn') {
-      emit('warning', { code: 'CHECKPOINT_OFF', message: `${message}. Going on without saving` })
+      const isEnding = this.#isClosing || this.#options.draining?.aborted
+      const rest = isEnding ? 'The run ends without saving the rest' : 'Going on without saving'
+      emit('warning', { code: 'CHECKPOINT_OFF', message: `${message}. ${rest}` })
     } else {
       const before = this.#isGoneTold
         ? 'Files of what was saved before were deleted, cut or replaced'

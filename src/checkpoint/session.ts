@@ -39,6 +39,8 @@ export interface Settled {
   readonly keys: readonly string[] | undefined
   /** How many items the run has, of all shards, when every one of this session's has settled. */
   readonly complete: number | undefined
+  /** How many of this shard's items succeeded, those of earlier sessions included. */
+  readonly succeeded: number
   /** Of this shard. */
   isMine(index: number, key: string | undefined): boolean
 }
@@ -85,7 +87,8 @@ export interface Session {
    * Looks whether the files are there that hold what was recorded so far, and records again what is not there any more. True if
    * there was such. `recordItems` and `recordEnd` are then to be called again.
    *
-   * @throws CheckpointWriteError when something of a run that is complete is neither on record any more nor at hand.
+   * @throws CheckpointWriteError when something of a run that is complete is neither on record any more nor at hand. Of one that is
+   * not, that is told: it runs again with the rest.
    */
   confirm(settled: Settled): Promise<boolean>
   /** Everything recorded so far is durable when it resolves. Rejects with CheckpointWriteError. */

@@ -143,7 +143,7 @@ export function startSession(options: SessionOptions, opened: Opened): Session {
         await log.backlog
       }
       log.add(rejected.map(entries.ofRejected))
-      if (missing > 0 && options.onError === 'fail') throw notKept(runId, missing)
+      if (missing > 0 && settled.complete !== undefined && options.onError === 'fail') throw notKept(runId, missing)
       return true
     },
     flush: () => log.flush(),

@@ -163,7 +163,8 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
 function settledIn<T, R>({ collector, source }: Journey<T, R>, selected: Selected<T>): Settled {
   const { results, failures, counts } = collector
   const isComplete = counts.succeeded + counts.failed === selected.total(source)
-  return { results, failures, keys: selected.keys, complete: isComplete ? source.total : undefined, isMine: selected.isMine }
+  const complete = isComplete ? source.total : undefined
+  return { results, failures, keys: selected.keys, complete, succeeded: counts.succeeded, isMine: selected.isMine }
 }
 
 /** @throws InvalidOptionError for two items with one key. */

@@ -1,3 +1,4 @@
+import { CheckpointWriteError } from '../errors.ts'
 import type { Report, Stats } from '../types.ts'
 import type { Journey, Run } from './journey.ts'
 
@@ -20,8 +21,12 @@ export function finish<T, R>(run: Run<T, R>, journey: Journey<T, R>, total: numb
     plan,
     stats: countUp(journey, total ?? settled.succeeded + settled.failed, run.clock.now() - run.began, plan.workers),
   }
-  const error = (run.drain.isFatal && run.drain.error()) || collector.excess() || (isComplete ? undefined : run.drain.error())
+  const excess = collector.excess()
+  const error = (run.drain.isFatal && run.drain.error()) || excess || (isComplete ? undefined : run.drain.error())
   if (!error) return report
+  // To make room, and run it again, is not all there is to do.
+  if (excess && error instanceof CheckpointWriteError)
+    run.emitter.emit('warning', { code: 'RUN_FAILED', message: excess.message })
   throw Object.assign(error, { report })
 }
 

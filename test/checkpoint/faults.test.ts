@@ -256,6 +256,25 @@ describe('a store that fails for good', () => {
   })
 
   test.each([
+    ['is at work', 'Going on without saving'],
+    ['was told to end', 'The run ends without saving the rest'],
+    ['closes', 'The run ends without saving the rest'],
+  ])("with onError: 'warn' says what comes of a run that %s: %s", async (when, rest) => {
+    const broken = faulty(memoryStore(), () => {
+      throw failure('EROFS')
+    })
+    const abort = new AbortController()
+    const session = await open(broken, { clock: virtualClock(), onError: 'warn', draining: abort.signal })
+    session.record(outcomes([0]))
+    if (when === 'was told to end') abort.abort(new Error('enough'))
+    if (when !== 'closes') await session.flush()
+    await session.close()
+    const message = expect.stringMatching(new RegExp(`, got EROFS.*\\. ${rest}$`))
+    const warnings = session.events.filter(({ event }) => event === 'warning')
+    expect(warnings).toEqual([{ event: 'warning', payload: { code: 'CHECKPOINT_OFF', message } }])
+  })
+
+  test.each([
     ['of the log only', false],
     ['of claims too', true],
   ])('leaves a run that is not damaged, and that anybody can take up at once: %s', async (_, isAll) => {

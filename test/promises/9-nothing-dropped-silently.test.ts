@@ -235,6 +235,18 @@ describe('a checkpoint that cannot be written is an error the user sees', () => 
     ])
   })
 
+  test('beside more failures than are tolerated, which are told, too', async () => {
+    const { spoil } = newPlace()
+    spoil(0)
+    const tooLarge = Object.assign(new Error('file too large'), { code: 'EFBIG' })
+    const { store } = failing(() => tooLarge)
+    const { on, warnings } = listenForWarnings()
+    const error = await errorOf(execute(noted, ITEMS, { ...BASE, checkpoint: store, maxFailures: 0, on }))
+    expect(error).toMatchObject({ code: 'ERR_PAWL_CHECKPOINT_WRITE', cause: tooLarge, report: { stats: { failed: 1 } } })
+    const message = expect.stringMatching(/expected at most 0 failures \(maxFailures\), got 1 item that failed, first item 0/)
+    expect(warnings).toEqual([{ code: 'RUN_FAILED', message }])
+  })
+
   test('before anything runs when there is no place for it', async () => {
     const { directory, starts } = newPlace()
     const file = join(directory, 'file')

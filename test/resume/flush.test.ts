@@ -250,20 +250,18 @@ describe('files that a run has left, and that are gone as it ends', () => {
     const [first = ''] = readdirSync(join(runs, 'run/seg')).sort()
     rmSync(join(runs, 'run/seg', first))
   }
-  /** Runs eight items, and calls `change` when five are on record. */
-  const runHeld = async (options: ExecuteOptions<number>, directory: string, items: Iterable<number>, change: () => void) =>
-    execute(held, items, {
-      ...{ workers: 1, chunkSize: 1, runId: 'run' },
-      ...options,
-      on: {
-        ...options.on,
-        afterCheckpoint: ({ recorded }) => {
-          if (recorded !== 5) return
-          change()
-          writeFileSync(join(directory, 'go'), '')
-        },
-      },
-    })
+  /** Runs eight items, and calls `change` when five are on record for the first time. */
+  const runHeld = async (options: ExecuteOptions<number>, directory: string, items: Iterable<number>, change: () => void) => {
+    let isChanged = false
+    const afterCheckpoint = ({ recorded }: Events['afterCheckpoint']) => {
+      if (recorded !== 5 || isChanged) return
+      isChanged = true
+      change()
+      writeFileSync(join(directory, 'go'), '')
+    }
+    const fixed = { workers: 1, chunkSize: 1, runId: 'run' }
+    return execute(held, items, { ...fixed, ...options, on: { ...options.on, afterCheckpoint } })
+  }
 
   test.each(kinds)('are told, and what they held is recorded again, in a store %s', async (kind) => {
     for (const items of [() => range(8), () => range(8).values()]) {
@@ -307,6 +305,39 @@ describe('files that a run has left, and that are gone as it ends', () => {
     const again = await execute(held, range(8), { workers: 1, runId: 'run', checkpoint: runs })
     expect(again).toMatchObject({ status: 'complete', results: range(8), stats: { restored: done, dispatched: 8 - done } })
   })
+
+  test.each([
+    ['a list', () => range(8), {}],
+    ['an iterable', () => range(8).values(), {}],
+    ['items with keys', () => range(8), { key: String }],
+    ['an iterable with keys', () => range(8).values(), { key: String }],
+  ] as const)(
+    'are told of a run that is ended early, too, where what they held is not at hand: of %s',
+    async (_, items, more) => {
+      for (const collect of [true, false]) {
+        const { runs, directory } = newPlace()
+        const { codes, on } = listenForWarnings()
+        const checkpoint = { store: stores['that lets files grow to two outcomes'](runs), every: 1 }
+        const abort = new AbortController()
+        const end = () => {
+          deleteFirst(runs)
+          abort.abort(new Error('enough'))
+        }
+        const run = runHeld({ ...more, checkpoint, on, collect, signal: abort.signal }, directory, items(), end)
+        const error = await run.catch((reason) => reason)
+        expect(error).toMatchObject({ code: 'ERR_PAWL_ABORTED', report: { status: 'partial' } })
+        expect(codes()).toEqual(['CHECKPOINT_DAMAGED'])
+        const { succeeded } = error.report.stats
+        const { done } = await inspectRun(runs, 'run')
+        expect(succeeded).toBeGreaterThanOrEqual(5)
+        if (collect) expect(done).toBe(succeeded)
+        else expect(done).toBeLessThan(succeeded)
+        const again = await execute(held, items(), { ...more, workers: 1, runId: 'run', checkpoint: runs, on })
+        expect(again).toMatchObject({ status: 'complete', results: range(8), stats: { restored: done, dispatched: 8 - done } })
+        expect(codes()).toEqual(['CHECKPOINT_DAMAGED'])
+      }
+    },
+  )
 
   test('are told, and recorded again, when earlier sessions wrote them: failures with their items, and keys in new places', async () => {
     const { runs } = newPlace()
