@@ -49,7 +49,7 @@ export function findUnrecorded(
   index: RunIndex,
   settled: Settled,
 ): { fulfilled: FulfilledBatch[]; rejected: Rejection[]; missing: number } {
-  const { results, failures, keys, complete, isMine } = settled
+  const { results, attempts, failures, keys, complete, isMine } = settled
   const failed = new Set(failures.map((failure) => failure.index))
   const places: number[] = []
   let missing = 0
@@ -65,7 +65,13 @@ export function findUnrecorded(
   for (let from = 0; from < places.length; from += BATCH_ITEMS) {
     const indices = Uint32Array.from(places.slice(from, from + BATCH_ITEMS))
     const values = Array.from(indices, (place) => results[place])
-    fulfilled.push({ indices, values, ...(keys ? { keys: Array.from(indices, (place) => keys[place] as string) } : {}) })
+    const starts = indices.map((place) => attempts.get(place) ?? 1)
+    fulfilled.push({
+      indices,
+      values,
+      attempts: starts,
+      ...(keys ? { keys: Array.from(indices, (place) => keys[place] as string) } : {}),
+    })
   }
   const isUnrecorded = ({ index: place }: Rejection) => statusIn(index, place, keys?.[place]) === undefined
   return { fulfilled, rejected: failures.filter(isUnrecorded), missing }

@@ -3,12 +3,12 @@ import type { Store } from '../store/store.ts'
 import type { Outcome } from '../types.ts'
 import { reviveError } from './error-record.ts'
 import { toEntry } from './index-builder.ts'
-import type { FailureEntry, RunIndex } from './load.ts'
+import { type FailureEntry, loadIndex, type RunIndex } from './load.ts'
 import { locateAnew, locateLoaded, type Stretch, type Whereabouts } from './locate.ts'
 import { FileGoneError, readAgain } from './read-file.ts'
 import { writerOf } from './run-file.ts'
 import { type Codec, type Format, loadCodec } from './values/codec.ts'
-import { decodeColumns, findWinners } from './winners.ts'
+import { decodeColumns, findWinners, type Winner } from './winners.ts'
 
 /** Decoded values kept while the items around them are given, by the bytes they had. */
 const MAX_KEPT_BYTES = 2 ** 26
@@ -28,9 +28,10 @@ interface Frame {
 
 /**
  * What `index` says is settled, in the order of indices; of items with one index, as in keyed runs, by key. First finds out
- * where everything is, then reads one frame after the other, and again those that were let go of.
+ * where everything is, then reads one frame after the other, and again those that were let go of. What succeeds meanwhile and had
+ * failed is given as the one or the other.
  *
- * @param index loaded with `isLocated`, or all files are read once more.
+ * @param index loaded with `isLocated`, or all files are read once more. It is changed.
  */
 export async function* readInOrder(
   store: Store,
@@ -38,14 +39,16 @@ export async function* readInOrder(
   fingerprint: string,
   index: RunIndex,
 ): AsyncGenerator<readonly Outcome[], void, void> {
-  const winners = await findWinners(store, runId, fingerprint, index)
+  let winners = await findWinners(store, runId, fingerprint, index)
   const codecs: Record<Format, Codec> = { json: await loadCodec('json'), msgpack: await loadCodec('msgpack') }
+  let settled = index
   let found = locateLoaded(index)
   let expected: number | undefined
   let given = 0
   let last: Outcome | undefined
   for (let starts = 1; ; starts++) {
-    found ??= await locateAnew(store, runId, fingerprint, index, winners, codecs)
+    if (starts > 1) ({ settled, winners } = await catchUp(store, runId, fingerprint, settled))
+    found ??= await locateAnew(store, runId, fingerprint, settled, winners, codecs)
     expected ??= found.stretches.reduce((sum, { count }) => sum + count, 0)
     const frames = frameReader(store, fingerprint, found, codecs)
     try {
@@ -62,7 +65,6 @@ export async function* readInOrder(
         }
         frames.pass(number)
       }
-      // Compaction moves outcomes, and keeps all but failures of what has succeeded since.
       if (given < expected) throw goneError(runId, expected - given)
       return
     } catch (error) {
@@ -70,6 +72,23 @@ export async function* readInOrder(
       found = undefined
     }
   }
+}
+
+/** `index`, in which what had failed and has succeeded since counts as a success: compaction keeps no such failure. */
+async function catchUp(
+  store: Store,
+  runId: string,
+  fingerprint: string,
+  index: RunIndex,
+): Promise<{ settled: RunIndex; winners: Map<number | string, Winner> }> {
+  const now = await loadIndex(store, runId, fingerprint, { isKeyed: index.isKeyed, isChecked: true })
+  const failures = new Map(index.failures)
+  for (const [id, { index: place, key }] of index.failures) {
+    if (!now.fulfilled.has(place, key)) continue
+    failures.delete(id)
+    index.fulfilled.add(place, key)
+  }
+  return { settled: { ...index, failures }, winners: await findWinners(store, runId, fingerprint, now) }
 }
 
 /** How many of a stretch come no later than `last`, which was given before it was started over. */
@@ -80,7 +99,7 @@ function countUntil({ from, count, key }: Stretch, last: Outcome): number {
 
 function goneError(runId: string, count: number): CheckpointCorruptError {
   return new CheckpointCorruptError(
-    `Cannot read all of run '${runId}': expected what was on record to stay while it is read, got ${plural(count, 'outcome')} less: files were deleted, or what had failed has succeeded since. Read it again`,
+    `Cannot read all of run '${runId}': expected what was on record to stay while it is read, got ${plural(count, 'outcome')} less: files were deleted. Read it again`,
   )
 }
 

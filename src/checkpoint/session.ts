@@ -34,6 +34,8 @@ export interface SessionOptions extends ManifestOptions {
 export interface Settled {
   /** Values in the places of their items. */
   readonly results: readonly unknown[]
+  /** How many attempts those took that took more than one, by their places. */
+  readonly attempts: ReadonlyMap<number, number>
   readonly failures: readonly Rejection[]
   /** Of keyed items, in their order. */
   readonly keys: readonly string[] | undefined

@@ -35,6 +35,8 @@ export interface CollectorOptions<R> {
 export interface Collector<T, R> {
   readonly results: R[]
   readonly failures: Failure<T>[]
+  /** Of successes that took more than one, where they may have to be recorded again. */
+  readonly attempts: ReadonlyMap<number, number>
   /** False when nobody will look at a value, so that none need be read. */
   readonly needsValues: boolean
   /** See `EngineRunOptions`. */
@@ -56,6 +58,7 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
   const { options, emitter, clock, session } = env
   const results = makeRoom<R>(options.collect ? (env.length() ?? 0) : 0, env.areNumbers)
   const failures: Failure<T>[] = []
+  const retried = new Map<number, number>()
   const counts = { succeeded: 0, failed: 0, restored: 0, dispatched: 0 }
   const began = clock.now()
   let toldAt = Number.NEGATIVE_INFINITY
@@ -103,8 +106,9 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
     }
     if (values && options.collect) put(results, indices, values, env.length())
     counts.succeeded += indices.length
-    if (!values || !wantsOutcomes()) return
     const { keys, attempts } = batch
+    if (session && options.collect) attempts?.forEach((count, i) => count > 1 && retried.set(indices[i] as number, count))
+    if (!values || !wantsOutcomes()) return
     tell({ length: indices.length, at: (i) => fulfilledOutcome({ indices, keys, attempts }, values, i, restored) })
   }
 
@@ -124,6 +128,7 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
   return {
     results,
     failures,
+    attempts: retried,
     counts,
     get needsValues() {
       return needsValues()

@@ -161,10 +161,10 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
 
 /** As the session asks for it when files of the run are gone. */
 function settledIn<T, R>({ collector, source }: Journey<T, R>, selected: Selected<T>): Settled {
-  const { results, failures, counts } = collector
+  const { results, attempts, failures, counts } = collector
   const isComplete = counts.succeeded + counts.failed === selected.total(source)
   const complete = isComplete ? source.total : undefined
-  return { results, failures, keys: selected.keys, complete, succeeded: counts.succeeded, isMine: selected.isMine }
+  return { results, attempts, failures, keys: selected.keys, complete, succeeded: counts.succeeded, isMine: selected.isMine }
 }
 
 /** @throws InvalidOptionError for two items with one key. */

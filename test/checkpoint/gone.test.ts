@@ -27,7 +27,7 @@ async function withoutSnapshot(keys: readonly string[] | undefined): Promise<Ope
 
 /** Without a result at hand, of a run that was ended early. */
 const settled = (keys: readonly string[] | undefined, succeeded: number, isMine: Settled['isMine'] = () => true): Settled => ({
-  ...{ results: [], failures: [], keys, complete: undefined, succeeded, isMine },
+  ...{ results: [], attempts: new Map(), failures: [], keys, complete: undefined, succeeded, isMine },
 })
 
 const warningsOf = ({ events }: Opened) => events.filter(({ event }) => event === 'warning')

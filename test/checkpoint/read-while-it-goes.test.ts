@@ -1,10 +1,12 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { execute, readResults } from 'pawl'
+import { execute, type Outcome, readResults } from 'pawl'
 import { expect, test } from 'vitest'
 import { range } from '../execute/calls.ts'
 import { cube } from '../fixtures/tasks/arithmetic.mjs'
+import { noted } from '../fixtures/tasks/noted.mjs'
+import { newPlace } from '../resume/place.ts'
 
 test.each(['json', 'msgpack'] as const)('a %s file that is deleted while results are read is told', async (format) => {
   const directory = mkdtempSync(join(tmpdir(), 'pawl-read-'))
@@ -50,3 +52,35 @@ test('a run whose files are merged while its results are read is read whole, eac
   expect(read).toEqual(before)
   expect(readdirSync(join(directory, runId, 'seg'))).not.toEqual(expect.arrayContaining(files))
 }, 60_000)
+
+test.each([undefined, String])(
+  'what had failed, and succeeds while results are read, is read as a success (key: %s)',
+  async (key) => {
+    const { runs, spoil, heal } = newPlace()
+    const items = range(160)
+    const bad = items.filter((n) => n % 3 === 0)
+    spoil(...bad)
+    const run = (shard: number) =>
+      execute(noted, items, {
+        ...{ runId: 'r', shard: `${shard}/16`, mode: 'inline', maxFailures: items.length, checkpoint: { store: runs, keep: 0 } },
+        ...(key ? { key } : {}),
+      })
+    for (const shard of [1, 2, 3]) await run(shard)
+    const files = readdirSync(join(runs, 'r/seg'))
+    const before: number[] = []
+    for await (const { index } of readResults(runs, 'r')) before.push(index)
+
+    const read: Outcome[] = []
+    for await (const outcome of readResults(runs, 'r')) {
+      if (read.push(outcome) > 1) continue
+      heal(...bad)
+      // Enough sessions for a snapshot, which copies no failure of what has succeeded.
+      for (let shard = 1; shard <= 16; shard++) await run(shard)
+      expect(readdirSync(join(runs, 'r/seg'))).not.toEqual(expect.arrayContaining(files))
+    }
+    expect(read.map(({ index }) => index)).toEqual(before)
+    const late = read.slice(1)
+    expect(late.some(({ index }) => bad.includes(index))).toBe(true)
+    expect(late.map((outcome) => outcome.status === 'fulfilled' && outcome.value)).toEqual(before.slice(1).map((n) => n * 2))
+  },
+)

@@ -12,6 +12,7 @@ import {
   memoryStore,
   readResults,
   type Store,
+  type TaskContext,
   verifyRun,
 } from 'pawl'
 import { describe, expect, test } from 'vitest'
@@ -372,6 +373,26 @@ describe('files that a run has left, and that are gone as it ends', () => {
     const again = await execute(fails, toItems('dcba'), { ...options, checkpoint: runs, on })
     expect(again).toMatchObject({ stats: { restored: 4, dispatched: 0 }, failures: [{ item: { id: 'b' }, key: 'b' }] })
     expect(codes()).toEqual(['CHECKPOINT_DAMAGED'])
+  })
+
+  test('are recorded again with the attempts they took', async () => {
+    const { runs } = newPlace()
+    const failsFirst = (n: number, { attempt }: TaskContext) => {
+      if (n === 1 && attempt === 1) throw new Error('once')
+      return n
+    }
+    const options = { workers: 1, runId: 'run', retry: { retries: 1, minTimeout: 0 }, checkpoint: runs } as const
+    await execute(failsFirst, range(4), options)
+    const old = readdirSync(join(runs, 'run/seg'))
+    const deleteOld = () => {
+      for (const name of old) rmSync(join(runs, 'run/seg', name), { force: true })
+    }
+    const { codes, on } = listenForWarnings()
+    await execute(failsFirst, range(4), { ...options, on: { ...on, progress: deleteOld } })
+    expect(codes()).toEqual(['CHECKPOINT_DAMAGED'])
+    const read: number[] = []
+    for await (const { attempts } of readResults(runs, 'run')) read.push(attempts)
+    expect(read).toEqual([1, 2, 1, 1])
   })
 
   test('cost a run nothing that are there: one listing, and none when nothing was recorded before its end', async () => {
