@@ -56,6 +56,17 @@ export function createDrain(emit: Emit): Drain {
   }
 }
 
+/** What `answer` gives, or undefined once `draining` has aborted: it may never come. */
+export function untilDrained<V>(draining: AbortSignal, answer: Promise<V>): Promise<V | undefined> {
+  return new Promise((resolve, reject) => {
+    const giveUp = () => resolve(undefined)
+    const stop = () => draining.removeEventListener('abort', giveUp)
+    draining.addEventListener('abort', giveUp, { once: true })
+    if (draining.aborted) giveUp()
+    answer.then(resolve, reject).finally(stop)
+  })
+}
+
 function aborted(reason: unknown): Error {
   if (reason instanceof PawlError) return reason
   const why = reason instanceof Error ? reason.message : String(reason)

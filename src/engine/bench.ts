@@ -18,10 +18,10 @@ export interface Bench {
   readonly ran: Set<number>
   /**
    * Why the main thread ended it: an item, or the packing of what items gave, took too long; a drain; what it said of some
-   * items of its oldest piece cannot be read: it is not heard any more; it runs nothing of what it is given; or, an error,
-   * what it said cannot be true: it is not heard any more either.
+   * items of its oldest piece cannot be read: it is not heard any more; it runs nothing of what it is given; its oldest piece
+   * is vain; or, an error, what it said cannot be true: it is not heard any more either.
    */
-  doom: Overdue | 'drain' | 'unreadable' | 'idle' | Error | undefined
+  doom: Overdue | 'drain' | 'unreadable' | 'idle' | 'vain' | Error | undefined
 }
 
 /** What takes too long: the item at the cursor, or the packing of what the items up to the cursor gave. */
@@ -54,7 +54,7 @@ export function hasBegun({ isProven, pieces, seat }: Bench): boolean {
 }
 
 /** Whether an item of `run` has begun on it: an import may wait for ever in one thread, also in one that ran other tasks. */
-function hasBegunRun({ ran, pieces, seat }: Bench, run: JobRun): boolean {
+export function hasBegunRun({ ran, pieces, seat }: Bench, run: JobRun): boolean {
   return ran.has(run.number) || pieces.some((it) => it.job.run === run && cursorOf(slotOf(seat.cells, it.slot)) >= 0)
 }
 
@@ -74,11 +74,14 @@ export function packedPlaces(cells: Int32Array, piece: Piece): number {
   return Math.min(packedTo(slotOf(cells, piece.slot), piece.chunk.items.length), piece.end)
 }
 
-/** Puts a piece that has ended, or could not be sent, off its bench. */
-export function release(bench: Bench, piece: Piece): void {
+/** Puts a piece that has ended, or could not be sent, off its bench; `now` is on the clock's monotonic time, in ms. */
+export function release(bench: Bench, piece: Piece, now: number): void {
   bench.pieces.splice(bench.pieces.indexOf(piece), 1)
   bench.freeSlots.push(piece.slot)
-  if (bench.pieces.length === 0) bench.seat.rest()
+  const [next] = bench.pieces
+  if (!next) bench.seat.rest()
+  else if (next.isVain) condemn(bench, bench.doom ?? 'vain')
+  else next.since ??= now
 }
 
 /**
@@ -100,11 +103,18 @@ export function leastBusy(benches: Iterable<Bench>, isSuspect: boolean): Bench |
 const MIN_STEAL_MS = 0.5
 
 /**
+ * So long a suspect waits for its task to come up in a thread of its own, in ms, longer than most take; then it runs in another
+ * all the same, since an import may wait for ever. Lower, and it is sooner blamed for what others left behind in that one.
+ */
+export const ALONE_MS = 2000
+
+/**
  * Takes work that was not started yet from the bench with the most of it, for `thief`, as a piece of its own. A thread in which
  * the task is up takes first what was sent to one where it has yet to come up, and all of it: that takes longer than most
- * chunks, or for ever. What waits behind another run's item may wait for long, too, however short it is.
+ * chunks, or for ever. What waits behind another run's item may wait for long, too, however short it is. A suspect, for which
+ * all others may wait, goes also to a thread that has not heard of the task yet. `now` is on the clock's monotonic time, in ms.
  */
-export function steal(benches: Iterable<Bench>, thief: Bench): Piece | undefined {
+export function steal(benches: Iterable<Bench>, thief: Bench, now: number): Piece | undefined {
   let best: { bench: Bench; piece: Piece; from: number; worth: number } | undefined
   for (const bench of benches) {
     const [first] = bench.pieces
@@ -113,7 +123,7 @@ export function steal(benches: Iterable<Bench>, thief: Bench): Piece | undefined
       if (context.draining.aborted || bench.doom) continue
       const cursor = cursorOf(slotOf(bench.seat.cells, piece.slot))
       const rest = piece.end - Math.max(cursor, piece.settled - 1, -1) - 1
-      const isRescue = !piece.isAlone && hasBegunRun(thief, run) && !hasBegunRun(bench, run)
+      const isRescue = mayRescue(thief, run, piece, now) && !hasBegunRun(bench, run)
       const length = isRescue ? rest : tailLength(rest, cursor >= 0, piece === first)
       const least = first?.job.run === run ? 0 : MIN_STEAL_MS
       const worth = isRescue ? Number.POSITIVE_INFINITY : Math.max(least, rest * (run.itemTime() || MIN_STEAL_MS))
@@ -128,6 +138,12 @@ export function steal(benches: Iterable<Bench>, thief: Bench): Piece | undefined
   const tail = cutPiece(piece, from, piece.end)
   piece.end = from
   return tail
+}
+
+/** Whether `thief` may take all of a piece of `run`, should its own thread have begun nothing of that. */
+function mayRescue(thief: Bench, run: JobRun, { isAlone, since }: Piece, now: number): boolean {
+  if (!isAlone) return hasBegunRun(thief, run)
+  return since !== undefined && now - since >= ALONE_MS && (hasBegunRun(thief, run) || !thief.knows.has(run.number))
 }
 
 /** How much of the `rest` of a chunk to take: all of one that waits behind another, half of one that runs, and never the only item of one that is about to. */

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import { type Bench, createBench, leastBusy, steal } from './bench.ts'
+import { ALONE_MS, type Bench, createBench, hasBegunRun, leastBusy, steal } from './bench.ts'
 import { prepare, slotOf } from './flight-recorder.ts'
 import type { JobRun, Piece } from './job.ts'
 import { toMessage } from './message.ts'
@@ -22,6 +22,8 @@ export class Crew {
   readonly #endings = new Set<Promise<void>>()
   #target = 0
   #balancing: NodeJS.Immediate | undefined
+  /** Goes off when a suspect may have waited too long for its thread. */
+  #waiting: NodeJS.Timeout | undefined
   #isClosed = false
 
   constructor(openSeat: (bench: Bench) => Seat, clock: Clock) {
@@ -97,6 +99,7 @@ export class Crew {
   async close(): Promise<void> {
     this.#isClosed = true
     clearImmediate(this.#balancing)
+    clearTimeout(this.#waiting)
     this.#timeouts.stop()
     await Promise.all([...this.#endings, ...[...this.#benches].map((bench) => bench.seat.close())])
   }
@@ -110,25 +113,41 @@ export class Crew {
     piece.isSingly ||= run.unexplained >= MAX_UNEXPLAINED
     piece.slot = bench.freeSlots.pop() as number
     prepare(slotOf(bench.seat.cells, piece.slot), piece.chunk.items.length)
-    bench.pieces.push(piece)
+    const began = this.#clock.now()
+    if (bench.pieces.push(piece) === 1) piece.since = began
     const isNew = !bench.knows.has(run.number)
     bench.knows.add(run.number)
     run.tally.chunks++
-    const began = this.#clock.now()
     bench.seat.send(toMessage(piece, isNew, bench.forget.splice(0)))
     piece.sendTime = isNew ? undefined : this.#clock.now() - began
     if (run.timeout !== undefined) this.#timeouts.start()
+    if (piece.isAlone) this.#waitForThread()
+  }
+
+  /** Looks once more for a thread for a suspect, when it has waited long enough for its own. */
+  #waitForThread(): void {
+    this.#waiting ??= setTimeout(() => {
+      this.#waiting = undefined
+      this.#balance()
+      if ([...this.#benches].some(isWaitingAlone)) this.#waitForThread()
+    }, ALONE_MS).unref()
   }
 
   /** Halves the work of the busiest worker for each that has nothing, so that no tail waits behind a slow item. */
   #balance(): void {
+    clearImmediate(this.#balancing)
     this.#balancing = undefined
     for (const bench of this.#benches) {
       if (this.#queue.length > 0) return
       if (bench.pieces.length > 0 || bench.doom) continue
-      const stolen = steal(this.#benches, bench)
+      const stolen = steal(this.#benches, bench, this.#clock.now())
       if (!stolen) continue
       this.#send(bench, stolen)
     }
   }
+}
+
+/** It was sent a suspect, and has not begun it: its task may have yet to come up there. */
+function isWaitingAlone(bench: Bench): boolean {
+  return bench.pieces.some(({ isAlone, end, job }) => isAlone && end > 0 && !hasBegunRun(bench, job.run))
 }

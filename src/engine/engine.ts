@@ -27,6 +27,8 @@ export interface EngineRun<T = unknown, R = unknown> {
    * Rejects when the task cannot be loaded.
    */
   readonly dispatch: Dispatch<T, R>
+  /** How long the task has been loading, in ms; 0 when an item of the run has begun, or nothing waits for that. */
+  loadingFor(): number
   /** No chunk of this run follows. */
   end(): void
 }

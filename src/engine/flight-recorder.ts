@@ -146,6 +146,11 @@ export function stop({ cells, at }: Slot): void {
   Atomics.store(cells, at + LIMIT, 0)
 }
 
+/** Main thread: of a slot it stopped: nothing has begun in it, and nothing will. */
+export function isUntouched(slot: Slot): boolean {
+  return cursorOf(slot) < 0 && Atomics.load(slot.cells, slot.at + CLAIMED) === 0
+}
+
 export function isStopped({ cells, at }: Slot): boolean {
   return (Atomics.load(cells, at + FLAGS) & DRAINING) !== 0
 }

@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { attemptsBefore } from '../chunk.ts'
 import type { Clock } from '../clock.ts'
+import { untilDrained } from '../drain.ts'
 import { InvalidOptionError } from '../errors.ts'
 import type { Engine, EngineRun, EngineRunOptions } from './engine.ts'
 import { announceStop, createRecorder, cursorOf, prepare, type Slot, slotOf, stop, takeTail } from './flight-recorder.ts'
@@ -34,7 +35,9 @@ export function createInline(clock: Clock): Engine {
   }
   const start = (options: EngineRunOptions): EngineRun => {
     const run: JobRun = { ...options, number: ++numbered, unexplained: 0 }
-    let loaded: Promise<LoadedRun> | undefined
+    let loading: Promise<LoadedRun> | undefined
+    let loadingSince = 0
+    let loaded: LoadedRun | undefined
     const prepareRun = async (): Promise<LoadedRun> => ({
       setup: { ...run.setup, shared: cloneShared(run.setup.shared) },
       run: await run.load(),
@@ -42,8 +45,13 @@ export function createInline(clock: Clock): Engine {
     })
     return {
       dispatch: async (chunk, context) => {
-        loaded ??= prepareRun()
-        const atHand = await loaded
+        if (!loading) {
+          loadingSince = clock.now()
+          loading = prepareRun()
+        }
+        loaded ??= await untilDrained(context.draining, loading)
+        if (!loaded) return { fulfilled: [], rejected: [] }
+        const atHand = loaded
         if (clock.now() - turnedAt > BEGUN_MS) await breathe()
         const { job, done } = createJob(chunk, run, context)
         const piece = createPiece(job, chunk)
@@ -74,6 +82,7 @@ export function createInline(clock: Clock): Engine {
         job.interrupt(chunk.items.length - piece.settled)
         return done
       },
+      loadingFor: () => (loading && !loaded ? clock.now() - loadingSince : 0),
       end: () => {},
     }
   }

@@ -79,8 +79,12 @@ export interface Piece {
   isSingly: boolean
   /** Places before this one have settled. */
   settled: number
-  /** Places from this one on belong to other pieces. */
+  /** Places from this one on belong to other pieces, or to none any more. */
   end: number
+  /** When its thread had nothing else to do before it, on the clock's monotonic time, in ms; undefined until then. */
+  since: number | undefined
+  /** The run was drained before its task was up in the thread: nothing is waited for there, be it an import without an end. */
+  isVain: boolean
   slot: number
   /** Time the main thread took to send it, in ms; undefined when its message held more than its items. */
   sendTime: number | undefined
@@ -89,12 +93,22 @@ export interface Piece {
 let pieces = 0
 
 export function createPiece(job: Job, chunk: Chunk, isAlone = false, isSingly = false): Piece {
-  return { id: ++pieces, job, chunk, isAlone, isSingly, settled: 0, end: chunk.items.length, slot: -1, sendTime: undefined }
+  return {
+    ...{ id: ++pieces, job, chunk, isAlone, isSingly, settled: 0, end: chunk.items.length },
+    ...{ since: undefined, isVain: false, slot: -1, sendTime: undefined },
+  }
 }
 
-/** The places [from, to) of a piece as a piece of its own. */
+/** The places [from, to) of a piece as a piece of its own. A suspect stays one. */
 export function cutPiece(piece: Piece, from: number, to: number): Piece {
-  return createPiece(piece.job, cut(piece.chunk, from, to), false, piece.isSingly)
+  return createPiece(piece.job, cut(piece.chunk, from, to), piece.isAlone, piece.isSingly)
+}
+
+/** Nothing more of a piece settles in this session: none of it begins any more. */
+export function interruptPiece(piece: Piece): void {
+  const { settled, end } = piece
+  piece.end = settled
+  piece.job.interrupt(end - settled)
 }
 
 /** The attempt at `place` failed. `crashed`: it took the worker down. */

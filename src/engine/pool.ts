@@ -1,10 +1,10 @@
 import type { Piscina } from 'piscina'
 import type { Clock } from '../clock.ts'
-import { condemn, hasBegun } from './bench.ts'
+import { condemn, hasBegun, hasBegunRun } from './bench.ts'
 import { Crew } from './crew.ts'
 import type { Engine, EngineRun, EngineRunOptions } from './engine.ts'
-import { announceStop, slotOf, stop } from './flight-recorder.ts'
-import { createJob, createPiece, type JobRun } from './job.ts'
+import { announceStop, isUntouched, slotOf, stop } from './flight-recorder.ts'
+import { createJob, createPiece, interruptPiece, type JobRun, type Piece } from './job.ts'
 import { Receiver } from './receiver.ts'
 import { openSeat, type SeatOptions } from './seat.ts'
 
@@ -21,7 +21,7 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
   const start = (options: EngineRunOptions): EngineRun => {
     const run: JobRun = { ...options, number: ++numbered, unexplained: 0 }
     runs.set(run.number, run)
-    return openRun(crew, run, () => runs.delete(run.number))
+    return openRun(crew, run, clock, () => runs.delete(run.number))
   }
 
   return {
@@ -40,7 +40,7 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
 }
 
 /** A run's part of the pool. `ended` is called when no chunk of it follows. */
-function openRun(crew: Crew, run: JobRun, ended: () => void): EngineRun {
+function openRun(crew: Crew, run: JobRun, clock: Clock, ended: () => void): EngineRun {
   let patience: NodeJS.Timeout | undefined
   let isListening = false
   let isOver = false
@@ -58,6 +58,7 @@ function openRun(crew: Crew, run: JobRun, ended: () => void): EngineRun {
       crew.add(createPiece(job, chunk, chunk.alone))
       return done
     },
+    loadingFor: () => loadingFor(crew, run, clock.now()),
     end: () => {
       isOver = true
       clearTimeout(patience)
@@ -70,18 +71,33 @@ function openRun(crew: Crew, run: JobRun, ended: () => void): EngineRun {
   } as EngineRun
 }
 
-/** Stops what runs for `run` between two items, and after `drainTimeout` wherever it is: then the timer goes off that it gives. */
+/** As `EngineRun` has it. What waits behind an item of another run does not wait for the task. */
+function loadingFor(crew: Crew, run: JobRun, now: number): number {
+  if ([...crew.benches].some((bench) => hasBegunRun(bench, run))) return 0
+  const waiting = [...crew.benches].flatMap(({ pieces: [first] }) => (first?.job.run === run ? [first.since ?? now] : []))
+  return Math.max(0, ...waiting.map((since) => now - since))
+}
+
+/**
+ * Stops what runs for `run` between two items, and after `drainTimeout` wherever it is: then the timer goes off that it gives.
+ * What has not begun is not waited for: a thread in which the task is still loading may never get there, and is ended.
+ */
 function drain(crew: Crew, run: JobRun): NodeJS.Timeout {
   crew.withdraw(run)
-  const running = () => [...crew.benches].filter((bench) => bench.pieces.some((piece) => piece.job.run === run))
-  for (const bench of running()) {
+  for (const bench of crew.benches) {
+    const isUp = hasBegunRun(bench, run)
     for (const piece of bench.pieces.filter((it) => it.job.run === run)) {
       const slot = slotOf(bench.seat.cells, piece.slot)
       stop(slot)
       announceStop(slot)
+      if (!isUntouched(slot)) continue
+      piece.isVain = !isUp
+      interruptPiece(piece)
     }
+    if (bench.pieces[0]?.isVain) condemn(bench, bench.doom ?? 'vain')
   }
+  const isLeft = ({ job, settled, end }: Piece) => job.run === run && settled < end
   return setTimeout(() => {
-    for (const bench of running()) condemn(bench, bench.doom ?? 'drain')
+    for (const bench of crew.benches) if (bench.pieces.some(isLeft)) condemn(bench, bench.doom ?? 'drain')
   }, run.drainTimeout)
 }

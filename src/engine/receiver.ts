@@ -48,7 +48,7 @@ export class Receiver {
     const piece = bench.pieces.find((it) => it.id === part.id)
     if (part.loadError) {
       this.#failRuns(unpackLoadError(part), piece ? [piece.job.run] : [])
-      if (piece) release(bench, piece)
+      if (piece) release(bench, piece, this.#clock.now())
       return
     }
     if (!piece || isUnheard(bench)) return
@@ -60,7 +60,9 @@ export class Receiver {
     }
     if (part.end && part.to === 0 && piece.end > 0 && !piece.job.context.draining.aborted) bench.idled++
     else this.#prove(bench)
-    if (part.to > 0) bench.ran.add(piece.job.run.number)
+    // An answer about nothing tells as much, where nothing was left to run.
+    const isUp = part.to > 0 || piece.end === 0
+    if (isUp && bench.knows.has(piece.job.run.number)) bench.ran.add(piece.job.run.number)
     if (bench.idled >= MAX_IDLED) condemn(bench, 'idle')
     piece.job.run.observe({
       items: part.to - part.from,
@@ -69,7 +71,7 @@ export class Receiver {
       packTime: part.packTime,
     })
     if (part.end) {
-      release(bench, piece)
+      release(bench, piece, this.#clock.now())
       if (part.to < piece.end) this.#crew.requeue([cutPiece(piece, part.to, piece.end)])
     }
     this.#crew.advance() // After a part as well: only now it may be known that the tail is worth being taken.
@@ -86,7 +88,7 @@ export class Receiver {
     this.#crew.dismiss(bench)
     const { again, suspectIndex, reason } = blame(bench, error, code, this.#clock.today())
     if (hasBegun(bench) && bench.doom !== 'idle') this.#stillborn.length = 0
-    else this.#stillborn.push(bench)
+    else if (bench.doom !== 'drain' && bench.doom !== 'vain') this.#stillborn.push(bench)
     for (const run of this.#runs.values())
       if (bench.knows.has(run.number)) run.workerExit(bench.seat.threadId, suspectIndex, reason)
     this.#crew.requeue(again)
@@ -111,7 +113,7 @@ export class Receiver {
   #refuse(bench: Bench, id: number, error: Error): void {
     const piece = bench.pieces.find((it) => it.id === id)
     if (!piece) return
-    release(bench, piece)
+    release(bench, piece, this.#clock.now())
     bench.knows.delete(piece.job.run.number) // Its setup may have been in that message.
     const goOn = settleUnclonable(piece, error, this.#clock.today())
     if (goOn) this.#crew.requeue(goOn)

@@ -46,9 +46,8 @@ export async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>):
     engines,
     unsettled: () => journey.pending && journey.pending - collector.counts.dispatched,
     onPlan: () => emitter.emit('plan', planner.describe(source.left)),
-    onSlowLoad: () => {
-      if (journey.counts.chunks > 0) warnOfSlowLoad(emitter)
-    },
+    loadingFor: () => Math.max(0, ...Array.from(opened.values(), (engineRun) => engineRun.loadingFor())),
+    onSlowLoad: () => warnOfSlowLoad(emitter),
     fail: drain.fail,
   })
 

@@ -21,7 +21,7 @@ const LOOK_MS = 1
 /** So long after the thread is up a task may load before others load it, too, in ms: no longer than a thread takes to come up. */
 const LOAD_MS = 25
 
-/** So long after the run began a task that is still loading is worth a word, in ms. Its import may wait for what never comes. */
+/** So long a task loads before that is worth a word, in ms. Its import may wait for what never comes. */
 const SLOW_LOAD_MS = 10_000
 
 export interface GrowthOptions {
@@ -31,7 +31,9 @@ export interface GrowthOptions {
   unsettled(): number | undefined
   /** More threads were started, or none: the plan is made. */
   onPlan(): void
-  /** No item has begun though a thread is up for long. */
+  /** How long the task has been loading, in ms; 0 when it is up. */
+  loadingFor(): number
+  /** It loads for long. */
   onSlowLoad(): void
   fail(error: Error): void
 }
@@ -49,7 +51,8 @@ export interface Growth {
   close(): void
 }
 
-export async function startGrowth({ planner, engines, unsettled, onPlan, onSlowLoad, fail }: GrowthOptions): Promise<Growth> {
+export async function startGrowth(options: GrowthOptions): Promise<Growth> {
+  const { planner, engines, unsettled, onPlan, fail } = options
   let pool: Engine | undefined
   let opening: Promise<Engine> | undefined
   let grown = 0
@@ -106,9 +109,7 @@ export async function startGrowth({ planner, engines, unsettled, onPlan, onSlowL
     else timer = setTimeout(() => look(waited + LOOK_MS), LOOK_MS)
   }
 
-  const slow = setTimeout(() => {
-    if (pool && !pool.hasBegun) onSlowLoad()
-  }, SLOW_LOAD_MS).unref()
+  const stopWatching = watchLoading(options)
   const opened = mode() === 'threads' ? await open().catch(fail) : undefined
   if (opened) opened.up().then(() => look())
   else look()
@@ -122,8 +123,22 @@ export async function startGrowth({ planner, engines, unsettled, onPlan, onSlowL
     close: () => {
       isOver = true // What is still measured, of pieces that a drain overtook, starts nothing.
       clearTimeout(timer)
-      clearTimeout(slow)
+      stopWatching()
       if (grown === 0 && seen > 0) onPlan() // It was over before there was anything to decide.
     },
   }
+}
+
+/** Tells once that the task loads for long, be it in the thread that took the place of a lost one. Gives what ends the watch. */
+function watchLoading({ loadingFor, onSlowLoad }: Pick<GrowthOptions, 'loadingFor' | 'onSlowLoad'>): () => void {
+  let timer: NodeJS.Timeout | undefined
+  const lookIn = (ms: number) => {
+    timer = setTimeout(() => {
+      const left = SLOW_LOAD_MS - loadingFor()
+      if (left > 0) lookIn(left)
+      else onSlowLoad()
+    }, ms).unref()
+  }
+  lookIn(SLOW_LOAD_MS)
+  return () => clearTimeout(timer)
 }

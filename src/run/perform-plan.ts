@@ -1,7 +1,9 @@
 import { arraySource } from '../array-source.ts'
 import { cut } from '../chunk.ts'
 import { systemClock } from '../clock.ts'
+import { untilDrained } from '../drain.ts'
 import type { Engines } from '../engines.ts'
+import { RunAbortedError } from '../errors.ts'
 import { checkItems, isArrayLike } from '../items.ts'
 import { iterableSource } from '../iterable-source.ts'
 import type { ResolvedOptions } from '../options.ts'
@@ -19,6 +21,8 @@ const PROBE_ITEMS = 1000
 /**
  * Runs the first items in one worker, in chunks that grow, until what is measured will do. An item that fails counts as any
  * other for the measurement, and a warning says that some did.
+ *
+ * @throws RunAbortedError when the `signal` option aborts: what runs then is waited for, no longer than `drainTimeout`.
  */
 export async function performPlan<T, R>(
   ref: TaskRef<T, R>,
@@ -36,6 +40,10 @@ export async function performPlan<T, R>(
   engine.grow(1)
   let failure: Error | undefined
   const over = new AbortController()
+  const { signal } = options
+  const onAbort = () => over.abort(signal?.reason)
+  signal?.addEventListener('abort', onAbort, { once: true })
+  if (signal?.aborted) onAbort()
   const run = engine.start<T, R>({
     setup: {
       runId: 'plan',
@@ -76,11 +84,14 @@ export async function performPlan<T, R>(
   let first: Rejection<T> | undefined
   try {
     while (tried < PROBE_ITEMS && (tried === 0 || systemClock.now() - began < PROBE_MS)) {
-      const chunk = await source.next(Math.max(1, tried))
+      endIfTold(signal)
+      const chunk = await untilDrained(over.signal, source.next(Math.max(1, tried)))
+      endIfTold(signal)
       if (!chunk) break
       tried += chunk.items.length
       const { fulfilled, rejected } = await run.dispatch(cut(chunk, 0, chunk.items.length), context)
       if (failure) throw failure
+      endIfTold(signal)
       failed += rejected.length
       first ??= rejected[0]
       const values = fulfilled[0]?.values
@@ -88,9 +99,17 @@ export async function performPlan<T, R>(
     }
   } finally {
     clearInterval(alive)
+    signal?.removeEventListener('abort', onAbort)
     run.end()
     await source.close()
   }
   if (first) planner.warn(`Of ${tried} tried, ${failed} failed, first item ${first.index}: ${first.reason.message}`)
   return planner.describe(total)
+}
+
+function endIfTold(signal: AbortSignal | undefined): void {
+  if (!signal?.aborted) return
+  const why = signal.reason instanceof Error ? signal.reason.message : String(signal.reason)
+  const message = `Cannot plan the run: expected time to run a few items, got a request to stop (${why})`
+  throw new RunAbortedError(message, { cause: signal.reason })
 }

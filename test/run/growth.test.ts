@@ -15,7 +15,7 @@ function watched({ hasBegun = true } = {}) {
 }
 
 let tasks = 0
-async function begin(items: number, engines: Engines) {
+async function begin(items: number, engines: Engines, loadingFor = () => 0) {
   const planner = createPlanner({
     task: `growth ${++tasks}`,
     mode: 'threads',
@@ -25,7 +25,8 @@ async function begin(items: number, engines: Engines) {
   })
   const told = vi.fn()
   const slow = vi.fn()
-  const growth = await startGrowth({ planner, engines, unsettled: () => items, onPlan: told, onSlowLoad: slow, fail: told })
+  const heard = { onPlan: told, onSlowLoad: slow, fail: told }
+  const growth = await startGrowth({ planner, engines, unsettled: () => items, loadingFor, ...heard })
   const measure = (count: number, taskTime: number) => {
     planner.observe({ items: count, taskTime, sendTime: 0.01, now: 0 })
     growth.measured(taskTime)
@@ -127,15 +128,38 @@ test('an item that takes its time is not waited for, be it the first or a later 
 
 test('a task that is being loaded has not begun, and is waited for, but not for ever', async () => {
   const { pool, engines } = watched({ hasBegun: false })
-  const { growth, slow } = await begin(10, engines)
+  const { growth } = await begin(10, engines)
   await vi.advanceTimersByTimeAsync(20)
   expect(pool.workers).toBe(1)
   await vi.advanceTimersByTimeAsync(20)
   expect(pool.workers).toBe(4)
-  expect(slow).not.toHaveBeenCalled()
-  await vi.advanceTimersByTimeAsync(60_000)
-  expect(slow).toHaveBeenCalledOnce()
   growth.close()
+})
+
+test('a task that has been loading for 10 s is told of once, whenever it began to', async () => {
+  for (const since of [0, 50, 12_345]) {
+    const { engines } = watched()
+    const began = Date.now() + since
+    const { growth, slow } = await begin(10, engines, () => Math.max(0, Date.now() - began))
+    await vi.advanceTimersByTimeAsync(since + 9990)
+    expect(slow).not.toHaveBeenCalled()
+    await vi.advanceTimersByTimeAsync(10_000)
+    expect(slow).toHaveBeenCalledOnce()
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(slow).toHaveBeenCalledOnce()
+    growth.close()
+  }
+})
+
+test('a task that came up in time is not told of, nor one whose run is over', async () => {
+  const { engines } = watched()
+  for (const isOver of [false, true]) {
+    const { growth, slow } = await begin(10, engines, () => (isOver ? 60_000 : 0))
+    if (isOver) growth.close()
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(slow).not.toHaveBeenCalled()
+    growth.close()
+  }
 })
 
 test('a run that is over before anything was decided has told its plan', async () => {
