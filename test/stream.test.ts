@@ -57,9 +57,21 @@ describe('stream()', () => {
     expect(seen.sort((a, b) => a - b)).toEqual(range(200))
   })
 
-  test('answers outcomes that are asked for all at once, each with another, and leaves alone a run that nobody read', async () => {
+  test.each(['return', 'throw'] as const)(
+    'ends the run when an iterator that nothing was asked of is let go: %s()',
+    async (how) => {
+      const shared = { started: sharedCells(2), seen: sharedCells(1) }
+      const outcomes = stream(block, ['a', 'b'], { mode: 'threads', drainTimeout: 0, shared })
+      const thrown = new Error('thrown into it')
+      const left = outcomes[Symbol.asyncIterator]()[how]?.(how === 'throw' ? thrown : undefined)
+      if (how === 'throw') await expect(left).rejects.toBe(thrown)
+      else await expect(left).resolves.toEqual({ value: undefined, done: true })
+      await expect(outcomes.report).rejects.toMatchObject({ code: 'ERR_PAWL_ABORTED' })
+    },
+  )
+
+  test('answers outcomes that are asked for all at once, each with another', async () => {
     const outcomes = stream(arithmetic, range(50), { mode: 'threads' })
-    await outcomes[Symbol.asyncIterator]().return?.()
     const iterator = outcomes[Symbol.asyncIterator]()
     const results = await Promise.all(range(60).map(() => iterator.next()))
     const seen = results.flatMap(({ done, value }) => (done ? [] : [value.index]))

@@ -104,7 +104,7 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
   const timer = setInterval(() => beatOnce().catch(() => {}), BEAT_MS).unref()
   const stop = async () => {
     clearInterval(timer)
-    await beating?.catch(() => {})
+    await beating?.catch(forget) // It may yet come to pass, and be there when the claim was given back.
   }
   return {
     others,

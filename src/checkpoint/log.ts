@@ -3,7 +3,7 @@ import { CheckpointWriteError, messageOf } from '../errors.ts'
 import type { StoredObject } from '../store/store.ts'
 import type { Emit } from '../types.ts'
 import type { Entry } from './entries.ts'
-import { adviseOn, createPatientWrites, GivenUpError, type Haste, type PatientWrites } from './patient-writes.ts'
+import { adviseOn, createPatientWrites, GivenUpError, type Haste, isSilent, type PatientWrites } from './patient-writes.ts'
 import { openSegments, type SegmentOptions, type Segments } from './segments.ts'
 import { Unsaved } from './unsaved.ts'
 
@@ -209,12 +209,13 @@ export class RunLog {
     return bytes
   }
 
-  /** What they say is only ever needed when this process dies: not worth waiting or failing for. */
+  /** What they say is only ever needed when this process dies: not worth waiting or failing for, unless the store is silent. */
   async #writeNotes(entries: readonly Entry[]): Promise<void> {
     try {
       await this.#write(entries, false)
-    } catch {
+    } catch (error) {
       await this.#segments.drop()
+      if (isSilent(error)) this.#giveUp(new GivenUpError('it', error.cause))
     }
   }
 

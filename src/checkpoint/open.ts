@@ -13,6 +13,8 @@ import type { Session, SessionOptions } from './session.ts'
 import { startSession } from './start-session.ts'
 import { loadCodec } from './values/codec.ts'
 
+export { answering } from './answering.ts'
+
 /**
  * Opens a run for work: takes the lease, makes or checks the manifest, and loads what earlier sessions recorded.
  *

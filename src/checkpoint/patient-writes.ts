@@ -10,7 +10,7 @@ const MAX_DELAY = 2000
  * How long it is tried from when the run was told to end, in ms. Half of what the hastiest leave a process before they kill it
  * (Docker 10 s; Kubernetes, AWS Batch and SLURM 30 s, spot notices no less), so that there is time to write the results out.
  */
-const HASTY_PATIENCE = 5000
+export const HASTY_PATIENCE = 5000
 
 /** How long in any case when it began to fail behind that, as at the end of a long `drainTimeout`, in ms: some tries. */
 const LEAST_PATIENCE = 1000
@@ -88,6 +88,7 @@ export function createPatientWrites({ write, drop, isGone, onGone, clock, haste 
         isGoneTold ||= isGone(error)
         isFailing = true
         failingSince ??= clock.now() // Not since the first try began: the process may have been stopped while it wrote.
+        if (isSilent(error)) throw new GivenUpError('it', error.cause)
         if (error instanceof TooLargeError)
           throw new GivenUpError('files as large as what has to be kept of one item', error.cause)
         const { end, expected } = endOfPatience(failingSince)
@@ -132,6 +133,13 @@ function watchHaste(clock: Clock, { signal, deadline = Number.POSITIVE_INFINITY 
     const tried = Math.max(0, end - failingSince) / 1000
     return { end, expected: `it within ${tried.toFixed(1)} s, as the run was told to end` }
   }
+}
+
+/** A store that did not answer in time; the cause of what its calls reject with then (answering.ts). */
+export class SilentStoreError extends Error {}
+
+export function isSilent(error: unknown): error is Error {
+  return error instanceof Error && error.cause instanceof SilentStoreError
 }
 
 /** The store did not take what it had to. */

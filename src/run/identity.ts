@@ -70,11 +70,12 @@ export async function openCheckpoint<T>(open: OpenCheckpoint<T>): Promise<Sessio
   if (options.runId === undefined && !open.isArray) {
     throw new InvalidOptionError('runId', 'a name for the run, since items that are not an array have no other', undefined)
   }
-  const { openSession } = await import('../checkpoint/open.ts')
+  const { answering, openSession } = await import('../checkpoint/open.ts')
   const { store, format, compress, every, interval, durability, keep, onError } = checkpoint
+  const runId = options.runId ?? deriveRunId(identity)
   return openSession({
-    store,
-    runId: options.runId ?? deriveRunId(identity),
+    store: answering(store, { runId, clock: open.clock, haste: open.haste }),
+    runId,
     isDerived: options.runId === undefined || open.isDerived,
     identity,
     taskDigest: open.task.digest(),

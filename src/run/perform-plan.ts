@@ -3,7 +3,7 @@ import { cut } from '../chunk.ts'
 import { systemClock } from '../clock.ts'
 import { untilDrained } from '../drain.ts'
 import type { Engines } from '../engines.ts'
-import { RunAbortedError } from '../errors.ts'
+import { messageOf, RunAbortedError } from '../errors.ts'
 import { checkItems, isArrayLike } from '../items.ts'
 import { iterableSource } from '../iterable-source.ts'
 import type { ResolvedOptions } from '../options.ts'
@@ -109,7 +109,6 @@ export async function performPlan<T, R>(
 
 function endIfTold(signal: AbortSignal | undefined): void {
   if (!signal?.aborted) return
-  const why = signal.reason instanceof Error ? signal.reason.message : String(signal.reason)
-  const message = `Cannot plan the run: expected time to run a few items, got a request to stop (${why})`
+  const message = `Cannot plan the run: expected time to run a few items, got a request to stop (${messageOf(signal.reason)})`
   throw new RunAbortedError(message, { cause: signal.reason })
 }

@@ -81,7 +81,7 @@ async function watchReasons<T, R>(run: Run<T, R>): Promise<() => void> {
   const { signal, preempt } = run.options
   const { abandoned } = run.origin
   const onAbort = () => drain.hasten(signal?.reason)
-  const onAbandon = () => drain.begin(abandoned?.reason)
+  const onAbandon = () => drain.hasten(abandoned?.reason)
   const hearers = { onNotice: drain.hasten, onAdvice: () => run.saveNow(), emit: emitter.emit }
   const watch = preempt && (await import('../preempt/preempt.ts')).watchPreemption(preempt, hearers)
   signal?.addEventListener('abort', onAbort, { once: true })

@@ -184,7 +184,6 @@ class Reader<R, T> implements AsyncIterableIterator<Outcome<R>> {
   }
 
   async #stop(): Promise<void> {
-    if (this.#hasBegun && !this.#hasLeft) await this.#leave()
-    this.#hasLeft = true
+    if (!this.#hasLeft) await this.#leave()
   }
 }

@@ -1,0 +1,101 @@
+import type { Clock } from '../clock.ts'
+import { CheckpointWriteError } from '../errors.ts'
+import type { Log, Store } from '../store/store.ts'
+import { HASTY_PATIENCE, type Haste, SilentStoreError } from './patient-writes.ts'
+
+/** How long all other calls may take, together, once one took too long, in ms: a claim may yet be given back. */
+const LAST_PATIENCE = 1000
+
+/** Waits are cut into so many: of a process that was stopped meanwhile only one of them is over as it goes on, and answers may be there. */
+const WAITS = 5
+
+interface AnsweringOptions {
+  readonly runId: string
+  readonly clock: Clock
+  readonly haste: Haste
+}
+
+/**
+ * The store of a run, of which each call comes to an end once the run is told to end: rejects then with a CheckpointWriteError
+ * unless it answers within 5 s, or half of what is left until the deadline. Whatever takes its time before that is only slow.
+ * What a call was to do may still be done behind it.
+ */
+export function answering(store: Store, options: AnsweringOptions): Store {
+  const ask = createAsk(options)
+  const { append, sync, modifiedAt } = store
+  return {
+    get: (key, range) => ask(() => store.get(key, range)),
+    put: (key, bytes, how) => ask(() => store.put(key, bytes, how)),
+    list: (prefix) => ask(() => store.list(prefix)),
+    delete: (key) => ask(() => store.delete(key)),
+    ...(append ? { append: async (key) => answeringLog(await ask(() => append.call(store, key)), ask) } : {}),
+    ...(sync ? { sync: (key) => ask(() => sync.call(store, key)) } : {}),
+    ...(modifiedAt ? { modifiedAt: (key) => ask(() => modifiedAt.call(store, key)) } : {}),
+  }
+}
+
+type Ask = <V>(call: () => Promise<V>) => Promise<V>
+
+function answeringLog(log: Log, ask: Ask): Log {
+  const { confirm } = log
+  return {
+    write: (bytes) => ask(() => log.write(bytes)),
+    sync: () => ask(() => log.sync()),
+    ...(confirm ? { confirm: () => ask(() => confirm.call(log)) } : {}),
+    close: () => ask(() => log.close()),
+  }
+}
+
+/** A call that has not been answered. */
+interface Question {
+  reject(error: Error): void
+  /** Ends the wait for its time to be over; there is one once the run is told to end. */
+  over: AbortController | undefined
+}
+
+function createAsk({ runId, clock, haste: { signal, deadline = Number.POSITIVE_INFINITY } }: AnsweringOptions): Ask {
+  const open = new Set<Question>()
+  let silence: { readonly error: Error; readonly end: number } | undefined
+
+  const close = (question: Question) => {
+    open.delete(question)
+    question.over?.abort()
+  }
+  const giveUp = (patience: number) => {
+    silence ??= { error: silent(runId, patience), end: clock.now() + LAST_PATIENCE }
+    for (const question of open) {
+      close(question)
+      question.reject(silence.error)
+    }
+  }
+  const limit = async (question: Question) => {
+    const now = clock.now()
+    const patience = Math.max(0, silence ? silence.end - now : Math.min(HASTY_PATIENCE, (deadline - now) / 2))
+    question.over = new AbortController()
+    for (let waits = 0; waits < WAITS; waits++) await clock.sleep(patience / WAITS, question.over.signal)
+    giveUp(patience)
+  }
+  const limitUnlessAnswered = (question: Question) => void limit(question).catch(() => {})
+  const limitAll = () => {
+    for (const question of open) limitUnlessAnswered(question)
+  }
+  signal.addEventListener('abort', limitAll, { once: true })
+
+  return (call) =>
+    new Promise((resolve, reject) => {
+      const question: Question = { reject, over: undefined }
+      open.add(question)
+      if (signal.aborted) limitUnlessAnswered(question)
+      const answer = async () => call()
+      answer()
+        .then(resolve, reject)
+        .finally(() => close(question))
+    })
+}
+
+function silent(runId: string, patience: number): CheckpointWriteError {
+  const seconds = (patience / 1000).toFixed(1)
+  const cause = new SilentStoreError(`no answer within ${seconds} s, as the run was told to end`)
+  const message = `Cannot go on with the checkpoint of run '${runId}': expected the store to answer, got ${cause.message}. What was saved before is safe: see to the store, then run again`
+  return new CheckpointWriteError(message, { cause })
+}
