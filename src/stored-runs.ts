@@ -3,7 +3,10 @@ import type { Damage, RunDetails, RunSummary } from './checkpoint/runs.ts'
 import type { Store } from './store/store.ts'
 import type { Outcome } from './types.ts'
 
-/** What a store knows of its runs. `store` is a Store or a directory. The code that reads checkpoints is loaded when first asked. */
+/**
+ * What a store knows of its runs. `store` is a Store or a directory; each call throws InvalidOptionError for anything else.
+ * The code that reads checkpoints is loaded when first asked.
+ */
 const load = () => import('./checkpoint/runs.ts')
 
 /** The runs of a store, in the order of their ids. */

@@ -119,7 +119,7 @@ export interface Plan {
   readonly speedup: number
   /** A sentence for people. */
   readonly reason: string
-  readonly warnings: readonly string[]
+  readonly warnings: string[]
 }
 
 /** Counts and times of a session. Times are in milliseconds, sizes in bytes. */

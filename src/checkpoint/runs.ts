@@ -1,5 +1,6 @@
 import { systemClock } from '../clock.ts'
-import { isPawlError, RunLockedError, RunNotFoundError } from '../errors.ts'
+import { InvalidOptionError, isPawlError, RunLockedError, RunNotFoundError } from '../errors.ts'
+import { isStoreLike } from '../option-values.ts'
 import { fileStore } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import type { Json, Outcome } from '../types.ts'
@@ -262,6 +263,8 @@ function toSummary({ manifest, index, claims, writtenAt }: LoadedRun, runId: str
 
 const isLive = (claim: Claim) => seemsAlive(claim, systemClock.today())
 
+/** @throws InvalidOptionError for what is neither a directory nor a store. */
 function toStore(given: Store | string): Store {
+  if (!isStoreLike(given)) throw new InvalidOptionError('store', 'a directory or a Store', given)
   return typeof given === 'string' ? fileStore(given) : given
 }

@@ -44,9 +44,8 @@ function watchValue(name: string, isVital: boolean, isNotice: (value: string) =>
       const path = `${INSTANCE}/${name}?wait_for_change=true&timeout_sec=${HANG}&last_etag=${encodeURIComponent(etag)}`
       const answer = await ask({ path, headers: { 'Metadata-Flavor': 'Google' }, timeout: TIMEOUT })
       const value = answer.body.trim()
-      // Whatever else may answer at this address (a captive portal, another cloud) does not send the header back.
-      const isGoogle = answer.headers['metadata-flavor'] === 'Google'
-      if (answer.status !== 200 || !isGoogle || !/^[A-Z_]+$/.test(value)) throw senseless(answer, path)
+      // Whatever else may answer at this address (a captive portal, another cloud) does so with another status, or with a page.
+      if (answer.status !== 200 || !/^[A-Z_]+$/.test(value)) throw senseless(answer, path)
       etag = typeof answer.headers.etag === 'string' ? answer.headers.etag : NO_ETAG
       return isNotice(value) ? { kind: 'notice', reason: new Error(sentence) } : undefined
     },

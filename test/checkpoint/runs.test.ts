@@ -104,3 +104,12 @@ describe('deleteRun()', () => {
 test.each([inspectRun, verifyRun, readFailures, collect])('%o of an unknown run is told', async (read) => {
   await expect(read(memoryStore(), 'nothing')).rejects.toMatchObject({ code: 'ERR_PAWL_RUN_NOT_FOUND' })
 })
+
+test.each([listRuns, inspectRun, verifyRun, readFailures, collect, deleteRun])('%o of what is no store is told', async (read) => {
+  for (const store of [5, undefined, '', {}]) {
+    await expect(read(store as unknown as Store, 'run-1')).rejects.toMatchObject({
+      code: 'ERR_PAWL_INVALID_OPTION',
+      option: 'store',
+    })
+  }
+})

@@ -81,7 +81,7 @@ describe('Google Cloud', () => {
   const troubles: [string, Reply][] = [
     ['503', { status: 503, headers: { 'Metadata-Flavor': 'Google' } }],
     ['404', { status: 404, headers: { 'Metadata-Flavor': 'Google' }, body: 'TRUE' }],
-    ['the answer of somebody else', { body: 'TRUE' }],
+    ['the page of somebody else', { body: 'Sign in' }],
     ['HTML', { body: '<html>', headers: { 'Metadata-Flavor': 'Google' } }],
     ['an answer cut short', 'cut'],
   ]
