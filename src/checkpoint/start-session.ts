@@ -1,4 +1,3 @@
-import { BLOCK_ITEMS } from '../items.ts'
 import { createCompaction } from './compaction.ts'
 import { noteEnds } from './ends.ts'
 import { createEncoder, type Entry } from './entries.ts'
@@ -10,11 +9,11 @@ import type { RunIndex } from './load.ts'
 import { RunLog } from './log.ts'
 import type { Manifest } from './manifest.ts'
 import { mend } from './mend.ts'
-import { otherEnd, otherSource, tooShort } from './mismatch.ts'
 import { discardIfEmpty, manifestKey, putAgain } from './open-manifest.ts'
 import { createOutcomeEntries } from './outcome-entries.ts'
 import { type Restored, statusIn } from './restored.ts'
 import type { Session, SessionOptions } from './session.ts'
+import { createSourceWatch } from './source-watch.ts'
 import type { Codec } from './values/codec.ts'
 import { isFailed } from './verdict.ts'
 
@@ -67,16 +66,7 @@ export function startSession(options: SessionOptions, opened: Opened): Session {
   const log = new RunLog({ ...options, writer, encoder, lease, recorded, onClosed, onGone })
   compaction.startIfDue()
   const buried = noteEnds(index, lease, log)
-  const sources = new Map(index.sources)
-  const addSource = (block: number, { count, digest }: { readonly count: number; readonly digest: string }) =>
-    log.add([{ head: { kind: 'source', block, count, digest }, body: [], items: 0, fresh: 0, bytes: 64 }])
-
-  const checkCount = (count: number, hasEnded: boolean) => {
-    if (isKeyed) return
-    const { total, atLeast } = restored
-    if (total !== undefined && (count > total || (hasEnded && count < total))) throw otherEnd(runId, total, count, hasEnded)
-    if (hasEnded && count < atLeast) throw tooShort(runId, atLeast, count)
-  }
+  const { checkCount, recordSource, recordLost } = createSourceWatch(runId, index, restored, log)
 
   return {
     writer,
@@ -94,14 +84,7 @@ export function startSession(options: SessionOptions, opened: Opened): Session {
     record({ fulfilled, rejected }) {
       log.add([...fulfilled.flatMap(entries.ofFulfilled), ...rejected.map(entries.ofRejected)])
     },
-    recordSource(block, count, digest) {
-      checkCount(block * BLOCK_ITEMS + count, count < BLOCK_ITEMS)
-      const before = sources.get(block)?.digest
-      if (before !== undefined && before !== digest) throw otherSource(runId, block, count, before, digest)
-      if (before !== undefined) return
-      sources.set(block, { count, digest })
-      addSource(block, { count, digest })
-    },
+    recordSource,
     recordItems(keys) {
       if (known.list === undefined && isAsRecorded(known, keys)) return
       const heads = writeItemList(keys, known.list, clock.today())
@@ -137,7 +120,7 @@ export function startSession(options: SessionOptions, opened: Opened): Session {
       log.tellGone()
       log.recount(countSettled(found).done)
       await noteEnds(index, lease, log)
-      for (const [block, source] of sources) if (!found.sources.has(block)) addSource(block, source)
+      recordLost(found)
       for (const batch of fulfilled) {
         log.add(entries.ofFulfilled(batch))
         await log.backlog
