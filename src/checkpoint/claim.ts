@@ -1,5 +1,6 @@
 import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { RunLockedError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 
 /**
@@ -35,17 +36,28 @@ const LISTED_MS = 60_000
 
 const MAX_CLAIM_BYTES = 65_536
 
-/** Claims on the run as they are, but for that of the session `own`; what cannot be read is left out. */
-export async function readClaims(store: Store, runId: string, own?: string): Promise<Claim[]> {
-  const claims: Claim[] = []
+/** A session that has a claim on a run. */
+export interface Claimant {
+  readonly writer: string
+  /** undefined: it cannot be read. */
+  readonly claim: Claim | undefined
+}
+
+/** Who has a claim on the run now, but for the session `own`. */
+export async function findClaimants(store: Store, runId: string, own?: string): Promise<Claimant[]> {
+  const claimants: Claimant[] = []
   for (const { key } of await store.list(`${runId}/lease/`)) {
     const writer = key.slice(key.lastIndexOf('/') + 1)
     if (writer === own) continue
     const bytes = await store.get(key, { start: 0, length: MAX_CLAIM_BYTES })
-    const claim = bytes && parseClaim(bytes, writer)
-    if (claim) claims.push(claim)
+    if (bytes) claimants.push({ writer, claim: parseClaim(bytes, writer) })
   }
-  return claims
+  return claimants
+}
+
+/** Claims on the run as they are, but for that of the session `own`; what cannot be read is left out. */
+export async function readClaims(store: Store, runId: string, own?: string): Promise<Claim[]> {
+  return (await findClaimants(store, runId, own)).flatMap(({ claim }) => claim ?? [])
 }
 
 /** The writers of sessions that left a claim, live or dead. */
@@ -57,6 +69,22 @@ export async function listWriters(store: Store, runId: string): Promise<Set<stri
 /** True when the claim is a live session's, as far as a single look can tell. */
 export function seemsAlive(claim: Claim, today: number): boolean {
   return isAlive(claim) ?? Math.abs(today - claim.beatAt) < LISTED_MS
+}
+
+/** What to tell while it is not known whether the claimant of a run is at work. */
+export function watched(runId: string, { pid, host }: Claim, waitMs: number): { code: string; message: string } {
+  const message = `Run '${runId}' was last at work in process ${pid} on ${nameHost(host)}: waiting for up to ${waitMs / 1000} s to see whether it still is`
+  return { code: 'RUN_WATCHED', message }
+}
+
+/** The error of whoever finds the run taken by the claimant. */
+export function locked(runId: string, { pid, host, startedAt }: Claim, today: number): RunLockedError {
+  return new RunLockedError(runId, { pid, host: nameHost(host), age: Math.max(0, today - startedAt) })
+}
+
+/** A claim may say anything. Names of hosts have 253 characters at most. */
+function nameHost(host: string): string {
+  return host.length > 253 ? `${host.slice(0, 253)}…` : host
 }
 
 /**

@@ -1,8 +1,22 @@
 import type { Clock } from '../clock.ts'
-import { RunAbortedError, RunLockedError } from '../errors.ts'
+import { RunAbortedError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import type { Emit } from '../types.ts'
-import { type Claim, hasEnded, herePlace, isAlive, overlaps, type Place, readClaims, rememberEnded } from './claim.ts'
+import {
+  type Claim,
+  type Claimant,
+  findClaimants,
+  hasEnded,
+  herePlace,
+  isAlive,
+  listWriters,
+  locked,
+  overlaps,
+  type Place,
+  readClaims,
+  rememberEnded,
+  watched,
+} from './claim.ts'
 
 export interface Lease {
   /** Writers of other sessions at work on the run, on other shards, as of the last look. */
@@ -75,18 +89,16 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
   const giveUp = () => own.withdraw().catch(own.end).catch(forget)
   const ended: string[] = []
   const others: string[] = []
-  const lookAgain = async () => {
-    for (const { key } of await store.list(`${runId}/lease/`)) {
-      const other = key.slice(key.lastIndexOf('/') + 1)
-      if (other !== writer && !dead.has(other) && !others.includes(other)) others.push(other)
-    }
+  const addOther = (other: string) => {
+    if (other !== writer && !dead.has(other) && !others.includes(other)) others.push(other)
   }
+  const lookAgain = async () => (await listWriters(store, runId)).forEach(addOther)
   try {
-    for (const other of await claimRun(options, own, dead)) {
-      if (isAlive(other, options.place) === false) dead.add(other.writer)
-      if (hasEnded(other)) ended.push(other.writer)
+    for (const { writer: other, claim } of await claimRun(options, own, dead)) {
+      if (claim && isAlive(claim, options.place) === false) dead.add(other)
+      if (claim && hasEnded(claim)) ended.push(other)
+      addOther(other)
     }
-    await lookAgain()
   } catch (error) {
     await giveUp()
     throw error
@@ -113,7 +125,7 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
     ended,
     refuseOthers: async () => {
       const holder = (await readClaims(store, runId, writer)).find((other) => others.includes(other.writer))
-      if (holder !== undefined) throw locked(runId, holder, clock)
+      if (holder !== undefined) throw locked(runId, holder, clock.today())
     },
     bury: async () => {
       for (const writer of dead) await store.delete(`${runId}/lease/${writer}`)
@@ -174,19 +186,23 @@ function createBeat({ store, runId, writer, shard, clock, place }: LeaseOptions)
 }
 
 /**
- * Resolves when the run is this session's, with all other claims as they are then. Adds sessions whose claims are in the way,
+ * Resolves when the run is this session's, with all others that have a claim then. Adds sessions whose claims are in the way,
  * and which are at an end, to `dead`.
  */
-async function claimRun(options: LeaseOptions, own: Beat, dead: Set<string>): Promise<readonly Claim[]> {
+async function claimRun(options: LeaseOptions, own: Beat, dead: Set<string>): Promise<readonly Claimant[]> {
   const { store, runId, writer, place, isIgnored } = options
   for (;;) {
     await own.beat(false)
     if (!isIgnored) await refuseRivals(options, own, dead)
     await own.beat(true)
-    const others = await readClaims(store, runId, writer)
-    const rivals = isIgnored ? [] : others.filter((other) => isRival(other, options))
-    if (!rivals.some((rival) => rival.writer < writer && !dead.has(rival.writer) && isAlive(rival, place) !== false))
-      return others
+    const others = await findClaimants(store, runId, writer)
+    const isFirst = ({ claim }: Claimant) =>
+      claim !== undefined &&
+      isRival(claim, options) &&
+      claim.writer < writer &&
+      !dead.has(claim.writer) &&
+      isAlive(claim, place) !== false
+    if (isIgnored || !others.some(isFirst)) return others
     // The other saw this claim before it was held, and goes on.
     await own.withdraw()
     await pause(options, LOOK_MS * options.clock.random())
@@ -218,8 +234,8 @@ async function refuseRivals(options: LeaseOptions, own: Beat, dead: Set<string>)
       const { since, hasBeaten } = known !== undefined && !beats ? known : { since: clock.now(), hasBeaten: beats }
       seen.set(rival.writer, { beatAt: rival.beatAt, since, hasBeaten })
       const isHere = isAlive(rival, place)
-      if (known === undefined && isHere === undefined && rival.isHeld) emit?.('warning', watched(runId, rival))
-      if (rival.isHeld && (isHere === true || beats)) throw locked(runId, rival, clock)
+      if (known === undefined && isHere === undefined && rival.isHeld) emit?.('warning', watched(runId, rival, WATCH_MS))
+      if (rival.isHeld && (isHere === true || beats)) throw locked(runId, rival, clock.today())
       if (isHere === false || (isHere === undefined && clock.now() - since >= WATCH_MS)) dead.add(rival.writer)
       // A live one that still looks: it gives way if this one sorts first, else it decides within a moment.
       else if (rival.isHeld || rival.writer < writer || !(isHere || hasBeaten)) isClear = false
@@ -233,18 +249,4 @@ async function refuseRivals(options: LeaseOptions, own: Beat, dead: Set<string>)
 /** It may have items of this session's. */
 function isRival(claim: Claim, { shard }: LeaseOptions): boolean {
   return overlaps(claim.shard, shard ?? null)
-}
-
-function watched(runId: string, { pid, host }: Claim): { code: string; message: string } {
-  const message = `Run '${runId}' was last at work in process ${pid} on ${nameHost(host)}: waiting for up to ${WATCH_MS / 1000} s to see whether it still is`
-  return { code: 'RUN_WATCHED', message }
-}
-
-/** A claim may say anything. Names of hosts have 253 characters at most. */
-function nameHost(host: string): string {
-  return host.length > 253 ? `${host.slice(0, 253)}…` : host
-}
-
-function locked(runId: string, { pid, host, startedAt }: Claim, clock: Clock): RunLockedError {
-  return new RunLockedError(runId, { pid, host: nameHost(host), age: Math.max(0, clock.today() - startedAt) })
 }

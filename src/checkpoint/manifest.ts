@@ -6,6 +6,9 @@ import { fingerprintOf, type Identity } from './fingerprint.ts'
 /** The only version so far. */
 const MANIFEST_VERSION = 1
 
+/** More is no manifest: with any `config` or `command` a person would pass. */
+export const MAX_MANIFEST_BYTES = 2 ** 26
+
 /** `<runId>/run/<fingerprint>.json`. */
 export interface Manifest {
   readonly version: 1

@@ -5,12 +5,12 @@ import type { Store } from '../store/store.ts'
 import type { Emit, Json } from '../types.ts'
 import { ownVersion } from '../version.ts'
 import { fingerprintOf, type Identity } from './fingerprint.ts'
-import { countSettled } from './item-places.ts'
-import { listFiles, loadIndex } from './load.ts'
-import { type Manifest, parseManifest, writeManifest } from './manifest.ts'
-import { describeDifference, explainMismatch } from './mismatch.ts'
+import { listFiles } from './load.ts'
+import { MAX_MANIFEST_BYTES, type Manifest, parseManifest, writeManifest } from './manifest.ts'
+import { explainMismatch } from './mismatch.ts'
 import { newReport, readFrames } from './read-file.ts'
 import type { RunFile } from './run-file.ts'
+import { warnOfSimilar } from './similar-run.ts'
 
 /** What it takes to make a run's manifest, or to check the one that is there. */
 export interface ManifestOptions {
@@ -24,12 +24,6 @@ export interface ManifestOptions {
   readonly clock: Clock
   readonly emit: Emit
 }
-
-/** More is no manifest: with any `config` or `command` a person would pass. */
-const MAX_MANIFEST_BYTES = 2 ** 26
-
-/** Of runs of the same task, how many are looked at to find an unfinished one. */
-const MAX_SIMILAR = 5
 
 /**
  * The manifests of a run, those that can be read. `damaged` counts the others.
@@ -49,23 +43,57 @@ export async function readManifests(store: Store, runId: string): Promise<{ mani
   return { manifests, damaged }
 }
 
-/** Raises what can be told before anything is touched: RunNotFoundError, CheckpointVersionError. */
-export async function checkBefore({ store, runId, resume }: ManifestOptions): Promise<void> {
-  if (resume === 'fresh') return
+/**
+ * Raises what can be told before anything is touched: RunNotFoundError, CheckpointVersionError. False when there is no manifest, or
+ * none that is to stay.
+ */
+export async function checkBefore({ store, runId, resume }: ManifestOptions): Promise<boolean> {
+  if (resume === 'fresh') return false
   const { manifests, damaged } = await readManifests(store, runId)
-  if (resume !== 'require' || manifests.length + damaged.length > 0) return
-  if ((await listFiles(store, runId)).length === 0) throw new RunNotFoundError(runId)
+  if (manifests.length + damaged.length > 0) return true
+  if (resume === 'require' && (await listFiles(store, runId)).length === 0) throw new RunNotFoundError(runId)
+  return false
+}
+
+/** The manifest of a run that is open for work. */
+export interface OpenedManifest {
+  readonly manifest: Manifest
+  /** Nothing can be on record but what was recorded since the caller claimed the run: there is nothing to load. */
+  readonly isNew: boolean
 }
 
 /**
  * The manifest of the run, made if there is none, made again if it is damaged and the run's files say that it was this one.
- * The caller holds the lease; with `resume: 'fresh'` what there is of the run is deleted, the caller's claim aside.
+ * The caller holds the lease as `writer`; with `resume: 'fresh'` what there is of the run is deleted, the caller's claim aside.
+ * `wasThere`: what `checkBefore` said.
  *
  * @throws CheckpointMismatchError, CheckpointCorruptError, CheckpointVersionError.
  */
-export async function openManifest(options: ManifestOptions, writer: string): Promise<Manifest> {
-  const { store, runId, identity, resume, emit } = options
-  if (resume === 'fresh') await deleteAll(store, runId, `${runId}/lease/${writer}`)
+export async function openManifest(options: ManifestOptions, writer: string, wasThere: boolean): Promise<OpenedManifest> {
+  const { store, runId, resume } = options
+  const claim = `${runId}/lease/${writer}`
+  if (resume === 'fresh') await deleteAll(store, runId, claim)
+  if (!wasThere) {
+    // One look for manifests, files, other claims, and what is in the place of folders; and for runs that are similar.
+    const keys = (await store.list(options.isDerived ? '' : `${runId}/`)).map(({ key }) => key)
+    if (keys.every((key) => key === claim || !key.startsWith(`${runId}/`))) return makeManifest(options, keys)
+  }
+  return { manifest: await findManifest(options), isNew: false }
+}
+
+/** The manifest of a run of which there was nothing in a look at `keys`. */
+async function makeManifest(options: ManifestOptions, keys: readonly string[]): Promise<OpenedManifest> {
+  const { store, runId, identity } = options
+  if (options.isDerived) await warnOfSimilar(options, keys)
+  const manifest = newManifest(options, fingerprintOf(identity))
+  // Whoever records puts a manifest before: had anybody begun to between the look and this, its manifest would be in the way.
+  const isNew = await putManifest(store, manifest, false)
+  return { manifest: isNew ? manifest : await refuseSecond(store, runId, manifest), isNew }
+}
+
+/** The manifest of a run of which there is something: by now there may be one, and files. */
+async function findManifest(options: ManifestOptions): Promise<Manifest> {
+  const { store, runId, identity, emit } = options
   let { manifests, damaged } = await readManifests(store, runId)
   const files = manifests.length > 0 ? [] : await listFiles(store, runId)
   // A session of another shard may have made the manifest, and these, since.
@@ -87,7 +115,10 @@ export async function openManifest(options: ManifestOptions, writer: string): Pr
         `To discard what is recorded, use resume: 'fresh' (--overwrite)`,
     )
   }
-  if (files.length === 0 && damaged.length === 0 && options.isDerived) await warnOfSimilar(options)
+  if (files.length === 0 && damaged.length === 0 && options.isDerived) {
+    const keys = (await store.list('')).map(({ key }) => key)
+    await warnOfSimilar(options, keys)
+  }
   const manifest = newManifest(options, fingerprint)
   const isRebuilt = damaged.length > 0 || files.length > 0
   for (const key of damaged) if (key !== `${runId}/run/${fingerprint}.json`) await store.delete(key)
@@ -189,37 +220,4 @@ function warnOfChange({ runId, identity, emit }: ManifestOptions): void {
     code: 'TASK_CHANGED',
     message: `The file of task ${identity.task.module} changed since run '${runId}' began; what is recorded was computed by the earlier one. To compute all of it again use resume: 'fresh' (--overwrite)`,
   })
-}
-
-/** A derived id hashes task and items; when one of them changed a little, its user may have meant the earlier run. */
-async function warnOfSimilar({ store, runId, identity, emit }: ManifestOptions): Promise<void> {
-  const keys = (await store.list('')).map(({ key }) => key).filter((key) => /^[^/]+\/run\/[^/]+\.json$/.test(key))
-  let looked = 0
-  for (const key of keys) {
-    const bytes = await store.get(key, { start: 0, length: MAX_MANIFEST_BYTES })
-    const manifest = bytes && tryParse(bytes, key)
-    if (!manifest || manifest.runId === runId || !isSameTask(manifest.identity, identity)) continue
-    if (looked++ === MAX_SIMILAR) return
-    const { fingerprint, identity: recorded } = manifest
-    const isKeyed = recorded.key !== 'index'
-    const index = await loadIndex(store, manifest.runId, fingerprint, { isKeyed, isChecked: false, count: recorded.items.count })
-    const total = recorded.items.count ?? index.total
-    const { done } = countSettled(index)
-    if (done === 0 || done === total) continue
-    const message = `Starting run '${runId}', though run '${manifest.runId}' of the same task is unfinished (${done} of ${total ?? 'unknown'} items): they differ in ${describeDifference(recorded, identity)}`
-    emit('warning', { code: 'SIMILAR_RUN', message })
-    return
-  }
-}
-
-function tryParse(bytes: Uint8Array, key: string): Manifest | undefined {
-  try {
-    return parseManifest(bytes, key)
-  } catch {
-    return undefined // Of a newer version, and not the run that was asked for.
-  }
-}
-
-function isSameTask(a: Identity, b: Identity): boolean {
-  return a.task.module === b.task.module && a.task.export === b.task.export
 }

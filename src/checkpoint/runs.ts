@@ -1,10 +1,10 @@
 import { systemClock } from '../clock.ts'
-import { InvalidOptionError, isPawlError, RunLockedError, RunNotFoundError } from '../errors.ts'
+import { InvalidOptionError, isPawlError, RunNotFoundError } from '../errors.ts'
 import { isStoreLike } from '../option-values.ts'
 import { fileStore } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import type { Json, Outcome } from '../types.ts'
-import { type Claim, readClaims, seemsAlive } from './claim.ts'
+import { type Claim, locked, readClaims, seemsAlive } from './claim.ts'
 import {
   type Damage,
   describeDamage,
@@ -220,9 +220,7 @@ export async function deleteRun(given: Store | string, runId: string): Promise<v
   const store = toStore(given)
   if ((await store.list(`${runId}/`)).length === 0) throw new RunNotFoundError(runId)
   const holder = (await readClaims(store, runId)).find(isLive)
-  if (holder !== undefined) {
-    throw new RunLockedError(runId, { pid: holder.pid, host: holder.host, age: systemClock.today() - holder.startedAt })
-  }
+  if (holder !== undefined) throw locked(runId, holder, systemClock.today())
   await deleteAll(store, runId)
 }
 

@@ -92,20 +92,27 @@ describe('a lease on the same machine', () => {
   })
 
   test.each([
-    ['a run that was there', true],
-    ['a new run', false],
-  ])('knows one of another shard that begins between the looks at claims and at files, of %s', async (_, isThere) => {
+    ['a run that was there', true, 'run-1/seg/'],
+    ['a new run', false, 'run-1/'],
+    ['a new run, whose manifest it makes', false, 'run-1/run/'],
+  ])('knows one of another shard that begins between the looks at claims and at files, of %s', async (_, isThere, place) => {
     const inner = memoryStore()
     if (isThere) await (await open(inner)).close()
     let other: Awaited<ReturnType<typeof open>> | undefined
+    const beginAt = async (isThen: boolean) => {
+      if (!isThen || other) return
+      other = await open(inner, { shard: '2/2' })
+      await other.begin({ indices: Uint32Array.of(1) })
+    }
     const store: Store = {
       ...inner,
       list: async (prefix) => {
-        if (prefix === 'run-1/seg/' && !other) {
-          other = await open(inner, { shard: '2/2' })
-          await other.begin({ indices: Uint32Array.of(1) })
-        }
+        await beginAt(prefix === place && prefix !== 'run-1/run/')
         return inner.list(prefix)
+      },
+      put: async (key, ...given) => {
+        await beginAt(place === 'run-1/run/' && key.startsWith(place))
+        return inner.put(key, ...given)
       },
     }
     const session = await open(store, { shard: '1/2' })

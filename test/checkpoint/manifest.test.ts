@@ -94,6 +94,15 @@ describe('a damaged manifest', () => {
     await next.close()
   })
 
+  test('is made again where somebody deleted it, and what is recorded counts', async () => {
+    const store = await begun()
+    await store.delete(key)
+    const session = await open(store)
+    expect(warnings(session)).toEqual(['CHECKPOINT_DAMAGED'])
+    expect(session.restored.fulfilled).toBe(1)
+    await session.close()
+  })
+
   test('is a CheckpointCorruptError when the files are of another run', async () => {
     const store = await begun()
     await store.put(key, Buffer.from('{'), { replace: true })

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { memoryStore } from '../../src/store/memory.ts'
+import type { Store } from '../../src/store/store.ts'
 import { abandon, FORMS, failing, IDENTITY, open, outcomes, readAll, rejection, STORES } from './fixture.ts'
 
 const cases = Object.keys(STORES).flatMap((name) => FORMS.map((form) => ({ name, ...form })))
@@ -81,5 +83,52 @@ describe.each(cases)('openSession() with $name, $format, $compress', ({ name, fo
     ])
     expect(restored.historyOf(0, 'd')).toMatchObject({ attempts: 0, crashes: 0 })
     await second.close()
+  })
+})
+
+describe('opening asks a store for', () => {
+  const listen = (store: Store) => {
+    const calls: string[] = []
+    const heard = {
+      list: (prefix) => calls.push(`list ${prefix}`) && store.list(prefix),
+      get: (key, range) => calls.push(`get ${key}`) && store.get(key, range),
+      put: (key, ...given) => calls.push(`put ${key}`) && store.put(key, ...given),
+      sync: (key) => calls.push(`sync ${key}`) && store.sync?.(key),
+    } as Store
+    return { calls, store: { ...store, ...heard } }
+  }
+
+  test.each([
+    ['of it', false, 'list run-1/'],
+    ['of it, and of similar ones', true, 'list '],
+  ])('a claim and a manifest of a new run, and looks once at what there is %s', async (_, isDerived, look) => {
+    const { calls, store } = listen(memoryStore())
+    const { writer, manifest, close } = await open(store, { isDerived })
+    const claim = `put run-1/lease/${writer}`
+    expect(calls).toEqual([
+      'list run-1/run/',
+      ...[claim, 'list run-1/lease/', claim, 'list run-1/lease/'],
+      ...[look, `put run-1/run/${manifest.fingerprint}.json`, 'list run-1/run/'],
+    ])
+    await close()
+  })
+
+  test('each file of a run that was there', async () => {
+    const inner = memoryStore()
+    const first = await open(inner)
+    first.record(outcomes([0]))
+    await first.close()
+    const { calls, store } = listen(inner)
+    const { writer, manifest, close } = await open(store)
+    const looks = ['list run-1/run/', `get run-1/run/${manifest.fingerprint}.json`]
+    const claim = `put run-1/lease/${writer}`
+    const segment = `run-1/seg/${first.writer}-0.msgpack`
+    expect(calls).toEqual([
+      ...looks,
+      ...[claim, 'list run-1/lease/', claim, 'list run-1/lease/'],
+      ...looks,
+      ...['list run-1/seg/', 'list run-1/snap/', `get ${segment}`, `sync ${segment}`],
+    ])
+    await close()
   })
 })

@@ -405,7 +405,7 @@ describe('files that a run has left, and that are gone as it ends', () => {
     }
     const checkpoint = { store: { ...files, list } as Store, every: 1_000_000, interval: NEVER }
     await execute(noted, range(20), { ...ONE, runId: 'run', checkpoint })
-    expect(listed.filter((prefix) => prefix === 'run/')).toEqual([])
+    expect(listed.filter((prefix) => prefix === 'run/')).toEqual(['run/']) // Whether the run is new.
     listed.length = 0
     await execute(noted, range(20), { ...ONE, runId: 'run', checkpoint })
     expect(listed.filter((prefix) => prefix === 'run/')).toEqual(['run/'])

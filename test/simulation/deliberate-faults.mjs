@@ -21,7 +21,7 @@ export const FAULTS = [
   },
   {
     name: 'what a killed session wrote is not synced before it counts',
-    file: 'src/checkpoint/open.ts',
+    file: 'src/checkpoint/load-earlier.ts',
     search: 'await syncFound(options, index, lease)',
     replace: '',
   },
@@ -207,6 +207,13 @@ export const FAULTS = [
     search: '?.slice(forgiven)',
     replace: '',
     tests: ['test/checkpoint/suspects.test.ts'],
+  },
+  {
+    name: 'a run without a manifest counts as new, whatever there is of it',
+    file: 'src/checkpoint/open-manifest.ts',
+    search: 'if (keys.every((key) => key === claim || !key.startsWith(`${runId}/`)))',
+    replace: 'if (keys.length > 0)',
+    tests: ['test/checkpoint/manifest.test.ts'],
   },
   {
     name: 'a damaged file is deleted while its items have still to run again',

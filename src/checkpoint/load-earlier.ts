@@ -1,0 +1,88 @@
+import type { Store } from '../store/store.ts'
+import { describeLoss, findStoodFor, isAllSettled, isToSpare } from './damage.ts'
+import { findUnclaimed } from './ends.ts'
+import { createIndexBuilder } from './index-builder.ts'
+import type { Lease } from './lease.ts'
+import { type LoadOptions, loadIndex, type RunIndex } from './load.ts'
+import type { Manifest } from './manifest.ts'
+import { findDamaged, needsMending } from './mend.ts'
+import { writerOf } from './run-file.ts'
+import type { SessionOptions } from './session.ts'
+
+/** What earlier sessions recorded of a run. */
+export interface Earlier {
+  readonly index: RunIndex
+  /** Damaged files can be made up for. */
+  readonly hasDamage: boolean
+}
+
+/** Of a run in which nobody can have recorded anything. */
+export function nothingEarlier(manifest: Manifest): Earlier {
+  return { index: createIndexBuilder(optionsOf(manifest)).finish([], []), hasDamage: false }
+}
+
+/** Loads it, tells of damage, and makes it durable. */
+export async function loadEarlier(options: SessionOptions, lease: Lease, manifest: Manifest): Promise<Earlier> {
+  const { store, runId } = options
+  const index = await loadIndex(store, runId, manifest.fingerprint, optionsOf(manifest))
+  if (!index.files.some(({ kind }) => kind === 'segment')) await refuseFile(store, `${runId}/seg`)
+  // One of another shard may have begun, and written, since the claims were listed.
+  if (findUnclaimed(index, lease).length > 0) await lease.lookAgain()
+  const { files: damaged, cut } = findDamaged(index, new Set([...lease.others, ...lease.dead]))
+  warnOfDamage(options, index, cut)
+  await syncFound(options, index, lease)
+  return { index, hasDamage: needsMending(index, damaged) }
+}
+
+/** Looks for damage in files that a snapshot stands for. True when there is some; false, too, when the store does not answer. */
+export async function warnOfStoodFor(
+  { store, runId, emit }: SessionOptions,
+  fingerprint: string,
+  { covered }: RunIndex,
+): Promise<boolean> {
+  const damaged = await findStoodFor(store, fingerprint, covered).catch(() => [])
+  if (damaged.length === 0) return false
+  const names = damaged.map(({ name }) => name).join(', ')
+  const message = `Files of run '${runId}' are damaged that a snapshot stands for: ${names}. Nothing is lost`
+  emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
+  return true
+}
+
+function optionsOf({ identity }: Manifest): LoadOptions {
+  return { isKeyed: identity.key !== 'index', isChecked: true, count: identity.items.count }
+}
+
+/** What is to be recorded would find no place, of which else a word would come only once all was run and the store given up. */
+async function refuseFile(store: Store, folder: string): Promise<void> {
+  if ((await store.get(folder, { start: 0, length: 0 })) === undefined) return
+  throw new Error(`a file where the folder '${folder}' has to be`)
+}
+
+/** `cut`: the files that lack their end. */
+function warnOfDamage({ runId, identity, emit }: SessionOptions, index: RunIndex, cut: ReadonlySet<string>): void {
+  if (cut.size > 0) {
+    const isSpared = index.files.every((file) => !cut.has(file.name) || isToSpare(file, index))
+    const isLost = !isSpared && !isAllSettled(index, identity.items.count)
+    const loss = isLost ? 'What only they held runs again' : 'Nothing is lost'
+    const message = `Files of run '${runId}' lack their end: ${[...cut].join(', ')}. ${loss}`
+    emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
+  }
+  const message = describeLoss(runId, index, identity.items.count)
+  if (message !== undefined) emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
+}
+
+/**
+ * Makes durable what earlier sessions left: they may have been killed between writing and syncing, even as they ended, and from
+ * now on it counts as recorded. Whoever found a session dead, and said so, has done it for that one; unless there is a claim of
+ * it again: it was only stopped, and may have written since. So with `durability: 'none'` too, those that are found dead now.
+ */
+async function syncFound(
+  { store, durability }: SessionOptions,
+  { files, sessions }: RunIndex,
+  { dead, others }: Lease,
+): Promise<void> {
+  const isSure = new Set(sessions.filter(({ isKnownDead }) => isKnownDead).map(({ writer }) => writer))
+  for (const writer of [...dead, ...others]) isSure.delete(writer)
+  const isToSync = durability === 'fsync' ? (writer: string) => !isSure.has(writer) : (writer: string) => dead.includes(writer)
+  for (const { stem, key } of files) if (isToSync(writerOf(stem))) await store.sync?.(key)
+}
