@@ -79,6 +79,8 @@ export async function executeOn<T, R>(
   const options = resolveHere(given)
   // Before anything else is loaded. With a checkpoint it may turn out that nothing is left to run, which costs less than a thread that comes late.
   if (options.mode !== 'inline' && (items as { length?: number } | undefined)?.length !== 0) await engines.warm()
+  // Found and read beside what is loaded next: the first item waits for both. That it fails is told where it is awaited.
+  if (options.checkpoint) import('./checkpoint/open.ts').catch(() => {})
   const { performRun } = await import('./run/perform.ts')
   await engines.breathe()
   return performRun(task, items, options, engines, origin)
