@@ -51,8 +51,9 @@ export function fileStore(directory: string): Store {
 
   /** `inFolder`, which keeps `highest`. */
   function inOwnFolder<V>(path: string, fill: (folder: string) => Promise<V>): Promise<V> {
-    return inFolder(root, path, (folder, top) => {
+    return inFolder(root, path, (folder, top, isNew) => {
       if (top.length < highest.length) highest = top
+      if (isNew) tidied.add(folder) // Nobody has crashed in it.
       return fill(folder)
     })
   }

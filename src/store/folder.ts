@@ -45,10 +45,14 @@ function findLink(above: readonly Above[]): string | undefined {
 }
 
 /**
- * Makes the folder of `path` and calls `fill` with it, and with the topmost directory that may have a new entry. Both
- * again when the folder is gone meanwhile: `delete` in another process removes folders that it finds empty.
+ * Makes the folder of `path` and calls `fill` with it, with the topmost directory that may have a new entry, and with whether
+ * the folder was made for it. All again when the folder is gone meanwhile: `delete` in another process removes folders that it finds empty.
  */
-export async function inFolder<V>(root: string, path: string, fill: (folder: string, top: string) => Promise<V>): Promise<V> {
+export async function inFolder<V>(
+  root: string,
+  path: string,
+  fill: (folder: string, top: string, isNew: boolean) => Promise<V>,
+): Promise<V> {
   for (let tries = 1; ; tries++) {
     const above = await lookAbove(root, path)
     refuseLinks(above)
@@ -56,7 +60,7 @@ export async function inFolder<V>(root: string, path: string, fill: (folder: str
       const folder = dirname(path)
       const made = await makeFolders(root, above)
       // Another writer may have made `root` and not have synced its name yet, so the directory above is always the least.
-      return await fill(folder, dirname(made !== undefined && made.length < root.length ? made : root))
+      return await fill(folder, dirname(made !== undefined && made.length < root.length ? made : root), made !== undefined)
     } catch (error) {
       if (codeOf(error) !== 'ENOENT' || tries === MAX_TRIES) throw explainNoPlace(error as NodeJS.ErrnoException, root)
     }
