@@ -1,4 +1,5 @@
 import type { Place } from '../../src/checkpoint/claim.ts'
+import { timeOf } from '../../src/checkpoint/run-file.ts'
 import { type Chance, createChance } from './chance.ts'
 import { Disk } from './disk.ts'
 import { countDeaths, type Life, type Told, writerOf } from './life.ts'
@@ -23,6 +24,8 @@ export class History {
   readonly #oracle: Oracle
   readonly #ends: string[] = []
   #kills = 0
+  /** When the session that was killed last began, as its name tells. */
+  #killedBegan = 0
   #damages = 0
   #readers = 0
   #powerCuts = 0
@@ -102,7 +105,9 @@ export class History {
 
   async #wait(delay: number): Promise<void> {
     let isOver = false
-    this.world.in(delay, undefined, () => {
+    // No process comes up within the millisecond in which another began and died: by their names either would be the later one.
+    const isSudden = this.#oracle.lives.at(-1)?.process.clock.today() === this.#killedBegan
+    this.world.in(isSudden ? Math.max(delay, 1) : delay, undefined, () => {
       isOver = true
     })
     await this.#run(() => isOver)
@@ -252,6 +257,7 @@ export class History {
   #bury(life: Life, claims: ReadonlySet<string>): void {
     if (life.endedAt < Number.POSITIVE_INFINITY) return
     this.#kills++
+    this.#killedBegan = timeOf(writerOf(claims))
     life.endedAt = this.world.time
     this.#ends.push('killed')
     countDeaths(life)
