@@ -61,7 +61,9 @@ function describeModule<T, R>(given: TaskSpec & { kind: 'module' }, run: TaskFun
   try {
     if (file !== undefined) source = readFileSync(file)
   } catch (error) {
-    throw new TaskLoadError(`Cannot load task '${module}': expected a file that can be read, got ${(error as Error).message}`, {
+    const { message, code } = error as NodeJS.ErrnoException
+    const advice = code === 'ENOENT' ? `. A path is relative to the working directory, ${process.cwd()}` : ''
+    throw new TaskLoadError(`Cannot load task '${module}': expected a file that can be read, got ${message}${advice}`, {
       cause: error,
     })
   }

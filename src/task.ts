@@ -1,4 +1,5 @@
-import { InvalidOptionError, messageOf, TaskLoadError } from './errors.ts'
+import { InvalidOptionError, isPawlError, TaskLoadError } from './errors.ts'
+import { explainExport, explainImport } from './load-fault.ts'
 import type { TaskFunction } from './types.ts'
 
 const TASK = Symbol.for('pawl.task')
@@ -73,10 +74,7 @@ export async function loadTask(spec: TaskSpec): Promise<TaskFunction<unknown, un
   const run = isTask(found) ? found.run : found
   if (typeof run === 'function') return run as TaskFunction<unknown, unknown>
   const names = Object.keys(namespace).filter((name) => typeof namespace[name] === 'function' || isTask(namespace[name]))
-  throw new TaskLoadError(
-    `Cannot load task '${spec.url}': expected a function or a task as ${spec.export === 'default' ? 'its default export' : `export '${spec.export ?? spec.ordinal}'`}, ` +
-      `got ${found === undefined ? 'nothing' : typeof found}. ${names.length > 0 ? `It exports ${names.map((name) => `'${name}'`).join(', ')}` : 'It exports no function'}`,
-  )
+  throw explainExport(spec.url, spec.export ?? String(spec.ordinal ?? 0), found, names)
 }
 
 /** The export, also of a CommonJS module whose names the loader did not see, or that was compiled from an ES module with a default export. */
@@ -91,20 +89,7 @@ async function importModule(url: string): Promise<Record<string, unknown>> {
   try {
     return await import(url)
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException)?.code
-    const message = messageOf(error)
-    if (code === 'ERR_PAWL_TASK_LOAD') throw error
-    if (code === 'ERR_UNKNOWN_FILE_EXTENSION') {
-      const isTypeScript = /\.[cm]?ts\b/.test(message)
-      const advice = isTypeScript
-        ? 'Use Node 22.18 or later, or compile it to JavaScript first'
-        : 'A task is a module: .js, .mjs or .cjs'
-      throw new TaskLoadError(
-        `Cannot load task '${url}': expected a file Node ${process.versions.node} can run, got ${message}. ${advice}`,
-        { cause: error },
-      )
-    }
-    throw new TaskLoadError(`Cannot load task '${url}': expected its import to succeed, got ${message}`, { cause: error })
+    throw isPawlError(error, 'ERR_PAWL_TASK_LOAD') ? error : explainImport(url, error)
   }
 }
 

@@ -187,7 +187,7 @@ describe('pawl run', () => {
     const run = (...more: string[]) => pawl('run', 'broken.js', '--input', 'in.jsonl', '--quiet', '--run-id', 'r', ...more)
     const { code, stderr } = await run()
     expect(code).toBe(2)
-    expect(stderr).toMatch(/^pawl: Cannot load task .* got out of order\n$/)
+    expect(stderr).toMatch(/^pawl: Cannot load task 'broken\.js': .* got out of order \(broken\.js:1\)\. .*\n$/)
     expect((await pawl('list')).stdout).toBe('no runs in .pawl\n')
     // What is recorded stays.
     put('broken.js', 'export default ({ n }) => { if (n === 7) throw new Error("seven"); return n }')

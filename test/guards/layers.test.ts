@@ -22,6 +22,7 @@ const LAYERS = [
     'option-table.ts',
     'check-options.ts',
     'options.ts',
+    'load-fault.ts',
     'task.ts',
     'resolve-task.ts',
     'items.ts',
