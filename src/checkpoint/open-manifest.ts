@@ -198,21 +198,26 @@ export async function readFingerprints(store: Store, files: readonly RunFile[]):
 }
 
 /**
- * Deletes what the session `writer`, which has ended, left of a run of which nothing is recorded. If anybody else has left
- * something, or is at work, all of it stays.
+ * Deletes what the session `writer`, which holds the lease and is at its end, left of a run of which nothing is recorded. If
+ * anybody else has left something, or is at work, all of it stays.
  */
 export async function discardIfEmpty(store: Store, runId: string, writer: string): Promise<void> {
+  const claim = `${runId}/lease/${writer}`
   const keys = (await store.list(`${runId}/`)).map(({ key }) => key)
-  const isOurs = (key: string) => key.startsWith(`${runId}/run/`) || key.startsWith(`${runId}/seg/${writer}-`)
-  if (keys.every(isOurs)) await deleteAll(store, runId)
+  const isOurs = (key: string) => key === claim || key.startsWith(`${runId}/run/`) || key.startsWith(`${runId}/seg/${writer}-`)
+  if (keys.every(isOurs)) await deleteKeys(store, runId, keys, claim)
 }
 
 /** Deletes all of a run but the key `except`; the manifest last, so that what a crash leaves still has a name. */
 export async function deleteAll(store: Store, runId: string, except?: string): Promise<void> {
   const objects = await store.list(`${runId}/`)
+  const keys = objects.map(({ key }) => key)
+  await deleteKeys(store, runId, keys, except)
+}
+
+async function deleteKeys(store: Store, runId: string, keys: readonly string[], except: string | undefined): Promise<void> {
   const rank = (key: string) => (key.startsWith(`${runId}/run/`) ? 1 : 0)
-  const keys = objects.map(({ key }) => key).sort((a, b) => rank(a) - rank(b))
-  for (const key of keys) if (key !== except) await store.delete(key)
+  for (const key of keys.toSorted((a, b) => rank(a) - rank(b))) if (key !== except) await store.delete(key)
 }
 
 function warnOfChange({ runId, identity, emit }: ManifestOptions): void {

@@ -97,9 +97,8 @@ export interface Session {
   flush(): Promise<void>
   /**
    * Flushes, notes a clean end, compacts when due, gives the lease back. Leaves no timer and no handle. `hasFailed`: more items
-   * failed than is tolerated.
+   * failed than is tolerated. `isVoid`: no item can be run, so the run is deleted if nothing at all is recorded of it and nobody
+   * else is at work on it; unless it had to be there, since whoever goes on with it goes by its record.
    */
-  close(hasFailed?: boolean): Promise<void>
-  /** Deletes the run, once closed, if nothing at all is recorded of it and nobody else is at work on it. */
-  discardIfEmpty(): Promise<void>
+  close(hasFailed?: boolean, isVoid?: boolean): Promise<void>
 }

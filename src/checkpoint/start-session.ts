@@ -130,7 +130,7 @@ export function startSession(options: SessionOptions, opened: Opened): Session {
       return true
     },
     flush: () => log.flush(),
-    async close(hasFailed = false) {
+    async close(hasFailed = false, isVoid = false) {
       const shard = options.shard === undefined ? {} : { shard: options.shard }
       const close = { kind: 'close' as const, at: clock.today(), ...(hasFailed ? { hasFailed } : {}), ...shard }
       const last: Entry = {
@@ -153,10 +153,11 @@ export function startSession(options: SessionOptions, opened: Opened): Session {
         // Files that were found to be gone may only have been cut.
         const isDamaged = (await isToMend) || log.isGoneTold
         if (isDamaged && hasEnd) mendedBytes = await mend(snapshots, writer).catch(() => 0)
+        // Under the lease: whoever begins now is refused, and finds afterwards that there is no such run.
+        if (isVoid && hasEnd && options.resume !== 'require') await discardIfEmpty(store, runId, writer).catch(() => {})
         await (hasEnd ? lease.release() : lease.leave())
       }
     },
-    discardIfEmpty: () => discardIfEmpty(store, runId, writer),
   }
 }
 

@@ -85,9 +85,13 @@ export const FLAGS: Record<FlagName, Flag> = {
   chunkSize: flagOf('chunkSize', number),
   retries: flagOf('retry.retries', number),
   timeout: flagOf('timeout', duration),
-  maxFailures: flagOf('maxFailures', number),
+  maxFailures: flagOf('maxFailures', number, {
+    help: 'failures tolerated: a count, or a share of the items such as 5% (of stdin: of those settled, after 100); with more the run stops, and exits 1',
+  }),
   maxCrashes: flagOf('maxCrashes', number),
-  format: flagOf('checkpoint.format', asIs),
+  format: flagOf('checkpoint.format', asIs, {
+    help: 'msgpack, or json, which a person can read and grep, and which is limited to what JSON can hold',
+  }),
   checkpointEvery: flagOf('checkpoint.every', number),
   checkpointInterval: flagOf('checkpoint.interval', duration),
   compress: flagOf('checkpoint.compress', asIs, {
@@ -107,7 +111,7 @@ export const FLAGS: Record<FlagName, Flag> = {
   }),
   timeLimit: flagOf('timeout', duration, {
     flag: '--time-limit <time>',
-    help: 'drain so that everything has ended this long after the start, and exit 75; without --drain-timeout the drain takes at most a quarter of it',
+    help: 'drain so that everything has ended this long after the start, and exit 75; without --drain-timeout the drain takes at most a quarter of it; the start and an item at least have to fit into half of it',
   }),
   key: flagOf('key', asIs, {
     help: "the field of an item that is its identity, so that items may be added, removed or moved between sessions; '.' is the item itself (lines, paths)",

@@ -21,6 +21,7 @@ const STDIN: Record<string, string> = {
 /** What to say of a session that ended early, and the commands that lead on from there. `place`: where all results are, though not on record. */
 export function listNextSteps(assignment: Assignment, report: Report, { exitCode, code }: Explanation, place?: string): string[] {
   const { stats, failures } = report
+  // What to mend is in its message, and the command that was given is the one to give again.
   if (code === 'ERR_PAWL_TASK_LOAD' && stats.succeeded + stats.failed === 0) return []
   if (place !== undefined)
     return [`${summarize(report)}; all results are ${place}; ${goOn(assignment, 'to run again and record what was not')}`]
@@ -37,18 +38,32 @@ export function listNextSteps(assignment: Assignment, report: Report, { exitCode
   return [
     summarize(report),
     `to see what failed:        pawl failures ${runId}${more}`,
-    `to try it again:           ${resumeCommand(assignment)}`,
+    `to try it again:           ${resumeCommand(assignment, assignment.retryFailed === 'only' ? ' --failed-only' : '')}`,
     `to leave it and go on:     ${resumeCommand(assignment, ` --skip-failed ${tolerated}`)}`,
     `to have what succeeded:    pawl export ${runId}${more}`,
   ]
 }
 
-/** `words` and the command that goes on with the run, if it was recorded. */
+/** True when the session got no item done: all that has settled was on record before. */
+export function hasSettledNone({ stats }: Report): boolean {
+  return stats.succeeded + stats.failed <= stats.restored
+}
+
+/** `words` and the command that goes on with what this session was asked to do, if the run was recorded. */
 export function goOn(assignment: Assignment, words: string, stdin?: string): string {
+  // Not on record, as they are of one session: without them other items would be run than in this one.
+  const flags = { false: ' --skip-failed', only: ' --failed-only', true: '' }[`${assignment.retryFailed}`]
+  return goOnWith(assignment, words, flags, stdin)
+}
+
+/** `words` and the command that runs all that this session was not asked to, if the run was recorded. */
+export function goOnWithOthers(assignment: Assignment, words: string): string {
+  return goOnWith(assignment, words, '')
+}
+
+function goOnWith(assignment: Assignment, words: string, flags: string, stdin?: string): string {
   if (assignment.directory === undefined || assignment.runId === undefined) return 'nothing was recorded'
-  // Not on record, as it is of one session: without it the failures that this one left would be tried again.
-  const skip = assignment.retryFailed === false ? ' --skip-failed' : ''
-  return `${words}: ${resumeCommand(assignment, skip, stdin)}`
+  return `${words}: ${resumeCommand(assignment, flags, stdin)}`
 }
 
 /** What to say when all is done, and the results cannot be written. */

@@ -1,23 +1,26 @@
 import { type Engines, openEngines } from '../engines.ts'
-import { isPawlError, messageOf, plural } from '../errors.ts'
+import { isPawlError, messageOf } from '../errors.ts'
 import { executeOn } from '../execute.ts'
 import { type ExecuteOptions, resolveOptions } from '../options.ts'
 import type { Report } from '../types.ts'
+import { announce } from './announce.ts'
 import { noteCommand, type RecordedCommand } from './command.ts'
 import { AGAIN, explain, forShell, OK, tell } from './failure.ts'
 import { type FlagValues, toCheckpoint, toOptions } from './flags.ts'
 import { type Input, keyFrom, modeFor, readInput } from './input.ts'
 import { placeKeys } from './key.ts'
-import { goOn, listNextSteps, saveResults, summarize } from './next-steps.ts'
+import { goOnWithOthers, hasSettledNone, listNextSteps, saveResults, summarize } from './next-steps.ts'
 import { checkApart, checkTarget, type Kept, resultLine, type Target, writeLines } from './output.ts'
 import { type Progress, showProgress } from './progress.ts'
-import { planDrain, watchInterrupts } from './signals.ts'
+import { planDrain, TimeUp, watchInterrupts } from './signals.ts'
 import type { TaskPath } from './task-path.ts'
 import { printJson, say } from './terminal.ts'
 import { isExcess, listUnrecorded } from './unrecorded.ts'
+import { retell, retellError } from './ways-on.ts'
 
 /** One session of a run, as the command line was told. */
 export interface Assignment {
+  readonly by: 'run' | 'resume'
   readonly task: TaskPath
   readonly input: string
   readonly output: Target
@@ -64,7 +67,6 @@ export async function perform(assignment: Assignment): Promise<number> {
 async function runSession(assignment: Assignment, input: Input, engines: Engines, signal: AbortSignal): Promise<number> {
   const { isDerived, flags, directory, task, quiet } = assignment
   const { items, itemsDigest, keys } = input
-  let noted: Promise<void> | undefined
   const origin = {
     ...(itemsDigest === undefined ? {} : { itemsDigest }),
     ...(keys ? { keys } : {}),
@@ -72,7 +74,7 @@ async function runSession(assignment: Assignment, input: Input, engines: Engines
     jsonResults: true,
     onOpen: () => {
       announce(assignment, input)
-      noted = noteCommand(assignment)
+      return noteCommand(assignment)
     },
     ...(typeof flags.key === 'string' ? { keyLabel: flags.key } : {}),
     ...(typeof flags.timeLimit === 'number' ? { deadline: flags.timeLimit } : {}),
@@ -82,15 +84,12 @@ async function runSession(assignment: Assignment, input: Input, engines: Engines
   const warned = new Set<string>()
   try {
     const options = toExecuteOptions(assignment, input, signal, progress, warned)
-    const report = await executeOn(task, items, options, engines, origin).finally(() => {
-      progress.stop()
-      return noted
-    })
+    const report = await executeOn(task, items, options, engines, origin).finally(progress.stop)
     await engines.close() // Its threads have nothing to do while results are written.
     return await finish(assignment, report)
   } catch (error) {
     const placed = placeKeys(error, flags.key as string | undefined, input.placeOf)
-    return await finishFailed(assignment, placed, warned.has('CHECKPOINT_FAILED'))
+    return await finishFailed(assignment, retellError(placed, assignment), warned.has('CHECKPOINT_FAILED'))
   }
 }
 
@@ -109,26 +108,6 @@ function checkKeys(input: Input, field: FlagValues['key']): void {
   if (typeof field !== 'string' || input.keys || !Array.isArray(input.items)) return
   const keyOf = keyFrom(field, input.placeOf)
   input.items.forEach(keyOf)
-}
-
-/** Said when nothing refuses the run any more. */
-function announce({ input, runId, directory, quiet }: Assignment, { kind, items }: Input): void {
-  if (input === '-' && runId === undefined) say('items from stdin are not recorded; --run-id ID records them')
-  else if (!quiet) {
-    const count = 'length' in items ? ` of ${plural(items.length, 'item')}` : ''
-    say(directory === undefined ? `run${count}, not recorded` : `run ${runId}${count}, recorded in ${directory}`)
-    if ('length' in items) remark(input, kind, items)
-  }
-}
-
-/** What is legal, but hardly meant. */
-function remark(input: string, kind: Input['kind'], items: readonly unknown[]): void {
-  if (items.length === 0) say(`${input} holds no items`)
-  const only = items.length === 1 && kind === 'jsonl' ? items[0] : undefined
-  if (Array.isArray(only))
-    say(
-      `${input} holds one item, an array of ${only.length}; 'jq -c ".[]" ${input}' prints a line, and so an item, for each element`,
-    )
 }
 
 /** What the flags say, whatever the input is. */
@@ -158,7 +137,7 @@ function toExecuteOptions(
       progress: progress.update,
       warning: ({ code, message }) => {
         warned.add(code)
-        progress.note(`warning: ${message}`)
+        progress.note(`warning: ${retell(message, assignment)}`)
       },
       drain: ({ reason }) => {
         // An error that ends the run is told once, when it has ended.
@@ -172,7 +151,7 @@ function toExecuteOptions(
 /** Every item this session may settle has settled. */
 async function finish(assignment: Assignment, report: Report): Promise<number> {
   if (report.status === 'partial') {
-    say(`${summarize(report)}; ${goOn(assignment, 'the others are still to be run')}`)
+    say(`${summarize(report)}; ${goOnWithOthers(assignment, 'the others are still to be run')}`)
     if (assignment.json) await printJson(withoutResults(report))
     return AGAIN
   }
@@ -194,8 +173,10 @@ async function finishFailed(assignment: Assignment, error: unknown, isUnsaved: b
   if (!report) throw error
   const explanation = explain(error)
   const { exitCode, code, message } = explanation
-  if (isPawlError(error, 'ERR_PAWL_ABORTED')) say(`interrupted: ${messageOf(error.cause)}`)
-  else tell(explanation)
+  if (isPawlError(error, 'ERR_PAWL_ABORTED')) {
+    say(`interrupted: ${messageOf(error.cause)}`)
+    if (error.cause instanceof TimeUp && hasSettledNone(report)) say(error.cause.advice)
+  } else tell(explanation)
   const place = isUnsaved || code === 'ERR_PAWL_CHECKPOINT_WRITE' ? await saveUnrecorded(assignment, report) : undefined
   for (const line of listNextSteps(assignment, report, explanation, place)) say(line)
   if (assignment.json)

@@ -44,6 +44,8 @@ function explainUsage(error: CommanderError, program: Command, argv: readonly st
   return { exitCode: USAGE, code: 'ERR_PAWL_INVALID_OPTION', message, isBug: false }
 }
 
+const TIMES = '\nA TIME is 100ms, 30s, 5m, 2h or 30d; a bare number is milliseconds.'
+
 /** Makes a command whose code is loaded when it is called. */
 type Define = (
   parent: Command,
@@ -86,7 +88,7 @@ function createProgram(): Command {
     })
     .addHelpText(
       'after',
-      '\nExit codes: 0 all settled, 1 too many failures or damage found, 2 usage or bad input, 75 run it again, 130/143 second SIGINT/SIGTERM',
+      '\nExit codes: 0 all settled, 1 too many failures or damage found, 2 usage or bad input, 75 run it again, 130/143 second SIGINT/SIGTERM\nWith each command, --help tells its flags.',
     )
 }
 
@@ -119,14 +121,14 @@ function addResume(program: Command, define: Define): void {
   const resume = define(
     program,
     'resume <run>',
-    'go on with a run; task, input and everything else are taken from its record',
+    'go on with a run; task, input, output and flags are those of its last session, but for the flags given now',
     async () => (await import('./resume.ts')).resume,
   )
     .option('--task <file>', 'the task, when it lies outside the current directory')
     .option('--failed-only', 'try the failed items again and nothing else')
     .option('--skip-failed', 'leave the failed items as they are')
     .option('--output <file>', 'JSONL file for the results, instead of the one the run was begun with', parseOutput)
-  addFlags(resume, WORK_FLAGS).option('--quiet', 'no progress')
+  addFlags(resume, WORK_FLAGS, false).option('--quiet', 'no progress')
   for (const notation of Object.keys(REFUSED)) resume.addOption(new Option(notation).hideHelp())
 }
 
@@ -162,6 +164,7 @@ function addRecords(program: Command, define: Define): void {
       new Option('--older-than <time>', 'last written longer ago than this').argParser(parseAge).default(30 * 86_400_000, '30d'),
     )
     .option('--dry-run', 'only say what would be deleted')
+    .addHelpText('after', TIMES)
 }
 
 function addMeasurements(program: Command, define: Define): void {
@@ -178,18 +181,19 @@ function addMeasurements(program: Command, define: Define): void {
   define(
     bench,
     'formats',
-    'save, load and size of your values as JSON and msgpack, each also with gzip',
+    'save, load and size of your values as JSON and msgpack, each also with gzip; the values are the items of the input, or, where every line is {"index","value"}, as in the output of \'pawl run\', what stands under value',
     async () => (await import('./bench.ts')).benchFormats,
   ).requiredOption('--input <file>', INPUT_HELP)
 }
 
-function addFlags(command: Command, names: readonly FlagName[]): Command {
+/** `isStandard`: what is not given has its default, not what is on record. */
+function addFlags(command: Command, names: readonly FlagName[], isStandard = true): Command {
   for (const name of names) {
     const { notation, help, parse } = FLAGS[name]
-    const option = new Option(notation, help)
+    const option = new Option(notation, isStandard ? help : help.replace(/ \(default [^()]*\)$/, ''))
     command.addOption(option.isBoolean() ? option : option.argParser(parse))
   }
-  return command
+  return command.addHelpText('after', TIMES)
 }
 
 function parseRunId(text: string): string {

@@ -47,6 +47,7 @@ export async function resume(runId: string, flags: ResumeFlags): Promise<number>
   const output = flags.output ?? trustOutput(recorded.output)
   const given = { ...recorded.flags, ...pick(flags, WORK_FLAGS) }
   return perform({
+    by: 'resume',
     task,
     input: recorded.input,
     output,

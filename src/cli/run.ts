@@ -25,6 +25,7 @@ export async function run(taskText: string, flags: RunFlags): Promise<number> {
   const { output } = flags
   const given = pick(flags, [...WORK_FLAGS, ...RESULT_FLAGS])
   return perform({
+    by: 'run',
     task,
     input,
     output,

@@ -3,6 +3,18 @@ import { formatDuration } from './duration.ts'
 /** Why a run was asked to stop; its message goes into the summary. */
 class Interruption extends Error {}
 
+/** The time limit is near. */
+export class TimeUp extends Interruption {
+  /** For a session that got no item done: another one as long would not, either. */
+  readonly advice: string
+
+  constructor(limit: number) {
+    const name = formatDuration(limit)
+    super(`the time limit of ${name} is near`)
+    this.advice = `no item settled in this session, and with --time-limit ${name} none may in the next: give a longer one, or none. To start and one item at least have to fit into half of it`
+  }
+}
+
 const SECOND = { SIGINT: 130, SIGTERM: 143 } as const
 
 /** What may stop a run from outside. */
@@ -31,10 +43,7 @@ export function watchInterrupts(options: { stopAt?: number | undefined; timeLimi
   const timer =
     stopAt === undefined
       ? undefined
-      : setTimeout(
-          () => controller.abort(new Interruption(`the time limit of ${formatDuration(timeLimit)} is near`)),
-          Math.max(0, stopAt - performance.now()),
-        ).unref()
+      : setTimeout(() => controller.abort(new TimeUp(timeLimit)), Math.max(0, stopAt - performance.now())).unref()
   return {
     signal: controller.signal,
     stop: () => {

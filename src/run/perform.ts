@@ -128,7 +128,7 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
       ? arraySource(array, keys, selected.selection, selected.pending)
       : iterableSource(items, options.key && createKeys(options.key), selected.selection)
     const journey = await prepare(run, options.runId ?? deriveRunId(identity, session !== undefined), session, source, selected)
-    origin.onOpen?.()
+    await origin.onOpen?.()
     if (session) {
       const kept = { keepFailures: options.retryFailed === false, isKeyedIterable: !array && options.key !== undefined }
       await restoreOutcomes(session.restored, journey.collector, selected, kept)
@@ -145,13 +145,10 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
     const isAgain = session && (await session.confirm(settledIn(journey, selected)).catch(drain.fail))
     if (!array || isAgain) recordItems()
     isClosed = true
-    await session?.close(journey.collector.excess() !== undefined).catch(drain.fail)
-    if (
-      isPawlError(drain.error(), 'ERR_PAWL_TASK_LOAD') &&
-      journey.collector.counts.succeeded + journey.collector.counts.failed === 0
-    ) {
-      await session?.discardIfEmpty().catch(() => {}) // A run of nothing, of a task that cannot be run, would only be in the way.
-    }
+    const { counts, excess } = journey.collector
+    // A run of nothing, of a task that cannot be run, would only be in the way.
+    const isVoid = isPawlError(drain.error(), 'ERR_PAWL_TASK_LOAD') && counts.succeeded + counts.failed === 0
+    await session?.close(excess() !== undefined, isVoid).catch(drain.fail)
     return finish(run, journey, selected.total(source))
   } finally {
     // The error that led here is the one the run ends with. What could not be written is told beside it.

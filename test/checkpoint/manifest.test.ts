@@ -56,6 +56,56 @@ describe('openSession() with another identity than recorded', () => {
   })
 })
 
+describe('close() of a session that could run nothing', () => {
+  test('deletes the run while it still holds its lease', async () => {
+    const store = memoryStore()
+    const seen: string[][] = []
+    const watched: Store = {
+      ...store,
+      delete: async (key) => {
+        await store.delete(key)
+        seen.push((await store.list('')).map((object) => object.key))
+      },
+    }
+    const session = await open(watched)
+    await session.close(false, true)
+    const lease = `run-1/lease/${session.writer}`
+    expect(seen).toEqual([[lease], []])
+  })
+
+  test('touches nothing of a session that began meanwhile', async () => {
+    const store = memoryStore()
+    let isBegun = false
+    const raced: Store = {
+      ...store,
+      list: async (prefix) => {
+        const found = await store.list(prefix)
+        if (prefix !== 'run-1/' || isBegun) return found
+        isBegun = true
+        await store.put('run-1/lease/other', Uint8Array.of(1))
+        await store.put('run-1/seg/other-0.msgpack', Uint8Array.of(1))
+        return found
+      },
+    }
+    const session = await open(raced)
+    await session.close(false, true)
+    expect(isBegun).toBe(true)
+    expect((await store.list('')).map((object) => object.key)).toEqual(['run-1/lease/other', 'run-1/seg/other-0.msgpack'])
+  })
+
+  test("leaves it with resume: 'require', and when something is recorded", async () => {
+    const store = memoryStore()
+    await (await open(store)).close()
+    await (await open(store, { resume: 'require' })).close(false, true)
+    expect(await store.list('')).toMatchObject([{ key }])
+    const session = await open(store)
+    session.record(outcomes([0]))
+    await session.close()
+    await (await open(store)).close(false, true)
+    expect((await open(store)).restored.fulfilled).toBe(1)
+  })
+})
+
 test("resume: 'require' fails when there is nothing to resume, and leaves nothing behind", async () => {
   const store = memoryStore()
   await expect(open(store, { resume: 'require' })).rejects.toMatchObject({ code: 'ERR_PAWL_RUN_NOT_FOUND' })

@@ -142,6 +142,19 @@ describe('pawl resume', () => {
     expect(JSON.parse(second.stdout).stats.succeeded).toBeGreaterThan(succeeded)
   })
 
+  test('--time-limit that is over before any item settled says so, and only then', async () => {
+    const { pawl } = project(PROJECT)
+    const short = await pawl(...RUN, '--time-limit', '1ms')
+    expect(short.code).toBe(75)
+    expect(short.stderr).toContain(
+      'no item settled in this session, and with --time-limit 1ms none may in the next: give a longer one',
+    )
+    const { code, stderr } = await pawl(...RUN, '--workers', '1', '--time-limit', '2s')
+    expect(code).toBe(75)
+    expect(stderr).toMatch(/ran \d/)
+    expect(stderr).not.toContain('no item settled')
+  })
+
   test('a run that a live process is at work on is exit code 75', async () => {
     const { start, pawl } = project({ ...PROJECT, 'in.jsonl': items(5000) })
     const first = start(RUN)
@@ -198,6 +211,73 @@ describe('pawl resume', () => {
     const { stats, failures } = JSON.parse((await pawl(...command.split(' '), '--json')).stdout)
     expect(stats).toMatchObject({ succeeded: 199, failed: 1, dispatched: 200 - stats.restored })
     expect(failures).toMatchObject([{ index: 0 }])
+  })
+
+  test('the command that goes on with an interrupted --failed-only session runs nothing else, either', async () => {
+    const bad = SLOW.replace('await sleep(10)', 'await sleep(10)\n  if (n < 40 && !existsSync("fixed")) throw new Error("bad")')
+    const { start, pawl, put } = project({ 'slow.js': `import { existsSync } from 'node:fs'${bad}`, 'in.jsonl': items(120) })
+    const run = start([...RUN, '--workers', '1', '--max-failures', '40'])
+    await run.saying(/^ran 45$/m)
+    run.child.kill('SIGTERM')
+    expect((await run.ended).stderr).toContain('go on with: pawl resume slow\n')
+    put('fixed', '')
+    const first = start(['resume', 'slow', '--failed-only'])
+    await first.saying(/^ran 5$/m)
+    first.child.kill('SIGTERM')
+    const interrupted = await first.ended
+    expect(interrupted.code).toBe(75)
+    const [, command = ''] = /go on with: pawl (.*)\n/.exec(interrupted.stderr) ?? []
+    expect(command).toBe('resume slow --failed-only')
+    const second = await pawl(...command.split(' '))
+    expect(ran(interrupted.stderr) + ran(second.stderr)).toBe(40)
+    // The failures are done, and the command for the others runs those.
+    expect(second).toMatchObject({
+      code: 75,
+      stderr: expect.stringContaining('the others are still to be run: pawl resume slow\n'),
+    })
+    expect(JSON.parse((await pawl('resume', 'slow', '--json')).stdout)).toMatchObject({ status: 'complete', failures: [] })
+  })
+
+  test('after --failed-only that failed again, the command to try it again runs nothing else, either', async () => {
+    const { pawl } = project({
+      'odd.js': 'export default ({ n }) => { if (n % 2) throw new Error("odd") }',
+      'in.jsonl': items(10),
+    })
+    await pawl('run', 'odd.js', '--input', 'in.jsonl', '--run-id', 'odd', '--max-failures', '5')
+    const { code, stderr } = await pawl('resume', 'odd', '--failed-only', '--max-failures', '0')
+    expect(code).toBe(1)
+    expect(stderr).toContain('to try it again:           pawl resume odd --failed-only\n')
+  })
+
+  test('a mismatch says what to do with flags that the command takes', async () => {
+    const { pawl, put } = project({ 'same.js': 'export default (item) => item', 'in.jsonl': items(3) })
+    const run = ['run', 'same.js', '--input', 'in.jsonl', '--run-id', 'same']
+    await pawl(...run)
+    put('in.jsonl', items(4))
+    put('other.js', 'export default (item) => item')
+    const instead =
+      "'pawl run … --run-id NEW' begins another run; to discard what is recorded, 'pawl run … --run-id same --overwrite' begins it anew\n"
+    const resumed = await pawl('resume', 'same')
+    expect(resumed.code).toBe(2)
+    expect(resumed.stderr).toContain(`To go on, put in.jsonl back as it was; to keep both, ${instead}`)
+    expect((await pawl(...run)).stderr).toContain(
+      'To go on, put in.jsonl back as it was; to keep both, give this run another --run-id; to discard what is recorded, use --overwrite\n',
+    )
+    put('in.jsonl', items(3))
+    const task = await pawl('resume', 'same', '--task', 'other.js')
+    expect(task.code).toBe(2)
+    expect(task.stderr).toContain(`To go on, give --task the one on record; to keep both, ${instead}`)
+    put('same.js', 'export default (item) => item // changed')
+    expect((await pawl('resume', 'same')).stderr).toContain("To compute all of it again 'pawl run … --run-id same --overwrite'")
+  })
+
+  test('a run that cannot go on, since its task cannot be loaded, can when it is mended, though nothing is recorded of it', async () => {
+    const { pawl, put } = project(PROJECT)
+    expect((await pawl(...RUN, '--time-limit', '1ms')).code).toBe(75)
+    put('slow.js', 'export default (')
+    expect((await pawl('resume', 'slow')).code).toBe(2)
+    put('slow.js', SLOW)
+    expect((await pawl('resume', 'slow')).code).toBe(0)
   })
 
   test('does what the last session was told: flags and output given later take the place of earlier ones', async () => {

@@ -12,6 +12,18 @@ describe('pawl', () => {
     }
   })
 
+  test('the help of a command says what is true of that command', async () => {
+    const { pawl } = project()
+    const help = async (command: string) => (await pawl(...command.split(' '), '--help')).stdout.replace(/\s+/g, ' ')
+    const [run, resume, bench, prune] = await Promise.all(['run', 'resume', 'bench formats', 'prune'].map(help))
+    expect(run).toContain('retries per item (default 0)')
+    // Not given, a flag is as the last session had it.
+    expect(resume).toContain('flags are those of its last session, but for the flags given now')
+    expect(resume).not.toMatch(/\(default [^:]/)
+    expect(bench).toContain('where every line is {"index","value"}, as in the output of \'pawl run\', what stands under value')
+    for (const page of [run, resume, prune]) expect(page).toContain('a bare number is milliseconds')
+  })
+
   test('without a command shows the help on stderr and exits 2', async () => {
     expect(await project().pawl()).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('Usage: pawl') })
   })

@@ -1,0 +1,24 @@
+import { plural } from '../errors.ts'
+import type { Input } from './input.ts'
+import type { Assignment } from './perform.ts'
+import { say } from './terminal.ts'
+
+/** Said when nothing refuses the run any more. */
+export function announce({ input, runId, directory, quiet }: Assignment, { kind, items }: Input): void {
+  if (input === '-' && runId === undefined) say('items from stdin are not recorded; --run-id ID records them')
+  else if (!quiet) {
+    const count = 'length' in items ? ` of ${plural(items.length, 'item')}` : ''
+    say(directory === undefined ? `run${count}, not recorded` : `run ${runId}${count}, recorded in ${directory}`)
+    if ('length' in items) remark(input, kind, items)
+  }
+}
+
+/** What is legal, but hardly meant. */
+function remark(input: string, kind: Input['kind'], items: readonly unknown[]): void {
+  if (items.length === 0) say(`${input} holds no items`)
+  const only = items.length === 1 && kind === 'jsonl' ? items[0] : undefined
+  if (Array.isArray(only))
+    say(
+      `${input} holds one item, an array of ${only.length}; 'jq -c ".[]" ${input}' prints a line, and so an item, for each element`,
+    )
+}
