@@ -204,7 +204,7 @@ export const OPTIONS: Record<keyof ExecuteOptions, OptionSpec> = {
   retry: {
     type: 'number | { retries, factor, … }',
     default: '0',
-    help: "retries per item, or p-retry's names",
+    help: "retries per item, or what follows; all but `budget` by p-retry's names",
     check: (v) => isInteger(0).check(v) || isPlain(v),
     expected: 'an integer >= 0 or a plain object',
     flag: '--retries <n>',
@@ -212,7 +212,7 @@ export const OPTIONS: Record<keyof ExecuteOptions, OptionSpec> = {
   breaker: {
     type: 'boolean | { … }',
     default: 'false',
-    help: "a circuit breaker over the chunks; `true`, or opossum's names",
+    help: "a circuit breaker over the chunks; `true`, or what follows; all but `maxOpens` by opossum's names",
     check: (v) => typeof v === 'boolean' || isPlain(v),
     expected: 'a boolean or a plain object',
   },

@@ -10,7 +10,7 @@ import type { Events, Json, Outcome } from './types.ts'
  * is not given. The build writes what the row says into the published types (scripts/option-comments.mjs).
  */
 
-/** Retries, by p-retry's names. Durations in milliseconds. */
+/** Retries, by p-retry's names but for `budget`. Durations in milliseconds. */
 export interface RetryOptions {
   retries?: number | undefined
   factor?: number | undefined
@@ -32,7 +32,7 @@ export interface RetryContext {
   readonly key: string
 }
 
-/** The circuit breaker, by opossum's names. Durations in milliseconds. */
+/** The circuit breaker, by opossum's names but for `maxOpens`. Durations in milliseconds. */
 export interface BreakerOptions {
   errorThresholdPercentage?: number | undefined
   volumeThreshold?: number | undefined

@@ -126,6 +126,13 @@ test.each(documents)('%s links to files that are there', (document) => {
   expect(anchors.filter((anchor) => !headings.includes(anchor))).toEqual([])
 })
 
+test('README.md links to no file that is not in the package', () => {
+  const links = [...readme.matchAll(/\]\((?!https:|#)([^)#]+)[^)]*\)/g)].map(([, link]) => link as string)
+  const packed = (JSON.parse(read('package.json')) as { files: string[] }).files
+  expect(links.length).toBeGreaterThan(10)
+  expect(links.filter((link) => !packed.some((it) => link === it || link.startsWith(`${it}/`)))).toEqual([])
+})
+
 test('docs/architecture.md names files that are there', () => {
   const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
   const named = [...read('docs/architecture.md').matchAll(/`([\w/-]+(?:\.ts|\/))`/g)].map(([, name]) => name as string)
