@@ -92,7 +92,7 @@ export function explainExport(url: string, name: string, found: unknown, names: 
 }
 
 /** What a module is called in messages: its path, relative when it lies within the working directory. */
-export function nameModule(url: string): string {
+function nameModule(url: string): string {
   return url.startsWith('file:') ? namePath(fileURLToPath(url)) : url
 }
 

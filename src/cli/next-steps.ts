@@ -50,7 +50,7 @@ export function hasSettledNone({ stats }: Report): boolean {
 }
 
 /** `words` and the command that goes on with what this session was asked to do, if the run was recorded. */
-export function goOn(assignment: Assignment, words: string, stdin?: string): string {
+function goOn(assignment: Assignment, words: string, stdin?: string): string {
   // Not on record, as they are of one session: without them other items would be run than in this one.
   const flags = { false: ' --skip-failed', only: ' --failed-only', true: '' }[`${assignment.retryFailed}`]
   return goOnWith(assignment, words, flags, stdin)
