@@ -3,8 +3,8 @@ import { CheckpointWriteError } from '../errors.ts'
 import type { Log, Store } from '../store/store.ts'
 import { HASTY_PATIENCE, type Haste, SilentStoreError } from './patient-writes.ts'
 
-/** How long all other calls may take, together, once one took too long, in ms: a claim may yet be given back. */
-const LAST_PATIENCE = 1000
+/** How long any call may take, in ms, also behind the deadline; and all others together once one took too long: a claim may yet be given back. */
+const LEAST_PATIENCE = 1000
 
 /** Waits are cut into so many: of a process that was stopped meanwhile only one of them is over as it goes on, and answers may be there. */
 const WAITS = 5
@@ -17,8 +17,8 @@ interface AnsweringOptions {
 
 /**
  * The store of a run, of which each call comes to an end once the run is told to end: rejects then with a CheckpointWriteError
- * unless it answers within 5 s, or half of what is left until the deadline. Whatever takes its time before that is only slow.
- * What a call was to do may still be done behind it.
+ * unless it answers within 5 s, or half of what is left until the deadline, but at least 1 s. Whatever takes its time before
+ * that is only slow. What a call was to do may still be done behind it.
  */
 export function answering(store: Store, options: AnsweringOptions): Store {
   const ask = createAsk(options)
@@ -62,7 +62,7 @@ function createAsk({ runId, clock, haste: { signal, deadline = Number.POSITIVE_I
     question.over?.abort()
   }
   const giveUp = (patience: number) => {
-    silence ??= { error: silent(runId, patience), end: clock.now() + LAST_PATIENCE }
+    silence ??= { error: silent(runId, patience), end: clock.now() + LEAST_PATIENCE }
     for (const question of open) {
       close(question)
       question.reject(silence.error)
@@ -70,7 +70,9 @@ function createAsk({ runId, clock, haste: { signal, deadline = Number.POSITIVE_I
   }
   const limit = async (question: Question) => {
     const now = clock.now()
-    const patience = Math.max(0, silence ? silence.end - now : Math.min(HASTY_PATIENCE, (deadline - now) / 2))
+    const patience = silence
+      ? Math.max(0, silence.end - now)
+      : Math.max(LEAST_PATIENCE, Math.min(HASTY_PATIENCE, (deadline - now) / 2))
     question.over = new AbortController()
     for (let waits = 0; waits < WAITS; waits++) await clock.sleep(patience / WAITS, question.over.signal)
     giveUp(patience)
