@@ -75,12 +75,13 @@ describe('close() of a session that could run nothing', () => {
 
   test('touches nothing of a session that began meanwhile', async () => {
     const store = memoryStore()
+    let isClosing = false
     let isBegun = false
     const raced: Store = {
       ...store,
       list: async (prefix) => {
         const found = await store.list(prefix)
-        if (prefix !== 'run-1/' || isBegun) return found
+        if (prefix !== 'run-1/' || !isClosing || isBegun) return found
         isBegun = true
         await store.put('run-1/lease/other', Uint8Array.of(1))
         await store.put('run-1/seg/other-0.msgpack', Uint8Array.of(1))
@@ -88,6 +89,7 @@ describe('close() of a session that could run nothing', () => {
       },
     }
     const session = await open(raced)
+    isClosing = true
     await session.close(false, true)
     expect(isBegun).toBe(true)
     expect((await store.list('')).map((object) => object.key)).toEqual(['run-1/lease/other', 'run-1/seg/other-0.msgpack'])
