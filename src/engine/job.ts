@@ -94,8 +94,17 @@ let pieces = 0
 
 export function createPiece(job: Job, chunk: Chunk, isAlone = false, isSingly = false): Piece {
   return {
-    ...{ id: ++pieces, job, chunk, isAlone, isSingly, settled: 0, end: chunk.items.length },
-    ...{ since: undefined, isVain: false, slot: -1, sendTime: undefined },
+    id: ++pieces,
+    job,
+    chunk,
+    isAlone,
+    isSingly,
+    settled: 0,
+    end: chunk.items.length,
+    since: undefined,
+    isVain: false,
+    slot: -1,
+    sendTime: undefined,
   }
 }
 
