@@ -36,9 +36,10 @@ function estimateSpeedup(itemTime: number, overhead: number, workers: number): n
 
 function explainInline({ options, known, left = 0 }: Choice): string {
   if (options.mode === 'inline') return 'Runs inline on the main thread, as asked for.'
+  if (left === 0 && !known.isCheap) return 'Runs inline: nothing is left to run.'
   return known.isCheap
     ? `Runs inline: an item takes ${duration(mean(known))}, and threads got one done every ${duration(known.pace)}: carrying it there and back costs more than it does.`
-    : `Runs inline: what is left, ${plural(left, 'item')}, takes about ${duration(left * known.itemTime)}, less than starting threads.`
+    : `Runs inline: what is left, ${plural(left, 'item')}, takes about ${duration(left * mean(known))}, less than starting threads.`
 }
 
 function explainThreads({ options, known, isFree, workers, chunkSize }: Choice, overhead: number, speedup: number): string {

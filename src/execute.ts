@@ -11,24 +11,31 @@ import type { Plan, Report } from './types.ts'
 export type { RunOrigin } from './run/journey.ts'
 
 /** Options under which some results may be missing. */
-export type MayMissResults = { maxFailures: number | string } | { shard: string } | { collect: false }
+export type MayMissResults = { maxFailures: number | string } | { shard: string } | { collect: false } | { retryFailed: 'only' }
+
+// Follow an item: a source (array-source.ts, iterable-source.ts) cuts it into a chunk, the loop (run/loop.ts) sends the chunk
+// down the stages when there is a place for it, the engine runs it on a worker, and its outcome comes back up the same stages
+// to be recorded and put in place by the collector (run/collector.ts). run/perform.ts is where these are put together.
 
 /**
- * Runs `task` once for every item and resolves with a report whose `results[i]` belongs to item `i`.
+ * Runs `task` once for every item and resolves with a report whose `results[i]` belongs to item `i`. Where failures are
+ * tolerated, or only a part of the items runs, some results are missing.
  *
- * Follow an item: a source (array-source.ts, iterable-source.ts) cuts it into a chunk, the loop (run/loop.ts) sends the chunk
- * down the stages when there is a place for it, the engine runs it on a worker, and its outcome comes back up the same stages
- * to be recorded and put in place by the collector (run/collector.ts). run/perform.ts is where these are put together.
- *
- * @throws RunFailedError when more items fail than `maxFailures`; RunAbortedError when the run is drained;
- * CircuitOpenError, TaskLoadError, CheckpointWriteError, CheckpointMismatchError and the other errors of the
- * checkpoint. Each carries what had finished as `report`. InvalidOptionError before anything starts.
+ * @throws RunFailedError when more items fail than `maxFailures`; RunAbortedError when the run is drained; CircuitOpenError,
+ * TaskLoadError, CheckpointWriteError. Each that ends a run which had begun carries what had finished as `report`. Before
+ * anything starts InvalidOptionError, and of a checkpoint CheckpointMismatchError, CheckpointCorruptError,
+ * CheckpointVersionError, RunLockedError and RunNotFoundError.
  */
 export function execute<T, R, const O extends ExecuteOptions<T>>(
   task: TaskRef<T, R>,
   items: Iterable<T> | AsyncIterable<T>,
   options: O & MayMissResults,
 ): Promise<Report<R | undefined, T>>
+/**
+ * Runs `task` once for every item and resolves with a report whose `results[i]` belongs to item `i`.
+ *
+ * @throws RunFailedError when an item fails; otherwise as with options that tolerate failures.
+ */
 export function execute<T, R>(
   task: TaskRef<T, R>,
   items: Iterable<T> | AsyncIterable<T>,
@@ -48,6 +55,17 @@ export async function execute<T, R>(
  * order they come. An outcome may be yielded before it is durable. Leaving the loop drains the run; the error that ends
  * a run is thrown by the loop and rejects `report`.
  */
+export function stream<T, R, const O extends ExecuteOptions<T>>(
+  task: TaskRef<T, R>,
+  items: Iterable<T> | AsyncIterable<T>,
+  options: O & MayMissResults,
+): OutcomeStream<R, T, R | undefined>
+/** The same, where every item has a result. */
+export function stream<T, R>(
+  task: TaskRef<T, R>,
+  items: Iterable<T> | AsyncIterable<T>,
+  options?: ExecuteOptions<T>,
+): OutcomeStream<R, T>
 export function stream<T, R>(
   task: TaskRef<T, R>,
   items: Iterable<T> | AsyncIterable<T>,

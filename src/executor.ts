@@ -15,13 +15,23 @@ export type RunOptions<T = unknown> = Omit<ExecuteOptions<T>, (typeof OF_THE_POO
 
 /** One warm pool for many runs. Concurrent runs take turns by chunk. */
 export interface Executor extends AsyncDisposable {
+  /** As the function of that name, on threads that are up. */
   execute<T, R, const O extends RunOptions<T>>(
     task: TaskRef<T, R>,
     items: Iterable<T> | AsyncIterable<T>,
     options: O & MayMissResults,
   ): Promise<Report<R | undefined, T>>
+  /** As the function of that name, on threads that are up. */
   execute<T, R>(task: TaskRef<T, R>, items: Iterable<T> | AsyncIterable<T>, options?: RunOptions<T>): Promise<Report<R, T>>
+  /** As the function of that name, on threads that are up. */
+  stream<T, R, const O extends RunOptions<T>>(
+    task: TaskRef<T, R>,
+    items: Iterable<T> | AsyncIterable<T>,
+    options: O & MayMissResults,
+  ): OutcomeStream<R, T, R | undefined>
+  /** As the function of that name, on threads that are up. */
   stream<T, R>(task: TaskRef<T, R>, items: Iterable<T> | AsyncIterable<T>, options?: RunOptions<T>): OutcomeStream<R, T>
+  /** As the function of that name, on threads that are up. */
   plan<T, R>(task: TaskRef<T, R>, items: Iterable<T> | AsyncIterable<T>, options?: RunOptions<T>): Promise<Plan>
   /** Waits for the runs under way, then ends the threads. Further runs are refused. */
   close(): Promise<void>
@@ -66,7 +76,7 @@ export function createExecutor(defaults: ExecuteOptions = {}): Executor {
       const taken = takeItems(items)
       return track(opening.then((engines) => executeOn(task, taken, merged, engines)))
     },
-    stream: (task, items, options) => {
+    stream: <T, R>(task: TaskRef<T, R>, items: Iterable<T> | AsyncIterable<T>, options?: RunOptions<T>) => {
       const merged = optionsOf(options)
       const taken = takeItems(items)
       return createStream((origin) => track(opening.then((engines) => executeOn(task, taken, merged, engines, origin))))

@@ -130,7 +130,7 @@ export const PARTS: Record<string, OptionSpec> = {
   'checkpoint.onError': {
     type: "'fail' | 'warn'",
     default: "'fail'",
-    help: "after 30 s of retries; `'warn'`: go on without saving, and say so",
+    help: "once the store has failed for 30 s: end the run, or with `'warn'` go on without saving, and say so",
     ...isOneOf('fail', 'warn'),
   },
   'preempt.signals': { type: 'boolean', default: 'false', help: 'SIGTERM and SIGINT start a drain', ...isBoolean },

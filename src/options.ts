@@ -98,7 +98,8 @@ export interface ExecuteOptions<T = unknown> {
   shared?: unknown
   resourceLimits?: WorkerLimits | undefined
   signal?: AbortSignal | undefined
-  on?: Listeners | undefined
+  // biome-ignore lint/suspicious/noExplicitAny: what a task gives is known of the task, and not of its options; so listeners say it.
+  on?: Listeners<any> | undefined
 }
 
 /** The options of a run with every default filled in. Durations in milliseconds. */

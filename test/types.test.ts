@@ -4,6 +4,7 @@ import {
   type ExecuteOptions,
   execute,
   type Failure,
+  type Listeners,
   move,
   type Outcome,
   type Plan,
@@ -36,6 +37,30 @@ declare const parse: Parse
 declare const texts: string[]
 
 describe('types of', () => {
+  test('the report of each way to run say where results may be missing', () => {
+    const runs = () => {
+      const executor = createExecutor()
+      return {
+        streamed: stream(length, texts, { maxFailures: 1 }).report,
+        share: stream(length, texts, { shard: '1/2' }).report,
+        uncollected: executor.stream(length, texts, { collect: false }).report,
+        failed: execute(length, texts, { retryFailed: 'only' }),
+        whole: stream(length, texts, { seed: 1 }).report,
+        unfailed: execute(length, texts, { retryFailed: false }),
+      }
+    }
+    type Runs = ReturnType<typeof runs>
+    expectTypeOf<Runs['streamed' | 'share' | 'uncollected' | 'failed']>().toEqualTypeOf<
+      Promise<Report<number | undefined, string>>
+    >()
+    expectTypeOf<Runs['whole' | 'unfailed']>().toEqualTypeOf<Promise<Report<number, string>>>()
+  })
+
+  test('listeners may name the type of results', () => {
+    const run = (on: Listeners<number>) => execute(length, texts, { on })
+    expectTypeOf<ReturnType<typeof run>>().toEqualTypeOf<Promise<Report<number, string>>>()
+  })
+
   test('defineTask() infer item and result, awaited', () => {
     expectTypeOf<Length>().toEqualTypeOf<Task<string, number, unknown>>()
     expectTypeOf<Parse>().toEqualTypeOf<Task<string, Parsed, { unit: 'mm' | 'm' }>>()

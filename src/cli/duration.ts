@@ -1,9 +1,9 @@
 const UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
 /** What a duration looks like on the command line, to complete "expected …". */
-export const DURATION_FORM = 'a duration such as 100ms, 30s, 5m, 2h or 30d (a bare number is milliseconds)'
+export const DURATION_FORM = 'a duration such as 100ms, 30s, 5m, 2h or 7d (a bare number is milliseconds)'
 
-/** Milliseconds of `100ms`, `30s`, `1.5m`, `2h`, `30d` or a bare number; undefined for anything else. */
+/** Milliseconds of `100ms`, `30s`, `1.5m`, `2h`, `7d` or a bare number; undefined for anything else. */
 export function parseDuration(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(text)
   if (!match) return undefined

@@ -37,14 +37,19 @@ function explainUsage(error: CommanderError, program: Command, argv: readonly st
   // Without a command commander has printed the help already.
   const sentence = error.code === 'commander.help' ? '' : error.message.replace(/^error: /, '').replaceAll('\n', ' ')
   const isExpanded = argv.includes('--input') && error.code === 'commander.excessArguments'
-  const command = program.commands.find((it) => it.name() === argv[0])
-  const help = `See 'pawl ${command ? `${command.name()} ` : ''}--help'`
+  const help = `See '${['pawl', ...namedCommand(program, argv), '--help'].join(' ')}'`
   const advice = isExpanded ? "If the shell made them of a glob, put it in quotes: --input '*.txt'" : help
   const message = sentence && `${sentence.replace(/\.$/, '')}. ${advice}`
   return { exitCode: USAGE, code: 'ERR_PAWL_INVALID_OPTION', message, isBug: false }
 }
 
-const TIMES = '\nA TIME is 100ms, 30s, 5m, 2h or 30d; a bare number is milliseconds.'
+/** The names of the command that `argv` begins with, say `bench formats`. */
+function namedCommand(program: Command, [name, ...rest]: readonly string[]): string[] {
+  const command = program.commands.find((it) => it.name() === name)
+  return command ? [command.name(), ...namedCommand(command, rest)] : []
+}
+
+const TIMES = '\nA TIME is 100ms, 30s, 5m, 2h or 7d; a bare number is milliseconds.'
 
 /** Makes a command whose code is loaded when it is called. */
 type Define = (

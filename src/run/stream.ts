@@ -1,8 +1,8 @@
 import { callsAgain } from '../engine/program.ts'
 import type { Outcome, Report } from '../types.ts'
 
-/** What `stream` returns. */
-export type OutcomeStream<R, T> = AsyncIterable<Outcome<R>> & { readonly report: Promise<Report<R, T>> }
+/** What `stream` returns. `V`: what its report has for an item, undefined among it where results may be missing. */
+export type OutcomeStream<R, T, V = R> = AsyncIterable<Outcome<R>> & { readonly report: Promise<Report<V, T>> }
 
 /** Outcomes that may wait for the loop that takes them; then the run waits too. Set by bench/growth.bench.mjs, memory of streams. */
 const MAX_WAITING = 4096

@@ -22,7 +22,7 @@ describe('FLAGS', () => {
     ['workers', '0', "Cannot use option '--workers': expected an integer from 1 to 1024, got '0'"],
     ['workers', 'many', "Cannot use option '--workers': expected an integer from 1 to 1024, got 'many'"],
     ['retries', '1.5', "Cannot use option '--retries': expected an integer >= 0, got '1.5'"],
-    ['timeout', 'soon', "Cannot use option '--timeout': expected a duration such as 100ms, 30s, 5m, 2h or 30d"],
+    ['timeout', 'soon', "Cannot use option '--timeout': expected a duration such as 100ms, 30s, 5m, 2h or 7d"],
     ['timeout', '40d', "got '40d'"],
     ['maxFailures', '101%', "Cannot use option '--max-failures'"],
     ['format', 'xml', "Cannot use option '--format': expected 'msgpack' or 'json', got 'xml'"],
