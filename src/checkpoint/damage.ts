@@ -2,6 +2,7 @@ import { plural } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import { countSettled } from './item-places.ts'
 import { type CoveredFile, countKept, type LoadedFile, type RunIndex } from './load.ts'
+import type { Loss } from './loss.ts'
 import { FileGoneError, newReport, readFrames } from './read-file.ts'
 import { type RunFile, writerOf } from './run-file.ts'
 
@@ -42,12 +43,22 @@ export function isAllSettled(index: RunIndex, count: number | undefined): boolea
 }
 
 /** What to tell of damage besides: that nothing runs again for want of it. */
-export function settledIf(isSettled: boolean): Pick<Damage, 'settled'> {
+function settledIf(isSettled: boolean): Pick<Damage, 'settled'> {
   return isSettled ? { settled: true } : {}
 }
 
+/** That something runs again, and how much, as far as it is known. */
+export function describeAgain(loss: Loss | undefined): string {
+  const count = loss === undefined || loss.items === 0 ? '' : ` (${countItems(loss.items, loss)})`
+  return `What only they held${count} runs again`
+}
+
+function countItems(items: number, { isExact }: Loss): string {
+  return `${isExact ? '' : 'about '}${plural(items, 'item')}`
+}
+
 /** What damage cost a run, in a sentence; undefined when nothing is damaged. `count` as for `isAllSettled`. */
-export function describeLoss(runId: string, index: RunIndex, count: number | undefined): string | undefined {
+export function describeLoss(runId: string, index: RunIndex, count: number | undefined, lost: Loss): string | undefined {
   const { files, damaged } = index
   const { frames, bytes } = countDamaged(files)
   if (frames === 0 && bytes === 0) return undefined
@@ -57,7 +68,7 @@ export function describeLoss(runId: string, index: RunIndex, count: number | und
       : []),
     ...(bytes > 0 ? [`${plural(bytes, 'byte')} without meaning`] : []),
   ]
-  const loss = damaged > 0 || (bytes > 0 && !isAllSettled(index, count)) ? 'What only they held runs again' : 'Nothing is lost'
+  const loss = lost.items > 0 || (bytes > 0 && !isAllSettled(index, count)) ? describeAgain(lost) : 'Nothing is lost'
   return `Parts of run '${runId}' are damaged: ${parts.join(', and ')}. ${loss}`
 }
 
@@ -133,20 +144,41 @@ export async function findStoodFor(store: Store, fingerprint: string, covered: r
   return damaged
 }
 
+/** What else to tell of damage to file `name`: how many items run again for want of what has no name any more. */
+function describeUnnamed(loss: Loss, name: string): string {
+  const items = loss.unnamed.get(name) ?? 0
+  return items > 0 ? `; there is no record of ${countItems(items, loss)} that ran` : ''
+}
+
 /** What of a file is damaged. `count` as for `isAllSettled`. */
-export function describeDamage(file: LoadedFile, index: RunIndex, count: number | undefined): Damage[] {
-  const { name, kind, report, damagedItems, isIntact } = file
+export function describeDamage(file: LoadedFile, index: RunIndex, count: number | undefined, loss: Loss): Damage[] {
+  const { name, kind, format, report, damagedItems, isIntact } = file
   const settled = settledIf(isAllSettled(index, count))
-  const damaged: Damage[] = report.damage.map(({ start, end }) => ({
-    ...{ file: name, problem: 'these bytes hold no frame', start, end },
+  const damaged: Damage[] = report.damage.map(({ start, end }, at) => ({
+    ...{ file: name, problem: `these bytes hold no frame${at === 0 ? describeUnnamed(loss, name) : ''}`, start, end },
     ...settled,
   }))
+  // Of a line of JSON nobody knows whether it has swallowed others.
+  const isNamed = index.damaged === 0 && (format !== 'json' || !loss.unnamed.has(name))
   for (const { start, end, indices } of damagedItems) {
     const items = [...indices.subarray(0, MAX_NAMED_ITEMS)]
-    const problem = `the outcomes of ${plural(indices.length, 'item')}`
-    damaged.push({ file: name, problem, start, end, items, ...settledIf(index.damaged === 0) })
+    const problem = `the outcomes of ${plural(indices.length, 'item')}${damaged.length === 0 ? describeUnnamed(loss, name) : ''}`
+    damaged.push({ file: name, problem, start, end, items, ...settledIf(isNamed) })
   }
   if (kind === 'snapshot' && !isIntact && damaged.length === 0)
     damaged.push({ file: name, problem: 'the snapshot lacks its end', ...settled, ...settledIf(isToSpare(file, index)) })
   return damaged
+}
+
+/** What to tell of a segment that lacks its end. `count` as for `isAllSettled`. */
+export function describeCut(
+  { name, report, damagedItems }: LoadedFile,
+  index: RunIndex,
+  count: number | undefined,
+  loss: Loss,
+): Damage {
+  const isTold = report.damage.length + damagedItems.length > 0 // With the first damage.
+  const unnamed = isTold ? '' : describeUnnamed(loss, name)
+  const problem = `its end is missing, though its session was not found dead${unnamed}`
+  return { file: name, problem, ...settledIf(isAllSettled(index, count)) }
 }

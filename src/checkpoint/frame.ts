@@ -17,7 +17,8 @@ export type Head =
   /**
    * The session ended on its own, then (milliseconds since 1970): nobody in flight is a suspect. `hasFailed`: more items had
    * failed than was tolerated. `shard`: `K/N`, absent for all of the run. `sizes`: bytes that its segments before
-   * this one have at least, the first one first; absent when there are none. Also the last frame of a snapshot.
+   * this one have at least, the first one first; absent when there are none. `settled`: how many items it has settled, all of
+   * them on record; absent for none, and in files of before it was told. Also the last frame of a snapshot.
    */
   | {
       readonly kind: 'close'
@@ -25,6 +26,7 @@ export type Head =
       readonly hasFailed?: true
       readonly shard?: string
       readonly sizes?: readonly number[]
+      readonly settled?: number
     }
   /**
    * Sessions that were found dead without a `close`: what their last segment lacks is no secret any more. `hasEnded`: they

@@ -53,7 +53,8 @@ function isHead(head: Head, bodyBytes: number): boolean {
         Number.isFinite(head.at) &&
         (head.hasFailed === undefined || head.hasFailed === true) &&
         (head.shard === undefined || typeof head.shard === 'string') &&
-        (head.sizes === undefined || isCounts(head.sizes))
+        (head.sizes === undefined || isCounts(head.sizes)) &&
+        (head.settled === undefined || isCounts([head.settled]))
       )
     case 'died':
       return (

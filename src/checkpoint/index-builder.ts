@@ -1,17 +1,17 @@
-import { endOf, type FailureHead, type Head } from './frame.ts'
+import { countOf, endOf, type FailureHead, type Head } from './frame.ts'
 import type { IndexSet } from './index-set.ts'
 import { createItemLists, type ItemList } from './item-list.ts'
 import { createItemSet, type ItemSet, idOf } from './item-set.ts'
 import type { FailureEntry, LoadedFile, LoadOptions, RunIndex } from './load.ts'
 import type { Located } from './read-file.ts'
 import { writerOf } from './run-file.ts'
-import { newTrace, type SessionTrace } from './session-trace.ts'
+import { newBegun, newTrace, type SessionTrace } from './session-trace.ts'
 import { createSourceRecord } from './source-record.ts'
 
 /** Puts together what the frames of a run say, in whatever order they come. */
 export interface IndexBuilder {
-  /** False when the frame names items the run has not. */
-  add(frame: Located): boolean
+  /** False when the frame names items the run has not. `isBehindDamage`: right before it another frame may be lost. */
+  add(frame: Located, isBehindDamage: boolean): boolean
   /** `covered`: files that were not read, since an intact snapshot stands for them. */
   finish(files: readonly LoadedFile[], covered: RunIndex['covered']): RunIndex
 }
@@ -43,8 +43,18 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
     for (let at = 0; at < runs.length; at += 2) {
       const [from, length] = [runs[at] as number, runs[at + 1] as number]
       if (!isKeyed) session.running.indices.addRange(from, length)
+      if (!isKeyed) session.late?.indices.addRange(from, length)
       session.lastIndex = Math.max(session.lastIndex, from + length - 1)
     }
+  }
+
+  const addHash = ({ running, late }: SessionTrace, hash: number) => {
+    running.hashes.add(hash)
+    late?.hashes.add(hash)
+  }
+
+  const addCount = (stem: string, items: number, isWhole: boolean) => {
+    if (stem !== '') sessionOf(stem)[isWhole ? 'recorded' : 'broken'] += items
   }
 
   const addAgain = (index: number, key: string | undefined) => {
@@ -52,8 +62,9 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
     if (key !== undefined && fulfilled.placeOf(key) !== index) hasMoved ||= isKeyed
   }
 
-  const addOutcomes = ({ runs, keys }: HeadOf<'outcomes'>, isWhole: boolean) => {
+  const addOutcomes = ({ runs, keys }: HeadOf<'outcomes'>, isWhole: boolean, stem: string) => {
     if (isKeyed ? keys === undefined : endOf(runs) > count) return false
+    addCount(stem, countOf(runs), isWhole)
     source.reachRuns(runs)
     if (isWhole) fulfilled.addAll(runs, keys, addAgain)
     else broken.addAll(runs, keys)
@@ -64,6 +75,7 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
     const id = idOf(isKeyed, head.index, head.key)
     if (id === undefined || (!isKeyed && head.index >= count)) return false
     source.reach(head.index + 1)
+    addCount(stem, 1, isWhole)
     const entry = toEntry(head, writerOf(stem))
     if (!isWhole) broken.add(head.index, head.key)
     else if (isLater(entry, failures.get(id))) failures.set(id, entry)
@@ -75,7 +87,7 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
     const id = isKeyed ? hash : index
     if (id === undefined) return false
     session.alone.add(id)
-    if (isKeyed) session.running.hashes.add(id)
+    if (isKeyed) addHash(session, id)
     addRuns(session, [index, 1])
     return true
   }
@@ -85,7 +97,7 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
     switch (head.kind) {
       case 'running': {
         const session = sessionOf(stem)
-        if (isKeyed) for (const hash of head.hashes ?? []) session.running.hashes.add(hash)
+        if (isKeyed) for (const hash of head.hashes ?? []) addHash(session, hash)
         addRuns(session, head.runs)
         break
       }
@@ -97,8 +109,8 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
         break
       case 'close':
         if (stem !== '') {
-          const { at: lastSeenAt, hasFailed = false, shard, sizes = [] } = head
-          Object.assign(sessionOf(stem), { isClosed: true, hasFailed, shard, sizes, lastSeenAt })
+          const { at: lastSeenAt, hasFailed = false, shard, sizes = [], settled } = head
+          Object.assign(sessionOf(stem), { isClosed: true, hasFailed, shard, sizes, settled, lastSeenAt })
         }
         break
       case 'items':
@@ -109,8 +121,9 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
     }
   }
 
-  const add = ({ head, isWhole, stem }: Located): boolean => {
-    if (head.kind === 'outcomes') return addOutcomes(head, isWhole)
+  const add = ({ head, isWhole, stem }: Located, isBehindDamage: boolean): boolean => {
+    if (isBehindDamage && stem !== '') sessionOf(stem).late = newBegun()
+    if (head.kind === 'outcomes') return addOutcomes(head, isWhole, stem)
     if (head.kind === 'failure') return addFailure(head, isWhole, stem)
     if (head.kind === 'alone') return addAlone(head, stem)
     addOther(head, stem)
@@ -127,7 +140,7 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
     const list = lists.latest()
     const found = source.finish()
     return {
-      ...{ isKeyed, files, covered, fulfilled, failures, list, hasMoved, duplicates, ...found },
+      ...{ isKeyed, files, covered, fulfilled, failures, list, hasMoved, duplicates, broken, ...found },
       total: list?.keys.length ?? found.total,
       damaged: countUnsettled(broken, fulfilled, failures, list),
       knownDead: [...knownDead].filter((writer) => !knownEnded.has(writer) && !sessions.get(writer)?.isClosed),

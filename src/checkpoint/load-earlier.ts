@@ -1,9 +1,10 @@
 import type { Store } from '../store/store.ts'
-import { describeLoss, findStoodFor, isAllSettled, isToSpare } from './damage.ts'
+import { describeAgain, describeLoss, findStoodFor, isAllSettled, isToSpare } from './damage.ts'
 import { findUnclaimed } from './ends.ts'
 import { createIndexBuilder } from './index-builder.ts'
 import type { Lease } from './lease.ts'
 import { type LoadOptions, loadIndex, type RunIndex } from './load.ts'
+import { findLoss, type Loss } from './loss.ts'
 import type { Manifest } from './manifest.ts'
 import { findDamaged, needsMending } from './mend.ts'
 import { writerOf } from './run-file.ts'
@@ -12,13 +13,15 @@ import type { SessionOptions } from './session.ts'
 /** What earlier sessions recorded of a run. */
 export interface Earlier {
   readonly index: RunIndex
+  /** Items that run again since their record is damaged, as in `Loss`. */
+  readonly damaged: number
   /** Damaged files can be made up for. */
   readonly hasDamage: boolean
 }
 
 /** Of a run in which nobody can have recorded anything. */
 export function nothingEarlier(manifest: Manifest): Earlier {
-  return { index: createIndexBuilder(optionsOf(manifest)).finish([], []), hasDamage: false }
+  return { index: createIndexBuilder(optionsOf(manifest)).finish([], []), damaged: 0, hasDamage: false }
 }
 
 /** Loads it, tells of damage, and makes it durable. */
@@ -28,10 +31,11 @@ export async function loadEarlier(options: SessionOptions, lease: Lease, manifes
   if (!index.files.some(({ kind }) => kind === 'segment')) await refuseFile(store, `${runId}/seg`)
   // One of another shard may have begun, and written, since the claims were listed.
   if (findUnclaimed(index, lease).length > 0) await lease.lookAgain()
-  const { files: damaged, cut } = findDamaged(index, new Set([...lease.others, ...lease.dead]))
-  warnOfDamage(options, index, cut)
+  const { files, cut } = findDamaged(index, new Set([...lease.others, ...lease.dead]))
+  const loss = findLoss(index, cut, manifest.identity.items.count)
+  warnOfDamage(options, index, cut, loss)
   await syncFound(options, index, lease)
-  return { index, hasDamage: needsMending(index, damaged) }
+  return { index, damaged: loss.items, hasDamage: needsMending(index, files) }
 }
 
 /** Looks for damage in files that a snapshot stands for. True when there is some; false, too, when the store does not answer. */
@@ -59,15 +63,15 @@ async function refuseFile(store: Store, folder: string): Promise<void> {
 }
 
 /** `cut`: the files that lack their end. */
-function warnOfDamage({ runId, identity, emit }: SessionOptions, index: RunIndex, cut: ReadonlySet<string>): void {
+function warnOfDamage({ runId, identity, emit }: SessionOptions, index: RunIndex, cut: ReadonlySet<string>, lost: Loss): void {
+  const message = describeLoss(runId, index, identity.items.count, lost)
   if (cut.size > 0) {
     const isSpared = index.files.every((file) => !cut.has(file.name) || isToSpare(file, index))
     const isLost = !isSpared && !isAllSettled(index, identity.items.count)
-    const loss = isLost ? 'What only they held runs again' : 'Nothing is lost'
-    const message = `Files of run '${runId}' lack their end: ${[...cut].join(', ')}. ${loss}`
-    emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
+    const loss = isLost ? describeAgain(message === undefined ? lost : undefined) : 'Nothing is lost'
+    const lacking = `Files of run '${runId}' lack their end: ${[...cut].join(', ')}. ${loss}`
+    emit('warning', { code: 'CHECKPOINT_DAMAGED', message: lacking })
   }
-  const message = describeLoss(runId, index, identity.items.count)
   if (message !== undefined) emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
 }
 

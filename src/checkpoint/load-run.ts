@@ -1,7 +1,9 @@
 import { RunNotFoundError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import { type Claim, readClaims } from './claim.ts'
+import { findCutOff } from './damage.ts'
 import { listFiles, loadIndex, type RunIndex } from './load.ts'
+import { findLoss, type Loss } from './loss.ts'
 import type { Manifest } from './manifest.ts'
 import { readFingerprints, readManifests } from './open-manifest.ts'
 import { startOver } from './read-file.ts'
@@ -44,6 +46,12 @@ export async function loadRun(store: Store, runId: string, isChecked: boolean, i
   const claims = await readClaims(store, runId)
   const writtenAt = await readWriteTimes(store, index)
   return { manifest, unreadable, misplaced, fingerprint, index, claims, bytes, writtenAt }
+}
+
+/** What damage cost the run, and the names of segments that lack their end, as `findCutOff` gives them. */
+export function lossOf({ index, claims, manifest }: LoadedRun): { loss: Loss; cut: string[] } {
+  const cut = findCutOff(index, new Set(claims.map(({ writer }) => writer)))
+  return { cut, loss: findLoss(index, new Set(cut), manifest?.identity.items.count) }
 }
 
 /** When the segments of sessions that did not say how they ended were last written, as far as the store can tell. */

@@ -25,7 +25,9 @@ export interface RunIndex extends SourceRecord {
   readonly hasMoved: boolean
   /** Items recorded more than once as fulfilled. */
   readonly duplicates: ItemSet
-  /** Items known to be recorded, but damaged, and not settled otherwise. */
+  /** Items of frames whose head holds and whose body does not, settled otherwise or not. */
+  readonly broken: ItemSet
+  /** How many of them are not settled otherwise. What else is damaged, `findLoss` tells. */
   readonly damaged: number
   readonly sessions: readonly SessionTrace[]
   /** Sessions that a later one found dead; of some nothing else is left. */
@@ -136,13 +138,13 @@ function bySnapshotThenStem(a: RunFile, b: RunFile): number {
   return a.kind === 'snapshot' ? -order : order
 }
 
-/** Reads one file, and gives each of its frames to `add`, which says whether it is believed. */
+/** Reads one file, and gives each of its frames to `add`, which says whether it is believed. As in IndexBuilder. */
 export async function loadFile(
   store: Store,
   file: RunFile,
   fingerprint: string,
   options: LoadOptions,
-  add: (frame: Located) => boolean = () => true,
+  add: (frame: Located, isBehindDamage: boolean) => boolean = () => true,
 ): Promise<LoadedFile> {
   const report = newReport()
   const damagedItems: DamagedFrame[] = []
@@ -151,13 +153,22 @@ export async function loadFile(
   let covers: LoadedFile['covers'] | undefined
   let isClosed = false
   let valueBytes = 0
+  let passed = 0
+  let isSwallowing = false
+  const passDamage = (at: number) => {
+    const before = passed
+    while ((report.damage[passed]?.start ?? Number.POSITIVE_INFINITY) < at) passed++
+    return passed > before || isSwallowing
+  }
   for await (const frames of readFrames(store, file, fingerprint, options.isChecked, report)) {
     for (const frame of frames) {
       const { head, block, start, end } = frame
       if (head.kind === 'outcomes') valueBytes += frame.bodyEnd - frame.bodyStart
       isClosed = frame.isOwn && head.kind === 'close'
       if (head.kind === 'covers' && frame.isOwn) covers = head.files
-      const isAccepted = add(frame)
+      const isAccepted = add(frame, passDamage(block < 0 ? start : block))
+      // A line of JSON ends where the next newline is: one that lost its own goes on over frames behind it.
+      isSwallowing = file.format === 'json' && !frame.isWhole
       countKept(kept, frame)
       if (isAccepted && frame.isWhole) {
         settled?.push(...toSettled(frame))

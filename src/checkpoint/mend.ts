@@ -3,6 +3,7 @@ import { findCutOff, findCutSnapshots, findStoodFor, isAllSettled } from './dama
 import { findOver } from './ends.ts'
 import { versionOf } from './frame.ts'
 import { type LoadedFile, listFiles, loadIndex, type RunIndex } from './load.ts'
+import { findLoss } from './loss.ts'
 import { type Located, newReport, readFrames } from './read-file.ts'
 import { type RunFile, writerOf } from './run-file.ts'
 import { MAX_SNAPSHOT_BYTES, newStem, putSnapshot, type SnapshotOptions, toWhole, writeOrigin } from './snapshot.ts'
@@ -41,8 +42,9 @@ export async function mend(options: SnapshotOptions, writer: string): Promise<nu
   claimed.delete(writer)
   const ended = findOver(index)
   const { files, cut } = findDamaged(index, claimed)
+  const loss = findLoss(index, cut, count)
   const isMadeUpFor = ({ name, report }: LoadedFile) =>
-    isAllSettled(index, count) || (index.damaged === 0 && report.damage.length === 0 && !cut.has(name))
+    isAllSettled(index, count) || (loss.items === 0 && report.damage.length === 0 && !cut.has(name))
   const isClaimed = ({ kind, stem }: RunFile) => kind === 'segment' && claimed.has(writerOf(stem))
   let bytesWritten = 0
   for (const file of files) {

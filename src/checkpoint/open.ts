@@ -40,8 +40,9 @@ async function claimAndLoad(options: SessionOptions): Promise<Session> {
     if (options.resume === 'fresh') await lease.refuseOthers()
     const { manifest, isNew } = await openManifest(options, writer, wasThere)
     const { fingerprint } = manifest
-    const { index, hasDamage } = isNew ? nothingEarlier(manifest) : await loadEarlier(options, lease, manifest)
-    const restored = await restore(store, runId, fingerprint, index, new Set([...lease.others, ...findEnded(index, lease)]))
+    const { index, damaged, hasDamage } = isNew ? nothingEarlier(manifest) : await loadEarlier(options, lease, manifest)
+    const spared = new Set([...lease.others, ...findEnded(index, lease)])
+    const restored = await restore(store, runId, fingerprint, index, spared, damaged)
     // Neither the start nor an item waits for files that nobody needs to read.
     const looking = warnOfStoodFor(options, fingerprint, index)
     const isToMend = hasDamage ? looking.then(() => true) : looking

@@ -15,7 +15,7 @@ import { choosePlaces, decodeColumns, findWinners, type Winner } from './winners
 export interface Restored {
   readonly fulfilled: number
   readonly rejected: number
-  /** Items known to be recorded, but damaged, and not settled by another record. */
+  /** Items whose record is damaged, and that are not settled by another; see `Loss`. */
   readonly damaged: number
   /** Items with two different successes on record. */
   readonly conflicts: number
@@ -73,13 +73,17 @@ export function statusIn(
   return id !== undefined && failures.has(id) ? 'rejected' : undefined
 }
 
-/** @param spared writers of other sessions that did not die, as in `findSuspects`. */
+/**
+ * @param spared writers of other sessions that did not die, as in `findSuspects`.
+ * @param damaged as in `Loss`.
+ */
 export async function restore(
   store: Store,
   runId: string,
   fingerprint: string,
   index: RunIndex,
   spared: ReadonlySet<string>,
+  damaged = index.damaged,
 ): Promise<Restored> {
   const { fulfilled, failures } = index
   const suspects = findSuspects(index, spared)
@@ -87,7 +91,7 @@ export async function restore(
   return {
     fulfilled: fulfilled.size,
     rejected: failures.size,
-    damaged: index.damaged,
+    damaged,
     conflicts: winners.size,
     total: index.total,
     atLeast: index.atLeast,

@@ -5,20 +5,11 @@ import { fileStore } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import type { Json, Outcome } from '../types.ts'
 import { type Claim, locked, readClaims, seemsAlive } from './claim.ts'
-import {
-  type Damage,
-  describeDamage,
-  describeLoss,
-  findCutOff,
-  findStoodFor,
-  isAllSettled,
-  STOOD_FOR,
-  settledIf,
-} from './damage.ts'
+import { type Damage, describeCut, describeDamage, describeLoss, findStoodFor, STOOD_FOR } from './damage.ts'
 import type { Identity } from './fingerprint.ts'
 import { countSettled, placeIn } from './item-places.ts'
 import type { LoadedFile } from './load.ts'
-import { type LoadedRun, loadRun } from './load-run.ts'
+import { type LoadedRun, loadRun, lossOf } from './load-run.ts'
 import { oneByOne } from './one-by-one.ts'
 import { deleteAll } from './open-manifest.ts'
 import { readInOrder } from './read-in-order.ts'
@@ -63,7 +54,10 @@ export interface RunDetails extends RunSummary {
   readonly formats: readonly string[]
   readonly files: readonly FileDetails[]
   readonly sessions: readonly SessionDetails[]
-  /** Items that are recorded, but damaged, and not recorded elsewhere. */
+  /**
+   * Items whose record is damaged, and that are not recorded elsewhere. Of a session that did not end by itself it is an estimate:
+   * what was in flight then is among them if a damaged part is behind its start, and what was begun in one is not.
+   */
   readonly damaged: number
   /** Items with two different successes on record. */
   readonly conflicts: number
@@ -112,7 +106,7 @@ export async function inspectRun(given: Store | string, runId: string): Promise<
   const loaded = await loadRun(store, runId, true)
   const { manifest, fingerprint, index, claims, bytes } = loaded
   const live = new Set(claims.filter(isLive).map(({ writer }) => writer))
-  const { damaged, conflicts } = await restore(store, runId, fingerprint, index, live)
+  const { conflicts } = await restore(store, runId, fingerprint, index, live)
   const toFile = ({ name, size, report }: LoadedFile) => ({
     name,
     size,
@@ -136,7 +130,7 @@ export async function inspectRun(given: Store | string, runId: string): Promise<
       began: beganAt,
       ended: isClosed ? 'closed' : live.has(writer) ? 'live' : 'died',
     })),
-    damaged,
+    damaged: lossOf(loaded).loss.items,
     conflicts,
     holders: claims.filter(isLive).map(({ host, pid, shard, startedAt }) => ({ host, pid, shard, startedAt })),
   }
@@ -150,7 +144,8 @@ export async function inspectRun(given: Store | string, runId: string): Promise<
  */
 export async function verifyRun(given: Store | string, runId: string): Promise<{ ok: boolean; damaged: Damage[] }> {
   const store = toStore(given)
-  const { index, claims, fingerprint, unreadable, misplaced, manifest } = await loadRun(store, runId, true)
+  const loaded = await loadRun(store, runId, true)
+  const { index, fingerprint, unreadable, misplaced, manifest } = loaded
   const damaged: Damage[] = unreadable.map((key) => ({ file: key.slice(runId.length + 1), problem: 'the manifest is damaged' }))
   for (const file of misplaced) damaged.push({ file, problem: 'a file where a folder has to be' })
   // A session that died before it had written the manifest left a claim and nothing else.
@@ -158,12 +153,11 @@ export async function verifyRun(given: Store | string, runId: string): Promise<{
   if (manifest === undefined && unreadable.length === 0 && isBegun)
     damaged.push({ file: 'run/', problem: 'the manifest is missing' })
   const count = manifest?.identity.items.count
-  for (const file of index.files) damaged.push(...describeDamage(file, index, count))
+  const { loss, cut } = lossOf(loaded)
+  for (const file of index.files) damaged.push(...describeDamage(file, index, count, loss))
   for (const { name } of await findStoodFor(store, fingerprint, index.covered))
     damaged.push({ file: name, problem: STOOD_FOR, settled: true })
-  const cut = findCutOff(index, new Set(claims.map(({ writer }) => writer)))
-  const settled = settledIf(isAllSettled(index, count))
-  for (const file of cut) damaged.push({ file, problem: 'its end is missing, though its session was not found dead', ...settled })
+  for (const file of index.files) if (cut.includes(file.name)) damaged.push(describeCut(file, index, count, loss))
   return { ok: damaged.length === 0, damaged }
 }
 
@@ -184,8 +178,9 @@ export async function* readResultBatches(
   warn: (message: string) => void = () => {},
 ): AsyncGenerator<readonly Outcome[], void, void> {
   const store = toStore(given)
-  const { fingerprint, index, manifest } = await loadRun(store, runId, true, true)
-  const loss = describeLoss(runId, index, manifest?.identity.items.count)
+  const loaded = await loadRun(store, runId, true, true)
+  const { fingerprint, index, manifest } = loaded
+  const loss = describeLoss(runId, index, manifest?.identity.items.count, lossOf(loaded).loss)
   if (loss !== undefined) warn(`${loss} when the run is resumed; verifyRun names it`)
   yield* readInOrder(store, runId, fingerprint, index)
 }

@@ -11,6 +11,11 @@ export interface SessionTrace {
   shard: string | undefined
   /** Bytes that its segments had, but for the last, once it closed. */
   sizes: readonly number[]
+  /** How many items it had settled, once it closed; undefined when it did not say. */
+  settled: number | undefined
+  /** How many of its outcomes were read, and how many more only their heads name. */
+  recorded: number
+  broken: number
   /** A later session found it dead, and said so. */
   isKnownDead: boolean
   /** It ended by itself, by its own `close` or as a later session found out: nobody in flight is a suspect. */
@@ -19,17 +24,28 @@ export interface SessionTrace {
   readonly beganAt: number
   /** When it last told the time, in milliseconds since 1970. */
   lastSeenAt: number
-  readonly running: { readonly indices: IndexSet; readonly hashes: Set<number> }
+  readonly running: Begun
+  /** Of `running`, what it began behind the last damage in its files: no outcome of that is lost. undefined: no damage was met. */
+  late: Begun | undefined
   readonly alone: Set<number>
   /** The highest index it began; -1: none. */
   lastIndex: number
 }
+
+/** Items by index, or by the hashes of their keys. */
+interface Begun {
+  readonly indices: IndexSet
+  readonly hashes: Set<number>
+}
+
+export const newBegun = (): Begun => ({ indices: new IndexSet(), hashes: new Set() })
 
 /** Of a session of which nothing is known but that it was. */
 export function newTrace(writer: string): SessionTrace {
   const beganAt = timeOf(writer)
   return {
     ...{ writer, isClosed: false, hasFailed: false, shard: undefined, sizes: [], isKnownDead: false, hasEnded: false },
-    ...{ beganAt, lastSeenAt: beganAt, running: { indices: new IndexSet(), hashes: new Set() }, lastIndex: -1, alone: new Set() },
+    ...{ settled: undefined, recorded: 0, broken: 0, running: newBegun(), late: undefined },
+    ...{ beganAt, lastSeenAt: beganAt, lastIndex: -1, alone: new Set() },
   }
 }

@@ -55,6 +55,7 @@ export function startSession(options: SessionOptions, opened: Opened): Session {
     dead: new Set(lease.dead),
   })
   let mendedBytes = 0
+  let settledItems = 0
   const onClosed = (key: string, size: number) => {
     compaction.add(key, size)
     compaction.startIfDue()
@@ -82,7 +83,9 @@ export function startSession(options: SessionOptions, opened: Opened): Session {
       return log.note(entries.ofBegun(chunk))
     },
     record({ fulfilled, rejected }) {
-      log.add([...fulfilled.flatMap(entries.ofFulfilled), ...rejected.map(entries.ofRejected)])
+      const settled = [...fulfilled.flatMap(entries.ofFulfilled), ...rejected.map(entries.ofRejected)]
+      for (const { items } of settled) settledItems += items
+      log.add(settled)
     },
     recordSource,
     recordItems(keys) {
@@ -132,7 +135,8 @@ export function startSession(options: SessionOptions, opened: Opened): Session {
     flush: () => log.flush(),
     async close(hasFailed = false, isVoid = false) {
       const shard = options.shard === undefined ? {} : { shard: options.shard }
-      const close = { kind: 'close' as const, at: clock.today(), ...(hasFailed ? { hasFailed } : {}), ...shard }
+      const settled = settledItems > 0 ? { settled: settledItems } : {}
+      const close = { kind: 'close' as const, at: clock.today(), ...(hasFailed ? { hasFailed } : {}), ...shard, ...settled }
       const last: Entry = {
         // As it is written: segments may be left until then.
         get head() {
