@@ -18,19 +18,42 @@ interface AnsweringOptions {
 /**
  * The store of a run, of which each call comes to an end once the run is told to end: rejects then with a CheckpointWriteError
  * unless it answers within 5 s, or half of what is left until the deadline, but at least 1 s. Whatever takes its time before
- * that is only slow. What a call was to do may still be done behind it.
+ * that is only slow. What a call was to do may still be done behind it; but what was deleted since is deleted again then.
  */
 export function answering(store: Store, options: AnsweringOptions): Store {
   const ask = createAsk(options)
   const { append, sync, modifiedAt } = store
+  const { put, remove } = inOrder(store)
   return {
     get: (key, range) => ask(() => store.get(key, range)),
-    put: (key, bytes, how) => ask(() => store.put(key, bytes, how)),
+    put: (key, bytes, how) => ask(() => put(key, bytes, how)),
     list: (prefix) => ask(() => store.list(prefix)),
-    delete: (key) => ask(() => store.delete(key)),
+    delete: (key) => ask(() => remove(key)),
     ...(append ? { append: async (key) => answeringLog(await ask(() => append.call(store, key)), ask) } : {}),
     ...(sync ? { sync: (key) => ask(() => sync.call(store, key)) } : {}),
     ...(modifiedAt ? { modifiedAt: (key) => ask(() => modifiedAt.call(store, key)) } : {}),
+  }
+}
+
+/** What is put behind its deletion, since nobody waited for the put any more, is not to stay: a claim would be in the way of all. */
+function inOrder(store: Store) {
+  const puts = new Map<string, { isDeleted: boolean }>()
+  return {
+    put: async (key: string, bytes: Uint8Array, how: Parameters<Store['put']>[2]) => {
+      const put = { isDeleted: false }
+      puts.set(key, put)
+      try {
+        await store.put(key, bytes, how)
+        if (put.isDeleted) await store.delete(key)
+      } finally {
+        if (puts.get(key) === put) puts.delete(key)
+      }
+    },
+    remove: async (key: string) => {
+      const put = puts.get(key)
+      if (put) put.isDeleted = true
+      await store.delete(key)
+    },
   }
 }
 

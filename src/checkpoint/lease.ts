@@ -1,18 +1,15 @@
-import type { Clock } from '../clock.ts'
 import { RunAbortedError } from '../errors.ts'
-import type { Store } from '../store/store.ts'
 import type { Emit } from '../types.ts'
+import { type Beat, type BeatOptions, createBeat } from './beat.ts'
 import {
   type Claim,
   type Claimant,
   findClaimants,
   hasEnded,
-  herePlace,
   isAlive,
   listWriters,
   locked,
   overlaps,
-  type Place,
   readClaims,
   rememberEnded,
   watched,
@@ -46,29 +43,19 @@ export interface Lease {
   leave(): Promise<void>
 }
 
-export interface LeaseOptions {
-  readonly store: Store
-  readonly runId: string
-  readonly writer: string
-  readonly shard: string | undefined
-  readonly clock: Clock
+export interface LeaseOptions extends BeatOptions {
   /** Ends the wait for a decision. */
   readonly draining?: AbortSignal | undefined
   readonly emit?: Emit | undefined
   /** Go to work whoever else is at it: for tests of what must hold even then. */
   readonly isIgnored?: boolean | undefined
-  /** Where this process says it is: for tests. */
-  readonly place?: Place | undefined
 }
 
 /** Time between beats of a session at work. */
 const BEAT_MS = 5000
 
-/** A claim from elsewhere that does not beat for this long is taken over. */
+/** A claim from elsewhere that does not beat for this long is taken over; and a live session that does not is not waited for to decide. */
 const WATCH_MS = 15_000
-
-/** Without a beat for this long, a session no longer takes the run for its own; with margin to WATCH_MS. */
-const STALE_MS = 10_000
 
 /** Between looks at others that are about to decide, or at a claim that is watched. */
 const LOOK_MS = 1000
@@ -86,7 +73,10 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
   const dead = new Set<string>()
   // The process may go on for long, and use the run again.
   const forget = () => rememberEnded(writer)
-  const giveUp = () => own.withdraw().catch(own.end).catch(forget)
+  const giveUp = async () => {
+    await own.withdraw().catch(own.end).catch(forget)
+    if (own.mayComeLate) forget()
+  }
   const ended: string[] = []
   const others: string[] = []
   const addOther = (other: string) => {
@@ -116,7 +106,7 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
   const timer = setInterval(() => beatOnce().catch(() => {}), BEAT_MS).unref()
   const stop = async () => {
     clearInterval(timer)
-    await beating?.catch(forget) // It may yet come to pass, and be there when the claim was given back.
+    await beating?.catch(() => {})
   }
   return {
     others,
@@ -145,43 +135,8 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
       // or that of the old one will do; and none is better than one that looks like that of a killed session.
       const endAnew = () => own.withdraw().then(own.end)
       await own.end().catch(own.endSilently).catch(endAnew).catch(forget)
+      if (own.mayComeLate) forget()
     },
-  }
-}
-
-/** This session's claim, as others see it. */
-interface Beat {
-  /** Says that this session lives; `isHeld` once it is at work. */
-  beat(isHeld: boolean): Promise<void>
-  /** True when the last beat began more than STALE_MS ago. */
-  isOverdue(): boolean
-  withdraw(): Promise<void>
-  /** Says that this session is at an end. */
-  end(): Promise<void>
-  /** The same by an empty claim, which takes no room. */
-  endSilently(): Promise<void>
-}
-
-function createBeat({ store, runId, writer, shard, clock, place }: LeaseOptions): Beat {
-  const key = `${runId}/lease/${writer}`
-  const claim = { writer, shard: shard ?? null, startedAt: clock.today(), ...(place ?? herePlace()) }
-  const put = async (state: Pick<Claim, 'isHeld' | 'beatAt'> & { isEnded?: true }) =>
-    store.put(key, Buffer.from(JSON.stringify({ ...claim, ...state })), { durable: false, replace: true })
-  let beganAt = clock.now()
-  let beganToday = clock.today()
-  return {
-    beat: async (isHeld) => {
-      const start = clock.now()
-      const today = clock.today()
-      await put({ isHeld, beatAt: today })
-      beganAt = start
-      beganToday = today
-    },
-    // By both clocks: the monotonic one stands still while the machine is suspended. A jump of the other costs a new segment.
-    isOverdue: () => clock.now() - beganAt > STALE_MS || Math.abs(clock.today() - beganToday) > STALE_MS,
-    withdraw: async () => store.delete(key),
-    end: () => put({ isHeld: false, beatAt: clock.today(), isEnded: true }),
-    endSilently: () => store.put(key, new Uint8Array(0), { durable: false, replace: true }),
   }
 }
 
@@ -235,10 +190,15 @@ async function refuseRivals(options: LeaseOptions, own: Beat, dead: Set<string>)
       seen.set(rival.writer, { beatAt: rival.beatAt, since, hasBeaten })
       const isHere = isAlive(rival, place)
       if (known === undefined && isHere === undefined && rival.isHeld) emit?.('warning', watched(runId, rival, WATCH_MS))
+      const isStill = clock.now() - since >= WATCH_MS
       if (rival.isHeld && (isHere === true || beats)) throw locked(runId, rival, clock.today())
-      if (isHere === false || (isHere === undefined && clock.now() - since >= WATCH_MS)) dead.add(rival.writer)
+      if (isHere === false || (isHere === undefined && isStill)) dead.add(rival.writer)
       // A live one that still looks: it gives way if this one sorts first, else it decides within a moment.
-      else if (rival.isHeld || rival.writer < writer || !(isHere || hasBeaten)) isClear = false
+      else if (rival.isHeld || rival.writer < writer || !(isHere || hasBeaten)) {
+        // Or its store does not answer, for as long as it likes.
+        if (isStill) throw locked(runId, rival, clock.today())
+        isClear = false
+      }
     }
     if (isClear) return
     await pause(options, LOOK_MS)

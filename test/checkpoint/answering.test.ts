@@ -172,3 +172,24 @@ test('what a store throws or rejects with is passed on, and a store may be an ob
   await expect(store.list('')).rejects.toThrow('thrown')
   await expect(store.delete('a')).rejects.toThrow('rejected')
 })
+
+test('what was put behind its deletion, since the put was given up, is deleted again', async () => {
+  const inner = memoryStore()
+  let land = () => {}
+  const put: Store['put'] = (...given) =>
+    new Promise((resolve, reject) => {
+      land = () => void inner.put(...given).then(resolve, reject)
+    })
+  const { store, abort, passTo, settled, watch } = told({ ...inner, put })
+  abort.abort()
+  watch('a', store.put('a', new Uint8Array()))
+  await passTo(5000)
+  const landA = land
+  watch('b', store.put('b', new Uint8Array()))
+  await store.delete('a')
+  landA()
+  land()
+  await passTo(5000)
+  expect(settled).toEqual([`a ${silence('5.0')}`, 'b answered'])
+  expect((await inner.list('')).map(({ key }) => key)).toEqual(['b'])
+})
