@@ -116,9 +116,11 @@ export class Crew {
     const began = this.#clock.now()
     if (bench.pieces.push(piece) === 1) piece.since = began
     const isNew = !bench.knows.has(run.number)
-    bench.knows.add(run.number)
+    const ended = bench.forget.splice(0)
     run.tally.chunks++
-    bench.seat.send(toMessage(piece, isNew, bench.forget.splice(0)))
+    // What was not sent told the worker nothing: more of the run may follow before it is known that this did not.
+    if (bench.seat.send(toMessage(piece, isNew, ended))) bench.knows.add(run.number)
+    else bench.forget.push(...ended)
     piece.sendTime = isNew ? undefined : this.#clock.now() - began
     if (run.timeout !== undefined) this.#timeouts.start()
     if (piece.isAlone) this.#waitForThread()

@@ -114,7 +114,6 @@ export class Receiver {
     const piece = bench.pieces.find((it) => it.id === id)
     if (!piece) return
     release(bench, piece, this.#clock.now())
-    bench.knows.delete(piece.job.run.number) // Its setup may have been in that message.
     const goOn = settleUnclonable(piece, error, this.#clock.today())
     if (goOn) this.#crew.requeue(goOn)
     else {

@@ -44,8 +44,8 @@ export interface Seat {
   readonly threadId: number
   /** Resolves when the thread is up, or lost before. */
   readonly up: Promise<void>
-  /** Keeps the process alive until `rest`. */
-  send(message: ChunkMessage): void
+  /** Keeps the process alive until `rest`. False when the message could not be cloned: then `unsent` follows. */
+  send(message: ChunkMessage): boolean
   /** All that was sent has been answered. */
   rest(): void
   /** Ends the thread now, whatever it does; `lost` follows. */
@@ -130,10 +130,12 @@ export function openSeat(PiscinaClass: typeof Piscina, { resourceLimits, record 
       port.ref()
       try {
         port.postMessage(message)
+        return true
       } catch (reason) {
         // A getter may throw anything, not only a DataCloneError.
         const why = reason instanceof Error ? reason : new Error('its items could not be cloned', { cause: reason })
         queueMicrotask(() => events.unsent(message.id, why))
+        return false
       }
     },
     rest: () => port.unref(),

@@ -38,3 +38,22 @@ describe.each(['threads', 'inline'] as const)('execute() with mode %s', (mode) =
     expect(failures.map(({ index, kind, reason }) => [index, kind, reason instanceof Error])).toEqual([[0, 'error', true]])
   })
 })
+
+test('execute() loses no thread to items that cannot be sent', async () => {
+  const fickle = () => {
+    let looks = 0
+    return {
+      get a(): number {
+        if (looks++ % 2 === 0) throw new Error('not now')
+        return 1
+      },
+    }
+  }
+  const items = Array.from({ length: 64 }, (_, a) => (a % 8 === 0 ? fickle() : { a }))
+  const exits: unknown[] = []
+  const on = { workerExit: (exit: unknown) => void exits.push(exit) }
+  const options = { mode: 'threads', workers: 1, maxFailures: 8, chunkSize: 16, on } as const
+  const { stats } = await execute((item) => item.a, items, options)
+  expect(exits).toEqual([])
+  expect(stats.succeeded).toBeGreaterThanOrEqual(56)
+})
