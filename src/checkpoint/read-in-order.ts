@@ -3,6 +3,7 @@ import type { Store } from '../store/store.ts'
 import type { Outcome } from '../types.ts'
 import { reviveError } from './error-record.ts'
 import { toEntry } from './index-builder.ts'
+import { countSettled } from './item-places.ts'
 import { type FailureEntry, loadIndex, type RunIndex } from './load.ts'
 import { locateAnew, locateLoaded, type Stretch, type Whereabouts } from './locate.ts'
 import { FileGoneError, readAgain } from './read-file.ts'
@@ -39,17 +40,14 @@ export async function* readInOrder(
   fingerprint: string,
   index: RunIndex,
 ): AsyncGenerator<readonly Outcome[], void, void> {
-  let winners = await findWinners(store, runId, fingerprint, index)
   const codecs: Record<Format, Codec> = { json: await loadCodec('json'), msgpack: await loadCodec('msgpack') }
+  const expected = countSettled(index).done
   let settled = index
   let found = locateLoaded(index)
-  let expected: number | undefined
   let given = 0
   let last: Outcome | undefined
   for (let starts = 1; ; starts++) {
-    if (starts > 1) ({ settled, winners } = await catchUp(store, runId, fingerprint, settled))
-    found ??= await locateAnew(store, runId, fingerprint, settled, winners, codecs)
-    expected ??= found.stretches.reduce((sum, { count }) => sum + count, 0)
+    if (found === undefined) ({ settled, found } = await locateSettled(store, runId, fingerprint, settled, expected, codecs))
     const frames = frameReader(store, fingerprint, found, codecs)
     try {
       for (const stretch of found.stretches) {
@@ -71,6 +69,26 @@ export async function* readInOrder(
       if (!(error instanceof FileGoneError) || starts === MAX_STARTS) throw error
       found = undefined
     }
+  }
+}
+
+/** Where the `expected` outcomes that `index` says are settled are now; those that are left, when files are gone for good. */
+async function locateSettled(
+  store: Store,
+  runId: string,
+  fingerprint: string,
+  index: RunIndex,
+  expected: number,
+  codecs: Record<Format, Codec>,
+): Promise<{ settled: RunIndex; found: Whereabouts }> {
+  let from = index
+  for (let failed = Number.POSITIVE_INFINITY; ; failed = from.failures.size) {
+    const { settled, winners } = await catchUp(store, runId, fingerprint, from)
+    const found = await locateAnew(store, runId, fingerprint, settled, winners, codecs)
+    const count = found.stretches.reduce((sum, stretch) => sum + stretch.count, 0)
+    // Too few, and more has succeeded: failures may have gone between the two looks.
+    if (count >= expected || settled.failures.size === failed) return { settled, found }
+    from = settled
   }
 }
 

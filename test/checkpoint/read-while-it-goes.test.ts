@@ -3,10 +3,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execute, type Outcome, readResults } from 'pawl'
 import { expect, test } from 'vitest'
+import type { Session } from '../../src/checkpoint/session.ts'
+import { memoryStore } from '../../src/store/memory.ts'
+import type { Store } from '../../src/store/store.ts'
 import { range } from '../execute/calls.ts'
 import { cube } from '../fixtures/tasks/arithmetic.mjs'
 import { noted } from '../fixtures/tasks/noted.mjs'
 import { newPlace } from '../resume/place.ts'
+import { failing, IDENTITY, open, outcomes, rejection } from './fixture.ts'
 
 test.each(['json', 'msgpack'] as const)('a %s file that is deleted while results are read is told', async (format) => {
   const directory = mkdtempSync(join(tmpdir(), 'pawl-read-'))
@@ -84,3 +88,42 @@ test.each([undefined, String])(
     expect(late.map((outcome) => outcome.status === 'fulfilled' && outcome.value)).toEqual(before.slice(1).map((n) => n * 2))
   },
 )
+
+test('what had failed and succeeds between any two calls of a reader is read, though items are on record twice', async () => {
+  const items = range(12)
+  const identity = { ...IDENTITY, items: { kind: 'array' as const, count: items.length } }
+  const isBad = (item: number) => item % 3 === 0
+  const add = async (store: Store, settled: Parameters<Session['record']>[0][]) => {
+    const session = await open(store, { runId: 'r', identity, keep: 0 })
+    for (const it of settled) session.record(it)
+    await session.close()
+  }
+  let isMerged = true
+  // `at`: the call behind which the others come, from 1.
+  for (let at = 1, calls = at; calls >= at; at++) {
+    const store = memoryStore()
+    await add(store, [outcomes(items.filter((item) => !isBad(item)))])
+    await add(store, [failing(...items.filter(isBad).map((item) => rejection(item, new Error('bad')))), outcomes([1])])
+    calls = 0
+    const behind = async <V>(answer: Promise<V>): Promise<V> => {
+      const value = await answer
+      if (++calls !== at) return value
+      const before = await store.list('r/seg/')
+      await add(store, [outcomes(items.filter(isBad))])
+      // Enough sessions for a snapshot, which copies no failure of what has succeeded.
+      for (let more = 0; more < 16; more++) await add(store, [outcomes([1])])
+      const left = new Set((await store.list('r/seg/')).map(({ key }) => key))
+      isMerged &&= before.length === 2 && before.every(({ key }) => !left.has(key))
+      return value
+    }
+    const read: number[] = []
+    const watched = {
+      ...store,
+      list: (prefix: string) => behind(store.list(prefix)),
+      get: (...of: Parameters<Store['get']>) => behind(store.get(...of)),
+    }
+    for await (const { index } of readResults(watched, 'r')) read.push(index)
+    expect({ at, read }).toEqual({ at, read: items })
+  }
+  expect(isMerged).toBe(true)
+})
