@@ -144,6 +144,7 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
       total: list?.keys.length ?? found.total,
       damaged: countUnsettled(broken, fulfilled, failures, list),
       knownDead: [...knownDead].filter((writer) => !knownEnded.has(writer) && !sessions.get(writer)?.isClosed),
+      knownEnded: [...knownEnded],
       sessions: [...sessions.values()].sort((a, b) => (a.writer < b.writer ? -1 : 1)),
     }
   }

@@ -32,6 +32,8 @@ export interface RunIndex extends SourceRecord {
   readonly sessions: readonly SessionTrace[]
   /** Sessions that a later one found dead; of some nothing else is left. */
   readonly knownDead: readonly string[]
+  /** Sessions that a later one found at an end without a word of it; of some nothing else is left. */
+  readonly knownEnded: readonly string[]
 }
 
 /** A file that an intact snapshot stands for, and what that says of it. */

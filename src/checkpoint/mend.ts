@@ -41,6 +41,9 @@ export async function mend(options: SnapshotOptions, writer: string): Promise<nu
   const claimed = await listWriters(store, runId)
   claimed.delete(writer)
   const ended = findOver(index)
+  // An earlier session found no claim of theirs, and there is none now. One may be at work all the same, if somebody deleted its
+  // claim: but then all that it writes is on record elsewhere.
+  if (isAllSettled(index, count)) for (const it of options.index.knownEnded) ended.add(it)
   const { files, cut } = findDamaged(index, claimed)
   const loss = findLoss(index, cut, count)
   const isMadeUpFor = ({ name, report }: LoadedFile) =>

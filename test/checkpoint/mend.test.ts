@@ -153,6 +153,82 @@ test('a damaged file stays while its session may be at work, though all it held 
   expect(await verifyRun(store, 'run-1')).toEqual(WHOLE)
 })
 
+test.each(FORMS)('a file of zeros from any byte on is whole, or gone, after two sessions: $format, $compress', async (form) => {
+  const size = (await (await write(form)).list('run-1/seg/'))[0]?.size as number
+  let told = 0
+  for (let at = 0; at < size; at += 5) {
+    const store = await write(form)
+    const [key = ''] = await filesOf(store)
+    await store.put(key, Buffer.from((await store.get(key)) as Uint8Array).fill(0, at), { replace: true })
+    await makeUp(store, form)
+    // What says that its session has ended was in it, and is now in another.
+    const { damaged } = await verifyRun(store, 'run-1')
+    for (const { problem, settled } of damaged)
+      expect({ at, problem, settled }).toEqual({ at, problem: STOOD_FOR, settled: true })
+    await makeUp(store, form)
+    expect({ at, ...(await verifyRun(store, 'run-1')) }).toEqual({ at, ...WHOLE })
+    if (damaged.length > 0) {
+      told++
+      expect(await filesOf(store)).not.toContain(key)
+    }
+    const session = await open(store, { ...form, identity })
+    await session.close()
+    expect(session.events).toEqual([])
+    await expectAll(store)
+  }
+  // Zeros that begin elsewhere than within an outcome look like the end of a file that a death cut off.
+  if (form.format === 'msgpack' && form.compress === 'none') expect(told).toBeGreaterThan(0)
+})
+
+describe('a damaged file of a session that seemed to have ended, its claim deleted', () => {
+  /** Its session is at work, and others settle the rest of `count` items. */
+  const setUp = async (count: number) => {
+    const store = memoryStore()
+    const options = { identity: { ...IDENTITY, items: { kind: 'array' as const, count } }, isLeaseIgnored: true }
+    const live = await open(store, options)
+    for (const items of [[0, 1], [2]]) {
+      live.record(outcomes(items))
+      await live.flush()
+    }
+    const [key = ''] = await filesOf(store)
+    const bytes = (await store.get(key)) as Uint8Array
+    for (let at = bytes.length - 1; (await verifyRun(store, 'run-1')).damaged[0]?.items === undefined; at--) {
+      await store.put(key, bytes, { replace: true })
+      await flip(store, key, at)
+    }
+    const [{ key: name = '' } = {}] = await store.list('run-1/lease/')
+    const claim = (await store.get(name)) as Uint8Array
+    await store.delete(name)
+    const beat = () => store.put(name, claim, { replace: true })
+    await makeUp(store, options)
+    expect((await verifyRun(store, 'run-1')).damaged.map(({ problem }) => problem)).toEqual([STOOD_FOR])
+    return { store, options, key, live, beat }
+  }
+
+  test('stays while it has one again', async () => {
+    const { store, options, key, live, beat } = await setUp(COUNT)
+    await beat()
+    await makeUp(store, options)
+    expect(await filesOf(store)).toContain(key)
+    await live.close()
+    await makeUp(store, options)
+    expect(await filesOf(store)).not.toContain(key)
+    expect(await verifyRun(store, 'run-1')).toEqual(WHOLE)
+    await expectAll(store)
+  })
+
+  test('stays while items are not settled: it may be about to write them', async () => {
+    const { store, options, key } = await setUp(COUNT + 1)
+    await makeUp(store, options)
+    expect(await filesOf(store)).toContain(key)
+    const last = await open(store, options)
+    last.record(outcomes([COUNT]))
+    await last.close()
+    expect(await filesOf(store)).not.toContain(key)
+    expect(await verifyRun(store, 'run-1')).toEqual(WHOLE)
+  })
+})
+
 test.each(FORMS)(
   'a mending that was cut short before it deleted the file is ended by the next session: $format, $compress',
   async (form) => {
