@@ -1,4 +1,3 @@
-import { RunAbortedError } from '../errors.ts'
 import type { Emit } from '../types.ts'
 import { type Beat, type BeatOptions, createBeat } from './beat.ts'
 import {
@@ -14,6 +13,7 @@ import {
   rememberEnded,
   watched,
 } from './claim.ts'
+import { cannotBegin, type Heed } from './heed.ts'
 
 export interface Lease {
   /** Writers of other sessions at work on the run, on other shards, as of the last look. */
@@ -46,6 +46,8 @@ export interface Lease {
 export interface LeaseOptions extends BeatOptions {
   /** Ends the wait for a decision. */
   readonly draining?: AbortSignal | undefined
+  /** Called between steps, each of which may take its time; what it raises ends the attempt. */
+  readonly heed?: Heed | undefined
   readonly emit?: Emit | undefined
   /** Go to work whoever else is at it: for tests of what must hold even then. */
   readonly isIgnored?: boolean | undefined
@@ -65,7 +67,7 @@ const LOOK_MS = 1000
  * the other; the one whose name sorts first goes on.
  *
  * @throws RunLockedError when a live session is at work on the run, or on a shard that may have items of this one's, and
- * RunAbortedError when `draining` aborts before that is known.
+ * RunAbortedError when `draining` aborts before that is known, or `heed` raises it.
  */
 export async function acquireLease(options: LeaseOptions): Promise<Lease> {
   const { store, runId, writer, clock } = options
@@ -145,11 +147,14 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
  * and which are at an end, to `dead`.
  */
 async function claimRun(options: LeaseOptions, own: Beat, dead: Set<string>): Promise<readonly Claimant[]> {
-  const { store, runId, writer, place, isIgnored } = options
+  const { store, runId, writer, place, isIgnored, heed } = options
   for (;;) {
     await own.beat(false)
+    heed?.()
     if (!isIgnored) await refuseRivals(options, own, dead)
+    heed?.()
     await own.beat(true)
+    heed?.()
     const others = await findClaimants(store, runId, writer)
     const isFirst = ({ claim }: Claimant) =>
       claim !== undefined &&
@@ -168,9 +173,7 @@ async function claimRun(options: LeaseOptions, own: Beat, dead: Set<string>): Pr
 async function pause({ runId, clock, draining }: LeaseOptions, ms: number): Promise<void> {
   await clock.sleep(ms, draining).catch(() => {})
   if (!draining?.aborted) return
-  const why = draining.reason instanceof Error ? draining.reason.message : String(draining.reason)
-  const message = `Cannot begin run '${runId}': expected time to see whether another session is at work on it, got a request to stop (${why}). Nothing was run: run it again`
-  throw new RunAbortedError(message, { cause: draining.reason })
+  throw cannotBegin(runId, 'time to see whether another session is at work on it', draining.reason)
 }
 
 /**

@@ -1,5 +1,6 @@
 import { CheckpointWriteError, messageOf, PawlError } from '../errors.ts'
 import { findEnded } from './ends.ts'
+import { createHeed, heeding } from './heed.ts'
 import { acquireLease } from './lease.ts'
 import { loadEarlier, nothingEarlier, warnOfStoodFor } from './load-earlier.ts'
 import { checkBefore, openManifest } from './open-manifest.ts'
@@ -32,15 +33,19 @@ async function claimAndLoad(options: SessionOptions): Promise<Session> {
   const { store, runId, clock } = options
   const loading = loadCodec(options.format)
   loading.catch(() => {}) // Told where it is awaited.
-  const wasThere = await checkBefore(options)
+  const heed = createHeed(runId, clock, options.haste)
+  const opening = { ...options, store: heeding(store, heed) }
+  const wasThere = await checkBefore(opening)
+  heed()
   const writer = newWriter(clock.today())
   const { isLeaseIgnored: isIgnored, place, shard, draining, emit } = options
-  const lease = await acquireLease({ store, runId, writer, shard, clock, draining, emit, isIgnored, place })
+  const lease = await acquireLease({ store, runId, writer, shard, clock, draining, heed, emit, isIgnored, place })
   try {
+    heed()
     if (options.resume === 'fresh') await lease.refuseOthers()
-    const { manifest, isNew } = await openManifest(options, writer, wasThere)
+    const { manifest, isNew } = await openManifest(opening, writer, wasThere)
     const { fingerprint } = manifest
-    const { index, damaged, hasDamage } = isNew ? nothingEarlier(manifest) : await loadEarlier(options, lease, manifest)
+    const { index, damaged, hasDamage } = isNew ? nothingEarlier(manifest) : await loadEarlier(opening, lease, manifest)
     const spared = new Set([...lease.others, ...findEnded(index, lease)])
     const restored = await restore(store, runId, fingerprint, index, spared, damaged)
     // Neither the start nor an item waits for files that nobody needs to read.

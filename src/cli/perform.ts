@@ -170,7 +170,11 @@ async function finish(assignment: Assignment, report: Report): Promise<number> {
 /** The run ended early. What has settled is recorded, unless that failed as well; the output is left as it was. */
 async function finishFailed(assignment: Assignment, error: unknown, isUnsaved: boolean): Promise<number> {
   const report = reportOf(error)
-  if (!report) throw error
+  if (!report) {
+    // The run was yet to begin.
+    if (error instanceof Error && error.cause instanceof TimeUp) say(error.cause.advice)
+    throw error
+  }
   const explanation = explain(error)
   const { exitCode, code, message } = explanation
   if (isPawlError(error, 'ERR_PAWL_ABORTED')) {
