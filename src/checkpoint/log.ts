@@ -51,6 +51,9 @@ export class RunLog {
   #isClosing = false
   #failure: Error | undefined
   #isGoneTold = false
+  #failures = 0
+  /** Nothing was added since the last entry of all was written. */
+  #hasEnd = false
   #timer: AbortController | undefined
   #isDue = false
   #isPumping = false
@@ -87,6 +90,11 @@ export class RunLog {
     return this.#isGoneTold
   }
 
+  /** How many writes have failed so far. Those that are tried again take time, in which files that were left may be deleted. */
+  get failures(): number {
+    return this.#failures
+  }
+
   /** Tells that files are gone, unless that was done. */
   tellGone(): void {
     if (!this.#isGoneTold) this.#tellGone()
@@ -106,6 +114,7 @@ export class RunLog {
   /** Adds entries to be made durable with the next flush. */
   add(entries: readonly Entry[]): void {
     if (this.#isOver || entries.length === 0) return
+    this.#hasEnd = false
     this.#unsaved.add(entries)
     if (this.#isFull) this.#flushSoon()
     else if (this.#timer === undefined) this.#startTimer()
@@ -131,9 +140,10 @@ export class RunLog {
 
   /**
    * Flushes, with `last` as the last entry if there is a segment at all or it `isNews`, and lets go of the segment. False when it
-   * is not in it.
+   * is not in it. What is added after it goes to a new one, and to be ended again; nothing is written when nothing was.
    */
-  async close(last: Entry, isNews: boolean): Promise<boolean> {
+  async end(last: Entry, isNews: boolean): Promise<boolean> {
+    if (this.#hasEnd) return true
     this.#isClosing = true
     const isAlone = this.#unsaved.pending.entries.length === 0 && !isNews
     if (!isAlone) this.add([last])
@@ -143,6 +153,7 @@ export class RunLog {
       if (!this.#segments.hasAny) return true
       if (this.#isOver) return false
       if (isAlone) await this.#write([last], true)
+      this.#hasEnd = true
       return true
     } catch (error) {
       if (this.#failure !== undefined) throw error
@@ -150,8 +161,16 @@ export class RunLog {
       return false // A clean end that cannot be noted is no reason to fail a run that is saved.
     } finally {
       this.#timer?.abort()
-      this.#isOver = true
       await this.#segments.close()
+    }
+  }
+
+  /** Ends as by `end`, and takes no more entries. */
+  async close(last: Entry, isNews: boolean): Promise<boolean> {
+    try {
+      return await this.end(last, isNews)
+    } finally {
+      this.#isOver = true
     }
   }
 
@@ -204,9 +223,14 @@ export class RunLog {
   }
 
   async #write(entries: readonly Entry[], isFlush: boolean): Promise<number> {
-    const bytes = await this.#segments.write(entries, isFlush)
-    this.stats.bytesWritten += bytes
-    return bytes
+    try {
+      const bytes = await this.#segments.write(entries, isFlush)
+      this.stats.bytesWritten += bytes
+      return bytes
+    } catch (error) {
+      this.#failures++
+      throw error
+    }
   }
 
   /** What they say is only ever needed when this process dies: not worth waiting or failing for, unless the store is silent. */

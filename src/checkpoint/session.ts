@@ -86,13 +86,14 @@ export interface Session {
   /** The source ended after `count` items. Checked as by `checkCount`. */
   recordEnd(count: number): void
   /**
-   * Looks whether the files are there that hold what was recorded so far, and records again what is not there any more. True if
-   * there was such. `recordItems` and `recordEnd` are then to be called again.
+   * Flushes and notes a clean end, as `close` does, then looks whether the files are there that hold what was recorded so far,
+   * and records again what is not there any more. True if there was such. `recordItems` and `recordEnd` are then to be called
+   * again, and so is this: it looks again only if writes failed meanwhile.
    *
    * @throws CheckpointWriteError when something of a run that is complete is neither on record any more nor at hand. Of one that is
    * not, that is told: it runs again with the rest.
    */
-  confirm(settled: Settled): Promise<boolean>
+  confirm(settled: Settled, hasFailed?: boolean): Promise<boolean>
   /** Everything recorded so far is durable when it resolves. Rejects with CheckpointWriteError. */
   flush(): Promise<void>
   /**

@@ -68,6 +68,23 @@ export function startSession(options: SessionOptions, opened: Opened): Session {
   compaction.startIfDue()
   const buried = noteEnds(index, lease, log)
   const { checkCount, recordSource, recordLost } = createSourceWatch(runId, index, restored, log)
+  const filesAtStake = () => [...index.files, ...(log.acknowledged ?? []), ...compaction.made]
+  /** How many writes had failed when it was last looked whether files are gone. */
+  let failuresAtLook: number | undefined
+  const lastEntry = (hasFailed: boolean): Entry => {
+    const shard = options.shard === undefined ? {} : { shard: options.shard }
+    const settled = settledItems > 0 ? { settled: settledItems } : {}
+    const close = { kind: 'close' as const, at: clock.today(), ...(hasFailed ? { hasFailed } : {}), ...shard, ...settled }
+    return {
+      // As it is written: segments may be left until then.
+      get head() {
+        return log.sizes.length > 0 ? { ...close, sizes: [...log.sizes] } : close
+      },
+      ...{ body: [], items: 0, fresh: 0, bytes: 0 },
+    }
+  }
+  // A session that recorded nothing leaves no segment, unless it is news how it ended.
+  const isNews = (hasFailed: boolean) => hasFailed !== isFailed(index)
 
   return {
     writer,
@@ -102,20 +119,20 @@ export function startSession(options: SessionOptions, opened: Opened): Session {
       checkCount(count, true)
       if (known.total !== count) log.add([{ head: { kind: 'total', count }, body: [], items: 0, fresh: 0, bytes: 16 }])
     },
-    async confirm(settled) {
-      const acknowledged = log.acknowledged
-      if (acknowledged === undefined) return false
-      const counted = [...index.files, ...acknowledged, ...compaction.made]
+    async confirm(settled, hasFailed = false) {
+      // A write looks after its own file: where there is no other, only one that failed is a reason to look.
+      if (filesAtStake().length === 0) failuresAtLook ??= 0
+      // Before the look, since it may be tried for long. That it fails, the log tells by itself.
+      await log.end(lastEntry(hasFailed), isNews(hasFailed)).catch(() => {})
+      if (log.acknowledged === undefined || log.failures === failuresAtLook) return false
+      failuresAtLook = log.failures
+      const counted = filesAtStake()
       if (!log.isGoneTold) {
-        if (counted.length === 0) return false
         const name = manifestKey(manifest)
         const gone = await findGone(store, runId, [...counted, { key: name, size: 1 }], compaction.deleted)
         if (gone.includes(name)) log.tellGone() // Which puts it again.
         if (gone.every((key) => key === name)) return false
       }
-      // What waits is none of what is gone. That it fails, the log tells by itself.
-      await log.flush().catch(() => {})
-      if (log.acknowledged === undefined) return false
       const found = await readAnew({ ...snapshots, isKeyed })
       const { fulfilled, rejected, missing } = findUnrecorded(found, settled)
       if (fulfilled.length + rejected.length + missing === 0) return false
@@ -134,21 +151,9 @@ export function startSession(options: SessionOptions, opened: Opened): Session {
     },
     flush: () => log.flush(),
     async close(hasFailed = false, isVoid = false) {
-      const shard = options.shard === undefined ? {} : { shard: options.shard }
-      const settled = settledItems > 0 ? { settled: settledItems } : {}
-      const close = { kind: 'close' as const, at: clock.today(), ...(hasFailed ? { hasFailed } : {}), ...shard, ...settled }
-      const last: Entry = {
-        // As it is written: segments may be left until then.
-        get head() {
-          return log.sizes.length > 0 ? { ...close, sizes: [...log.sizes] } : close
-        },
-        ...{ body: [], items: 0, fresh: 0, bytes: 0 },
-      }
-      // A session that recorded nothing leaves no segment, unless it is news how it ended.
-      const isNews = hasFailed !== isFailed(index)
       let hasEnd = false
       try {
-        hasEnd = await log.close(last, isNews)
+        hasEnd = await log.close(lastEntry(hasFailed), isNews(hasFailed))
       } finally {
         await compaction.finish()
         await buried

@@ -75,6 +75,12 @@ export async function performRun<T, R>(
 /** A run that only waits has nothing else that keeps the process alive. Any long time will do, in ms. */
 const KEEP_ALIVE_MS = 2 ** 30
 
+/**
+ * How often it is seen to it that files of the run are there as it ends. More often than twice only if they go on being deleted
+ * while a store that fails is written to: whoever does that for longer has the rest run again.
+ */
+const MAX_LOOKS = 4
+
 /** Drains when the signal aborts, when the machine is about to go, or when nobody takes the outcomes any more. */
 async function watchReasons<T, R>(run: Run<T, R>): Promise<() => void> {
   const { drain, emitter } = run
@@ -142,13 +148,15 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
     if (array) recordItems()
     await engines.breathe()
     await dispatchAll(run, journey)
-    const isAgain = session && (await session.confirm(settledIn(journey, selected)).catch(drain.fail))
-    if (!array || isAgain) recordItems()
-    isClosed = true
+    if (!array) recordItems()
     const { counts, excess } = journey.collector
+    const hasFailed = excess() !== undefined
+    const isAgain = () => session?.confirm(settledIn(journey, selected), hasFailed).catch(drain.fail)
+    for (let looks = 0; looks < MAX_LOOKS && (await isAgain()); looks++) recordItems()
+    isClosed = true
     // A run of nothing, of a task that cannot be run, would only be in the way.
     const isVoid = isPawlError(drain.error(), 'ERR_PAWL_TASK_LOAD') && counts.succeeded + counts.failed === 0
-    await session?.close(excess() !== undefined, isVoid).catch(drain.fail)
+    await session?.close(hasFailed, isVoid).catch(drain.fail)
     return finish(run, journey, selected.total(source))
   } finally {
     // The error that led here is the one the run ends with. What could not be written is told beside it.
