@@ -78,8 +78,10 @@ export interface PartMessage {
   readonly packTime?: number
   /** The thread is spoiled, and this is how it is known; there is nothing else to be heard from it. */
   readonly spoiled?: string
-  /** The task could not be loaded: nothing ran. */
+  /** The task of `run` could not be loaded: nothing ran. */
   readonly loadError?: CarriedError
+  /** Said with `loadError`, which may be about no chunk. */
+  readonly run?: number
 }
 
 export interface RejectedPlace {

@@ -47,7 +47,8 @@ export class Receiver {
   #receive(bench: Bench, part: PartMessage): void {
     const piece = bench.pieces.find((it) => it.id === part.id)
     if (part.loadError) {
-      this.#failRuns(unpackLoadError(part), piece ? [piece.job.run] : [])
+      const run = piece?.job.run ?? this.#runs.get(part.run as number)
+      if (run) this.#failRuns(unpackLoadError(part), [run])
       if (piece) release(bench, piece, this.#clock.now())
       return
     }

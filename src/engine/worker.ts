@@ -113,7 +113,7 @@ async function answer(message: ChunkMessage): Promise<void> {
     try {
       run = await run
     } catch (error) {
-      postLoadError(message.id, error)
+      postLoadError(message.id, message.run, error)
       return
     }
     runs.set(message.run, run)
@@ -124,7 +124,7 @@ async function answer(message: ChunkMessage): Promise<void> {
 
 async function load(setup: RunSetup): Promise<LoadedRun> {
   const [run, packing] = await Promise.all([
-    loadTaskInWorker(setup.task, (error) => postLoadError(NO_CHUNK, error)),
+    loadTaskInWorker(setup.task, (error) => postLoadError(NO_CHUNK, setup.run, error)),
     loadPacking(setup),
   ])
   return { setup, run, ...packing }
@@ -133,6 +133,6 @@ async function load(setup: RunSetup): Promise<LoadedRun> {
 /** Tells the main thread that the task cannot be loaded, outside any chunk. */
 const NO_CHUNK = -1
 
-function postLoadError(id: number, error: unknown): void {
-  port.post({ id, from: 0, to: 0, end: true, taskTime: 0, loadError: packError(error) } satisfies PartMessage, [])
+function postLoadError(id: number, run: number, error: unknown): void {
+  port.post({ id, run, from: 0, to: 0, end: true, taskTime: 0, loadError: packError(error) } satisfies PartMessage, [])
 }

@@ -145,6 +145,15 @@ describe('plan()', () => {
   })
 })
 
+test('a task that calls execute() when it is imported fails its own run, and none beside it', async () => {
+  const task = new URL('../fixtures/tasks/runs-on-import.mjs', import.meta.url)
+  await using executor = createExecutor({ workers: 1, mode: 'threads' })
+  const bad = stopped(executor.execute(task, [1]))
+  const good = executor.execute(spin, [0, 0])
+  expect(await bad).toMatchObject({ code: 'ERR_PAWL_TASK_LOAD', message: expect.stringContaining('calls execute() again') })
+  await expect(good).resolves.toMatchObject({ status: 'complete' })
+})
+
 test.each(['threads', 'inline'] as const)('a task that loads for long in a warm executor is told of, once: %s', async (mode) => {
   await using executor = createExecutor({ workers: 1, mode })
   await executor.execute(spin, [0, 0])
