@@ -84,6 +84,13 @@ export async function writeAt(file: FileHandle, bytes: Uint8Array, position: num
 /** What a file holds after a short write is not to be trusted (nor synced). */
 async function refuseShort(file: FileHandle, bytes: Uint8Array, position: number, written: number): Promise<never> {
   // Asked for the rest, the system says what is wrong (ENOSPC, EDQUOT, EFBIG), which is the better error.
-  await file.write(bytes, written, bytes.byteLength - written, position + written)
+  const rest = file.write(bytes, written, bytes.byteLength - written, position + written)
+  await rest.catch((error: NodeJS.ErrnoException) => giveBack(file, position, error))
   throw systemError('EIO', `Cannot write to a file of the store: expected ${bytes.byteLength} bytes to be taken, got ${written}`)
+}
+
+/** Rejects with `error`, why a write behind `size` was cut short; on a full disk each try would fill what room somebody makes. */
+async function giveBack(file: FileHandle, size: number, error: NodeJS.ErrnoException): Promise<never> {
+  if (error.code === 'ENOSPC' || error.code === 'EDQUOT') await file.truncate(size).catch(() => {})
+  throw error
 }

@@ -97,6 +97,32 @@ test.skipIf(noLimits).each(['msgpack', 'json'] as const)(
   },
 )
 
+test.skipIf(noRoot)(
+  nameOf('a try that finds no room gives back what it took: room made bit by bit is enough', noRoot),
+  { timeout: 60_000 },
+  async () => {
+    const space = await newMountSpace()
+    const ballast = `${space.point}/ballast`
+    const give = (kilobytes: number) => space.run(`truncate -s -${kilobytes}k ${ballast}`)
+    space.run(`mount -t tmpfs -o size=256k tmpfs ${space.point}; dd if=/dev/zero of=${ballast} bs=4k 2>/dev/null || true`)
+    give(24) // For what comes before the outcomes: manifest, claim and notes.
+    const given: Work = {
+      items: 600,
+      checkpoint: { every: 600, interval: 60_000 },
+      options: { workers: 1, chunkSize: 600 },
+    }
+    const session = startSession(space.point, given, space.inside)
+    // Less than all outcomes take, within the longest pause between two tries.
+    const giving = setInterval(() => give(4), 1000)
+    await session.ended.finally(() => clearInterval(giving))
+    expect(session.refused).toBeUndefined()
+    checkResults(given, session.done as NonNullable<Session['done']>)
+    const oracle: Oracle = newOracle()
+    remember(oracle, session)
+    note('bit-by-bit', { faults: 1, wentOn: 1, missing: await checkAfter(space.seen, given, oracle) })
+  },
+)
+
 describe('a store that fails for good', () => {
   // Real time: the store is tried for 30 s, so all that wait do so together.
   const name = 'for want of space, or because it is read-only, ends the run after 30 s, with all results in hand'
