@@ -47,7 +47,7 @@ const CASES: Case[] = [
   [
     'require() of an ES module that waits',
     { 'a.cjs': 'module.exports = require("./waits.mjs").default', ...WAITS },
-    'use --experimental-print-required-tla (DIR/a.cjs:1). Use import in place of that require(), in a file named .mjs',
+    'Use import in place of that require(), in a file named .mjs',
   ],
   [
     'a package that is not installed',
