@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events'
-import { PawlError, RunAbortedError } from './errors.ts'
+import { messageOf, PawlError, RunAbortedError } from './errors.ts'
 import type { Emit } from './types.ts'
 
 /** How a run ends before its time: once, for the first reason given. */
@@ -69,9 +69,8 @@ export function untilDrained<V>(draining: AbortSignal, answer: Promise<V>): Prom
 
 function aborted(reason: unknown): Error {
   if (reason instanceof PawlError) return reason
-  const why = reason instanceof Error ? reason.message : String(reason)
   return new RunAbortedError(
-    `Cannot finish the run: expected every item to settle, got a request to stop (${why}). All that finished is in the error's report; ` +
+    `Cannot finish the run: expected every item to settle, got a request to stop (${messageOf(reason)}). All that finished is in the error's report; ` +
       'with a checkpoint, run it again to go on',
     { cause: reason },
   )

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { CheckpointWriteError } from '../errors.ts'
-import type { Log, Store } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
+import { type Ask, eachCall } from './each-call.ts'
 import { HASTY_PATIENCE, type Haste, SilentStoreError } from './patient-writes.ts'
 
 /** How long any call may take, in ms, also behind the deadline; and all others together once one took too long: a claim may yet be given back. */
@@ -21,25 +22,14 @@ interface AnsweringOptions {
  * that is only slow. What a call was to do may still be done behind it; but what was deleted since is deleted again then.
  */
 export function answering(store: Store, options: AnsweringOptions): Store {
-  const ask = createAsk(options)
-  const { append, sync, modifiedAt } = store
-  const { put, remove } = inOrder(store)
-  return {
-    get: (key, range) => ask(() => store.get(key, range)),
-    put: (key, bytes, how) => ask(() => put(key, bytes, how)),
-    list: (prefix) => ask(() => store.list(prefix)),
-    delete: (key) => ask(() => remove(key)),
-    ...(append ? { append: async (key) => answeringLog(await ask(() => append.call(store, key)), ask) } : {}),
-    ...(sync ? { sync: (key) => ask(() => sync.call(store, key)) } : {}),
-    ...(modifiedAt ? { modifiedAt: (key) => ask(() => modifiedAt.call(store, key)) } : {}),
-  }
+  return eachCall(store, createAsk(options), inOrder(store))
 }
 
 /** What is put behind its deletion, since nobody waited for the put any more, is not to stay: a claim would be in the way of all. */
-function inOrder(store: Store) {
+function inOrder(store: Store): Pick<Store, 'put' | 'delete'> {
   const puts = new Map<string, { isDeleted: boolean }>()
   return {
-    put: async (key: string, bytes: Uint8Array, how: Parameters<Store['put']>[2]) => {
+    put: async (key, bytes, how) => {
       const put = { isDeleted: false }
       puts.set(key, put)
       try {
@@ -49,23 +39,11 @@ function inOrder(store: Store) {
         if (puts.get(key) === put) puts.delete(key)
       }
     },
-    remove: async (key: string) => {
+    delete: async (key) => {
       const put = puts.get(key)
       if (put) put.isDeleted = true
       await store.delete(key)
     },
-  }
-}
-
-type Ask = <V>(call: () => Promise<V>) => Promise<V>
-
-function answeringLog(log: Log, ask: Ask): Log {
-  const { confirm } = log
-  return {
-    write: (bytes) => ask(() => log.write(bytes)),
-    sync: () => ask(() => log.sync()),
-    ...(confirm ? { confirm: () => ask(() => confirm.call(log)) } : {}),
-    close: () => ask(() => log.close()),
   }
 }
 

@@ -47,7 +47,7 @@ export interface Claimant {
 export async function findClaimants(store: Store, runId: string, own?: string): Promise<Claimant[]> {
   const claimants: Claimant[] = []
   for (const { key } of await store.list(`${runId}/lease/`)) {
-    const writer = key.slice(key.lastIndexOf('/') + 1)
+    const writer = claimantOf(key)
     if (writer === own) continue
     const bytes = await store.get(key, { start: 0, length: MAX_CLAIM_BYTES })
     if (bytes) claimants.push({ writer, claim: parseClaim(bytes, writer) })
@@ -63,7 +63,11 @@ export async function readClaims(store: Store, runId: string, own?: string): Pro
 /** The writers of sessions that left a claim, live or dead. */
 export async function listWriters(store: Store, runId: string): Promise<Set<string>> {
   const claims = await store.list(`${runId}/lease/`)
-  return new Set(claims.map(({ key }) => key.slice(key.lastIndexOf('/') + 1)))
+  return new Set(claims.map(({ key }) => claimantOf(key)))
+}
+
+function claimantOf(key: string): string {
+  return key.slice(key.lastIndexOf('/') + 1)
 }
 
 /** True when the claim is a live session's, as far as a single look can tell. */

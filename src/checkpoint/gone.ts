@@ -1,4 +1,4 @@
-import { CheckpointWriteError, plural } from '../errors.ts'
+import { CheckpointWriteError, messageOf, plural } from '../errors.ts'
 import type { Store, StoredObject } from '../store/store.ts'
 import type { FulfilledBatch, Rejection } from '../types.ts'
 import { loadIndex, type RunIndex } from './load.ts'
@@ -38,8 +38,7 @@ export async function readAnew(options: {
   try {
     return await loadIndex(store, runId, fingerprint, { isKeyed, isChecked: true, count })
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    const message = `Cannot tell what is on record of run '${runId}', whose files were deleted, cut or replaced while it was at work: expected the store to answer, got ${reason}. Run it again`
+    const message = `Cannot tell what is on record of run '${runId}', whose files were deleted, cut or replaced while it was at work: expected the store to answer, got ${messageOf(cause)}. Run it again`
     throw new CheckpointWriteError(message, { cause })
   }
 }

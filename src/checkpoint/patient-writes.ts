@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { codeOf } from '../store/errno.ts'
 import type { Entry } from './entries.ts'
 
 /** How long a failing store is tried again, and the shortest and longest wait between tries, in ms. */
@@ -62,7 +63,7 @@ export function createPatientWrites({ write, drop, isGone, onGone, clock, haste 
       try {
         return await write(entries)
       } catch (reason) {
-        if ((reason as NodeJS.ErrnoException | undefined)?.code !== 'EFBIG') throw reason
+        if (codeOf(reason) !== 'EFBIG') throw reason
         error = reason
         await drop()
       }
@@ -154,11 +155,11 @@ export class GivenUpError extends Error {
 }
 
 /** Errors that go away when there is room. */
-const FULL = new Set<string | undefined>(['ENOSPC', 'EDQUOT', 'EFBIG'])
+const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 
 /** What to do about a store that failed with `error`, for a message. */
 export function adviseOn(error: unknown): string {
-  const isFull = FULL.has((error as NodeJS.ErrnoException | undefined)?.code)
+  const isFull = FULL.has(codeOf(error))
   return `${isFull ? 'make room' : 'see to the store'}, then run again`
 }
 

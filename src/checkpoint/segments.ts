@@ -1,3 +1,4 @@
+import { codeOf } from '../store/errno.ts'
 import type { Log, Store, StoredObject } from '../store/store.ts'
 import { type Encoder, type Entry, encodeEntries } from './entries.ts'
 import { versionOf } from './frame.ts'
@@ -41,10 +42,10 @@ export interface Segments {
 const SEGMENT_BYTES = 2 ** 28
 
 /** The file that is written to is not there any more, or something else is in place of its folder. */
-const GONE = new Set<string | undefined>(['ENOENT', 'ENOTDIR', 'EEXIST'])
+const GONE = new Set(['ENOENT', 'ENOTDIR', 'EEXIST'])
 
 function isGone(error: unknown): boolean {
-  return GONE.has((error as NodeJS.ErrnoException | undefined)?.code)
+  return GONE.has(codeOf(error))
 }
 
 export function openSegments(options: SegmentOptions): Segments {

@@ -1,4 +1,5 @@
 import type { WriteStream } from 'node:tty'
+import { codeOf } from '../store/errno.ts'
 
 /** What reaches the terminal: sentences on stderr, tables and JSON on stdout, nothing that could steer the terminal. */
 
@@ -30,7 +31,7 @@ const GONE = ['EPIPE', 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED']
 
 /** True of an error that means that nobody reads any more: a quiet end. */
 export function isReaderGone(error: unknown): boolean {
-  return GONE.includes(String((error as NodeJS.ErrnoException | undefined)?.code))
+  return GONE.includes(codeOf(error))
 }
 
 /** Text on stdout. It has to be printable already. Rejects when it cannot be written, a reader that went away aside. */

@@ -5,7 +5,7 @@ const ABSENT = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO'])
 
 /** The code of an error of the system, `''` when it has none. */
 export function codeOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? ''
+  return (error as NodeJS.ErrnoException | undefined)?.code ?? ''
 }
 
 /** For `catch`: undefined when there is nothing at the path; any other error is thrown again. */
