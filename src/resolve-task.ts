@@ -1,11 +1,12 @@
 import { readFileSync, realpathSync } from 'node:fs'
 import { isAbsolute, relative, resolve, sep } from 'node:path'
-import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { inspect } from 'node:util'
 import { InvalidOptionError, TaskLoadError } from './errors.ts'
 import { createSha256 } from './sha256.ts'
 import { isTask, loadTask, type Task, type TaskRef, type TaskSpec } from './task.ts'
+import { turn } from './turn.ts'
 import type { TaskFunction } from './types.ts'
 
 /** A task found on the main thread. */

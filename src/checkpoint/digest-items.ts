@@ -1,4 +1,4 @@
-import { setImmediate as turn } from 'node:timers/promises'
+import { turn } from '../turn.ts'
 import { createDigest } from './values/digest.ts'
 
 /** Items that a digest covers in full; of more, as many, evenly spread. A million numbers take about 70 ms so. */
