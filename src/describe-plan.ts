@@ -2,6 +2,7 @@ import { plural } from './errors.ts'
 import type { Knowledge } from './knowledge.ts'
 import type { PlannerOptions } from './plan.ts'
 import type { Plan } from './types.ts'
+import { type Words, wordedList } from './wording.ts'
 
 /** What a planner has chosen so far, and from what. Times in ms per item. */
 interface Choice extends Pick<Plan, 'mode' | 'workers' | 'chunkSize'> {
@@ -14,14 +15,14 @@ interface Choice extends Pick<Plan, 'mode' | 'workers' | 'chunkSize'> {
 }
 
 /** The plan with what it is expected to bring, and a sentence that says why. */
-export function describePlan(choice: Choice, warnings: readonly string[]): Plan {
+export function describePlan(choice: Choice, warnings: readonly Words[]): Plan {
   const { mode, chunkSize, known } = choice
   const workers = mode === 'inline' ? 1 : choice.workers
   const itemTime = mean(known)
   const overhead = known.carry + known.message / chunkSize
   const speedup = mode === 'inline' || known.measured === 0 ? 1 : estimateSpeedup(itemTime, overhead, workers)
   const reason = mode === 'inline' ? explainInline(choice) : explainThreads(choice, overhead, speedup)
-  return { mode, workers, chunkSize, itemTime, overhead, speedup, reason, warnings: [...warnings] }
+  return { mode, workers, chunkSize, itemTime, overhead, speedup, reason, warnings: wordedList(warnings) }
 }
 
 function mean({ measured, taskTime }: Knowledge): number {

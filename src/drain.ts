@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import { messageOf, PawlError, RunAbortedError } from './errors.ts'
 import type { Emit } from './types.ts'
+import { inReport, worded, wording } from './wording.ts'
 
 /** How a run ends before its time: once, for the first reason given. */
 export interface Drain {
@@ -69,9 +70,8 @@ export function untilDrained<V>(draining: AbortSignal, answer: Promise<V>): Prom
 
 function aborted(reason: unknown): Error {
   if (reason instanceof PawlError) return reason
-  return new RunAbortedError(
-    `Cannot finish the run: expected every item to settle, got a request to stop (${messageOf(reason)}). All that finished is in the error's report; ` +
-      'with a checkpoint, run it again to go on',
-    { cause: reason },
+  return worded(
+    wording`Cannot finish the run: expected every item to settle, got a request to stop (${messageOf(reason)})${inReport('; with a checkpoint, run it again to go on')}`,
+    (message) => new RunAbortedError(message, { cause: reason }),
   )
 }

@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
 import type { Report } from './types.ts'
+import { keepWords, option, type Wording, type Words, wording } from './wording.ts'
 
 /** The stable codes. Match on `code`, not on `instanceof`: a program may hold two copies of pawl, and errors cross threads. */
 export type ErrorCode =
@@ -89,10 +90,9 @@ export class CheckpointMismatchError extends RunEndedError {
 /** An attempt at an item ran longer than `timeout`. The reason of a failure of kind `timeout`. */
 export class TaskTimeoutError extends PawlError {
   constructor(index: number, key: string, timeout: number) {
-    super(
-      'ERR_PAWL_TIMEOUT',
-      `Cannot finish item ${nameItem(index, key)}: expected an attempt to end within ${timeout} ms, and its result to be packed within as much, got neither, so its worker was ended. Raise 'timeout' if they need longer`,
-    )
+    const words = wording`Cannot finish item ${nameItem(index, key)}: expected an attempt to end within ${timeout} ms, and its result to be packed within as much, got neither, so its worker was ended. Raise ${option('timeout')} if they need longer`
+    super('ERR_PAWL_TIMEOUT', String(words))
+    keepWords(this, words)
   }
 }
 
@@ -166,10 +166,10 @@ export class RunLockedError extends PawlError {
 /** The store holds no run of this name. */
 export class RunNotFoundError extends PawlError {
   constructor(runId: string) {
-    super(
-      'ERR_PAWL_RUN_NOT_FOUND',
-      `Cannot find run '${runId}': expected a run of this name in the store, got none. 'pawl list' shows what is there`,
-    )
+    const list = { about: 'runs', says: "'pawl list'" } as const
+    const words = wording`Cannot find run '${runId}': expected a run of this name in the store, got none. ${list} shows what is there`
+    super('ERR_PAWL_RUN_NOT_FOUND', String(words))
+    keepWords(this, words)
   }
 }
 
@@ -184,11 +184,27 @@ export class InvalidOptionError extends PawlError {
     value: unknown,
     options: ErrorOptions & { subject?: string; advice?: string } = {},
   ) {
-    const { subject = `option '${option}'`, advice = '' } = options
-    const got = inspect(value, { depth: 1, breakLength: Infinity })
-    super('ERR_PAWL_INVALID_OPTION', `Cannot use ${subject}: expected ${expected}, got ${got}${advice}`, options)
+    const words = refusal(option, expected, value, options)
+    super('ERR_PAWL_INVALID_OPTION', String(words), options)
     this.option = option
+    keepWords(this, words)
   }
+}
+
+/** An InvalidOptionError that expected what a command line has other words for. */
+export function invalidOption(option: string, expected: Words, value: unknown): InvalidOptionError {
+  return keepWords(new InvalidOptionError(option, String(expected), value), refusal(option, expected, value))
+}
+
+function refusal(
+  option: string,
+  expected: Words,
+  value: unknown,
+  { subject, advice = '' }: { subject?: string; advice?: string } = {},
+): Wording {
+  const got = inspect(value, { depth: 1, breakLength: Infinity })
+  const what = subject ?? ({ about: 'subject', option, says: `option '${option}'` } as const)
+  return wording`Cannot use ${what}: expected ${expected}, got ${got}${advice}`
 }
 
 /** Whether `error` is one of pawl's, of this copy or another; with `code`, that one. */

@@ -1,4 +1,5 @@
-import { InvalidOptionError } from './errors.ts'
+import { InvalidOptionError, invalidOption } from './errors.ts'
+import { wording } from './wording.ts'
 
 /** Keys by `key`, each item's checked: a string that no other item has. */
 export function createKeys<T>(key: (item: T, index: number) => string): (item: T, index: number) => string {
@@ -9,15 +10,17 @@ export function createKeys<T>(key: (item: T, index: number) => string): (item: T
       throw new InvalidOptionError('key', `a function that gives a string, also for item ${index}`, name)
     const first = seen.get(name)
     if (first !== undefined)
-      throw new InvalidOptionError(
+      throw invalidOption(
         'key',
-        `a key of its own for each item, not one for both item ${first} and item ${index}`,
+        wording`a key of its own for each item, not one for both ${named(first)} and ${named(index)}`,
         name,
       )
     seen.set(name, index)
     return name
   }
 }
+
+const named = (index: number) => ({ about: 'item', index, says: `item ${index}` }) as const
 
 function callKey<T>(key: (item: T, index: number) => string, item: T, index: number): string {
   try {

@@ -314,7 +314,7 @@ export const OPTIONS: Record<keyof ExecuteOptions, OptionSpec> = {
   seed: {
     type: 'number',
     default: '0',
-    help: 'for `context.random()`',
+    help: 'for `context.random()`; a resumed run must have the same',
     check: (v) => typeof v === 'number' && Number.isFinite(v),
     expected: 'a finite number',
     flag: '--seed <n>',
@@ -322,7 +322,7 @@ export const OPTIONS: Record<keyof ExecuteOptions, OptionSpec> = {
   shared: {
     type: 'any',
     default: 'none',
-    help: 'a value every task sees as `context.shared`; sent once per worker, not once per item',
+    help: 'a value every task sees as `context.shared`; sent once per worker, not once per item; a resumed run must have the same',
     check: () => true,
     expected: 'any value that can be cloned',
   },

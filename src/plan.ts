@@ -3,6 +3,7 @@ import { describePlan } from './describe-plan.ts'
 import { createLearner, type Knowledge, LONG_ENOUGH } from './knowledge.ts'
 import { createPace } from './pace.ts'
 import type { Plan } from './types.ts'
+import type { Words } from './wording.ts'
 
 /**
  * Time one chunk should take, in milliseconds.
@@ -100,7 +101,7 @@ export interface Planner {
   beware(): void
   /** What earlier runs learned of the task does not hold for these items. */
   forget(): void
-  warn(message: string): void
+  warn(message: Words): void
   /** The plan as it stands. */
   describe(left: number | undefined): Plan
 }
@@ -108,7 +109,7 @@ export interface Planner {
 export function createPlanner(options: PlannerOptions): Planner {
   const learner = createLearner(options.task)
   const { known } = learner
-  const warnings: string[] = []
+  const warnings: Words[] = []
   const mayInline = isFree(options)
   const target = targetTime(options)
   /** Items of the largest chunk that came back, as far as that many are still wanted, and how much larger the next may be. */
@@ -183,7 +184,7 @@ export function createPlanner(options: PlannerOptions): Planner {
       largest = 0
     },
     warn: (message) => {
-      if (!warnings.includes(message)) warnings.push(message)
+      if (!warnings.some((it) => String(it) === String(message))) warnings.push(message)
     },
     describe: (left) => {
       const chosen = {

@@ -4,10 +4,11 @@ import { CheckpointCorruptError, InvalidOptionError, RunNotFoundError, StoreConf
 import type { Store } from '../store/store.ts'
 import type { Emit, Json } from '../types.ts'
 import { ownVersion } from '../version.ts'
+import { worded, wording } from '../wording.ts'
 import { fingerprintOf, type Identity } from './fingerprint.ts'
 import { listFiles } from './load.ts'
 import { MAX_MANIFEST_BYTES, type Manifest, parseManifest, writeManifest } from './manifest.ts'
-import { explainMismatch } from './mismatch.ts'
+import { DISCARD, explainMismatch } from './mismatch.ts'
 import { newReport, readFrames } from './read-file.ts'
 import type { RunFile } from './run-file.ts'
 import { warnOfSimilar } from './similar-run.ts'
@@ -110,9 +111,9 @@ async function findManifest(options: ManifestOptions): Promise<Manifest> {
   const isOurs = files.length === 0 || (await readFingerprints(store, files)).has(fingerprint)
   const isNamedSo = damaged.every((key) => key === `${runId}/run/${fingerprint}.json`)
   if (!isOurs || (files.length === 0 && !isNamedSo)) {
-    throw new CheckpointCorruptError(
-      `Cannot tell what run '${runId}' is: expected a manifest, or files of fingerprint ${fingerprint} as given now, got neither. ` +
-        `To discard what is recorded, use resume: 'fresh' (--overwrite)`,
+    throw worded(
+      wording`Cannot tell what run '${runId}' is: expected a manifest, or files of fingerprint ${fingerprint} as given now, got neither. To discard what is recorded, ${DISCARD}`,
+      (message) => new CheckpointCorruptError(message),
     )
   }
   if (files.length === 0 && damaged.length === 0 && options.isDerived) {
@@ -221,8 +222,9 @@ async function deleteKeys(store: Store, runId: string, keys: readonly string[], 
 }
 
 function warnOfChange({ runId, identity, emit }: ManifestOptions): void {
-  emit('warning', {
-    code: 'TASK_CHANGED',
-    message: `The file of task ${identity.task.module} changed since run '${runId}' began; what is recorded was computed by the earlier one. To compute all of it again use resume: 'fresh' (--overwrite)`,
-  })
+  const words = wording`The file of task ${identity.task.module} changed since run '${runId}' began; what is recorded was computed by the earlier one. To compute all of it again ${DISCARD}`
+  emit(
+    'warning',
+    worded(words, (message) => ({ code: 'TASK_CHANGED', message })),
+  )
 }

@@ -1,5 +1,6 @@
 import type { Store } from '../store/store.ts'
 import type { Emit } from '../types.ts'
+import { worded, wording } from '../wording.ts'
 import type { Identity } from './fingerprint.ts'
 import { countSettled } from './item-places.ts'
 import { loadIndex } from './load.ts'
@@ -33,8 +34,11 @@ export async function warnOfSimilar({ store, runId, identity, emit }: NewRun, ke
     const total = recorded.items.count ?? index.total
     const { done } = countSettled(index)
     if (done === 0 || done === total) continue
-    const message = `Starting run '${runId}', though run '${manifest.runId}' of the same task is unfinished (${done} of ${total ?? 'unknown'} items): they differ in ${describeDifference(recorded, identity)}`
-    emit('warning', { code: 'SIMILAR_RUN', message })
+    const words = wording`Starting run '${runId}', though run '${manifest.runId}' of the same task is unfinished (${done} of ${total ?? 'unknown'} items): they differ in ${describeDifference(recorded, identity)}`
+    emit(
+      'warning',
+      worded(words, (message) => ({ code: 'SIMILAR_RUN', message })),
+    )
     return
   }
 }

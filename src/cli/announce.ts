@@ -9,13 +9,15 @@ export function announce({ input, runId, directory, quiet }: Assignment, { kind,
   else if (!quiet) {
     const count = 'length' in items ? ` of ${plural(items.length, 'item')}` : ''
     say(directory === undefined ? `run${count}, not recorded` : `run ${runId}${count}, recorded in ${directory}`)
-    if ('length' in items) remark(input, kind, items)
   }
+  if (!('length' in items)) return
+  // Nothing is run: whoever wants no progress is to know.
+  if (items.length === 0) say(`${input} holds no items`)
+  else if (!quiet) remark(input, kind, items)
 }
 
 /** What is legal, but hardly meant. */
 function remark(input: string, kind: Input['kind'], items: readonly unknown[]): void {
-  if (items.length === 0) say(`${input} holds no items`)
   const only = items.length === 1 && kind === 'jsonl' ? items[0] : undefined
   if (Array.isArray(only))
     say(

@@ -15,7 +15,7 @@ export async function exportResults(runId: string, flags: CommonFlags & { readon
   const { checkpoint, json, output } = flags
   const store = fileStore(checkpoint)
   await checkTarget(output)
-  const details = await readKnown(store, runId, () => inspectRun(store, runId))
+  const details = await readKnown(checkpoint, runId, () => inspectRun(store, runId))
   if (output !== undefined) checkApart(output, { ...(await filesOf(details, output)), directory: checkpoint, runId })
   const count = { exported: 0, failed: 0 }
   const lines = readLines(store, runId, count)

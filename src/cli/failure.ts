@@ -52,7 +52,7 @@ export function tell({ message, isBug }: Explanation): void {
 export function explain(error: unknown): Explanation {
   const known = findKnown(error)
   if (known) {
-    return { exitCode: CODES[known.code] ?? USAGE, code: known.code, message: forShell(known.message), isBug: false }
+    return { exitCode: CODES[known.code] ?? USAGE, code: known.code, message: known.message, isBug: false }
   }
   if (isSystemError(error)) {
     const exitCode = PASSING.has(error.code) ? AGAIN : USAGE
@@ -60,14 +60,6 @@ export function explain(error: unknown): Explanation {
   }
   const { message, stack } = error instanceof Error ? error : new Error(String(error))
   return { exitCode: FAILED, code: 'ERR_PAWL_BUG', message: stack ?? message, isBug: true }
-}
-
-/** Messages speak to programs: of their option, and of the report that their error carries. */
-export function forShell(message: string): string {
-  const named = message
-    .replace(/\(maxFailures\)/, '(--max-failures)')
-    .replace(/\bmaxFailures tolerates/, '--max-failures tolerates')
-  return named.replace(/\. All that finished is in the error's report\b.*$/s, '')
 }
 
 /** The error itself, or a usage error that it was caused by (a bad line met while the run was under way). */

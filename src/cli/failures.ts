@@ -14,7 +14,7 @@ const INPUT_WIDTH = 200
 /** `pawl failures RUN`: each failed item with its input, its reason, the line of the user's code it came from, and its past; with `--json` the whole stack. */
 export async function failures(runId: string, { checkpoint, json }: CommonFlags): Promise<number> {
   const store = fileStore(checkpoint)
-  const found = await readKnown(store, runId, () => readFailures(store, runId))
+  const found = await readKnown(checkpoint, runId, () => readFailures(store, runId))
   if (json) await printJson({ runId, failures: found })
   else if (found.length === 0) await print(`no failures in ${printable(runId)}\n`)
   else await print(found.map(describe).join(''))

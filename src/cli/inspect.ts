@@ -9,7 +9,7 @@ import { formatBytes, formatTime, print, printable, printJson, table } from './t
 /** `pawl inspect RUN`: all that is known of a run. Only reads, also of a live one. */
 export async function inspect(runId: string, { checkpoint, json }: CommonFlags): Promise<number> {
   const store = fileStore(checkpoint)
-  const details = await readKnown(store, runId, () => inspectRun(store, runId))
+  const details = await readKnown(checkpoint, runId, () => inspectRun(store, runId))
   if (json) await printJson(details)
   else await print(await describe(details))
   return OK

@@ -3,12 +3,12 @@ import { isPawlError, messageOf } from '../errors.ts'
 import { executeOn } from '../execute.ts'
 import { type ExecuteOptions, resolveOptions } from '../options.ts'
 import type { Report } from '../types.ts'
+import { wordsIn } from '../wording.ts'
 import { announce } from './announce.ts'
 import { noteCommand, type RecordedCommand } from './command.ts'
-import { AGAIN, explain, forShell, OK, tell } from './failure.ts'
+import { AGAIN, explain, OK, tell } from './failure.ts'
 import { type FlagValues, toCheckpoint, toOptions } from './flags.ts'
 import { type Input, keyFrom, modeFor, readInput } from './input.ts'
-import { placeKeys } from './key.ts'
 import { goOnWithOthers, hasSettledNone, listNextSteps, saveResults, summarize } from './next-steps.ts'
 import { checkApart, checkTarget, type Kept, resultLine, type Target, writeLines } from './output.ts'
 import { type Progress, showProgress } from './progress.ts'
@@ -16,7 +16,7 @@ import { planDrain, TimeUp, watchInterrupts } from './signals.ts'
 import type { TaskPath } from './task-path.ts'
 import { printJson, say } from './terminal.ts'
 import { isExcess, listUnrecorded } from './unrecorded.ts'
-import { retell, retellError } from './ways-on.ts'
+import { retell, sayHere } from './ways-on.ts'
 
 /** One session of a run, as the command line was told. */
 export interface Assignment {
@@ -88,8 +88,8 @@ async function runSession(assignment: Assignment, input: Input, engines: Engines
     await engines.close() // Its threads have nothing to do while results are written.
     return await finish(assignment, report)
   } catch (error) {
-    const placed = placeKeys(error, flags.key as string | undefined, input.placeOf)
-    return await finishFailed(assignment, retellError(placed, assignment), warned.has('CHECKPOINT_FAILED'))
+    const told = retell(error, { ...assignment, placeOf: input.placeOf })
+    return await finishFailed(assignment, told, warned.has('CHECKPOINT_FAILED'))
   }
 }
 
@@ -135,14 +135,15 @@ function toExecuteOptions(
     signal,
     on: {
       progress: progress.update,
-      warning: ({ code, message }) => {
-        warned.add(code)
-        progress.note(`warning: ${retell(message, assignment)}`)
+      warning: (warning) => {
+        warned.add(warning.code)
+        progress.note(`warning: ${sayHere(wordsIn(warning), assignment)}`)
       },
       drain: ({ reason }) => {
         // An error that ends the run is told once, when it has ended.
-        if (!isPawlError(reason))
-          progress.note(`stopping (${forShell(messageOf(reason))}): running items may end, the rest waits`)
+        if (isPawlError(reason)) return
+        const why = reason instanceof Error ? sayHere(wordsIn(reason), assignment) : messageOf(reason)
+        progress.note(`stopping (${why}): running items may end, the rest waits`)
       },
     },
   }

@@ -1,10 +1,12 @@
 import { resolveOptions } from '../options.ts'
 import type { Plan } from '../types.ts'
+import { wordsInList } from '../wording.ts'
 import { OK } from './failure.ts'
 import { type CommonFlags, type FlagValues, toOptions } from './flags.ts'
 import { modeFor, readInput } from './input.ts'
 import { parseTask } from './task-path.ts'
 import { print, printable, printJson } from './terminal.ts'
+import { sayHere } from './ways-on.ts'
 
 /** `pawl plan TASK --input …`: runs a few items in a worker and explains how `pawl run` would, which keeps a record; here nothing is recorded. */
 export async function planRun(task: string, flags: FlagValues & CommonFlags & { readonly input: string }): Promise<number> {
@@ -12,12 +14,13 @@ export async function planRun(task: string, flags: FlagValues & CommonFlags & { 
   const engines = openEngines(resolveOptions(toOptions(flags)))
   try {
     const input = await readInput(flags.input, engines)
-    const found = await planOn(
+    const plan = await planOn(
       parseTask(task),
       input.items,
       { ...toOptions(flags), checkpoint: flags.checkpoint, ...modeFor(input) },
       engines,
     )
+    const found = { ...plan, warnings: wordsInList(plan.warnings).map((words) => sayHere(words)) }
     if (flags.json) await printJson(found)
     else await print(describe(found))
   } finally {

@@ -8,6 +8,7 @@ import { FLAGS, type FlagName, RESULT_FLAGS, WORK_FLAGS } from './flags.ts'
 import { INPUT_HELP } from './input.ts'
 import { REFUSED } from './refused.ts'
 import { print, printJson, stdout } from './terminal.ts'
+import { retell } from './ways-on.ts'
 
 /** Runs the command line `argv` (without node and script) and resolves with the exit code; never rejects. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -26,7 +27,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 /** One sentence on stderr, with `--json` the same as an object on stdout. Gives the exit code. */
 async function tellError(error: unknown, program: Command, argv: readonly string[]): Promise<number> {
   if (error instanceof CommanderError && error.exitCode === 0) return OK
-  const explanation = error instanceof CommanderError ? explainUsage(error, program, argv) : explain(error)
+  const explanation = error instanceof CommanderError ? explainUsage(error, program, argv) : explain(retell(error))
   const { exitCode, code, message } = explanation
   if (message !== '') tell(explanation)
   if (argv.includes('--json')) await printJson({ error: { code, message } }).catch(() => {}) // Stdout may be what the error is about.
@@ -48,6 +49,8 @@ function namedCommand(program: Command, [name, ...rest]: readonly string[]): str
   const command = program.commands.find((it) => it.name() === name)
   return command ? [command.name(), ...namedCommand(command, rest)] : []
 }
+
+const QUIET_HELP = 'no progress, and no word of what went as asked; warnings, and what was left undone, are told all the same'
 
 const TIMES = '\nA TIME is 100ms, 30s, 5m, 2h or 7d; a bare number is milliseconds.'
 
@@ -119,7 +122,7 @@ function addRun(program: Command, define: Define): void {
     )
     .option('--resume', 'there has to be an earlier run to go on with')
     .option('--overwrite', 'discard the earlier run of this name')
-  addFlags(run, [...WORK_FLAGS, ...RESULT_FLAGS]).option('--quiet', 'no progress')
+  addFlags(run, [...WORK_FLAGS, ...RESULT_FLAGS]).option('--quiet', QUIET_HELP)
 }
 
 function addResume(program: Command, define: Define): void {
@@ -133,7 +136,7 @@ function addResume(program: Command, define: Define): void {
     .option('--failed-only', 'try the failed items again and nothing else')
     .option('--skip-failed', 'leave the failed items as they are')
     .option('--output <file>', 'JSONL file for the results, instead of the one the run was begun with', parseOutput)
-  addFlags(resume, WORK_FLAGS, false).option('--quiet', 'no progress')
+  addFlags(resume, WORK_FLAGS, false).option('--quiet', QUIET_HELP)
   for (const notation of Object.keys(REFUSED)) resume.addOption(new Option(notation).hideHelp())
 }
 

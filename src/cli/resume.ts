@@ -32,7 +32,7 @@ export async function resume(runId: string, flags: ResumeFlags): Promise<number>
     throw new UsageError("Cannot use '--failed-only' together with '--skip-failed': expected one of them")
   }
   const store = fileStore(checkpoint)
-  const details = await readKnown(store, runId, () => inspectRun(store, runId))
+  const details = await readKnown(checkpoint, runId, () => inspectRun(store, runId))
   if (details.identity === undefined) {
     throw new UsageError(
       `Cannot resume run '${runId}': expected a manifest that says what to run, got a damaged one. Begin it again with 'pawl run … --run-id ${runId}'; what is finished stays finished`,
@@ -42,7 +42,7 @@ export async function resume(runId: string, flags: ResumeFlags): Promise<number>
   const recorded = await ofShard(store, runId, shardIn(flags), last)
   const task = flags.task === undefined ? trustTask(recorded.task) : parseTask(flags.task)
   if (!flags.quiet) say(`run ${runId}: task ${formatTask(task)}, input ${recorded.input}`)
-  if (!flags.quiet && flags.output === undefined && recorded.output === undefined && last.output !== undefined)
+  if (flags.output === undefined && recorded.output === undefined && last.output !== undefined)
     say(`${last.output} is left alone: it has results of another part of the run; --output FILE says where these go`)
   const output = flags.output ?? trustOutput(recorded.output)
   const given = { ...recorded.flags, ...pick(flags, WORK_FLAGS) }

@@ -2,7 +2,9 @@ import { plural } from '../errors.ts'
 import { countTolerated, type ResolvedOptions } from '../options.ts'
 import { fileStore } from '../store/file.ts'
 import type { Failure, Report } from '../types.ts'
+import { wordsIn } from '../wording.ts'
 import type { Assignment } from './perform.ts'
+import { sayHere } from './ways-on.ts'
 
 /** What failed, in a run that could not write its checkpoint. */
 
@@ -34,7 +36,9 @@ export async function listUnrecorded(assignment: Assignment, { failures }: Repor
   const isRecorded = await findRecorded(assignment)
   const missing = failures.filter((it) => !it.restored && !isRecorded(it))
   if (missing.length === 0) return []
-  const told = missing.slice(0, MOST_TOLD).map((it) => `${nameFailure(it)}: ${it.reason.name}: ${it.reason.message}`)
+  const told = missing
+    .slice(0, MOST_TOLD)
+    .map((it) => `${nameFailure(it)}: ${it.reason.name}: ${sayHere(wordsIn(it.reason), assignment)}`)
   const left = missing.length - told.length
   return [
     `${plural(missing.length, 'failure')} of this session ${missing.length === 1 ? 'is' : 'are'} not on record:`,

@@ -11,7 +11,7 @@ import { print, printable, printJson } from './terminal.ts'
 /** `pawl verify RUN`: reads every byte; exit code 1 when something is damaged. */
 export async function verify(runId: string, { checkpoint, json }: CommonFlags): Promise<number> {
   const store = fileStore(checkpoint)
-  const { ok, damaged } = await readKnown(store, runId, () => verifyRun(store, runId))
+  const { ok, damaged } = await readKnown(checkpoint, runId, () => verifyRun(store, runId))
   if (json) await printJson({ runId, ok, damaged })
   else if (ok) await print(`${printable(runId)}: all of it is whole\n`)
   else {

@@ -1,29 +1,71 @@
+import { listOptions } from '../option-table.ts'
+import { keepWords, type Mention, type Words, wordsIn } from '../wording.ts'
+import { directoryFlag } from './next-steps.ts'
 import type { Assignment } from './perform.ts'
 
-/** Which ways on there are for a command. Messages are made for programs, and name the flags of `pawl run` beside their options. */
+/** What messages say to whoever typed a command: the flags for the options, and the ways on that the command has. */
 
-const KEEP_BOTH = "give this run another 'runId' (--run-id)"
-const DISCARD = "use resume: 'fresh' (--overwrite)"
-
-/** `message`, with the options of the API left out, and of `pawl resume`, which takes neither flag, with the commands that do. */
-export function retell(message: string, { by, runId }: Pick<Assignment, 'by' | 'runId'>): string {
-  if (by === 'run') return message.replace(KEEP_BOTH, 'give this run another --run-id').replace(DISCARD, 'use --overwrite')
-  return message
-    .replace(KEEP_BOTH, "'pawl run … --run-id NEW' begins another run")
-    .replace(DISCARD, `'pawl run … --run-id ${runId} --overwrite' begins it anew`)
+/** What is known of the command. */
+export interface Command extends Partial<Pick<Assignment, 'by' | 'runId' | 'directory' | 'input' | 'flags'>> {
+  /** Where item `index` stands in the input. */
+  placeOf?(index: number): string
 }
 
-/** The same of an error, which of a run that is another one says first how to go on with the one on record. */
-export function retellError(error: unknown, assignment: Assignment): unknown {
+/** `words` for the command line. */
+export function sayHere(words: Words, command: Command = {}): string {
+  return typeof words === 'string' ? words : words.say((mention) => nameOf(mention, command))
+}
+
+/** The error, its message for the command line. `more` is put behind it. */
+export function retell(error: unknown, command: Command = {}, more = ''): unknown {
   if (!(error instanceof Error)) return error
-  const { by, input } = assignment
-  const part = 'part' in error ? error.part : undefined
-  if (part === 'items' && input !== '-') addWay(error, `put ${input} back as it was`)
-  if (part === 'task' && by === 'resume') addWay(error, 'give --task the one on record')
-  error.message = retell(error.message, assignment)
-  return error
+  const message = sayHere(wordsIn(error), command) + more
+  if (message === error.message) return error
+  error.message = message
+  return keepWords(error, message)
 }
 
-function addWay(error: Error, way: string): void {
-  error.message = error.message.replace(/\. To keep both, (?=.*$)/, `. To go on, ${way}; to keep both, `)
+function nameOf(mention: Mention, command: Command): string {
+  const { by, runId, directory, flags } = command
+  switch (mention.about) {
+    case 'option': {
+      const flag = FLAG_OF.get(mention.option)
+      if (flag === undefined) return mention.says
+      return mention.value === undefined ? flag : `${flag} ${mention.value}`
+    }
+    case 'subject': {
+      if (mention.option === 'key' && typeof flags?.key === 'string') return `'--key ${flags.key}'`
+      return `option '${FLAG_OF.get(mention.option) ?? mention.option}'`
+    }
+    case 'item':
+      return command.placeOf ? `${mention.says} (${command.placeOf(mention.index)})` : mention.says
+    case 'both runs':
+      return leadTo(mention.part, command)
+    case 'another run':
+      return by === 'resume' ? "'pawl run … --run-id NEW' begins another run" : 'give this run another --run-id'
+    case 'discard':
+      return by === 'resume' ? `'pawl run … --run-id ${runId} --overwrite' begins it anew` : 'use --overwrite'
+    case 'report':
+      return '' // Of what finished the next steps tell.
+    case 'runs':
+      return `'pawl list${directoryFlag({ directory })}'`
+    case 'memory':
+      return 'there is enough memory for it'
+    case 'results':
+      return "run it in parts, each with --shard K/N; 'pawl export' then writes all results, and holds few of them at a time"
+  }
+}
+
+/** The flags by the names of their options, without what stands behind them. */
+const FLAG_OF = new Map(
+  listOptions().flatMap(({ name, spec }) =>
+    spec.flag === undefined ? [] : [[name, spec.flag.split(' ')[0] as string] as const],
+  ),
+)
+
+/** Of a run that is another one, how to go on with the one on record comes first. */
+function leadTo(part: string, { by, input }: Command): string {
+  if (part === 'items' && input !== undefined && input !== '-') return `To go on, put ${input} back as it was; to keep both, `
+  if (part === 'task' && by === 'resume') return 'To go on, give --task the one on record; to keep both, '
+  return 'To keep both, '
 }

@@ -2,6 +2,7 @@ import { packError } from '../carried-error.ts'
 import { countCrashes, historyAt } from '../chunk.ts'
 import { nameItem, plural, TaskTimeoutError, WorkerCrashError } from '../errors.ts'
 import type { FailureKind } from '../types.ts'
+import { option, worded, wording } from '../wording.ts'
 import { type Bench, packedPlaces } from './bench.ts'
 import { cursorOf, isPacking, limitOf, slotOf } from './flight-recorder.ts'
 import { cutPiece, type JobRun, nextHistory, type Piece, rejectPlace, startAnew, suspectOf } from './job.ts'
@@ -192,9 +193,8 @@ function charge(piece: Piece, place: number, crash: Error, isSure: boolean, toda
   if (crashes < run.maxCrashes) return suspectOf(piece, place, history)
   if (!isSure) return suspectOf(piece, place, { ...history, crashes: history.crashes - 1 })
   const kind: FailureKind = isOutOfMemory(crash) ? 'memory' : 'crash'
-  const message =
-    `Cannot finish item ${nameItem(index, key)}: expected its worker to survive it, got ${crash.message} ` +
-    `(${plural(crashes, 'time')}, and maxCrashes is ${run.maxCrashes})`
-  job.settle(undefined, [rejectPlace(chunk, place, kind, new WorkerCrashError(message, { cause: crash }), today, 1)])
+  const words = wording`Cannot finish item ${nameItem(index, key)}: expected its worker to survive it, got ${crash.message} (${plural(crashes, 'time')}, and ${option('maxCrashes', 'maxCrashes')} is ${run.maxCrashes})`
+  const reason = worded(words, (message) => new WorkerCrashError(message, { cause: crash }))
+  job.settle(undefined, [rejectPlace(chunk, place, kind, reason, today, 1)])
   return undefined
 }

@@ -1,5 +1,6 @@
 import { unpackError } from '../carried-error.ts'
 import { SerializationError, TaskLoadError, WorkerCrashError } from '../errors.ts'
+import { worded, wording } from '../wording.ts'
 import type { PartMessage } from './protocol.ts'
 
 /** Errors of workers. */
@@ -39,9 +40,9 @@ export function bundledError(file = 'worker-entry.cjs'): TaskLoadError {
 
 /** So many workers in a row ended before any item began. */
 export function stillbornError(cause: Error, count: number): TaskLoadError {
-  return new TaskLoadError(
-    `Cannot start a worker: expected it to load the task, got ${count} workers in a row that ended before any item began (${cause.message}). ` +
-      "See what the task's module does when it is imported, and whether 'resourceLimits' leave it enough memory",
-    { cause },
+  const memory = { about: 'memory', says: "'resourceLimits' leave it enough memory" } as const
+  return worded(
+    wording`Cannot start a worker: expected it to load the task, got ${count} workers in a row that ended before any item began (${cause.message}). See what the task's module does when it is imported, and whether ${memory}`,
+    (message) => new TaskLoadError(message, { cause }),
   )
 }

@@ -5,6 +5,7 @@ import { nameItem, plural, RunFailedError } from '../errors.ts'
 import type { Emitter } from '../events.ts'
 import { countTolerated, type ResolvedOptions } from '../options.ts'
 import type { Failure, FulfilledBatch, Outcome, Outcomes, Rejection } from '../types.ts'
+import { inReport, option, type Words, worded, wording, wordsIn } from '../wording.ts'
 import type { OutcomeList } from './stream.ts'
 
 /** Time between two `progress` events, in ms. */
@@ -235,9 +236,14 @@ export function toFailure<T>(rejection: Rejection<T>, restored: boolean, session
 function tooMany(failures: readonly Failure[], tolerated: number | string): RunFailedError {
   const first = failures[0] as Failure
   const most = typeof tolerated === 'number' ? plural(tolerated, 'failure') : `${tolerated} failures`
-  return new RunFailedError(
-    `Cannot finish the run: expected at most ${most} (maxFailures), got ${plural(failures.length, 'item')} that failed, first item ` +
-      `${nameItem(first.index, first.key)}: ${first.reason.message.replace(/\.$/, '')}. All that finished is in the error's report`,
-    { cause: first.reason },
+  const got = wording`got ${plural(failures.length, 'item')} that failed, first item ${nameItem(first.index, first.key)}: ${withoutStop(wordsIn(first.reason))}`
+  return worded(
+    wording`Cannot finish the run: expected at most ${most} (${option('maxFailures', 'maxFailures')}), ${got}${inReport()}`,
+    (message) => new RunFailedError(message, { cause: first.reason }),
   )
+}
+
+/** A sentence goes on behind it. Messages of ours end in none. */
+function withoutStop(words: Words): Words {
+  return typeof words === 'string' ? words.replace(/\.$/, '') : words
 }

@@ -3,6 +3,7 @@ import { messageOf, PawlError, RunAbortedError } from '../errors.ts'
 import type { Source } from '../items.ts'
 import type { Dispatch, RunContext } from '../stages/stage.ts'
 import type { Chunk } from '../types.ts'
+import { inReport, option, worded, wording } from '../wording.ts'
 
 /** Where chunks wait and how many may; see `runLoop`. */
 export interface Room {
@@ -116,9 +117,9 @@ export async function runLoop<T, R>({
 /** What the items, or the `key` function, threw. Errors of ours say all there is to say. */
 function sourceError(error: unknown): Error {
   if (error instanceof PawlError) return error
-  return new RunAbortedError(
-    `Cannot read the next item: expected the items to go on or end, but they, or 'key', threw: ${messageOf(error)}. All that finished is in the error's report`,
-    { cause: error },
+  return worded(
+    wording`Cannot read the next item: expected the items to go on or end, but they, or ${option('key')}, threw: ${messageOf(error)}${inReport()}`,
+    (message) => new RunAbortedError(message, { cause: error }),
   )
 }
 

@@ -11,6 +11,7 @@ import { loadHere, resolveTask } from '../resolve-task.ts'
 import type { RunContext } from '../stages/stage.ts'
 import type { TaskRef } from '../task.ts'
 import type { Plan, Rejection, TaskFunction } from '../types.ts'
+import { wording, wordsIn } from '../wording.ts'
 import { openPlanner } from './open-planner.ts'
 import { warnOfSize } from './result-size.ts'
 
@@ -103,7 +104,7 @@ export async function performPlan<T, R>(
     run.end()
     await source.close()
   }
-  if (first) planner.warn(`Of ${tried} tried, ${failed} failed, first item ${first.index}: ${first.reason.message}`)
+  if (first) planner.warn(wording`Of ${tried} tried, ${failed} failed, first item ${first.index}: ${wordsIn(first.reason)}`)
   return planner.describe(total)
 }
 

@@ -15,6 +15,7 @@ import { resolveTask } from '../resolve-task.ts'
 import { readShard } from '../shard.ts'
 import type { TaskRef } from '../task.ts'
 import type { Report } from '../types.ts'
+import { option, worded, wording } from '../wording.ts'
 import { createCollector } from './collector.ts'
 import { dispatchAll } from './dispatch-all.ts'
 import { identify, openCheckpoint } from './identity.ts'
@@ -71,6 +72,8 @@ export async function performRun<T, R>(
     stopWatching()
   }
 }
+
+const TOO_MANY = wording`more items failed than ${option('maxFailures', 'maxFailures')} tolerates`
 
 /** A run that only waits has nothing else that keeps the process alive. Any long time will do, in ms. */
 const KEEP_ALIVE_MS = 2 ** 30
@@ -200,7 +203,7 @@ async function prepare<T, R>(
     length: () => source.total,
     areNumbers: source.areNumbers ?? false,
     total: () => selected.total(source),
-    onTooManyFailures: () => drain.begin(new Error('more items failed than maxFailures tolerates')),
+    onTooManyFailures: () => drain.begin(worded(TOO_MANY, (message) => new Error(message))),
     onSample: (values) => {
       if (options.collect) warnOfSize(values, source.total, planner.warn)
     },

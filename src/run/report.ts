@@ -1,5 +1,6 @@
 import { CheckpointWriteError } from '../errors.ts'
 import type { Report, Stats } from '../types.ts'
+import { worded, wordsIn } from '../wording.ts'
 import type { Journey, Run } from './journey.ts'
 
 /**
@@ -26,7 +27,10 @@ export function finish<T, R>(run: Run<T, R>, journey: Journey<T, R>, total: numb
   if (!error) return report
   // To make room, and run it again, is not all there is to do.
   if (excess && error instanceof CheckpointWriteError)
-    run.emitter.emit('warning', { code: 'RUN_FAILED', message: excess.message })
+    run.emitter.emit(
+      'warning',
+      worded(wordsIn(excess), (message) => ({ code: 'RUN_FAILED', message })),
+    )
   throw Object.assign(error, { report })
 }
 

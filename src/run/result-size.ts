@@ -1,17 +1,22 @@
 import { memoryLimit } from '../machine.ts'
+import { type Words, wording } from '../wording.ts'
 
 /** Share of the memory that results may fill before a run is warned of it. The other half is for the program and the workers. */
 const SHARE = 0.5
 
+const ELSEWHERE = {
+  about: 'results',
+  says: 'use collect: false with a checkpoint and read them from the store, or stream()',
+} as const
+
 /** Warns when results like `sample`, `count` of them, will not fit into memory. */
-export function warnOfSize(sample: readonly unknown[], count: number | undefined, warn: (message: string) => void): void {
+export function warnOfSize(sample: readonly unknown[], count: number | undefined, warn: (message: Words) => void): void {
   if (count === undefined || sample.length === 0) return
   const each = measure(sample) / sample.length
   const limit = memoryLimit() * SHARE
   if (each * count <= limit) return
   warn(
-    `The results will weigh about ${toGigabytes(each * count)} GB, more than half of the memory (${toGigabytes(limit / SHARE)} GB): ` +
-      'use collect: false with a checkpoint and read them from the store, or stream()',
+    wording`The results will weigh about ${toGigabytes(each * count)} GB, more than half of the memory (${toGigabytes(limit / SHARE)} GB): ${ELSEWHERE}`,
   )
 }
 

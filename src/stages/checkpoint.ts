@@ -2,6 +2,7 @@ import type { Session } from '../checkpoint/session.ts'
 import { countCrashes, historyAt } from '../chunk.ts'
 import { nameItem, plural, WorkerCrashError } from '../errors.ts'
 import type { Chunk, Rejection } from '../types.ts'
+import { option, worded, wording } from '../wording.ts'
 import type { Stage } from './stage.ts'
 
 /**
@@ -23,8 +24,9 @@ function giveUp<T>(chunk: Chunk<T>, today: number): Rejection<T> {
   const index = chunk.indices[0] as number
   const key = chunk.keys?.[0]
   const { attempts = 0, crashes = 0, firstFailedAt = today } = historyAt(chunk, 0) ?? {}
-  const reason = new WorkerCrashError(
-    `Cannot finish item ${nameItem(index, key)}: expected the process to survive it, got ${plural(crashes, 'process', 'processes')} that ended while it ran. If they were killed from outside, run it again; to have it tried more often, raise 'maxCrashes'`,
+  const reason = worded(
+    wording`Cannot finish item ${nameItem(index, key)}: expected the process to survive it, got ${plural(crashes, 'process', 'processes')} that ended while it ran. If they were killed from outside, run it again; to have it tried more often, raise ${option('maxCrashes')}`,
+    (message) => new WorkerCrashError(message),
   )
   const item = chunk.items[0] as T
   return {

@@ -320,16 +320,19 @@ describe('pawl resume', () => {
     expect((await pawl('verify', 'slow')).code).toBe(0)
   })
 
-  test.each([[['--shard', '1/3']], [[]]])('no output of another shard is replaced by resume %j', async (more) => {
-    const { pawl, directory } = project({ ...PROJECT, 'in.jsonl': items(20) })
-    expect((await pawl(...RUN, '--shard', '1/2')).code).toBe(0)
-    const before = readFileSync(join(directory, 'out.jsonl'), 'utf8')
-    const { code, stdout, stderr } = await pawl('resume', 'slow', ...more)
-    expect(code).toBe(0)
-    expect(stderr).toContain('out.jsonl is left alone')
-    expect(lines(stdout).length).toBeGreaterThan(0)
-    expect(readFileSync(join(directory, 'out.jsonl'), 'utf8')).toBe(before)
-  })
+  test.each([[['--shard', '1/3']], [['--quiet']]])(
+    'no output of another shard is replaced by resume %j, which says so',
+    async (more) => {
+      const { pawl, directory } = project({ ...PROJECT, 'in.jsonl': items(20) })
+      expect((await pawl(...RUN, '--shard', '1/2')).code).toBe(0)
+      const before = readFileSync(join(directory, 'out.jsonl'), 'utf8')
+      const { code, stdout, stderr } = await pawl('resume', 'slow', ...more)
+      expect(code).toBe(0)
+      expect(stderr).toContain('out.jsonl is left alone')
+      expect(lines(stdout).length).toBeGreaterThan(0)
+      expect(readFileSync(join(directory, 'out.jsonl'), 'utf8')).toBe(before)
+    },
+  )
 
   test('runs no task outside the current directory unless it is passed by hand', async () => {
     const { pawl, directory, put } = project({ ...PROJECT, 'elsewhere/t.js': 'export default ({ n }) => n' })

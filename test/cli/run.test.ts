@@ -31,6 +31,7 @@ describe('pawl run', () => {
     expect(stdout).toBe('{"index":0,"value":[1,2,3]}\n')
     expect(stderr).toMatch(/^pawl: one\.jsonl holds one item, an array of 3; 'jq -c "\.\[\]" one\.jsonl'/m)
     expect((await pawl('run', 'same.js', '--input', 'one.jsonl', '--quiet')).stderr).toBe('')
+    expect((await pawl('run', 'same.js', '--input', 'none.jsonl', '--quiet')).stderr).toBe('pawl: none.jsonl holds no items\n')
   })
 
   test('takes file.js#name, and --quiet says nothing', async () => {
@@ -234,6 +235,21 @@ describe('pawl run', () => {
       kind: 'error',
       reason: { name: 'TypeError', message: expect.stringMatching(/^odd \d+$/) },
     })
+  })
+
+  test('what it advises of a failure are flags, also in the warnings of a plan', async () => {
+    const { pawl } = project({
+      'hang.js': 'export default ({ n }) => { if (n === 1) for (;;); return n }',
+      'exit.js': 'export default ({ n }) => { if (n === 1) process.exit(3); return n }',
+      'in.jsonl': items(3),
+    })
+    const advice = 'so its worker was ended. Raise --timeout if they need longer'
+    const hung = ['hang.js', '--input', 'in.jsonl', '--timeout', '200']
+    const { stdout, stderr } = await pawl('run', ...hung, '--json')
+    expect(stderr).toContain(advice)
+    expect(JSON.parse(stdout).error.message).toContain(advice)
+    expect((await pawl('plan', ...hung)).stdout).toContain(advice)
+    expect((await pawl('run', 'exit.js', '--input', 'in.jsonl')).stderr).toContain('(2 times, and --max-crashes is 2)')
   })
 
   test('tolerated failures have no line; exit code 0', async () => {

@@ -60,7 +60,7 @@ describe('pawl list', () => {
     for (const args of [['list'], ['prune'], run, [...run, '--resume'], [...run, '--overwrite'], ...asked]) {
       const { code, stdout, stderr } = await pawl(...args, '--checkpoint', 'file')
       expect({ args, code, stdout }).toEqual({ args, code: 2, stdout: '' })
-      const sentence = /^pawl: Cannot use option 'checkpoint': expected a directory, .* got '.*\/file'\n$/
+      const sentence = /^pawl: Cannot use option '--checkpoint': expected a directory, .* got '.*\/file'\n$/
       expect(stderr.replace(/^pawl: run .*\n/, '')).toMatch(sentence)
     }
   })

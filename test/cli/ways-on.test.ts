@@ -1,0 +1,147 @@
+import { describe, expect, test } from 'vitest'
+import type { Identity } from '../../src/checkpoint/fingerprint.ts'
+import { describeDifference, explainMismatch, otherEnd, otherSource, tooShort } from '../../src/checkpoint/mismatch.ts'
+import { type Command, retell, sayHere } from '../../src/cli/ways-on.ts'
+import { createDrain } from '../../src/drain.ts'
+import { stillbornError } from '../../src/engine/run-errors.ts'
+import { InvalidOptionError, messageOf, RunNotFoundError, TaskTimeoutError } from '../../src/errors.ts'
+import { createKeys } from '../../src/keys.ts'
+import { warnOfSize } from '../../src/run/result-size.ts'
+import type { Words } from '../../src/wording.ts'
+
+const RUN: Command = { by: 'run', runId: 'r', directory: '.pawl', input: 'in.jsonl', flags: {} }
+const RESUME: Command = { ...RUN, by: 'resume' }
+
+const IDENTITY: Identity = {
+  task: { module: 'a.js', export: 'default' },
+  items: { kind: 'array', count: 3, digest: 'd' },
+  config: null,
+  key: 'index',
+  seed: 0,
+  shared: null,
+}
+const mismatch = (given: Partial<Identity>) => explainMismatch('r', IDENTITY, { ...IDENTITY, ...given })
+const keyed: Identity = { ...IDENTITY, key: 'id', items: { kind: 'keyed' } }
+
+/** What an error says on the command line. */
+const saying = (error: Error, command: Command) => messageOf(retell(error, command))
+
+const BOTH_OF_RUN = 'give this run another --run-id; to discard what is recorded, use --overwrite'
+const BOTH_OF_RESUME =
+  "'pawl run … --run-id NEW' begins another run; to discard what is recorded, 'pawl run … --run-id r --overwrite' begins it anew"
+
+describe('retell()', () => {
+  test.each<[string, () => Error, string, string]>([
+    [
+      'other items',
+      () => mismatch({ items: { kind: 'array', count: 4, digest: 'd' } }),
+      `: expected the same number of items as recorded, 3, got 4. To go on, put in.jsonl back as it was; to keep both, ${BOTH_OF_RUN}`,
+      `: expected the same number of items as recorded, 3, got 4. To go on, put in.jsonl back as it was; to keep both, ${BOTH_OF_RESUME}`,
+    ],
+    [
+      'another task',
+      () => mismatch({ task: { module: 'b.js', export: 'default' } }),
+      `: expected the same task as recorded, 'a.js#default', got 'b.js#default'. To keep both, ${BOTH_OF_RUN}`,
+      `: expected the same task as recorded, 'a.js#default', got 'b.js#default'. To go on, give --task the one on record; to keep both, ${BOTH_OF_RESUME}`,
+    ],
+    [
+      'another config',
+      () => mismatch({ config: 1 }),
+      `: expected the same --config as recorded, null, got 1. To keep both, ${BOTH_OF_RUN}`,
+      `: expected the same --config as recorded, null, got 1. To keep both, ${BOTH_OF_RESUME}`,
+    ],
+    [
+      'a key where there was none',
+      () => explainMismatch('r', IDENTITY, keyed),
+      `: expected items told apart by their index, without --key, as recorded, got items told apart by --key 'id'. Leave out --key; to keep both, ${BOTH_OF_RUN}`,
+      `: expected items told apart by their index, without --key, as recorded, got items told apart by --key 'id'. Leave out --key; to keep both, ${BOTH_OF_RESUME}`,
+    ],
+    [
+      'no key where there was one',
+      () => explainMismatch('r', keyed, IDENTITY),
+      `: expected items told apart by --key 'id', as recorded, got items told apart by their index, without --key. Give --key as before; to keep both, ${BOTH_OF_RUN}`,
+      `: expected items told apart by --key 'id', as recorded, got items told apart by their index, without --key. Give --key as before; to keep both, ${BOTH_OF_RESUME}`,
+    ],
+  ])('%s: ways on that the command has', (_, make, ofRun, ofResume) => {
+    expect(saying(make(), RUN)).toBe(`Cannot resume run 'r'${ofRun}`)
+    expect(saying(make(), RESUME)).toBe(`Cannot resume run 'r'${ofResume}`)
+  })
+
+  test('of stdin no file is to be put back', () => {
+    for (const make of [() => otherSource('r', 0, 3, 'a', 'b'), () => otherEnd('r', 3, 2, true)]) {
+      expect(saying(make(), { ...RUN, input: '-' })).toMatch(/\. To keep both, give this run another --run-id; [^']*--overwrite$/)
+    }
+    expect(saying(tooShort('r', 3, 2), { ...RUN, input: '-' })).toMatch(
+      /\. Give it the same source as before; to keep both, give/,
+    )
+  })
+
+  test('names flags for options, and places for items', () => {
+    expect(saying(new TaskTimeoutError(3, '3', 50), RUN)).toMatch(/\. Raise --timeout if they need longer$/)
+    expect(saying(new InvalidOptionError('checkpoint', 'a directory', 'x'), {})).toBe(
+      "Cannot use option '--checkpoint': expected a directory, got 'x'",
+    )
+    expect(saying(new InvalidOptionError('--older-than', 'a duration', 'x'), {})).toMatch(/^Cannot use option '--older-than': /)
+    const keyOf = createKeys<string>((item) => item)
+    keyOf('a', 0)
+    const twice = () => errorOf(() => keyOf('a', 1))
+    expect(twice().message).toContain(
+      "option 'key': expected a key of its own for each item, not one for both item 0 and item 1,",
+    )
+    const command = { ...RUN, flags: { key: 'id' }, placeOf: (index: number) => `line ${index + 1}` }
+    expect(saying(twice(), command)).toBe(
+      "Cannot use '--key id': expected a key of its own for each item, not one for both item 0 (line 1) and item 1 (line 2), got 'a'",
+    )
+  })
+
+  test('leaves out the report that a program has in hand, and limits that a command cannot set', () => {
+    const drain = createDrain(() => {})
+    drain.begin(new Error('SIGTERM'))
+    expect(saying(drain.error() as Error, RUN)).toBe(
+      'Cannot finish the run: expected every item to settle, got a request to stop (SIGTERM)',
+    )
+    expect(saying(stillbornError(new Error('no'), 2), RUN)).toMatch(/is imported, and whether there is enough memory for it$/)
+  })
+
+  test('names the list of runs that the command looked into', () => {
+    expect(saying(new RunNotFoundError('r'), { directory: 'runs' })).toMatch(
+      /, got none\. 'pawl list --checkpoint runs' shows what is there$/,
+    )
+    expect(saying(new RunNotFoundError('r'), { directory: '.pawl' })).toMatch(/\. 'pawl list' shows what is there$/)
+  })
+
+  test('is done once: what was told of one command stays so', () => {
+    const error = retell(mismatch({ config: 1 }), RESUME, '. More')
+    const told = messageOf(error)
+    expect(told).toMatch(/begins it anew\. More$/)
+    expect(messageOf(retell(error, RUN))).toBe(told)
+    expect(retell('no error', RUN)).toBe('no error')
+    expect(messageOf(retell(new DOMException('its message is fixed'), RUN))).toBe('its message is fixed')
+  })
+})
+
+describe('sayHere()', () => {
+  test('names the flags of what differs between two runs, but for what has none', () => {
+    const words = describeDifference(IDENTITY, { ...IDENTITY, config: 1, seed: 2, shared: 'x' })
+    expect(String(words)).toBe("'config', 'seed', 'shared' (its digest)")
+    expect(sayHere(words)).toBe("--config, --seed, 'shared' (its digest)")
+  })
+
+  test('has a way for results that do not fit into memory', () => {
+    let told: Words = ''
+    warnOfSize(['x'.repeat(1000)], 1e12, (words) => {
+      told = words
+    })
+    expect(String(told)).toMatch(/: use collect: false with a checkpoint and read them from the store, or stream\(\)$/)
+    expect(sayHere(told)).toMatch(/ GB\): run it in parts, each with --shard K\/N; 'pawl export' then writes all results/)
+  })
+})
+
+function errorOf(run: () => unknown): Error {
+  try {
+    run()
+  } catch (error) {
+    return error as Error
+  }
+  throw new Error('it threw nothing')
+}
