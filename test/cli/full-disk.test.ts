@@ -100,6 +100,7 @@ describe('failures of which no record can be written are told', () => {
       const [, failed] = /^pawl: more items failed than --max-failures tolerates: (\d+)$/m.exec(stderr) ?? []
       const told = Array.from({ length: Number(failed) - 1 }, (_, at) => 31 + at)
       expect(told.length).toBeGreaterThanOrEqual(5)
+      expect(stderr).toMatch(/^pawl: warning: Cannot finish the run: expected at most .* \(--max-failures\), got [^']*: no \d+$/m)
       expect(stderr).toContain(`pawl: ${told.length} failures of this session are not on record:\n${linesOf(told)}pawl: run r: `)
       expect(stderr).toMatch(/; go on with: pawl resume r\n$/)
     },

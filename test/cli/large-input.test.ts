@@ -250,7 +250,8 @@ test('an empty input is a run of nothing', async () => {
   const { pawl, put } = project(TASKS)
   for (const name of ['in.jsonl', 'in.txt', 'in.csv']) {
     put(name, '')
-    expect(await pawl('run', 'n.js', '--input', name, '--quiet')).toMatchObject({ code: 0, stdout: '', stderr: '' })
+    const stderr = `pawl: ${name} holds no items\n`
+    expect(await pawl('run', 'n.js', '--input', name, '--quiet')).toMatchObject({ code: 0, stdout: '', stderr })
   }
   put('names.csv', 'a,b\n')
   expect(await pawl('run', 'n.js', '--input', 'names.csv', '--quiet')).toMatchObject({ code: 0, stdout: '' })
