@@ -1,4 +1,5 @@
 import { types } from 'node:util'
+import { entriesOf, membersOf } from './members.ts'
 
 /**
  * How deep objects may lie in one another in a result that is recorded. V8 reads objects in objects by recursion: on the main
@@ -16,8 +17,8 @@ export function isWithin(levels: number, copy: unknown, seen = new Set<object>()
 }
 
 function partsOf(holder: object): readonly unknown[] {
-  if (types.isSet(holder)) return [...holder]
-  if (types.isMap(holder)) return [...holder].flat()
+  if (types.isSet(holder)) return membersOf(holder)
+  if (types.isMap(holder)) return entriesOf(holder)
   if (types.isNativeError(holder)) return [holder.cause]
   return ArrayBuffer.isView(holder) ? [] : Object.values(holder)
 }

@@ -1,3 +1,4 @@
+import { entriesOf, membersOf } from '../members.ts'
 import { turn } from '../turn.ts'
 import { createDigest } from './values/digest.ts'
 
@@ -52,7 +53,7 @@ function weigh(value: unknown, depth = 0): number {
   if (depth > 3) return 64
   let bytes = 16
   try {
-    const parts = value instanceof Map ? [...value].flat() : value instanceof Set ? [...value] : Object.values(value)
+    const parts = value instanceof Map ? entriesOf(value) : value instanceof Set ? membersOf(value) : Object.values(value)
     for (const part of pick(parts, WEIGHED_ITEMS)) bytes += weigh(part, depth + 1) * Math.max(1, parts.length / WEIGHED_ITEMS)
   } catch {
     return bytes // A getter threw; so will it when the item is sent to a worker, where it is told.

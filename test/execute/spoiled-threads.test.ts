@@ -58,6 +58,34 @@ describe('a thread that a task spoiled', () => {
     },
   )
 
+  test.each([
+    ...names.map((name) => ['spoilZeros', 'json', name] as const),
+    ...names.map((name) => ['spoilMaps', 'msgpack', name] as const),
+  ])(
+    'gets no other values on record than the task gave, also of those that are none of the usual: %s as %s, %s',
+    async (task, format, name) => {
+      const store = memoryStore()
+      const module = new URL('../fixtures/tasks/spoiling.mjs', import.meta.url)
+      const expectedOf = (n: number) =>
+        task === 'spoilZeros' ? { at: [n, -0] } : new Map([[n, new Uint8Array(Buffer.from(`item ${n}`))]])
+      const { failures } = await execute<number, unknown>({ module, export: task }, range(30), {
+        ...{
+          mode: 'threads',
+          workers: 1,
+          chunkSize: 7,
+          maxFailures: 1,
+          timeout: 5000,
+          checkpoint: { store, format },
+          runId: 'run',
+        },
+        shared: { name, tried: sharedCells(1), times: Number.POSITIVE_INFINITY },
+      })
+      expect([[], [5]]).toContainEqual(failures.map(({ index }) => index))
+      for await (const outcome of readResults(store, 'run'))
+        if (outcome.status === 'fulfilled') expect(outcome.value).toEqual(expectedOf(outcome.index))
+    },
+  )
+
   test('hears of further chunks though iterators of arrays come to no end there', async () => {
     const shared = { name: ENDLESS, tried: sharedCells(1) }
     const { results } = await execute(RECORDS, range(30), { mode: 'threads', workers: 1, chunkSize: 7, shared })

@@ -12,6 +12,7 @@ const LAYERS = [
     'file-items.ts',
     'carried-error.ts',
     'machine.ts',
+    'members.ts',
     'move.ts',
     'nearest.ts',
     'nesting.ts',

@@ -1,4 +1,5 @@
 import { types } from 'node:util'
+import { entriesOf, membersOf } from '../../members.ts'
 import { createSha256 } from '../../sha256.ts'
 import { isIndex } from './array-key.ts'
 import { ByteWriter } from './byte-writer.ts'
@@ -159,8 +160,8 @@ export class CanonicalWriter {
   #writeSpecial(value: object): void {
     if (types.isDate(value)) this.#writeAll(DATE, [Date.prototype.getTime.call(value)])
     else if (types.isRegExp(value)) this.#writeAll(REGEXP, [value.source, value.flags])
-    else if (types.isMap(value)) this.#writeAll(MAP, [value.size, ...[...value].flat()])
-    else if (types.isSet(value)) this.#writeAll(SET, [value.size, ...value])
+    else if (types.isMap(value)) this.#writeCounted(MAP, entriesOf(value), 2)
+    else if (types.isSet(value)) this.#writeCounted(SET, membersOf(value), 1)
     else if (ArrayBuffer.isView(value)) this.#writeBytes(value)
     else if (types.isAnyArrayBuffer(value)) this.#writeBytes(new DataView(value), ARRAY_BUFFER)
     else if (types.isBoxedPrimitive(value)) this.#writeAll(BOXED, [value.valueOf()])
@@ -168,6 +169,12 @@ export class CanonicalWriter {
     else if (types.isNativeError(value))
       this.#writeAll(ERROR, [NAMES.has(value.name) ? value.name : 'Error', value.message, value.cause])
     else this.#writeProperties(OBJECT, value)
+  }
+
+  /** How many members there are, each of so many parts, and they. */
+  #writeCounted(tag: number, parts: readonly unknown[], width: number): void {
+    this.#writeAll(tag, [parts.length / width])
+    for (let at = 0; at < parts.length; at++) this.#writeValue(parts[at])
   }
 
   #writeAll(tag: number, parts: readonly unknown[]): void {
@@ -186,6 +193,12 @@ export class CanonicalWriter {
 
 /** The view, or a copy in which every NaN has the same bits. */
 function withOneNaN(view: ArrayBufferView): ArrayBufferView {
-  const isFloat = view instanceof Float64Array || view instanceof Float32Array
-  return isFloat && view.some(Number.isNaN) ? view.map((value: number) => (Number.isNaN(value) ? Number.NaN : value)) : view
+  if (!(view instanceof Float64Array || view instanceof Float32Array)) return view
+  let copy: typeof view | undefined
+  for (let at = 0; at < view.length; at++) {
+    if (!Number.isNaN(view[at])) continue
+    copy ??= view instanceof Float64Array ? new Float64Array(view) : new Float32Array(view)
+    copy[at] = Number.NaN
+  }
+  return copy ?? view
 }

@@ -2,6 +2,7 @@
 import { types } from 'node:util'
 import { Deserializer, Serializer } from 'node:v8'
 import { CheckpointCorruptError } from '../../errors.ts'
+import { entriesOf, membersOf } from '../../members.ts'
 import { MAX_NESTING } from '../../nesting.ts'
 import { type Misfit, TOO_DEEP } from './contract.ts'
 import { findMisfit, isCarried } from './misfit.ts'
@@ -31,7 +32,7 @@ export function carry(value: unknown): Carried | { readonly misfit: Misfit } {
     if (survey.fault === 'deep') return { misfit: TOO_DEEP }
     if (survey.fault === undefined) {
       cutViews(survey)
-      return { misfit: undefined, copy, causes: survey.errors.flatMap(takeCause) }
+      return { misfit: undefined, copy, causes: takeCauses(survey.errors) }
     }
   } catch (cause) {
     return { misfit: findMisfit(value, 'clone') ?? { path: '', got: `one that cannot be cloned (${String(cause)})`, cause } }
@@ -83,7 +84,6 @@ function explore(copy: unknown): Survey {
   visit(copy, 0, survey)
   const { length } = survey.errors // Without those that are found in a cause.
   for (let at = 0; at < length; at++) visit((survey.errors[at] as Error).cause, 0, survey)
-  if ([...survey.users.keys()].some(types.isSharedArrayBuffer)) survey.fault = 'unkept'
   return survey
 }
 
@@ -97,14 +97,19 @@ function visit(value: unknown, depth: number, survey: Survey): void {
   else visitParts(value, depth + 1, survey)
 }
 
-function use({ users }: Survey, buffer: ArrayBufferLike): void {
-  users.set(buffer, (users.get(buffer) ?? 0) + 1)
+function use(survey: Survey, buffer: ArrayBufferLike): void {
+  if (types.isSharedArrayBuffer(buffer)) survey.fault = 'unkept'
+  survey.users.set(buffer, (survey.users.get(buffer) ?? 0) + 1)
 }
 
 function visitParts(holder: object, depth: number, survey: Survey): void {
-  if (types.isSet(holder)) for (const value of holder) visit(pinned(survey, value), depth, survey)
-  else if (types.isMap(holder)) {
-    for (const [key, value] of holder) {
+  if (types.isSet(holder)) {
+    const members = membersOf(holder)
+    for (let at = 0; at < members.length; at++) visit(pinned(survey, members[at]), depth, survey)
+  } else if (types.isMap(holder)) {
+    const entries = entriesOf(holder)
+    for (let at = 0; at < entries.length; at += 2) {
+      const [key, value] = [entries[at], entries[at + 1]]
       visit(pinned(survey, key), depth, survey)
       visit(value, depth, survey)
       if (ArrayBuffer.isView(value)) survey.places.push({ holder, key, view: value })
@@ -145,10 +150,16 @@ function cutToSize(view: ArrayBufferView): ArrayBufferView {
   return view instanceof DataView ? new DataView(buffer) : construct(view.constructor, [buffer])
 }
 
-function takeCause(error: Error): [Error, unknown] {
-  const { cause } = error
-  delete error.cause
-  return [error, cause]
+/** Takes the causes off, and gives the errors, each followed by its own. */
+function takeCauses(errors: readonly Error[]): unknown[] {
+  const causes: unknown[] = []
+  for (let at = 0; at < errors.length; at++) {
+    const error = errors[at] as Error
+    causes[2 * at] = error
+    causes[2 * at + 1] = error.cause
+    delete error.cause
+  }
+  return causes
 }
 
 function giveCause(error: unknown, cause: unknown): void {

@@ -19,8 +19,8 @@ export const jsonCodec: Codec = {
 }
 
 /** Values that go all ways through `encode`, and what it makes of them. */
-const KNOWN = [{ s: 'aé', l: [0.5, null] }, -0, 'x']
-const WRITTEN = '5b7b2273223a2261c3a9222c226c223a5b302e352c6e756c6c5d7d2c2d302c2278225d'
+const KNOWN = [{ s: 'aé', l: [0.5, null] }, { z: [-0, 1] }, 'x']
+const WRITTEN = '5b7b2273223a2261c3a9222c226c223a5b302e352c6e756c6c5d7d2c7b227a223a5b2d302c315d7d2c2278225d'
 
 /** As they were when this was loaded: a task may put others in their place. */
 const { stringify } = JSON
@@ -117,7 +117,7 @@ function writeOdd(value: unknown): string | Misfit {
 function writeClone(copy: unknown): string | Misfit {
   const texts = new Map<object, string>()
   const write = (value: unknown): string => {
-    if (typeof value === 'number') return Object.is(value, -0) ? '-0' : String(value)
+    if (typeof value === 'number') return value === 0 && 1 / value < 0 ? '-0' : `${value}`
     if (typeof value !== 'object' || value === null) return stringify(value)
     const text =
       texts.get(value) ?? (Array.isArray(value) ? `[${list(value, write)}]` : `{${list(Object.keys(value), member(value))}}`)

@@ -1,4 +1,5 @@
 import { types } from 'node:util'
+import { entriesOf, membersOf } from '../../members.ts'
 import { MAX_NESTING } from '../../nesting.ts'
 import { isIndex } from './array-key.ts'
 import { type Misfit, TOO_DEEP } from './contract.ts'
@@ -10,8 +11,8 @@ const { get } = Reflect
 /** What is allowed: `json` what JSON can hold, `clone` what structured clone carries and a file can keep. */
 export type Rules = 'json' | 'clone'
 
-/** The prototypes structured clone gives its objects, with their names. An object with another one belongs to the platform. */
-const CARRIED = new Map<unknown, string>(
+/** The prototypes structured clone gives its objects. An object with another one belongs to the platform. */
+const CARRIED = new Set<unknown>(
   [
     ...['Object', 'Array', 'Map', 'Set', 'Date', 'RegExp', 'Boolean', 'Number', 'String', 'BigInt', 'ArrayBuffer', 'DataView'],
     ...['Error', 'EvalError', 'RangeError', 'ReferenceError', 'SyntaxError', 'TypeError', 'URIError', 'AggregateError'],
@@ -19,13 +20,16 @@ const CARRIED = new Map<unknown, string>(
     ...['BigInt64Array', 'BigUint64Array', 'Float16Array', 'Float32Array', 'Float64Array'],
   ].flatMap((name) => {
     const constructor: unknown = get(globalThis, name)
-    return typeof constructor === 'function' ? [[constructor.prototype, name]] : []
+    return typeof constructor === 'function' ? [constructor.prototype] : []
   }),
 )
 
+/** As it is now, too. */
+const isOfCarried = CARRIED.has.bind(CARRIED)
+
 /** True when structured clone could have made `value` itself, its parts aside. */
 export function isCarried(value: object): boolean {
-  return CARRIED.has(Object.getPrototypeOf(value))
+  return isOfCarried(Object.getPrototypeOf(value))
 }
 
 interface Walk {
@@ -96,7 +100,7 @@ function visitParts(value: object, path: string, walk: Walk): Misfit | undefined
   if (ArrayBuffer.isView(value))
     return types.isSharedArrayBuffer(value.buffer) ? { path, got: 'a view of a SharedArrayBuffer' } : undefined
   if (types.isMap(value)) return visitMap(value, path, walk)
-  if (types.isSet(value)) return visitEach([...value], (at) => `${path}.values[${at}]`, walk)
+  if (types.isSet(value)) return visitSet(value, path, walk)
   if (types.isNativeError(value)) return visitProperty(value, 'cause', `${path}.cause`, walk)
   return visitProperties(value, path, walk) ?? (isPlain(value) ? undefined : findUncloneable(value, path))
 }
@@ -122,26 +126,32 @@ function visitProperty(holder: object, key: string, path: string, walk: Walk): M
   return visit(value, path, walk)
 }
 
-function visitMap(map: Map<unknown, unknown>, path: string, walk: Walk): Misfit | undefined {
-  const steps = [...map.keys()].map((key, at) =>
-    typeof key === 'string'
-      ? `${path}.get(${JSON.stringify(key)})`
-      : typeof key === 'number'
-        ? `${path}.get(${key})`
-        : `${path}.entries[${at}]`,
-  )
-  return (
-    visitEach([...map.keys()], (at) => `${path}.keys[${at}]`, walk) ??
-    visitEach([...map.values()], (at) => steps[at] ?? path, walk)
-  )
-}
-
-function visitEach(values: readonly unknown[], pathOf: (at: number) => string, walk: Walk): Misfit | undefined {
-  for (let at = 0; at < values.length; at++) {
-    const misfit = visit(values[at], pathOf(at), walk)
+function visitSet(set: Set<unknown>, path: string, walk: Walk): Misfit | undefined {
+  const members = membersOf(set)
+  for (let at = 0; at < members.length; at++) {
+    const misfit = visit(members[at], `${path}.values[${at}]`, walk)
     if (misfit !== undefined) return misfit
   }
   return undefined
+}
+
+function visitMap(map: Map<unknown, unknown>, path: string, walk: Walk): Misfit | undefined {
+  const entries = entriesOf(map)
+  for (let at = 0; at < entries.length; at += 2) {
+    const misfit = visit(entries[at], `${path}.keys[${at / 2}]`, walk)
+    if (misfit !== undefined) return misfit
+  }
+  for (let at = 0; at < entries.length; at += 2) {
+    const misfit = visit(entries[at + 1], path + stepInto(entries[at], at / 2), walk)
+    if (misfit !== undefined) return misfit
+  }
+  return undefined
+}
+
+/** The step to the value that a map has under `key`, its entry `at`. */
+function stepInto(key: unknown, at: number): string {
+  if (typeof key === 'string') return `.get(${JSON.stringify(key)})`
+  return typeof key === 'number' ? `.get(${key})` : `.entries[${at}]`
 }
 
 function findUncloneable(value: object, path: string): Misfit | undefined {
@@ -155,10 +165,13 @@ function findUncloneable(value: object, path: string): Misfit | undefined {
 
 /** Says how an array is more or less than its elements; undefined when it is not. */
 function nameOddArray(array: readonly unknown[]): string | undefined {
-  const named = Object.keys(array).find((key) => !isIndex(key))
-  if (named !== undefined) return `an array with a property '${named}'`
-  const hole = array.findIndex((_, at) => !(at in array))
-  return hole === -1 ? undefined : `an array without an element ${hole}`
+  const keys = Object.keys(array)
+  for (let at = 0; at < keys.length; at++) {
+    const key = keys[at] as string
+    if (!isIndex(key)) return `an array with a property '${key}'`
+  }
+  for (let at = 0; at < array.length; at++) if (!(at in array)) return `an array without an element ${at}`
+  return undefined
 }
 
 /** True for what JSON has no form for though structured clone carries it. */
