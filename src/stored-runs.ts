@@ -24,12 +24,15 @@ export async function inspectRun(store: Store | string, runId: string): Promise<
 }
 
 /**
- * Reads every byte of a run and says what of it is damaged. What a killed session left unfinished at the end of its
- * segment is not.
+ * Reads every byte of a run and says what of it is damaged. What a killed session left unfinished at the end of its segment
+ * is not, and neither is `ignored`: names below the run of what pawl did not make and nobody reads; absent when there is none.
  *
  * @throws RunNotFoundError, CheckpointVersionError.
  */
-export async function verifyRun(store: Store | string, runId: string): Promise<{ ok: boolean; damaged: Damage[] }> {
+export async function verifyRun(
+  store: Store | string,
+  runId: string,
+): Promise<{ ok: boolean; damaged: Damage[]; ignored?: readonly string[] }> {
   return (await load()).verifyRun(store, runId)
 }
 

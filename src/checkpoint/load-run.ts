@@ -7,7 +7,7 @@ import { findLoss, type Loss } from './loss.ts'
 import type { Manifest } from './manifest.ts'
 import { readFingerprints, readManifests } from './open-manifest.ts'
 import { startOver } from './read-file.ts'
-import { writerOf } from './run-file.ts'
+import { isOfRun, writerOf } from './run-file.ts'
 
 /** A run as it is read by whoever is not at work on it. */
 export interface LoadedRun {
@@ -16,6 +16,8 @@ export interface LoadedRun {
   readonly unreadable: readonly string[]
   /** Folders of the run in whose place there is a file. */
   readonly misplaced: readonly string[]
+  /** Names below the run of what is none of pawl's. */
+  readonly ignored: readonly string[]
   readonly fingerprint: string
   readonly index: RunIndex
   readonly claims: readonly Claim[]
@@ -32,7 +34,10 @@ const FOLDERS = ['run', 'seg', 'snap', 'lease']
  */
 export async function loadRun(store: Store, runId: string, isChecked: boolean, isLocated = false): Promise<LoadedRun> {
   const objects = await store.list(`${runId}/`)
-  if (objects.length === 0) throw new RunNotFoundError(runId)
+  const misplaced = FOLDERS.filter((folder) => objects.some(({ key }) => key === `${runId}/${folder}`))
+  const others = objects.filter(({ key }) => !isOfRun(key)).map(({ key }) => key.slice(runId.length + 1))
+  const ignored = others.filter((name) => !misplaced.includes(name))
+  if (ignored.length === objects.length) throw new RunNotFoundError(runId)
   const { manifest, unreadable, fingerprint } = await startOver(() => readIdentity(store, runId))
   const isKeyed = manifest !== undefined && manifest.identity.key !== 'index'
   const index = await loadIndex(store, runId, fingerprint, {
@@ -42,10 +47,9 @@ export async function loadRun(store: Store, runId: string, isChecked: boolean, i
     count: manifest?.identity.items.count,
   })
   const bytes = objects.reduce((sum, { size }) => sum + size, 0)
-  const misplaced = FOLDERS.filter((folder) => objects.some(({ key }) => key === `${runId}/${folder}`))
   const claims = await readClaims(store, runId)
   const writtenAt = await readWriteTimes(store, index)
-  return { manifest, unreadable, misplaced, fingerprint, index, claims, bytes, writtenAt }
+  return { manifest, unreadable, misplaced, ignored, fingerprint, index, claims, bytes, writtenAt }
 }
 
 /** What damage cost the run, and the names of segments that lack their end, as `findCutOff` gives them. */

@@ -10,7 +10,7 @@ import { listFiles } from './load.ts'
 import { MAX_MANIFEST_BYTES, type Manifest, parseManifest, writeManifest } from './manifest.ts'
 import { DISCARD, explainMismatch } from './mismatch.ts'
 import { newReport, readFrames } from './read-file.ts'
-import type { RunFile } from './run-file.ts'
+import { isOfRun, type RunFile } from './run-file.ts'
 import { warnOfSimilar } from './similar-run.ts'
 
 /** What it takes to make a run's manifest, or to check the one that is there. */
@@ -27,7 +27,8 @@ export interface ManifestOptions {
 }
 
 /**
- * The manifests of a run, those that can be read. `damaged` counts the others.
+ * The manifests of a run, those that can be read. `damaged`: keys of the others. What neither is one nor has the name of one is
+ * left out.
  *
  * @throws CheckpointVersionError when a newer pawl wrote one.
  */
@@ -38,8 +39,8 @@ export async function readManifests(store: Store, runId: string): Promise<{ mani
     if (!key.endsWith('.json')) continue
     const bytes = size > MAX_MANIFEST_BYTES ? undefined : await store.get(key)
     const manifest = bytes && parseManifest(bytes, key)
-    if (manifest === undefined || manifest.runId !== runId) damaged.push(key)
-    else manifests.push(manifest)
+    if (manifest?.runId === runId) manifests.push(manifest)
+    else if (isOfRun(key)) damaged.push(key)
   }
   return { manifests, damaged }
 }

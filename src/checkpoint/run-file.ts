@@ -4,7 +4,18 @@ import { jsonLayout } from './format-json.ts'
 import type { Layout } from './scan.ts'
 import type { Format } from './values/codec.ts'
 
-/** The files of a run by their names: `seg/<writer>-<sequence>.<format>` and `snap/<stem>.<format>`, with `.gz` when compressed. */
+/**
+ * The files of a run by their names: `seg/<writer>-<sequence>.<format>` and `snap/<stem>.<format>`, with `.gz` when compressed,
+ * `lease/<writer>`, and `run/<fingerprint>.json`. Whatever else there is, somebody put there: nobody reads it, or deletes it but
+ * with all of the run.
+ */
+
+/** As `newWriter` gives them. A stem has a number behind it; one of a snapshot need not. */
+const WRITER = '[0-9a-z]{9}[0-9a-f]+'
+
+const FILE = new RegExp(`^[^/]+/((seg/${WRITER}-\\d+|snap/${WRITER}(?:-\\d+)?)\\.(json|msgpack)(?:\\.gz)?)$`)
+
+const OTHERS = new RegExp(`^[^/]+/(run/[0-9a-f]+\\.json|lease/${WRITER})$`)
 
 /** A segment or snapshot, as the store lists it. */
 export interface RunFile {
@@ -19,10 +30,16 @@ export interface RunFile {
 
 /** The file of `key`, undefined if its name is none of ours. */
 export function toRunFile(key: string, size: number): RunFile | undefined {
-  const match = /\/((seg|snap)\/([\w-]+)\.(json|msgpack)(\.gz)?)$/.exec(key)
+  const match = FILE.exec(key)
   if (match === null) return undefined
-  const [, name, folder, stem, format] = match as unknown as [string, string, string, string, Format]
+  const [, name, place, format] = match as unknown as [string, string, string, Format]
+  const [folder, stem] = place.split('/') as [string, string]
   return { key, name, kind: folder === 'seg' ? 'segment' : 'snapshot', stem, format, size }
+}
+
+/** Whether pawl gives such names to what belongs to a run. */
+export function isOfRun(key: string): boolean {
+  return FILE.test(key) || OTHERS.test(key)
 }
 
 /** The writer of the segment `stem`. */

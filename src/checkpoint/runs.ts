@@ -14,6 +14,7 @@ import { oneByOne } from './one-by-one.ts'
 import { deleteAll } from './open-manifest.ts'
 import { readInOrder } from './read-in-order.ts'
 import { type RecordedRejection, type Restored, restore } from './restored.ts'
+import { isOfRun } from './run-file.ts'
 import { isFailed } from './verdict.ts'
 
 export type { Damage } from './damage.ts'
@@ -37,6 +38,8 @@ export interface RunSummary {
   readonly lastWrite: number | undefined
   /** A session is at work on it. */
   readonly live: boolean
+  /** Why nothing else is known of it, in a sentence: a newer pawl wrote it, and reads it. Absent as a rule. */
+  readonly unreadable?: string
 }
 
 /** All that is known of a run. Times in milliseconds since 1970, sizes in bytes. */
@@ -91,12 +94,14 @@ export interface SessionDetails {
 export async function listRuns(given: Store | string): Promise<RunSummary[]> {
   const store = toStore(given)
   const sizes = new Map<string, number>()
+  const runIds = new Set<string>()
   for (const { key, size } of await store.list('')) {
-    const runId = /^([^/]+)\/(run|seg|snap|lease)\/[^/]+$/.exec(key)?.[1]
-    if (runId !== undefined) sizes.set(runId, (sizes.get(runId) ?? 0) + size)
+    const runId = key.split('/', 1)[0] as string
+    sizes.set(runId, (sizes.get(runId) ?? 0) + size)
+    if (isOfRun(key)) runIds.add(runId)
   }
   const runs: RunSummary[] = []
-  for (const [runId, bytes] of sizes) runs.push((await summarize(store, runId, bytes)).summary)
+  for (const runId of runIds) runs.push(...(await summarize(store, runId, sizes.get(runId) ?? 0)))
   return runs
 }
 
@@ -138,14 +143,17 @@ export async function inspectRun(given: Store | string, runId: string): Promise<
 
 /**
  * Reads every byte of a run and says what of it is damaged. What a killed session left unfinished at the end of its segment
- * is not.
+ * is not, and neither is `ignored`: names below the run of what pawl did not make and nobody reads; absent when there is none.
  *
  * @throws RunNotFoundError, CheckpointVersionError.
  */
-export async function verifyRun(given: Store | string, runId: string): Promise<{ ok: boolean; damaged: Damage[] }> {
+export async function verifyRun(
+  given: Store | string,
+  runId: string,
+): Promise<{ ok: boolean; damaged: Damage[]; ignored?: readonly string[] }> {
   const store = toStore(given)
   const loaded = await loadRun(store, runId, true)
-  const { index, fingerprint, unreadable, misplaced, manifest } = loaded
+  const { index, fingerprint, unreadable, misplaced, ignored, manifest } = loaded
   const damaged: Damage[] = unreadable.map((key) => ({ file: key.slice(runId.length + 1), problem: 'the manifest is damaged' }))
   for (const file of misplaced) damaged.push({ file, problem: 'a file where a folder has to be' })
   // A session that died before it had written the manifest left a claim and nothing else.
@@ -158,7 +166,7 @@ export async function verifyRun(given: Store | string, runId: string): Promise<{
   for (const { name } of await findStoodFor(store, fingerprint, index.covered))
     damaged.push({ file: name, problem: STOOD_FOR, settled: true })
   for (const file of index.files) if (cut.includes(file.name)) damaged.push(describeCut(file, index, count, loss))
-  return { ok: damaged.length === 0, damaged }
+  return { ok: damaged.length === 0, damaged, ...(ignored.length > 0 ? { ignored } : {}) }
 }
 
 /**
@@ -213,21 +221,23 @@ export async function readFailures(given: Store | string, runId: string): Promis
  */
 export async function deleteRun(given: Store | string, runId: string): Promise<void> {
   const store = toStore(given)
-  if ((await store.list(`${runId}/`)).length === 0) throw new RunNotFoundError(runId)
+  if (!(await store.list(`${runId}/`)).some(({ key }) => isOfRun(key))) throw new RunNotFoundError(runId)
   const holder = (await readClaims(store, runId)).find(isLive)
   if (holder !== undefined) throw locked(runId, holder, systemClock.today())
   await deleteAll(store, runId)
 }
 
-async function summarize(store: Store, runId: string, bytes: number): Promise<{ summary: RunSummary }> {
+/** None of a run that was just deleted. One that cannot be read is no reason to show none of the others. */
+async function summarize(store: Store, runId: string, bytes: number): Promise<RunSummary[]> {
   try {
-    return { summary: toSummary(await loadRun(store, runId, false), runId, bytes) }
+    return [toSummary(await loadRun(store, runId, false), runId, bytes)]
   } catch (error) {
-    // One run that cannot be read, or was just deleted, is no reason to show none.
     if (!isPawlError(error)) throw error
-    return {
-      summary: { runId, status: 'partial', done: 0, total: undefined, failures: 0, bytes, lastWrite: undefined, live: false },
-    }
+    if (error.code === 'ERR_PAWL_RUN_NOT_FOUND') return []
+    const claims = await readClaims(store, runId)
+    const lastWrite = claims.length > 0 ? Math.max(...claims.map(({ beatAt }) => beatAt)) : undefined
+    const known = { runId, bytes, lastWrite, live: claims.some(isLive), unreadable: error.message }
+    return [{ ...known, status: 'partial', done: 0, total: undefined, failures: 0 }]
   }
 }
 

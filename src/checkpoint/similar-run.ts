@@ -1,3 +1,4 @@
+import { isPawlError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import type { Emit } from '../types.ts'
 import { worded, wording } from '../wording.ts'
@@ -30,7 +31,9 @@ export async function warnOfSimilar({ store, runId, identity, emit }: NewRun, ke
     if (looked++ === MAX_SIMILAR) return
     const { fingerprint, identity: recorded } = manifest
     const isKeyed = recorded.key !== 'index'
-    const index = await loadIndex(store, manifest.runId, fingerprint, { isKeyed, isChecked: false, count: recorded.items.count })
+    const options = { isKeyed, isChecked: false, count: recorded.items.count }
+    const index = await loadIndex(store, manifest.runId, fingerprint, options).catch(ifNewer)
+    if (index === undefined) continue
     const total = recorded.items.count ?? index.total
     const { done } = countSettled(index)
     if (done === 0 || done === total) continue
@@ -41,6 +44,11 @@ export async function warnOfSimilar({ store, runId, identity, emit }: NewRun, ke
     )
     return
   }
+}
+
+/** Another run is no reason for this one not to begin. */
+function ifNewer(error: unknown): undefined {
+  if (!isPawlError(error, 'ERR_PAWL_CHECKPOINT_VERSION')) throw error
 }
 
 function tryParse(bytes: Uint8Array, key: string): Manifest | undefined {

@@ -2,7 +2,7 @@ import { listRuns, type RunSummary } from '../checkpoint/runs.ts'
 import { fileStore } from '../store/file.ts'
 import { OK } from './failure.ts'
 import type { CommonFlags } from './flags.ts'
-import { formatBytes, formatTime, print, printJson, table } from './terminal.ts'
+import { formatBytes, formatTime, print, printable, printJson, table } from './terminal.ts'
 
 /** `pawl list`: a table of the runs, the last written first. No result is read, so damaged ones count as done. */
 export async function list({ checkpoint, json }: CommonFlags): Promise<number> {
@@ -12,11 +12,13 @@ export async function list({ checkpoint, json }: CommonFlags): Promise<number> {
   else {
     await print(await table(['run', 'status', 'done/total', 'failures', 'size', 'last write', 'live'], runs.map(toRow)))
     await print("status and done as recorded; 'pawl verify RUN' tells whether all of a record can be read\n")
+    for (const { runId, unreadable } of runs)
+      if (unreadable !== undefined) await print(`${printable(`run '${runId}': ${unreadable}`)}\n`)
   }
   return OK
 }
 
-function toRow({ runId, status, done, total, failures, bytes, lastWrite, live }: RunSummary): string[] {
-  const count = `${done}/${total ?? '?'}`
-  return [runId, status, count, String(failures), formatBytes(bytes), formatTime(lastWrite), live ? 'live' : '']
+function toRow({ runId, status, done, total, failures, bytes, lastWrite, live, unreadable }: RunSummary): string[] {
+  const known = unreadable === undefined ? [status, `${done}/${total ?? '?'}`, String(failures)] : ['unreadable', '?', '?']
+  return [runId, ...known, formatBytes(bytes), formatTime(lastWrite), live ? 'live' : '']
 }

@@ -18,9 +18,10 @@ export async function prune({ checkpoint, json, olderThan, dryRun }: PruneFlags)
   const before = Date.now() - olderThan
   const isOld = ({ status, live, lastWrite }: RunSummary) => status === 'complete' && !live && (lastWrite ?? Infinity) <= before
   const removed: RunSummary[] = []
-  for (const run of (await listRuns(store)).filter(isOld)) {
-    if (!(await isWhole(store, run.runId))) continue
-    if (!dryRun && !(await wasDeleted(() => deleteRun(store, run.runId), run.runId))) continue
+  const runs = await listRuns(store)
+  for (const { runId, unreadable } of runs) if (unreadable !== undefined) say(`run '${runId}' stays: ${unreadable}`)
+  for (const run of runs.filter(isOld)) {
+    if (!(await goes(store, run.runId, dryRun ?? false))) continue
     removed.push(run)
     if (!json) await print(`${printable(run.runId)}  ${formatBytes(run.bytes)}  last written ${formatTime(run.lastWrite)}\n`)
   }
@@ -28,6 +29,20 @@ export async function prune({ checkpoint, json, olderThan, dryRun }: PruneFlags)
   if (json) await printJson({ dryRun: dryRun ?? false, removed: removed.map(({ runId, bytes }) => ({ runId, bytes })), bytes })
   else await print(`${dryRun ? 'would delete' : 'deleted'} ${plural(removed.length, 'run')}, ${formatBytes(bytes)}\n`)
   return OK
+}
+
+/** Deletes the run, unless it is to stay: false then, and for one that another process deleted or took up between the list and now. */
+async function goes(store: Store, runId: string, isDryRun: boolean): Promise<boolean> {
+  try {
+    if (!(await isWhole(store, runId))) return false
+    if (!isDryRun) await deleteRun(store, runId)
+    return true
+  } catch (error) {
+    if (isPawlError(error, 'ERR_PAWL_RUN_NOT_FOUND')) return false
+    if (!isPawlError(error, 'ERR_PAWL_RUN_LOCKED')) throw error
+    say(`run '${runId}' stays: a process is at work on it`)
+    return false
+  }
 }
 
 /** False for a run some of whose results are damaged, which a list does not read: it stays, for a session to make up for them. And for one that was taken up between the list and now. */
@@ -40,16 +55,4 @@ async function isWhole(store: Store, runId: string): Promise<boolean> {
       : `it is ${status} by now`
   say(`run '${runId}' stays: ${why}`)
   return false
-}
-
-/** False for a run that a process took up between the list and now; it stays. */
-async function wasDeleted(remove: () => Promise<void>, runId: string): Promise<boolean> {
-  try {
-    await remove()
-    return true
-  } catch (error) {
-    if (!isPawlError(error, 'ERR_PAWL_RUN_LOCKED')) throw error
-    say(`run '${runId}' stays: a process is at work on it`)
-    return false
-  }
 }

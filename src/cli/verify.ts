@@ -11,17 +11,24 @@ import { print, printable, printJson } from './terminal.ts'
 /** `pawl verify RUN`: reads every byte; exit code 1 when something is damaged. */
 export async function verify(runId: string, { checkpoint, json }: CommonFlags): Promise<number> {
   const store = fileStore(checkpoint)
-  const { ok, damaged } = await readKnown(checkpoint, runId, () => verifyRun(store, runId))
-  if (json) await printJson({ runId, ok, damaged })
-  else if (ok) await print(`${printable(runId)}: all of it is whole\n`)
+  const verdict = await readKnown(checkpoint, runId, () => verifyRun(store, runId))
+  const { ok, damaged, ignored = [] } = verdict
+  if (json) await printJson({ runId, ...verdict })
+  else if (ok) await print(`${printable(runId)}: all of it is whole\n${describeIgnored(ignored)}`)
   else {
     await print(damaged.map((part) => `${describeDamage(part)}\n`).join(''))
     const [manifest] = (await readManifests(store, runId)).manifests
     const resume = `pawl resume ${runId}${directoryFlag({ directory: checkpoint })}`
     const going = manifest?.command === undefined ? 'start the program that began it' : resume
     for (const sentence of listRemedies(runId, going, damaged)) await print(`${printable(sentence)}\n`)
+    await print(describeIgnored(ignored))
   }
   return ok ? OK : FAILED
+}
+
+/** `seg/notes.txt: not a file of pawl's, ignored`, a line each. */
+function describeIgnored(names: readonly string[]): string {
+  return names.map((name) => `${printable(name)}: not a file of pawl's, ignored\n`).join('')
 }
 
 /** What damage means, and what to do of it. `going`: how to go on with the run. */

@@ -11,15 +11,16 @@ import { listRuns, verifyRun } from '../../src/checkpoint/runs.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 
 const FINGERPRINT = '0123456789abcdef'
+const STEM = '0zzzzzzzzabcdef012345-0'
 
 async function load(format: 'json' | 'msgpack', heads: readonly (readonly [Head, (Buffer | undefined)?])[], folder = 'seg') {
   const layout = layoutOf(format)
-  const seed = seedOf('w-0', FINGERPRINT)
+  const seed = seedOf(STEM, FINGERPRINT)
   const kind = folder === 'seg' ? 'segment' : 'snapshot'
   const frames = heads.map(([head, body]) => joinBytes(layout.writeFrame(head, body ? [body] : [], seed)))
   const store = memoryStore()
   await store.put(
-    `run/${folder}/w-0.${format}`,
+    `run/${folder}/${STEM}.${format}`,
     joinBytes([layout.writeHeader({ version: 1, kind, fingerprint: FINGERPRINT, createdAt: 0 }), ...frames]),
   )
   return loadIndex(store, 'run', FINGERPRINT, { isKeyed: false, isChecked: true, count: 1000 })
@@ -93,24 +94,25 @@ describe('blocks', () => {
 test('a directory of odd things is listed without a crash', async () => {
   const store = memoryStore()
   for (const key of [
-    'x/run/a.json',
-    'x/seg/a.json',
-    'x/seg/b.msgpack.gz',
-    'x/snap/c.json',
-    'x/lease/d',
-    'y/seg/nothing',
+    `x/run/${FINGERPRINT}.json`,
+    `x/seg/${STEM}.json`,
+    `x/seg/${STEM}.msgpack.gz`,
+    `x/snap/${STEM}.json`,
+    'x/lease/0zzzzzzzzabcdef012345',
+    `y/seg/${STEM}.json`,
     'z/other/file',
     'w/run/nope.txt',
+    'v/seg/nothing',
     'plain',
   ]) {
     await store.put(key, Buffer.from('\u001b[31m{"crc":"'))
   }
   expect((await listRuns(store)).map(({ runId, done, live }) => [runId, done, live])).toEqual([
-    ['w', 0, false],
     ['x', 0, false],
     ['y', 0, false],
   ])
-  expect((await verifyRun(store, 'x')).ok).toBe(false)
+  const { damaged } = await verifyRun(store, 'x')
+  expect(new Set(damaged.map(({ file }) => file.slice(0, file.indexOf('/'))))).toEqual(new Set(['run', 'seg', 'snap']))
 })
 
 describe('IndexSet', () => {

@@ -82,7 +82,8 @@ describe('a hostile store', () => {
     put('.pawl/a\x1b[2Jb/run/0123456789abcdef.json', '{}')
     put('.pawl/x/run/0123456789abcdef.json', '{"version":1,"runId":"\x1b[2J"}')
     put('.pawl/y/seg/w\x1b[2J-0.msgpack', 'PAWL'.repeat(50))
-    put('.pawl/z/seg/w-0.json', '{"crc":"\x1b[2J"}\n'.repeat(9))
+    put('.pawl/z/seg/0mwrwc7bg00a5f57fad59-0.json', '{"crc":"\x1b[2J"}\n'.repeat(9))
+    put('.pawl/z/seg/w-0.json', '')
     put('.pawl/.pawl', '')
     symlinkSync(directory, join(directory, '.pawl/loop'))
     for (const args of [
@@ -259,6 +260,20 @@ describe('pawl verify', () => {
     expect(lines((await pawl('export', 'odd', '--checkpoint', 'runs')).stdout)).toHaveLength(9)
   })
 
+  test('names what lies among the files of a run and is none, which is no damage', async () => {
+    const { pawl, put, directory } = await withRun()
+    put('.pawl/odd/seg/notes.json', '')
+    const { code, stdout } = await pawl('verify', 'odd')
+    const line = "seg/notes.json: not a file of pawl's, ignored\n"
+    expect({ code, stdout }).toEqual({ code: 0, stdout: `odd: all of it is whole\n${line}` })
+    expect(JSON.parse((await pawl('verify', 'odd', '--json')).stdout)).toMatchObject({ ok: true, ignored: ['seg/notes.json'] })
+    const path = filesOf(directory).find((it) => /[\\/]seg[\\/]\w+-/.test(it)) as string
+    writeFileSync(path, readFileSync(path).subarray(0, -10))
+    const cut = await pawl('verify', 'odd')
+    expect(cut.code).toBe(1)
+    expect(cut.stdout.endsWith(line)).toBe(true)
+  })
+
   test('of a run that was made up for says that nothing is lost', async () => {
     const { pawl, directory } = await withRun()
     const [path = ''] = filesOf(directory).filter((it) => /[\\/]seg[\\/]/.test(it))
@@ -305,6 +320,33 @@ describe('pawl verify', () => {
     const again = ['--max-failures', '1', '--quiet']
     expect((await pawl('run', 'odd.js', '--input', 'in.jsonl', '--run-id', 'odd', ...again)).code).toBe(0)
     expect((await pawl('verify', 'odd')).code).toBe(0)
+  })
+})
+
+describe('a run that a newer pawl wrote', () => {
+  test('is listed as such, refused by every other command with exit code 2, and left by prune', async () => {
+    const { pawl, directory } = await withRun()
+    const [manifest = ''] = filesOf(directory).filter((it) => /[\\/]run[\\/]/.test(it))
+    writeFileSync(manifest, readFileSync(manifest, 'utf8').replace('"version": 1', '"version": 2'))
+    const sentence = /Cannot read odd\/run\/\w+\.json: expected version 1, got 2\. A newer pawl wrote it, and reads it\n$/
+    const before = filesOf(directory)
+    const list = await pawl('list')
+    expect(list).toMatchObject({ code: 0, stderr: '' })
+    expect(list.stdout).toMatch(/odd +│ unreadable │ \? +│ \? +│ [\d.]+ k?B/)
+    expect(list.stdout).toMatch(sentence)
+    expect(JSON.parse((await pawl('list', '--json')).stdout).runs).toMatchObject([
+      { runId: 'odd', unreadable: expect.any(String) },
+    ])
+    const again = ['run', 'odd.js', '--input', 'in.jsonl', '--run-id', 'odd']
+    for (const args of [...['inspect', 'verify', 'export', 'failures', 'resume'].map((command) => [command, 'odd']), again]) {
+      const { code, stdout, stderr } = await pawl(...args)
+      expect({ args, code, stdout }).toEqual({ args, code: 2, stdout: '' })
+      expect(stderr).toMatch(sentence)
+    }
+    const { code, stdout, stderr } = await pawl('prune', '--older-than', '0')
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'deleted 0 runs, 0 B\n' })
+    expect(stderr).toMatch(/^pawl: run 'odd' stays: Cannot read .* A newer pawl wrote it, and reads it\n$/)
+    expect(filesOf(directory)).toEqual(before)
   })
 })
 
