@@ -206,7 +206,8 @@ export async function readFingerprints(store: Store, files: readonly RunFile[]):
 export async function discardIfEmpty(store: Store, runId: string, writer: string): Promise<void> {
   const claim = `${runId}/lease/${writer}`
   const keys = (await store.list(`${runId}/`)).map(({ key }) => key)
-  const isOurs = (key: string) => key === claim || key.startsWith(`${runId}/run/`) || key.startsWith(`${runId}/seg/${writer}-`)
+  const folders = [`${runId}/run/`, `${runId}/seg/${writer}-`]
+  const isOurs = (key: string) => key === claim || (isOfRun(key) && folders.some((folder) => key.startsWith(folder)))
   if (keys.every(isOurs)) await deleteKeys(store, runId, keys, claim)
 }
 

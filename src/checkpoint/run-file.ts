@@ -6,7 +6,7 @@ import type { Format } from './values/codec.ts'
 
 /**
  * The files of a run by their names: `seg/<writer>-<sequence>.<format>` and `snap/<stem>.<format>`, with `.gz` when compressed,
- * `lease/<writer>`, and `run/<fingerprint>.json`. Whatever else there is, somebody put there: nobody reads it, or deletes it but
+ * `lease/<writer>`, `run/<fingerprint>.json`, and of the command line `run/command-<K>-of-<N>`. Whatever else there is, somebody put there: nobody reads it, or deletes it but
  * with all of the run.
  */
 
@@ -15,7 +15,7 @@ const WRITER = '[0-9a-z]{9}[0-9a-f]+'
 
 const FILE = new RegExp(`^[^/]+/((seg/${WRITER}-\\d+|snap/${WRITER}(?:-\\d+)?)\\.(json|msgpack)(?:\\.gz)?)$`)
 
-const OTHERS = new RegExp(`^[^/]+/(run/[0-9a-f]+\\.json|lease/${WRITER})$`)
+const OTHERS = new RegExp(`^[^/]+/(run/[0-9a-f]+\\.json|run/command-\\d+-of-\\d+|lease/${WRITER})$`)
 
 /** A segment or snapshot, as the store lists it. */
 export interface RunFile {

@@ -25,6 +25,7 @@ export async function exportResults(runId: string, flags: CommonFlags & { readon
   else if (output !== undefined)
     say(`${plural(count.exported, 'result')} in ${output}; ${plural(count.failed, 'failure')} left out`)
   const missing = (details.total ?? 0) - count.exported - count.failed
+  if (details.total === undefined) say(`how many items run ${runId} has is not on record, and so not how many are left out`)
   if (missing > 0)
     say(`${plural(missing, 'item')} of run ${runId} left out: not run yet, or damaged on record, which 'pawl verify' tells`)
   return OK

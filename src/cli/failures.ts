@@ -5,7 +5,7 @@ import { OK } from './failure.ts'
 import type { CommonFlags } from './flags.ts'
 import { readKnown } from './known-run.ts'
 import { findOwnLine } from './stack.ts'
-import { formatTime, print, printable, printJson } from './terminal.ts'
+import { formatTime, print, printable, printJson, toJson } from './terminal.ts'
 import { nameFailure } from './unrecorded.ts'
 
 /** Longest input shown, in characters; `--json` gives all of it. */
@@ -35,12 +35,6 @@ function describe(failure: RecordedRejection): string {
 
 function describeInput(failure: RecordedRejection): string {
   if (!('item' in failure)) return 'not recorded'
-  let text: string | undefined
-  try {
-    text = JSON.stringify(failure.item, (_, it) => (typeof it === 'bigint' ? `${it}n` : it))
-  } catch {
-    // A cycle: only programs give such items.
-  }
-  text ??= String(failure.item)
+  const text = toJson(failure.item) ?? String(failure.item)
   return text.length > INPUT_WIDTH ? `${text.slice(0, INPUT_WIDTH)}…` : text
 }

@@ -1,9 +1,8 @@
 import { deleteRun, inspectRun, listRuns, type RunSummary } from '../checkpoint/runs.ts'
 import { isPawlError, plural } from '../errors.ts'
-import { fileStore } from '../store/file.ts'
-import type { Store } from '../store/store.ts'
 import { OK } from './failure.ts'
 import type { CommonFlags } from './flags.ts'
+import { directoryFlag } from './next-steps.ts'
 import { formatBytes, formatTime, print, printable, printJson, say } from './terminal.ts'
 
 export interface PruneFlags extends CommonFlags {
@@ -14,14 +13,13 @@ export interface PruneFlags extends CommonFlags {
 
 /** `pawl prune`: deletes the runs that are complete, not live, and last written longer ago than `--older-than`. */
 export async function prune({ checkpoint, json, olderThan, dryRun }: PruneFlags): Promise<number> {
-  const store = fileStore(checkpoint)
   const before = Date.now() - olderThan
   const isOld = ({ status, live, lastWrite }: RunSummary) => status === 'complete' && !live && (lastWrite ?? Infinity) <= before
   const removed: RunSummary[] = []
-  const runs = await listRuns(store)
+  const runs = await listRuns(checkpoint)
   for (const { runId, unreadable } of runs) if (unreadable !== undefined) say(`run '${runId}' stays: ${unreadable}`)
   for (const run of runs.filter(isOld)) {
-    if (!(await goes(store, run.runId, dryRun ?? false))) continue
+    if (!(await goes(checkpoint, run.runId, dryRun ?? false))) continue
     removed.push(run)
     if (!json) await print(`${printable(run.runId)}  ${formatBytes(run.bytes)}  last written ${formatTime(run.lastWrite)}\n`)
   }
@@ -32,10 +30,10 @@ export async function prune({ checkpoint, json, olderThan, dryRun }: PruneFlags)
 }
 
 /** Deletes the run, unless it is to stay: false then, and for one that another process deleted or took up between the list and now. */
-async function goes(store: Store, runId: string, isDryRun: boolean): Promise<boolean> {
+async function goes(directory: string, runId: string, isDryRun: boolean): Promise<boolean> {
   try {
-    if (!(await isWhole(store, runId))) return false
-    if (!isDryRun) await deleteRun(store, runId)
+    if (!(await isWhole(directory, runId))) return false
+    if (!isDryRun) await deleteRun(directory, runId)
     return true
   } catch (error) {
     if (isPawlError(error, 'ERR_PAWL_RUN_NOT_FOUND')) return false
@@ -46,12 +44,12 @@ async function goes(store: Store, runId: string, isDryRun: boolean): Promise<boo
 }
 
 /** False for a run some of whose results are damaged, which a list does not read: it stays, for a session to make up for them. And for one that was taken up between the list and now. */
-async function isWhole(store: Store, runId: string): Promise<boolean> {
-  const { status, damaged } = await inspectRun(store, runId)
+async function isWhole(directory: string, runId: string): Promise<boolean> {
+  const { status, damaged } = await inspectRun(directory, runId)
   if (status === 'complete') return true
   const why =
     damaged > 0
-      ? `the outcomes of ${plural(damaged, 'item')} are damaged. Run it again to make up for them, or see 'pawl verify ${runId}'`
+      ? `the outcomes of ${plural(damaged, 'item')} are damaged. Run it again to make up for them, or see 'pawl verify ${runId}${directoryFlag({ directory })}'`
       : `it is ${status} by now`
   say(`run '${runId}' stays: ${why}`)
   return false

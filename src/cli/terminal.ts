@@ -43,7 +43,19 @@ export async function print(text: string): Promise<void> {
 
 /** One JSON value on stdout, in one line. Errors keep name, message, code, cause and stack. */
 export async function printJson(value: unknown): Promise<void> {
-  await print(`${escapeJson(JSON.stringify(value, (_, it) => toPlain(it)))}\n`)
+  await print(`${escapeJson(String(toJson(value)))}\n`)
+}
+
+/** JSON of whatever a program may have recorded; what lies within itself is `[Circular]` there. undefined of undefined. */
+export function toJson(value: unknown): string | undefined {
+  const within: { readonly given: unknown; readonly plain: unknown }[] = []
+  return JSON.stringify(value, function (this: unknown, _: string, given: unknown) {
+    while (within.length > 0 && within.at(-1)?.plain !== this) within.pop()
+    if (within.some((outer) => outer.given === given)) return '[Circular]'
+    const plain = toPlain(given)
+    if (typeof plain === 'object' && plain !== null) within.push({ given, plain })
+    return plain
+  })
 }
 
 /** Rows as a table with plain borders, without colours. */

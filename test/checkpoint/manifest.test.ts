@@ -73,6 +73,14 @@ describe('close() of a session that could run nothing', () => {
     expect(seen).toEqual([[lease], []])
   })
 
+  test('deletes nothing where there is a file that pawl did not make', async () => {
+    const store = memoryStore()
+    await store.put('run-1/run/notes.json', Buffer.from('{}'))
+    const session = await open(store)
+    await session.close(false, true)
+    expect((await store.list('')).map((object) => object.key)).toEqual([key, 'run-1/run/notes.json'])
+  })
+
   test('touches nothing of a session that began meanwhile', async () => {
     const store = memoryStore()
     let isClosing = false

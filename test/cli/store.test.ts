@@ -129,6 +129,31 @@ describe('pawl failures', () => {
   })
 })
 
+describe('pawl failures of what only programs record', () => {
+  test('shows items and errors that JSON cannot hold, also those that lie in themselves', async () => {
+    const { pawl, put, directory } = project({
+      't.mjs': 'export default (item) => { throw Object.assign(new Error("bad"), { cause: item }) }',
+    })
+    put(
+      'main.mjs',
+      `import { execute } from '${import.meta.resolve('pawl')}'
+const circle = { name: 'circle', twice: [1] }
+circle.again = circle.twice
+circle.self = [circle]
+const items = [circle, new Map([['a', new Set([1n])]])]
+await execute('./t.mjs', items, { checkpoint: '.pawl', runId: 'r', maxFailures: 2 })`,
+    )
+    expect(spawnSync(process.execPath, ['main.mjs'], { cwd: directory })).toMatchObject({ status: 0 })
+    const shown = ['{"name":"circle","twice":[1],"again":[1],"self":["[Circular]"]}', '{"a":["1"]}']
+    const { code, stdout } = await pawl('failures', 'r')
+    expect(code).toBe(0)
+    for (const item of shown) expect(stdout).toContain(`\n  input   ${item}\n`)
+    const { failures } = JSON.parse((await pawl('failures', 'r', '--json')).stdout)
+    expect(failures.map((it: { item: unknown }) => it.item)).toEqual(shown.map((text) => JSON.parse(text)))
+    expect(failures.map((it: { reason: { cause: unknown } }) => it.reason.cause)).toEqual(shown.map((text) => JSON.parse(text)))
+  })
+})
+
 describe('pawl failures of an error from somewhere', () => {
   const thrower = 'export const parse = (text) => JSON.parse(text)'
   test.each([
@@ -218,6 +243,23 @@ await execute('./t.mjs', [1], { checkpoint: '.pawl', runId: 'r' })`,
     expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining('got t.mjs, which is read\n') })
   })
 
+  test('says that it cannot tell how many items it has nothing of, of an iterable that was not read to its end', async () => {
+    const { pawl, put, directory } = project({ 't.mjs': 'export default (item) => item' })
+    put(
+      'main.mjs',
+      `import { stream } from '${import.meta.resolve('pawl')}'
+const items = (function* () { for (let n = 0; ; n++) yield n })()
+for await (const { index } of stream('./t.mjs', items, { checkpoint: '.pawl', runId: 'r' })) if (index === 5) break`,
+    )
+    expect(spawnSync(process.execPath, ['main.mjs'], { cwd: directory })).toMatchObject({ status: 0 })
+    const { code, stdout, stderr } = await pawl('export', 'r')
+    expect({ code, stderr }).toEqual({
+      code: 0,
+      stderr: expect.stringMatching(/^pawl: how many items run r has is not on record/),
+    })
+    expect(lines(stdout).length).toBeGreaterThan(5)
+  })
+
   test('says how many items it has nothing of', async () => {
     const { pawl, directory } = await withRun()
     expect((await pawl('export', 'odd')).stderr).toBe('')
@@ -246,6 +288,13 @@ describe('pawl verify', () => {
     expect({ code, stderr }).toEqual({ code: 1, stderr: '' })
     expect(stdout).toMatch(/^(seg|snap)\/[\w.-]+: /m)
     expect(JSON.parse((await pawl('verify', 'odd', '--json')).stdout)).toMatchObject({ runId: 'odd', ok: false })
+  })
+
+  test('knows all that shards leave as files of pawl', async () => {
+    const { pawl } = project(FILES)
+    for (const shard of ['1/2', '2/2'])
+      await pawl('run', 'odd.js', '--input', 'in.jsonl', '--run-id', 'r', '--max-failures', '1', '--shard', shard)
+    expect(await pawl('verify', 'r')).toMatchObject({ code: 0, stdout: 'r: all of it is whole\n' })
   })
 
   test.each([[], ['--format', 'json'], ['--compress']])('names the command after which it exits 0 (run %s)', async (...flags) => {
