@@ -35,7 +35,7 @@ export async function resume(runId: string, flags: ResumeFlags): Promise<number>
   const details = await readKnown(checkpoint, runId, () => inspectRun(store, runId))
   if (details.identity === undefined) {
     throw new UsageError(
-      `Cannot resume run '${runId}': expected a manifest that says what to run, got a damaged one. Begin it again with 'pawl run … --run-id ${runId}'; what is finished stays finished`,
+      `Cannot resume run '${runId}': expected a manifest that says what to run, got none that is whole and of this name. Begin it again with 'pawl run … --run-id ${runId}'; what is finished stays finished`,
     )
   }
   const last = readCommand(runId, details.command)
