@@ -154,7 +154,10 @@ export async function verifyRun(
   const store = toStore(given)
   const loaded = await loadRun(store, runId, true)
   const { index, fingerprint, unreadable, misplaced, ignored, manifest } = loaded
-  const damaged: Damage[] = unreadable.map((key) => ({ file: key.slice(runId.length + 1), problem: 'the manifest is damaged, or that of a run of another name' }))
+  const damaged: Damage[] = unreadable.map((key) => ({
+    file: key.slice(runId.length + 1),
+    problem: 'the manifest is damaged, or that of a run of another name',
+  }))
   for (const file of misplaced) damaged.push({ file, problem: 'a file where a folder has to be' })
   // A session that died before it had written the manifest left a claim and nothing else.
   const isBegun = index.files.length > 0 || index.covered.length > 0
