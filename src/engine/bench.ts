@@ -1,4 +1,4 @@
-import { cursorOf, limitOf, packedTo, slotOf, takeTail } from './flight-recorder.ts'
+import { cursorOf, packedTo, slotOf, takeTail } from './flight-recorder.ts'
 import { cutPiece, type JobRun, type Piece } from './job.ts'
 import { DEPTH, type Seat } from './seat.ts'
 
@@ -18,8 +18,9 @@ export interface Bench {
   readonly ran: Set<number>
   /**
    * Why the main thread ended it: an item, or the packing of what items gave, took too long; a drain; what it said of some
-   * items of its oldest piece cannot be read: it is not heard any more; it runs nothing of what it is given; its oldest piece
-   * is vain; or, an error, what it said cannot be true: it is not heard any more either.
+   * items of its oldest piece cannot be read: it is not heard any more; it runs nothing of what it is given; nobody waits any
+   * more for its oldest piece, whose task is not up in it; or, an error, what it said cannot be true: it is not heard any more
+   * either.
    */
   doom: Overdue | 'drain' | 'unreadable' | 'idle' | 'vain' | Error | undefined
 }
@@ -58,6 +59,31 @@ export function hasBegunRun({ ran, pieces, seat }: Bench, run: JobRun): boolean 
   return ran.has(run.number) || pieces.some((it) => it.job.run === run && cursorOf(slotOf(seat.cells, it.slot)) >= 0)
 }
 
+/**
+ * So long a task may take to come up in a thread, in ms, longer than most take: an import may wait for ever. Then what the
+ * thread was sent goes to others. Lower, and a suspect is sooner blamed for what others left behind in the thread it gets.
+ */
+export const LATE_MS = 2000
+
+/** Whether it is late with its oldest piece: it had LATE_MS for that, and has begun nothing of the run. */
+function isLate(bench: Bench, now: number): boolean {
+  const [first] = bench.pieces
+  return first?.since !== undefined && now - first.since >= LATE_MS && !hasBegunRun(bench, first.job.run)
+}
+
+/**
+ * So long a task may go on loading when its run is over, in ms: what takes seconds is then up for the next run. Higher, and
+ * other runs have a thread less for longer, where it never comes up.
+ */
+export const VAIN_MS = 10_000
+
+/** Whether all it is at is to load the task of a run that has been over for long. */
+export function isVain({ doom, pieces: [first], seat }: Bench, now: number): boolean {
+  const endedAt = first?.job.run.endedAt
+  if (!first || endedAt === undefined || doom) return false
+  return now - Math.max(endedAt, first.since ?? now) >= VAIN_MS && cursorOf(slotOf(seat.cells, first.slot)) < 0
+}
+
 /** Ends the thread of a bench, for `doom`. */
 export function condemn(bench: Bench, doom: NonNullable<Bench['doom']>): void {
   bench.doom = doom
@@ -85,14 +111,15 @@ export function release(bench: Bench, piece: Piece, now: number): void {
 }
 
 /**
- * The bench for the next piece: the one with the least to do. A suspect gets a worker that has run nothing yet, if
- * there is one: what others left behind in it must not be held against the suspect.
+ * The bench for the next piece: the one with the least to do, but for those that are late. A suspect gets a worker that has run
+ * nothing yet, if there is one: what others left behind in it must not be held against the suspect. `now` is on the clock's
+ * monotonic time, in ms, here and below.
  */
-export function leastBusy(benches: Iterable<Bench>, isSuspect: boolean): Bench | undefined {
+export function leastBusy(benches: Iterable<Bench>, isSuspect: boolean, now: number): Bench | undefined {
   let best: Bench | undefined
   for (const bench of benches) {
     const load = bench.pieces.length
-    if (bench.doom || load >= (isSuspect ? 1 : DEPTH) || bench.pieces[0]?.isAlone) continue
+    if (bench.doom || load >= (isSuspect ? 1 : DEPTH) || bench.pieces[0]?.isAlone || isLate(bench, now)) continue
     const isBetter = isSuspect ? best?.isProven && !bench.isProven : load < (best?.pieces.length ?? DEPTH)
     if (!best || isBetter) best = bench
   }
@@ -103,18 +130,12 @@ export function leastBusy(benches: Iterable<Bench>, isSuspect: boolean): Bench |
 const MIN_STEAL_MS = 0.5
 
 /**
- * So long a suspect waits for its task to come up in a thread of its own, in ms, longer than most take; then it runs in another
- * all the same, since an import may wait for ever. Lower, and it is sooner blamed for what others left behind in that one.
- */
-export const ALONE_MS = 2000
-
-/**
  * Takes work that was not started yet from the bench with the most of it, for `thief`, as a piece of its own. A thread in which
  * the task is up takes first what was sent to one where it has yet to come up, and all of it: that takes longer than most
- * chunks, or for ever. What waits behind another run's item may wait for long, too, however short it is. A suspect, for which
- * all others may wait, goes also to a thread that has not heard of the task yet. `now` is on the clock's monotonic time, in ms.
+ * chunks, or for ever. What waits behind another run's item may wait for long, too, however short it is. A suspect stays in the
+ * thread it has to itself until that is late.
  */
-export function steal(benches: Iterable<Bench>, thief: Bench, now: number): Piece | undefined {
+export function steal(benches: Iterable<Bench>, thief: Bench): Piece | undefined {
   let best: { bench: Bench; piece: Piece; from: number; worth: number } | undefined
   for (const bench of benches) {
     const [first] = bench.pieces
@@ -123,7 +144,7 @@ export function steal(benches: Iterable<Bench>, thief: Bench, now: number): Piec
       if (context.draining.aborted || bench.doom) continue
       const cursor = cursorOf(slotOf(bench.seat.cells, piece.slot))
       const rest = piece.end - Math.max(cursor, piece.settled - 1, -1) - 1
-      const isRescue = mayRescue(thief, run, piece, now) && !hasBegunRun(bench, run)
+      const isRescue = !piece.isAlone && hasBegunRun(thief, run) && !hasBegunRun(bench, run)
       const length = isRescue ? rest : tailLength(rest, cursor >= 0, piece === first)
       const least = first?.job.run === run ? 0 : MIN_STEAL_MS
       const worth = isRescue ? Number.POSITIVE_INFINITY : Math.max(least, rest * (run.itemTime() || MIN_STEAL_MS))
@@ -131,23 +152,42 @@ export function steal(benches: Iterable<Bench>, thief: Bench, now: number): Piec
         best = { bench, piece, from: piece.end - length, worth }
     }
   }
-  if (!best) return undefined
-  const { bench, piece, from } = best
-  const slot = slotOf(bench.seat.cells, piece.slot)
-  if (from >= limitOf(slot) || !takeTail(slot, from)) return undefined
+  return best && take(best.bench, best.piece, best.from)
+}
+
+/** Takes the places of `piece` from `from` on from its bench. Undefined when its worker may have claimed some of them, or there are none. */
+function take({ seat }: Bench, piece: Piece, from: number): Piece | undefined {
+  if (!takeTail(slotOf(seat.cells, piece.slot), from)) return undefined
   const tail = cutPiece(piece, from, piece.end)
   piece.end = from
   return tail
-}
-
-/** Whether `thief` may take all of a piece of `run`, should its own thread have begun nothing of that. */
-function mayRescue(thief: Bench, run: JobRun, { isAlone, since }: Piece, now: number): boolean {
-  if (!isAlone) return hasBegunRun(thief, run)
-  return since !== undefined && now - since >= ALONE_MS && (hasBegunRun(thief, run) || !thief.knows.has(run.number))
 }
 
 /** How much of the `rest` of a chunk to take: all of one that waits behind another, half of one that runs, and never the only item of one that is about to. */
 function tailLength(rest: number, isRunning: boolean, isFirst: boolean): number {
   if (!isRunning && !isFirst) return rest
   return isRunning ? Math.ceil(rest / 2) : Math.floor(rest / 2)
+}
+
+/**
+ * Takes what can begin elsewhere from benches that are late, whether or not one is idle: where the source has no end, none may
+ * ever be.
+ */
+export function takeBack(benches: Iterable<Bench>, now: number): Piece[] {
+  const sound = [...benches].filter(({ doom }) => !doom)
+  const late = sound.filter((bench) => isLate(bench, now))
+  const others = sound.filter((bench) => !late.includes(bench))
+  return late.flatMap((bench) => {
+    const pieces = bench.pieces.filter((piece) => others.some((other) => mayBegin(other, piece, bench)))
+    return pieces.flatMap((piece) => take(bench, piece, 0) ?? [])
+  })
+}
+
+/**
+ * Whether `piece` may begin on `other` before it does on `late`. Where its task has yet to come up as well it may be no sooner, but
+ * all others may wait for a suspect, and what is behind another task does not wait for its own.
+ */
+function mayBegin(other: Bench, { job: { run }, isAlone }: Piece, late: Bench): boolean {
+  if (hasBegunRun(other, run)) return true
+  return (isAlone || late.pieces[0]?.job.run !== run) && !other.knows.has(run.number)
 }

@@ -88,7 +88,7 @@ const DOOMS = {
   drain: "the worker was ended: what it ran did not end within 'drainTimeout'",
   unreadable: 'the worker was ended: what it sent cannot be read',
   idle: 'the worker ran none of the items it was given',
-  vain: 'the worker was ended: a drain began before the task was up in it',
+  vain: 'the worker was ended: it was loading the task of a run that is over, or was told to stop',
 } as const
 
 function traceOf({ seat: { cells }, doom, pieces }: LostWorker, piece: Piece): Trace {

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import { ALONE_MS, type Bench, createBench, hasBegunRun, leastBusy, steal } from './bench.ts'
+import { type Bench, condemn, createBench, hasBegunRun, isVain, LATE_MS, leastBusy, steal, takeBack } from './bench.ts'
 import { prepare, slotOf } from './flight-recorder.ts'
 import type { JobRun, Piece } from './job.ts'
 import { toMessage } from './message.ts'
@@ -22,8 +22,8 @@ export class Crew {
   readonly #endings = new Set<Promise<void>>()
   #target = 0
   #balancing: NodeJS.Immediate | undefined
-  /** Goes off when a suspect may have waited too long for its thread. */
-  #waiting: NodeJS.Timeout | undefined
+  /** Goes off when a thread may be late. */
+  #lateness: NodeJS.Timeout | undefined
   #isClosed = false
 
   constructor(openSeat: (bench: Bench) => Seat, clock: Clock) {
@@ -66,7 +66,7 @@ export class Crew {
     while (this.#queue.length > 0) {
       const piece = this.#queue[0] as Piece
       if (this.#benches.size < this.#target) this.#open()
-      const bench = leastBusy(this.#benches, piece.isAlone)
+      const bench = leastBusy(this.#benches, piece.isAlone, this.#clock.now())
       if (!bench) break
       this.#queue.shift()
       if (piece.job.isOver) continue
@@ -99,7 +99,7 @@ export class Crew {
   async close(): Promise<void> {
     this.#isClosed = true
     clearImmediate(this.#balancing)
-    clearTimeout(this.#waiting)
+    clearTimeout(this.#lateness)
     this.#timeouts.stop()
     await Promise.all([...this.#endings, ...[...this.#benches].map((bench) => bench.seat.close())])
   }
@@ -123,33 +123,44 @@ export class Crew {
     else bench.forget.push(...ended)
     piece.sendTime = isNew ? undefined : this.#clock.now() - began
     if (run.timeout !== undefined) this.#timeouts.start()
-    if (piece.isAlone) this.#waitForThread()
+    if (!hasBegunRun(bench, run)) this.#watchLateness()
   }
 
-  /** Looks once more for a thread for a suspect, when it has waited long enough for its own. */
-  #waitForThread(): void {
-    this.#waiting ??= setTimeout(() => {
-      this.#waiting = undefined
-      this.#balance()
-      if ([...this.#benches].some(isWaitingAlone)) this.#waitForThread()
-    }, ALONE_MS).unref()
+  /** Has nothing wait for a thread that is late, nor a thread for a task that nobody waits for, as long as a task has yet to come up. */
+  #watchLateness(): void {
+    this.#lateness ??= setTimeout(() => {
+      this.#lateness = undefined
+      const now = this.#clock.now()
+      for (const bench of this.#benches) if (isVain(bench, now)) condemn(bench, 'vain')
+      this.requeue(takeBack(this.#benches, now))
+      this.advance()
+      if ([...this.#benches].some(isLoading)) this.#watchLateness()
+    }, LATE_MS / 4).unref()
   }
 
-  /** Halves the work of the busiest worker for each that has nothing, so that no tail waits behind a slow item. */
+  /**
+   * Halves the work of the busiest worker for each that has nothing, so that no tail waits behind a slow item. A thread that was
+   * lost is replaced for what waits behind an item as for what waits here.
+   */
   #balance(): void {
-    clearImmediate(this.#balancing)
     this.#balancing = undefined
+    if (this.#benches.size < this.#target && [...this.#benches].some(hasSome)) this.#open()
     for (const bench of this.#benches) {
       if (this.#queue.length > 0) return
       if (bench.pieces.length > 0 || bench.doom) continue
-      const stolen = steal(this.#benches, bench, this.#clock.now())
+      const stolen = steal(this.#benches, bench)
       if (!stolen) continue
       this.#send(bench, stolen)
     }
   }
 }
 
-/** It was sent a suspect, and has not begun it: its task may have yet to come up there. */
-function isWaitingAlone(bench: Bench): boolean {
-  return bench.pieces.some(({ isAlone, end, job }) => isAlone && end > 0 && !hasBegunRun(bench, job.run))
+/** It has something to give away: what waits behind its oldest piece. */
+function hasSome({ doom, pieces }: Bench): boolean {
+  return !doom && pieces.some(({ settled, end }, at) => at > 0 && settled < end)
+}
+
+/** It was sent something whose task has yet to come up there, as far as anybody can tell. */
+function isLoading(bench: Bench): boolean {
+  return !bench.doom && bench.pieces.some(({ job }) => !hasBegunRun(bench, job.run))
 }

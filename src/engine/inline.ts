@@ -34,7 +34,7 @@ export function createInline(clock: Clock): Engine {
     turnedAt = clock.now()
   }
   const start = (options: EngineRunOptions): EngineRun => {
-    const run: JobRun = { ...options, number: ++numbered, unexplained: 0 }
+    const run: JobRun = { ...options, number: ++numbered, unexplained: 0, endedAt: undefined }
     let loading: Promise<LoadedRun> | undefined
     let loadingSince = 0
     let loaded: LoadedRun | undefined

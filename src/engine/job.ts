@@ -8,6 +8,8 @@ export interface JobRun extends EngineRunOptions {
   readonly number: number
   /** Chunks that were lost while their results were packed, less the items that were found to be why. */
   unexplained: number
+  /** When it was over, on the clock's monotonic time, in ms; undefined before. */
+  endedAt: number | undefined
 }
 
 /** A dispatched chunk on its way through the engine, until each of its items has settled or was interrupted. */

@@ -19,7 +19,7 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
   let numbered = 0
 
   const start = (options: EngineRunOptions): EngineRun => {
-    const run: JobRun = { ...options, number: ++numbered, unexplained: 0 }
+    const run: JobRun = { ...options, number: ++numbered, unexplained: 0, endedAt: undefined }
     runs.set(run.number, run)
     return openRun(crew, run, clock, () => runs.delete(run.number))
   }
@@ -61,6 +61,7 @@ function openRun(crew: Crew, run: JobRun, clock: Clock, ended: () => void): Engi
     loadingFor: () => loadingFor(crew, run, clock.now()),
     end: () => {
       isOver = true
+      run.endedAt = clock.now()
       clearTimeout(patience)
       ended()
       for (const bench of crew.benches) {

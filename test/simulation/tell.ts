@@ -17,12 +17,12 @@ vi.mock('node:worker_threads', async (original) => {
 })
 
 /**
- * A SIMULATION of runs that go wrong. The planner, the run loop, all stages, the pool, the checkpoint's session with its
- * log, leases, compaction and loading, the collector and what restores are the real ones. Simulated are time and chance
- * (world.ts), threads and what runs in them (workers.ts), and the store with the disk behind it (disk.ts): workers crash,
- * hang, slow down and answer in parts; calls of the store take long, fail for a while, or are done in part; a power cut
- * takes what was not synced; sessions are killed, stopped (SIGSTOP) and drained between any two things that happen to them,
- * and two may be at work at once. What may be expected of that is in oracle.ts: the promises 1, 2, 6, 7, 9 and 10.
+ * A SIMULATION of runs that go wrong. The planner, the run loop, all stages, the pool, the checkpoint's session with its log,
+ * leases, compaction and loading, the collector and what restores are the real ones. Simulated are time and chance (world.ts),
+ * threads and what runs in them (workers.ts), and the store with the disk behind it (disk.ts): workers crash, hang, slow down,
+ * come up late and answer in parts; calls of the store take long, fail for a while, or are done in part; a power cut takes
+ * what was not synced; sessions are killed, stopped (SIGSTOP) and drained between any two things that happen to them, and two
+ * may be at work at once. What may be expected of that is in oracle.ts: the promises 1, 2, 6, 7, 9 and 10.
  *
  * Each history comes from a seed, and that one again with all that happened in it by
  *

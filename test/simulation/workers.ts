@@ -42,6 +42,9 @@ export interface Stage {
 /** Time after which a chunk answers in parts, in ms. */
 const PART_MS = 50
 
+/** Share of the threads in which the task takes its time to come up, seconds. */
+const LATE = 0.03
+
 /** What a simulated thread lives in. */
 interface ThreadLife {
   readonly world: World
@@ -77,7 +80,8 @@ class SimulatedThread extends EventEmitter {
     super()
     this.#life = life
     this.threads = [Object.assign(new EventEmitter(), { threadId })]
-    this.#after(this.#life.world.chance.wait(20), () => {
+    const { chance } = life.world
+    this.#after(chance.is(LATE) ? chance.int(1000, 15_000) : chance.wait(20), () => {
       this.#isUp = true
       this.#next()
     })
