@@ -2,7 +2,8 @@ import type { Clock } from '../clock.ts'
 import { CheckpointWriteError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import { type Ask, eachCall } from './each-call.ts'
-import { HASTY_PATIENCE, type Haste, SilentStoreError } from './patient-writes.ts'
+import type { Haste } from './haste.ts'
+import { HASTY_PATIENCE, SilentStoreError } from './patient-writes.ts'
 
 /** How long any call may take, in ms, also behind the deadline; and all others together once one took too long: a claim may yet be given back. */
 const LEAST_PATIENCE = 1000
@@ -54,7 +55,7 @@ interface Question {
   over: AbortController | undefined
 }
 
-function createAsk({ runId, clock, haste: { signal, deadline = Number.POSITIVE_INFINITY } }: AnsweringOptions): Ask {
+function createAsk({ runId, clock, haste: { signal, deadline } }: AnsweringOptions): Ask {
   const open = new Set<Question>()
   let silence: { readonly error: Error; readonly end: number } | undefined
 

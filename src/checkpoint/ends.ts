@@ -1,3 +1,4 @@
+import type { Store } from '../store/store.ts'
 import type { Head } from './frame.ts'
 import type { Lease } from './lease.ts'
 import type { RunIndex } from './load.ts'
@@ -28,8 +29,10 @@ export function findOver({ sessions }: RunIndex): Set<string> {
  * Says once which sessions were found dead, or at an end without a word of it, and only then lets go of their claims: a segment
  * that ends without a word, of a session that left no claim and that nobody found dead, is told as damage. Of one without a
  * claim nobody knows that it is dead: somebody may have deleted the claim, and it writes on.
+ *
+ * @param store the claims are deleted through it.
  */
-export async function noteEnds(index: RunIndex, lease: Lease, log: RunLog): Promise<void> {
+export async function noteEnds(index: RunIndex, lease: Lease, log: RunLog, store: Store): Promise<void> {
   const ended = findEnded(index, lease)
   const toEntry = (head: Head) => ({ head, body: [], items: 0, fresh: 0, bytes: 64 })
   if (lease.dead.length > 0) log.add([toEntry({ kind: 'died', writers: lease.dead })])
@@ -37,7 +40,7 @@ export async function noteEnds(index: RunIndex, lease: Lease, log: RunLog): Prom
   if (lease.dead.length === 0) return
   try {
     await log.flush()
-    await lease.bury()
+    await lease.bury(store)
   } catch {
     // The next session finds them again.
   }

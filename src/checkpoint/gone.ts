@@ -2,8 +2,9 @@ import { CheckpointWriteError, messageOf, plural } from '../errors.ts'
 import type { Store, StoredObject } from '../store/store.ts'
 import type { FulfilledBatch, Rejection } from '../types.ts'
 import { loadIndex, type RunIndex } from './load.ts'
+import type { Opened } from './opened.ts'
 import { statusIn } from './restored.ts'
-import type { Settled } from './session.ts'
+import type { SessionOptions, Settled } from './session.ts'
 
 /** Values that are encoded at once. */
 const BATCH_ITEMS = 1000
@@ -27,27 +28,28 @@ export async function findGone(
 }
 
 /** @throws CheckpointWriteError */
-export async function readAnew(options: {
-  readonly store: Store
-  readonly runId: string
-  readonly fingerprint: string
-  readonly isKeyed: boolean
-  readonly count: number | undefined
-}): Promise<RunIndex> {
-  const { store, runId, fingerprint, isKeyed, count } = options
+export async function readAnew(
+  { store, runId }: Pick<SessionOptions, 'store' | 'runId'>,
+  { manifest, index }: Pick<Opened, 'manifest' | 'index'>,
+): Promise<RunIndex> {
   try {
-    return await loadIndex(store, runId, fingerprint, { isKeyed, isChecked: true, count })
+    const options = { isKeyed: index.isKeyed, isChecked: true, count: manifest.identity.items.count }
+    return await loadIndex(store, runId, manifest.fingerprint, options)
   } catch (cause) {
     const message = `Cannot tell what is on record of run '${runId}', whose files were deleted, cut or replaced while it was at work: expected the store to answer, got ${messageOf(cause)}. Run it again`
     throw new CheckpointWriteError(message, { cause })
   }
 }
 
+/** Outcomes that are not on record, and at hand; of how many others that were nothing is. */
+export interface Unrecorded {
+  readonly fulfilled: readonly FulfilledBatch[]
+  readonly rejected: readonly Rejection[]
+  readonly missing: number
+}
+
 /** What has settled and is not on record: what is at hand of that, and of how many items nothing is. */
-export function findUnrecorded(
-  index: RunIndex,
-  settled: Settled,
-): { fulfilled: FulfilledBatch[]; rejected: Rejection[]; missing: number } {
+export function findUnrecorded(index: RunIndex, settled: Settled): Unrecorded {
   const { results, attempts, failures, keys, complete, isMine } = settled
   const failed = new Set(failures.map((failure) => failure.index))
   const places: number[] = []

@@ -1,3 +1,4 @@
+import type { Store } from '../store/store.ts'
 import type { Emit } from '../types.ts'
 import { type Beat, type BeatOptions, createBeat } from './beat.ts'
 import {
@@ -26,8 +27,8 @@ export interface Lease {
   readonly dead: readonly string[]
   /** Those of them that came to an end by themselves: they died of nothing. */
   readonly ended: readonly string[]
-  /** Deletes the claims of the dead. */
-  bury(): Promise<void>
+  /** Deletes the claims of the dead, through `store`. */
+  bury(store: Store): Promise<void>
   /**
    * True when nothing was beaten for so long that another process may have taken the run over. Stays so until `renew`: as a
    * process that was stopped goes on, its next beat may come before its next write.
@@ -119,8 +120,8 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
       const holder = (await readClaims(store, runId, writer)).find((other) => others.includes(other.writer))
       if (holder !== undefined) throw locked(runId, holder, clock.today())
     },
-    bury: async () => {
-      for (const writer of dead) await store.delete(`${runId}/lease/${writer}`)
+    bury: async (through) => {
+      for (const writer of dead) await through.delete(`${runId}/lease/${writer}`)
     },
     isStale: () => hasLapsed || own.isOverdue(),
     renew: async () => {

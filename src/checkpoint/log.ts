@@ -1,37 +1,26 @@
 import type { Clock } from '../clock.ts'
-import { CheckpointWriteError, messageOf } from '../errors.ts'
 import type { StoredObject } from '../store/store.ts'
-import type { Emit } from '../types.ts'
 import type { Entry } from './entries.ts'
-import { adviseOn, createPatientWrites, GivenUpError, type Haste, isSilent, type PatientWrites } from './patient-writes.ts'
+import type { Haste } from './haste.ts'
+import { Notes } from './notes.ts'
+import { createPatientWrites, GivenUpError, isSilent, type PatientWrites } from './patient-writes.ts'
 import { openSegments, type SegmentOptions, type Segments } from './segments.ts'
+import type { Tidings } from './tidings.ts'
 import { Unsaved } from './unsaved.ts'
 
 /** Where the log of a session goes, and when. Durations in milliseconds. */
 export interface LogOptions extends SegmentOptions {
   readonly every: number
   readonly interval: number
-  readonly onError: 'fail' | 'warn'
   readonly clock: Clock
-  readonly emit: Emit
-  /** Items durable before this session. */
-  readonly recorded: number
-  readonly haste?: Haste | undefined
+  readonly haste: Haste
+  readonly tidings: Tidings
   /** Aborts when the run is about to end before its time. */
   readonly draining?: AbortSignal | undefined
-  fail(error: Error): void
-  /** Called when files of the run were deleted, cut, moved away or replaced while it is at work. */
-  onGone(): void
 }
 
 /** More bytes than this waiting to be written is a backlog: about what a disk takes in half a second. */
 const BACKLOG_BYTES = 2 ** 26
-
-/** An entry that need not be durable, and who waits for it to be off. */
-interface Note {
-  readonly entry: Entry
-  resolve(): void
-}
 
 /**
  * The segments of one session. Group commit: one write and one sync at a time; what is added meanwhile goes with the next.
@@ -45,12 +34,10 @@ export class RunLog {
   readonly #segments: Segments
   readonly #patient: PatientWrites
   readonly #unsaved = new Unsaved()
-  #notes: Note[] = []
-  #recorded: number
+  readonly #notes = new Notes()
   #isOver = false
   #isClosing = false
   #failure: Error | undefined
-  #isGoneTold = false
   #failures = 0
   /** Nothing was added since the last entry of all was written. */
   #hasEnd = false
@@ -63,13 +50,12 @@ export class RunLog {
 
   constructor(options: LogOptions) {
     this.#options = options
-    this.#recorded = options.recorded
     this.#segments = openSegments(options)
     this.#patient = createPatientWrites({
       write: (entries) => this.#write(entries, true),
       drop: this.#segments.drop,
       isGone: this.#segments.isGone,
-      onGone: () => this.#tellGone(),
+      onGone: () => options.tidings.tellGone(),
       clock: options.clock,
       haste: options.haste,
     })
@@ -85,24 +71,9 @@ export class RunLog {
     return this.#isOver ? undefined : this.#segments.acknowledged
   }
 
-  /** Files were found to be gone, which was told. */
-  get isGoneTold(): boolean {
-    return this.#isGoneTold
-  }
-
   /** How many writes have failed so far. Those that are tried again take time, in which files that were left may be deleted. */
   get failures(): number {
     return this.#failures
-  }
-
-  /** Tells that files are gone, unless that was done. */
-  tellGone(): void {
-    if (!this.#isGoneTold) this.#tellGone()
-  }
-
-  /** So many items are on record after all. */
-  recount(recorded: number): void {
-    this.#recorded = recorded
   }
 
   /** Resolves when the store takes entries again and not too many wait for it. Undefined when that is so. */
@@ -123,11 +94,11 @@ export class RunLog {
   /** Adds entries that need not be durable, and sends them off at once unless a write is under way. Resolves when they are off. */
   note(entry: Entry): Promise<void> {
     if (this.#isOver) return Promise.resolve()
-    return new Promise((resolve) => {
-      this.#notes.push({ entry, resolve })
-      if (this.#canGrow) this.#pump()
-      else resolve()
-    })
+    this.#notes.add(entry)
+    if (!this.#canGrow) return Promise.resolve() // It goes with the next flush: a file of its own is too much for it.
+    const sent = this.#notes.wait()
+    this.#pump()
+    return sent
   }
 
   flush(): Promise<void> {
@@ -157,7 +128,7 @@ export class RunLog {
       return true
     } catch (error) {
       if (this.#failure !== undefined) throw error
-      if (this.#segments.isGone(error)) this.#tellGone()
+      if (this.#segments.isGone(error)) this.#options.tidings.tellGone()
       return false // A clean end that cannot be noted is no reason to fail a run that is saved.
     } finally {
       this.#timer?.abort()
@@ -209,15 +180,13 @@ export class RunLog {
     const hasPending = () => unsaved.pending.entries.length > 0
     this.#isPumping = true
     while (this.#isPumping) {
-      const noted = this.#notes
-      const entries = noted.map(({ entry }) => entry)
-      this.#notes = []
-      if (hasPending() && this.#isDue) await this.#flushAll(entries)
-      else if (entries.length > 0) await this.#writeNotes(entries)
-      for (const { resolve } of noted) resolve()
+      const noted = this.#notes.take()
+      if (hasPending() && this.#isDue) await this.#flushAll(noted.entries)
+      else if (noted.entries.length > 0) await this.#writeNotes(noted.entries)
+      noted.tell()
       this.#isDue = (this.#isDue && hasPending()) || this.#isFull || unsaved.isAwaited
       // Before anybody hears that a flush is done: what they note next is to be written at once.
-      this.#isPumping = !this.#isOver && ((hasPending() && this.#isDue) || (this.#notes.length > 0 && this.#canGrow))
+      this.#isPumping = !this.#isOver && ((hasPending() && this.#isDue) || (!this.#notes.isEmpty && this.#canGrow))
       this.#settle()
     }
   }
@@ -245,51 +214,26 @@ export class RunLog {
 
   /** All that is to be durable, behind what was noted. */
   async #flushAll(noted: readonly Entry[]): Promise<void> {
-    const { runId, clock, emit } = this.#options
+    const { clock, tidings } = this.#options
     const batch = this.#unsaved.take()
     this.#isDue = false
     this.#timer?.abort()
     this.#timer = undefined
-    if (batch.items > 0) emit('beforeCheckpoint', { runId, pending: batch.items })
+    tidings.begin(batch)
     const start = clock.now()
     const bytes = await this.#patient.write([...noted, ...batch.entries]).catch((error) => this.#giveUp(error))
     if (bytes === undefined) return
     this.#unsaved.acknowledge(batch)
-    this.#recorded += batch.entries.reduce((sum, entry) => sum + entry.fresh, 0)
-    if (batch.items > 0) {
-      this.stats.checkpoints++
-      emit('afterCheckpoint', { runId, recorded: this.#recorded, bytes, duration: clock.now() - start })
-    }
-  }
-
-  /** What was recorded before is gone with it, and only this process ever knew. */
-  #tellGone(): void {
-    const { runId, emit } = this.#options
-    this.#isGoneTold = true
-    const message = `Files of run '${runId}' were deleted, cut or replaced while it was at work: what is not there any more is recorded again as this session ends, or runs again when the run is resumed`
-    emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
-    this.#options.onGone()
+    if (batch.items > 0) this.stats.checkpoints++
+    tidings.acknowledge(batch, bytes, clock.now() - start)
   }
 
   #giveUp(error: unknown): undefined {
     if (!(error instanceof GivenUpError)) throw error
-    const { runId, onError, emit } = this.#options
-    const { cause, expected } = error
-    const message = `Cannot write the checkpoint of run '${runId}': expected the store to take ${expected}, got ${messageOf(cause)}`
-    for (const { resolve } of this.#notes) resolve()
-    this.#notes = []
+    const { tidings, draining } = this.#options
+    this.#notes.take().tell()
     this.#isOver = true
-    if (onError === 'warn') {
-      const isEnding = this.#isClosing || this.#options.draining?.aborted
-      const rest = isEnding ? 'The run ends without saving the rest' : 'Going on without saving'
-      emit('warning', { code: 'CHECKPOINT_OFF', message: `${message}. ${rest}` })
-    } else {
-      const before = this.#isGoneTold
-        ? 'Files of what was saved before were deleted, cut or replaced'
-        : 'What was saved before is safe'
-      this.#failure = new CheckpointWriteError(`${message}. ${before}: ${adviseOn(cause)}`, { cause })
-      this.#options.fail(this.#failure)
-    }
+    this.#failure = tidings.giveUp(error, this.#isClosing || draining?.aborted === true)
     this.#settle()
   }
 

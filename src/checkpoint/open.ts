@@ -12,6 +12,7 @@ import { startSession } from './start-session.ts'
 import { loadCodec } from './values/codec.ts'
 
 export { answering } from './answering.ts'
+export { atLeisure, createHaste } from './haste.ts'
 
 /**
  * Opens a run for work: takes the lease, makes or checks the manifest, and loads what earlier sessions recorded.
@@ -47,9 +48,9 @@ async function claimAndLoad(options: SessionOptions): Promise<Session> {
     const { fingerprint } = manifest
     const { index, damaged, hasDamage } = isNew ? nothingEarlier(manifest) : await loadEarlier(opening, lease, manifest)
     const spared = new Set([...lease.others, ...findEnded(index, lease)])
-    const restored = await restore(store, runId, fingerprint, index, spared, damaged)
+    const restored = await restore(opening.store, runId, fingerprint, index, spared, damaged)
     // Neither the start nor an item waits for files that nobody needs to read.
-    const looking = warnOfStoodFor(options, fingerprint, index)
+    const looking = warnOfStoodFor({ ...options, store: options.leisurely }, fingerprint, index)
     const isToMend = hasDamage ? looking.then(() => true) : looking
     return startSession(options, { writer, lease, manifest, index, restored, isToMend, codec: await loading })
   } catch (error) {

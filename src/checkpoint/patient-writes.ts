@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { codeOf } from '../store/errno.ts'
 import type { Entry } from './entries.ts'
+import type { Haste } from './haste.ts'
 
 /** How long a failing store is tried again, and the shortest and longest wait between tries, in ms. */
 const PATIENCE = 30_000
@@ -19,14 +20,6 @@ const LEAST_PATIENCE = 1000
 /** The longest wait between tries from when the run was told to end, in ms. */
 const MAX_HASTY_DELAY = 250
 
-/** The wish of somebody outside that the run should end, who may not wait for it. */
-export interface Haste {
-  /** Aborts when the run is told to end. */
-  readonly signal: AbortSignal
-  /** When the process has to have ended, in monotonic time, in ms; undefined: nobody said. */
-  readonly deadline?: number | undefined
-}
-
 export interface PatientOptions {
   /** Makes entries durable and resolves with their bytes. */
   write(entries: readonly Entry[]): Promise<number>
@@ -37,7 +30,7 @@ export interface PatientOptions {
   /** Called when that is so, once for all tries of a write. */
   onGone(): void
   readonly clock: Clock
-  readonly haste?: Haste | undefined
+  readonly haste: Haste
 }
 
 /**
@@ -51,36 +44,16 @@ export interface PatientWrites {
   write(entries: readonly Entry[]): Promise<number>
 }
 
-export function createPatientWrites({ write, drop, isGone, onGone, clock, haste }: PatientOptions): PatientWrites {
-  const endOfPatience = watchHaste(clock, haste)
+export function createPatientWrites(options: PatientOptions): PatientWrites {
+  const { drop, isGone, onGone, clock, haste } = options
   let isFailing = false
-
-  /** Writes to as many segments as it takes, where the system bounds the size of files (EFBIG). */
-  async function writeFitting(entries: readonly Entry[]): Promise<number> {
-    let error: unknown
-    // A new one may have room for what the last had not.
-    for (const _ of ['the last segment', 'a new one']) {
-      try {
-        return await write(entries)
-      } catch (reason) {
-        if (codeOf(reason) !== 'EFBIG') throw reason
-        error = reason
-        await drop()
-      }
-    }
-    const parts = halve(entries)
-    if (parts.length < 2) throw new TooLargeError(error)
-    let bytes = 0
-    for (const part of parts) bytes += await writeFitting(part)
-    return bytes
-  }
 
   async function writeUntilGivenUp(entries: readonly Entry[]): Promise<number> {
     let failingSince: number | undefined
     let isGoneTold = false
     for (let tries = 0; ; tries++) {
       try {
-        const bytes = await writeFitting(entries)
+        const bytes = await writeFitting(options, entries)
         isFailing = false
         return bytes
       } catch (error) {
@@ -92,19 +65,13 @@ export function createPatientWrites({ write, drop, isGone, onGone, clock, haste 
         if (isSilent(error)) throw new GivenUpError('it', error.cause)
         if (error instanceof TooLargeError)
           throw new GivenUpError('files as large as what has to be kept of one item', error.cause)
-        const { end, expected } = endOfPatience(failingSince)
+        const { end, expected } = endOfPatience(failingSince, haste)
         if (clock.now() >= end) throw new GivenUpError(expected, error)
-        const longest = haste?.signal.aborted ? MAX_HASTY_DELAY : MAX_DELAY
+        const longest = haste.signal.aborted ? MAX_HASTY_DELAY : MAX_DELAY
         const delay = Math.min(longest, MIN_DELAY * 2 ** tries) * (0.5 + clock.random() / 2)
-        await pause(Math.min(delay, Math.max(end - clock.now(), 1)))
+        await pause(options, Math.min(delay, Math.max(end - clock.now(), 1)))
       }
     }
-  }
-
-  /** Sleeps until `ms` have passed or the run is told to end. */
-  async function pause(ms: number): Promise<void> {
-    if (haste === undefined || haste.signal.aborted) await clock.sleep(ms)
-    else await clock.sleep(ms, haste.signal).catch(() => {})
   }
 
   return {
@@ -115,25 +82,43 @@ export function createPatientWrites({ write, drop, isGone, onGone, clock, haste 
   }
 }
 
-/** Tells of a write that fails since then how long it is to be tried, and what that expects of the store. */
-function watchHaste(clock: Clock, { signal, deadline = Number.POSITIVE_INFINITY }: Partial<Haste> = {}) {
-  let hastySince = signal?.aborted ? clock.now() : undefined
-  const note = () => {
-    hastySince = clock.now()
+/** Writes to as many segments as it takes, where the system bounds the size of files (EFBIG). */
+async function writeFitting(options: Pick<PatientOptions, 'write' | 'drop'>, entries: readonly Entry[]): Promise<number> {
+  let error: unknown
+  // A new one may have room for what the last had not.
+  for (const _ of ['the last segment', 'a new one']) {
+    try {
+      return await options.write(entries)
+    } catch (reason) {
+      if (codeOf(reason) !== 'EFBIG') throw reason
+      error = reason
+      await options.drop()
+    }
   }
-  signal?.addEventListener('abort', note, { once: true })
+  const parts = halve(entries)
+  if (parts.length < 2) throw new TooLargeError(error)
+  let bytes = 0
+  for (const part of parts) bytes += await writeFitting(options, part)
+  return bytes
+}
 
-  return (failingSince: number): { readonly end: number; readonly expected: string } => {
-    const longest = { end: failingSince + PATIENCE, expected: `it within ${PATIENCE / 1000} s` }
-    if (hastySince === undefined) return longest
-    const begin = Math.max(failingSince, hastySince)
-    // The other half is for what comes behind it: the results are still to be written out.
-    const half = begin + (deadline - begin) / 2
-    const end = Math.min(half, Math.max(hastySince + HASTY_PATIENCE, failingSince + LEAST_PATIENCE))
-    if (end >= longest.end) return longest
-    const tried = Math.max(0, end - failingSince) / 1000
-    return { end, expected: `it within ${tried.toFixed(1)} s, as the run was told to end` }
-  }
+/** Sleeps until `ms` have passed or the run is told to end. */
+async function pause({ clock, haste }: Pick<PatientOptions, 'clock' | 'haste'>, ms: number): Promise<void> {
+  if (haste.signal.aborted) await clock.sleep(ms)
+  else await clock.sleep(ms, haste.signal).catch(() => {})
+}
+
+/** How long a write that fails since then is to be tried, and what that expects of the store. */
+function endOfPatience(failingSince: number, { toldAt, deadline }: Haste): { readonly end: number; readonly expected: string } {
+  const longest = { end: failingSince + PATIENCE, expected: `it within ${PATIENCE / 1000} s` }
+  if (toldAt === undefined) return longest
+  const begin = Math.max(failingSince, toldAt)
+  // The other half is for what comes behind it: the results are still to be written out.
+  const half = begin + (deadline - begin) / 2
+  const end = Math.min(half, Math.max(toldAt + HASTY_PATIENCE, failingSince + LEAST_PATIENCE))
+  if (end >= longest.end) return longest
+  const tried = Math.max(0, end - failingSince) / 1000
+  return { end, expected: `it within ${tried.toFixed(1)} s, as the run was told to end` }
 }
 
 /** A store that did not answer in time; the cause of what its calls reject with then (answering.ts). */

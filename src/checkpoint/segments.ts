@@ -10,6 +10,8 @@ export interface SegmentOptions {
   readonly writer: string
   readonly encoder: Encoder
   readonly durability: 'fsync' | 'none'
+  /** For what can wait; see haste.ts. */
+  readonly leisurely: Store
   /** The claim on the run; see lease.ts. */
   readonly lease: { isStale(): boolean; renew(): Promise<void> }
   /** Called when a segment will not grow any more. */
@@ -22,7 +24,7 @@ export interface Segments {
   readonly hasAny: boolean
   /** Of those that were left, the first one first: how many bytes were acknowledged. */
   readonly sizes: readonly number[]
-  /** Those in which something was acknowledged, and how many bytes. */
+  /** Those in which something was acknowledged. */
   readonly acknowledged: readonly StoredObject[]
   /** Writes entries behind the others; with `isFlush` they are durable when it resolves with the bytes written. */
   write(entries: readonly Entry[], isFlush: boolean): Promise<number>
@@ -49,7 +51,7 @@ function isGone(error: unknown): boolean {
 }
 
 export function openSegments(options: SegmentOptions): Segments {
-  const { store, runId, encoder } = options
+  const { store, leisurely, runId, encoder } = options
   let segment:
     | { readonly key: string; readonly version: number; readonly log: Log | undefined; size: number; acknowledged: number }
     | undefined
@@ -123,7 +125,7 @@ export function openSegments(options: SegmentOptions): Segments {
   async function deleteAbandoned(): Promise<void> {
     const keys = abandoned
     abandoned = []
-    for (const key of keys) await store.delete(key).catch(() => {})
+    for (const key of keys) await leisurely.delete(key).catch(() => {})
   }
 
   return {
@@ -133,7 +135,8 @@ export function openSegments(options: SegmentOptions): Segments {
     sizes,
     get acknowledged() {
       const left = sizes.map((size, sequence) => ({ key: keyOf(sequence), size }))
-      return [...left, ...(segment ? [{ key: segment.key, size: segment.acknowledged }] : [])].filter(({ size }) => size > 0)
+      const all = segment ? [...left, { key: segment.key, size: segment.acknowledged }] : left
+      return all.filter(({ size }) => size > 0)
     },
     write,
     isGone: (error) => error !== claimError && isGone(error),

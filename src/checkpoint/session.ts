@@ -1,8 +1,9 @@
+import type { Store } from '../store/store.ts'
 import type { Chunk, Outcomes, Rejection } from '../types.ts'
 import type { Place } from './claim.ts'
+import type { Haste } from './haste.ts'
 import type { Manifest } from './manifest.ts'
 import type { ManifestOptions } from './open-manifest.ts'
-import type { Haste } from './patient-writes.ts'
 import type { Restored } from './restored.ts'
 import type { Format } from './values/codec.ts'
 
@@ -24,7 +25,9 @@ export interface SessionOptions extends ManifestOptions {
   /** Ends the wait for a session elsewhere that may still be at work. */
   readonly draining?: AbortSignal | undefined
   /** Shortens how long a store that fails is tried again. */
-  readonly haste?: Haste | undefined
+  readonly haste: Haste
+  /** The store again, for what can wait; see `atLeisure`. */
+  readonly leisurely: Store
   /** For tests of what must hold even then: go to work whoever else is at it, or say to be elsewhere. */
   readonly isLeaseIgnored?: boolean
   readonly place?: Place

@@ -1,5 +1,4 @@
 import { deriveRunId, type Identity } from '../checkpoint/fingerprint.ts'
-import type { Haste } from '../checkpoint/patient-writes.ts'
 import type { Session, SessionOptions } from '../checkpoint/session.ts'
 import { digestOf } from '../checkpoint/values/digest.ts'
 import type { Clock } from '../clock.ts'
@@ -56,7 +55,10 @@ export interface OpenCheckpoint<T> {
   readonly claim: Pick<SessionOptions, 'place' | 'isLeaseIgnored'> | undefined
   readonly emit: Emit
   readonly draining: AbortSignal
-  readonly haste: Haste
+  /** As in Drain. */
+  readonly hastened: AbortSignal
+  /** When the process has to have ended, in monotonic time, in ms. */
+  readonly deadline: number | undefined
   fail(error: Error): void
 }
 
@@ -72,11 +74,14 @@ export async function openCheckpoint<T>(open: OpenCheckpoint<T>): Promise<Sessio
   if (options.runId === undefined && !open.isArray) {
     throw new InvalidOptionError('runId', 'a name for the run, since items that are not an array have no other', undefined)
   }
-  const { answering, openSession } = await import('../checkpoint/open.ts')
+  const { answering, atLeisure, createHaste, openSession } = await import('../checkpoint/open.ts')
   const { store, format, compress, every, interval, durability, keep, onError } = checkpoint
   const runId = options.runId ?? deriveRunId(identity)
+  const haste = createHaste(open.hastened, open.clock, open.deadline)
+  const toAnswer = () => answering(store, { runId, clock: open.clock, haste })
   return openSession({
-    store: answering(store, { runId, clock: open.clock, haste: open.haste }),
+    store: toAnswer(),
+    leisurely: atLeisure(toAnswer(), haste), // What it waits for in vain is no reason to give up what has to be saved.
     runId,
     isDerived: options.runId === undefined || open.isDerived,
     identity,
@@ -95,7 +100,7 @@ export async function openCheckpoint<T>(open: OpenCheckpoint<T>): Promise<Sessio
     ...open.claim,
     emit: open.emit,
     draining: open.draining,
-    haste: open.haste,
+    haste,
     fail: open.fail,
   })
 }

@@ -122,7 +122,8 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
     claim: origin.claim,
     emit: emitter.emit,
     draining: drain.signal,
-    haste: { signal: drain.hastened, deadline: origin.deadline },
+    hastened: drain.hastened,
+    deadline: origin.deadline,
     fail: (error) => {
       run.unsaved = error
       drain.fail(error)

@@ -1,5 +1,6 @@
 import { expect, test, vi } from 'vitest'
 import { answering } from '../../src/checkpoint/answering.ts'
+import { createHaste } from '../../src/checkpoint/haste.ts'
 import type { Clock } from '../../src/clock.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Log, Store } from '../../src/store/store.ts'
@@ -44,7 +45,7 @@ function handClock() {
 function told(store: Store, deadline?: number) {
   const { clock, jumpTo, passTo, sleepers } = handClock()
   const abort = new AbortController()
-  const haste = { signal: abort.signal, deadline }
+  const haste = createHaste(abort.signal, clock, deadline)
   const settled: string[] = []
   const watch = (name: string, call: Promise<unknown>) => {
     call.then(

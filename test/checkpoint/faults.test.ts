@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { createHaste } from '../../src/checkpoint/haste.ts'
 import { verifyRun } from '../../src/checkpoint/runs.ts'
 import { fileStore } from '../../src/store/file.ts'
 import { memoryStore } from '../../src/store/memory.ts'
@@ -332,7 +333,7 @@ describe('a store that fails while the run is told to end', () => {
       tries.push(clock.time)
       throw failure('ENOSPC')
     })
-    const session = await open(store, { clock, haste: { signal: abort.signal, deadline } })
+    const session = await open(store, { clock, haste: createHaste(abort.signal, clock, deadline) })
     if (toldAt < failsAt) {
       clock.time = toldAt
       abort.abort(new Error('told to end'))

@@ -2,6 +2,7 @@ import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Identity } from '../../src/checkpoint/fingerprint.ts'
+import { atLeisure, createHaste } from '../../src/checkpoint/haste.ts'
 import { openSession } from '../../src/checkpoint/open.ts'
 import type { RecordedRejection, Restored, Session, SessionOptions } from '../../src/checkpoint/session.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
@@ -28,6 +29,7 @@ export interface Opened extends Session {
 export async function open(store: Store, options: Partial<SessionOptions> = {}): Promise<Opened> {
   const events: Opened['events'] = []
   const failures: Error[] = []
+  const haste = options.haste ?? createHaste(new AbortController().signal, systemClock)
   const session = await openSession({
     store,
     runId: 'run-1',
@@ -42,6 +44,8 @@ export async function open(store: Store, options: Partial<SessionOptions> = {}):
     onError: 'fail',
     resume: true,
     clock: systemClock,
+    haste,
+    leisurely: atLeisure(store, haste),
     emit: (event, payload) => void events.push({ event, payload }),
     fail: (error) => void failures.push(error),
     ...options,

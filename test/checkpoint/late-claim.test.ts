@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { answering } from '../../src/checkpoint/answering.ts'
 import { type Claim, herePlace, readClaims } from '../../src/checkpoint/claim.ts'
+import { createHaste } from '../../src/checkpoint/haste.ts'
 import { acquireLease } from '../../src/checkpoint/lease.ts'
 import type { Clock } from '../../src/clock.ts'
 import { fileStore } from '../../src/store/file.ts'
@@ -59,7 +60,7 @@ describe.each([
     let waits = 5
     const sleep = () => new Promise<void>((resolve) => void (waits-- > 0 && resolve()))
     const clock = { ...virtualClock(), sleep }
-    const answered = answering(store, { runId: 'run-1', clock, haste: { signal: told.signal } })
+    const answered = answering(store, { runId: 'run-1', clock, haste: createHaste(told.signal, clock) })
     await expect(take(answered, `c${late}`)).rejects.toMatchObject({ code: 'ERR_PAWL_CHECKPOINT_WRITE' })
     await land()
     await expect.poll(() => writers(inner)).toEqual([])

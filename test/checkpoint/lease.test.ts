@@ -68,7 +68,7 @@ describe('a lease on the same machine', () => {
     const lease = await take(store, 'third', { clock })
     expect(lease.dead).toEqual(['theirs'])
     expect(clock.time).toBe(0)
-    await lease.bury()
+    await lease.bury(store)
     expect((await readClaims(store, 'run-1')).map(({ writer }) => writer)).toEqual(['third'])
     await lease.release()
   })

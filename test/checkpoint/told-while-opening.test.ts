@@ -2,9 +2,10 @@ import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { createHaste } from '../../src/checkpoint/haste.ts'
 import { fileStore } from '../../src/store/file.ts'
 import type { Store } from '../../src/store/store.ts'
-import { open, outcomes, virtualClock } from './fixture.ts'
+import { open, outcomes, readAll, virtualClock } from './fixture.ts'
 
 const REASON = new Error('SIGTERM')
 
@@ -30,7 +31,7 @@ function openTold(inner: Store, k: number, ms: number, resume: true | 'fresh') {
     sync: (key) => slow('sync', async () => inner.sync?.(key)),
   }
   const { signal } = told
-  const opening = open(store, { clock, resume, draining: signal, haste: { signal } })
+  const opening = open(store, { clock, resume, draining: signal, haste: createHaste(signal, clock) })
   return { opening, later, isTold: () => signal.aborted }
 }
 
@@ -81,4 +82,21 @@ describe.each([
     expect([isTold(), session.restored.fulfilled]).toEqual([true, isThere && resume === true ? 3 : 0])
     await session.close()
   })
+})
+
+test('what is on record of a run that is told to end is read for a second, and no longer', async () => {
+  const store = newStore()
+  const first = await open(store)
+  first.record(outcomes([0, 1, 2]))
+  await first.close()
+  const clock = virtualClock()
+  const told = new AbortController()
+  const session = await open(store, { clock, haste: createHaste(told.signal, clock) })
+  told.abort(REASON)
+  clock.time += 999
+  expect((await readAll(session.restored)).values.size).toBe(3)
+  clock.time += 1
+  await expect(readAll(session.restored)).rejects.toMatchObject({ code: 'ERR_PAWL_ABORTED', cause: REASON })
+  await session.close()
+  expect(await store.list('run-1/lease/')).toEqual([])
 })

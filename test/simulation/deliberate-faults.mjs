@@ -197,7 +197,7 @@ export const FAULTS = [
   },
   {
     name: 'where items with keys are now is not told of',
-    file: 'src/checkpoint/start-session.ts',
+    file: 'src/checkpoint/recording.ts',
     search: 'if (heads.length === 0) return\n',
     replace: 'return\n',
   },

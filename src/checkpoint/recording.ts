@@ -1,0 +1,67 @@
+import type { Clock } from '../clock.ts'
+import type { Entry } from './entries.ts'
+import type { Head } from './frame.ts'
+import { writeItemList } from './item-list.ts'
+import { countAmong, countSettled, isAsRecorded } from './item-places.ts'
+import type { RunIndex } from './load.ts'
+import type { RunLog } from './log.ts'
+import type { OutcomeEntries } from './outcome-entries.ts'
+import type { Session } from './session.ts'
+import type { SourceWatch } from './source-watch.ts'
+
+/** What is on record, less what this session recorded; read anew once something of that was found to be gone. */
+export interface Known {
+  index: RunIndex
+}
+
+/** What a session is told, on its way into the log. */
+export interface Recording extends Pick<Session, 'begin' | 'record' | 'recordItems' | 'recordEnd'> {
+  /** How many items it was told to have settled. */
+  readonly settledItems: number
+}
+
+export interface RecordingOptions {
+  readonly log: RunLog
+  readonly entries: OutcomeEntries
+  readonly known: Known
+  readonly source: SourceWatch
+  readonly clock: Clock
+}
+
+export function createRecording({ log, entries, known, source, clock }: RecordingOptions): Recording {
+  let settledItems = 0
+  return {
+    get settledItems() {
+      return settledItems
+    },
+    begin: (chunk) => log.note(entries.ofBegun(chunk)),
+    record({ fulfilled, rejected }) {
+      const settled = [...fulfilled.flatMap(entries.ofFulfilled), ...rejected.map(entries.ofRejected)]
+      for (const { items } of settled) settledItems += items
+      log.add(settled)
+    },
+    recordItems(keys) {
+      const { index } = known
+      if (index.list === undefined && isAsRecorded(index, keys)) return
+      const heads = writeItemList(keys, index.list, clock.today())
+      if (heads.length === 0) return
+      // What the run has no more does not count as recorded any more, and what came back does again.
+      const fresh = countAmong(keys, index).done - countSettled(index).done
+      log.add(heads.map((head, at) => toEntry(head, sizeOf(head.keys), at === 0 ? fresh : 0)))
+      log.flush().catch(() => {}) // Before any outcome. That it fails, the log tells by itself.
+    },
+    recordEnd(count) {
+      source.checkCount(count, true)
+      if (known.index.total !== count) log.add([toEntry({ kind: 'total', count }, 16)])
+    },
+  }
+}
+
+function toEntry(head: Head, bytes: number, fresh = 0): Entry {
+  return { head, body: [], items: 0, fresh, bytes }
+}
+
+/** About what keys weigh in memory. */
+function sizeOf(keys: readonly string[]): number {
+  return keys.reduce((sum, key) => sum + key.length + 16, 64)
+}

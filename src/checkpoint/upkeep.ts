@@ -1,0 +1,90 @@
+import type { StoredObject } from '../store/store.ts'
+import { createCompaction } from './compaction.ts'
+import { noteEnds } from './ends.ts'
+import type { RunLog } from './log.ts'
+import { mend } from './mend.ts'
+import { discardIfEmpty, putAgain } from './open-manifest.ts'
+import type { Opened } from './opened.ts'
+import type { SessionOptions } from './session.ts'
+
+/**
+ * What a session does for the files of its run besides recording: compacts, mends, lets go of dead claims. Failures are left for
+ * the next session, since nothing depends on it; and so is, but for the manifest, what is to be done once the run is told to end.
+ */
+export interface Upkeep {
+  readonly bytesWritten: number
+  /** As in Compaction. */
+  readonly made: readonly StoredObject[]
+  readonly deleted: ReadonlySet<string>
+  /** Takes note of a segment that will not grow any more. */
+  add(key: string, size: number): void
+  /** As `noteEnds`. */
+  noteEnds(log: RunLog): Promise<void>
+  /** Puts the manifest again. Behind it the run goes on without: its files still say what they belong to. */
+  putManifest(): void
+  /** Does what is due as the session closes; resolves when nothing is going on any more. */
+  finish(how: Finish): Promise<void>
+}
+
+interface Finish {
+  /** The session's end is on record. */
+  readonly hasEnd: boolean
+  /** Files were found to be gone. */
+  readonly isGone: boolean
+  /** As in Session. */
+  readonly isVoid: boolean
+}
+
+/** Begins to compact if it is due. `recordedBytes`: of the values this session has recorded. */
+export function startUpkeep(options: SessionOptions, opened: Opened, recordedBytes: () => number): Upkeep {
+  const { writer, lease, manifest, index, isToMend } = opened
+  const snapshots = snapshotsOf(options, opened)
+  const compaction = createCompaction({ ...snapshots, recordedBytes })
+  let mendedBytes = 0
+  let buried = Promise.resolve()
+  let isNamed = Promise.resolve()
+  compaction.startIfDue()
+
+  return {
+    get bytesWritten() {
+      return compaction.bytesWritten + mendedBytes
+    },
+    ...{ made: compaction.made, deleted: compaction.deleted },
+    add(key, size) {
+      compaction.add(key, size)
+      compaction.startIfDue()
+    },
+    noteEnds(log) {
+      buried = noteEnds(index, lease, log, options.leisurely)
+      return buried
+    },
+    putManifest() {
+      isNamed = putAgain(options.store, manifest).catch(() => {})
+    },
+    async finish({ hasEnd, isGone, isVoid }) {
+      await compaction.finish()
+      await buried
+      await isNamed
+      // Files that were found to be gone may only have been cut.
+      const isDamaged = (await isToMend) || isGone
+      if (isDamaged && hasEnd) mendedBytes = await mend(snapshots, writer).catch(() => 0)
+      // Under the lease: whoever begins now is refused, and finds afterwards that there is no such run.
+      const isToGo = isVoid && hasEnd && options.resume !== 'require'
+      if (isToGo) await discardIfEmpty(options.leisurely, options.runId, writer).catch(() => {})
+    },
+  }
+}
+
+/** What snapshots are put with, and what is known of who else is at work. */
+function snapshotsOf(
+  { leisurely, runId, format, keep, compress, clock }: SessionOptions,
+  { writer, lease, index, manifest }: Opened,
+) {
+  return {
+    ...{ store: leisurely, runId, writer, format, keep, index },
+    ...{ fingerprint: manifest.fingerprint, count: manifest.identity.items.count },
+    ...{ live: new Set(lease.others), dead: new Set(lease.dead) },
+    isCompressed: compress === 'gzip',
+    today: () => clock.today(),
+  }
+}
