@@ -9,22 +9,37 @@ import type { SessionOptions, Settled } from './session.ts'
 /** Values that are encoded at once. */
 const BATCH_ITEMS = 1000
 
+/** A file that has to be there, as large as this at least. */
+interface Kept extends StoredObject {
+  /** Its first bytes; absent where it is not worth asking for them. */
+  readonly head?: Uint8Array | undefined
+}
+
 /**
- * Keys of those of `files` that are not there any more, or shorter: deleted by somebody, or moved away. One listing; none, too,
- * when the store does not answer, since it said that all was durable.
+ * Keys of those of `files` that are not there any more: deleted by somebody, cut, moved away, or written over in place, which
+ * their first bytes tell. One listing, and one short read for each that has a head; what the store does not answer counts as
+ * there, since it said that all was durable.
  *
  * @param deleted keys of those that this session deleted, as it is when the store has answered.
  */
 export async function findGone(
   store: Store,
   runId: string,
-  files: readonly StoredObject[],
+  files: readonly Kept[],
   deleted: ReadonlySet<string>,
 ): Promise<string[]> {
   const found = await store.list(`${runId}/`).catch(() => undefined)
   if (found === undefined) return []
   const sizes = new Map(found.map(({ key, size }) => [key, size]))
-  return files.filter(({ key, size }) => (sizes.get(key) ?? -1) < size && !deleted.has(key)).map(({ key }) => key)
+  const isAnother = await Promise.all(files.map((file) => beginsOtherwise(store, file)))
+  const isGone = ({ key, size }: Kept, at: number) => (sizes.get(key) ?? -1) < size || isAnother[at]
+  return files.filter((file, at) => isGone(file, at) && !deleted.has(file.key)).map(({ key }) => key)
+}
+
+async function beginsOtherwise(store: Store, { key, head }: Kept): Promise<boolean> {
+  if (head === undefined) return false
+  const found = await store.get(key, { start: 0, length: head.byteLength }).catch(() => head)
+  return found === undefined || Buffer.compare(found, head.subarray(0, found.byteLength)) !== 0
 }
 
 /** @throws CheckpointWriteError */

@@ -1,10 +1,9 @@
 import type { Clock } from '../clock.ts'
-import type { StoredObject } from '../store/store.ts'
 import type { Entry } from './entries.ts'
 import type { Haste } from './haste.ts'
 import { Notes } from './notes.ts'
 import { createPatientWrites, GivenUpError, isSilent, type PatientWrites } from './patient-writes.ts'
-import { openSegments, type SegmentOptions, type Segments } from './segments.ts'
+import { type OwnSegment, openSegments, type SegmentOptions, type Segments } from './segments.ts'
 import type { Tidings } from './tidings.ts'
 import { Unsaved } from './unsaved.ts'
 
@@ -67,7 +66,7 @@ export class RunLog {
   }
 
   /** As `Segments` has them; undefined when nothing is recorded any more. */
-  get acknowledged(): readonly StoredObject[] | undefined {
+  get acknowledged(): readonly OwnSegment[] | undefined {
     return this.#isOver ? undefined : this.#segments.acknowledged
   }
 

@@ -18,6 +18,12 @@ export interface SegmentOptions {
   onClosed(key: string, size: number): void
 }
 
+/** A segment of this session, and how many of its bytes were acknowledged. */
+export interface OwnSegment extends StoredObject {
+  /** Its first bytes, if it is one that grows: one that was put whole nobody writes over in place. */
+  readonly head: Uint8Array | undefined
+}
+
 /** The segments of a session, one after the other. One call at a time. */
 export interface Segments {
   /** True when one was begun. */
@@ -25,7 +31,7 @@ export interface Segments {
   /** Of those that were left, the first one first: how many bytes were acknowledged. */
   readonly sizes: readonly number[]
   /** Those in which something was acknowledged. */
-  readonly acknowledged: readonly StoredObject[]
+  readonly acknowledged: readonly OwnSegment[]
   /** Writes entries behind the others; with `isFlush` they are durable when it resolves with the bytes written. */
   write(entries: readonly Entry[], isFlush: boolean): Promise<number>
   /** Of an error of `write`: what was written before was deleted, cut, moved away or replaced. */
@@ -43,6 +49,9 @@ export interface Segments {
  */
 const SEGMENT_BYTES = 2 ** 28
 
+/** So many bytes of a segment tell it from any other: in each form of the format they hold a checksum of its header. */
+const HEAD_BYTES = 32
+
 /** The file that is written to is not there any more, or something else is in place of its folder. */
 const GONE = new Set(['ENOENT', 'ENOTDIR', 'EEXIST'])
 
@@ -56,6 +65,7 @@ export function openSegments(options: SegmentOptions): Segments {
     | { readonly key: string; readonly version: number; readonly log: Log | undefined; size: number; acknowledged: number }
     | undefined
   const sizes: number[] = []
+  const heads = new Map<string, Uint8Array>()
   /** Segments that were left before anything in them was acknowledged. */
   let abandoned: string[] = []
   let claimError: unknown
@@ -75,6 +85,7 @@ export function openSegments(options: SegmentOptions): Segments {
     const bytes = encoding instanceof Promise ? await encoding : encoding
     if (opened.log === undefined) await store.put(opened.key, bytes, { durable: options.durability === 'fsync' })
     else {
+      if (opened.size === 0) heads.set(opened.key, Uint8Array.from(bytes.subarray(0, HEAD_BYTES)))
       await opened.log.write(bytes)
       if (isFlush) await (options.durability === 'fsync' ? opened.log.sync() : opened.log.confirm?.())
     }
@@ -136,7 +147,7 @@ export function openSegments(options: SegmentOptions): Segments {
     get acknowledged() {
       const left = sizes.map((size, sequence) => ({ key: keyOf(sequence), size }))
       const all = segment ? [...left, { key: segment.key, size: segment.acknowledged }] : left
-      return all.filter(({ size }) => size > 0)
+      return all.filter(({ size }) => size > 0).map((object) => ({ ...object, head: heads.get(object.key) }))
     },
     write,
     isGone: (error) => error !== claimError && isGone(error),

@@ -1,19 +1,35 @@
-import { readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Events, type ExecuteOptions, execute, fileStore, type Log, type Store, verifyRun } from 'pawl'
+import {
+  type CheckpointOptions,
+  type Events,
+  type ExecuteOptions,
+  execute,
+  fileStore,
+  type Log,
+  type Store,
+  verifyRun,
+} from 'pawl'
 import { describe, expect, test } from 'vitest'
 import held from '../fixtures/tasks/held.mjs'
 import { listenForWarnings, newPlace, range } from './place.ts'
 
 const COUNT = 8
 
+type CheckpointForm = Pick<CheckpointOptions, 'format' | 'compress'>
+
 /** A run of eight items: five are flushed at once, and three as it ends. From that flush on, `onLast` is called before each. */
-async function runWith(onLast: (runs: string) => void, change: (store: Store) => Store, more: ExecuteOptions<number> = {}) {
+async function runWith(
+  onLast: (runs: string) => void,
+  change: (store: Store) => Store,
+  more: ExecuteOptions<number> = {},
+  form: CheckpointForm = {},
+) {
   const { runs, directory } = newPlace()
   const { codes, on } = listenForWarnings()
   let recorded = 0
   let isLast = false
-  const checkpoint = { store: change(fileStore(runs)), every: 5, interval: 3_600_000 }
+  const checkpoint = { store: change(fileStore(runs)), every: 5, interval: 3_600_000, ...form }
   const run = execute(held, range(COUNT), {
     ...{ workers: 1, chunkSize: 1, runId: 'run', checkpoint, ...more },
     on: {
@@ -33,6 +49,14 @@ async function runWith(onLast: (runs: string) => void, change: (store: Store) =>
 
 const deleteSegments = (runs: string) => {
   for (const name of readdirSync(join(runs, 'run/seg'))) rmSync(join(runs, 'run/seg', name))
+}
+
+/** As another process may, in place: their sizes stay. */
+const zeroSegments = (runs: string) => {
+  for (const name of readdirSync(join(runs, 'run/seg'))) {
+    const path = join(runs, 'run/seg', name)
+    writeFileSync(path, Buffer.alloc(readFileSync(path).length), { flag: 'r+' })
+  }
 }
 
 /** A store that fails once, for want of room, whenever `isDue` says so. */
@@ -110,15 +134,43 @@ describe('files deleted while the last flush is being written', () => {
   })
 })
 
+describe('files written over with zeros while the last flush is being written', () => {
+  const once = (checkpoint: CheckpointForm, more?: ExecuteOptions<number>) => {
+    let isDone = false
+    const onLast = (runs: string) => {
+      if (!isDone) zeroSegments(runs)
+      isDone = true
+    }
+    return runWith(onLast, (store) => store, more, checkpoint)
+  }
+
+  test.each<CheckpointForm>([{ format: 'msgpack' }, { format: 'json' }, { format: 'msgpack', compress: 'gzip' }])(
+    'are recorded again: %j',
+    async (form) => {
+      await expectWhole(await once(form))
+    },
+  )
+
+  test('end the run with an error where what they held is not at hand', async () => {
+    const { outcome, codes } = await once({}, { collect: false })
+    expect(outcome).toMatchObject({ code: 'ERR_PAWL_CHECKPOINT_WRITE', report: { status: 'complete' } })
+    expect(codes).toEqual(['CHECKPOINT_DAMAGED'])
+  })
+})
+
 describe('a run of which nothing is deleted', () => {
-  /** How often a store is asked for its files, and to make something durable, from the first flush on. */
+  /** How often a store is asked for its files, for how many bytes, and to make something durable, from the first flush on. */
   const countCalls = () => {
-    const calls = { list: 0, sync: 0 }
+    const calls = { list: 0, get: 0, sync: 0 }
     const change = (store: Store): Store => ({
       ...store,
       list: (prefix) => {
         if (calls.sync > 0) calls.list++
         return store.list(prefix)
+      },
+      get: (key, range) => {
+        if (calls.sync > 0) calls.get += range?.length ?? Number.POSITIVE_INFINITY
+        return store.get(key, range)
       },
       append: async (key) => {
         const log = await (store.append as NonNullable<Store['append']>)(key)
@@ -132,17 +184,17 @@ describe('a run of which nothing is deleted', () => {
     return { calls, change }
   }
 
-  test('has its files listed once as it ends', async () => {
+  test('has its files listed once as it ends, and a few bytes read of the one that grew', async () => {
     const { calls, change } = countCalls()
     const { outcome, codes } = await runWith(() => {}, change)
     expect([outcome, codes]).toMatchObject([{ status: 'complete' }, []])
-    expect(calls.list).toBe(1)
+    expect([calls.list, calls.get]).toEqual([1, 32])
   })
 
   test('has none listed when one flush holds all of it, with the end of the run', async () => {
     const { calls, change } = countCalls()
     const checkpoint = { store: change(fileStore(newPlace().runs)), every: 100, interval: 3_600_000 }
     const { status } = await execute((item: number) => item, range(COUNT), { workers: 1, checkpoint })
-    expect([status, calls]).toEqual(['complete', { list: 0, sync: 1 }])
+    expect([status, calls]).toEqual(['complete', { list: 0, get: 0, sync: 1 }])
   })
 })
