@@ -113,7 +113,12 @@ describe('a result so deep that a worker can write and this thread not read it',
   const deep = { 3: 'deep', 4: 'deep', 40: 'deep' }
   const culprits = Object.keys(deep).map(Number)
 
-  test.each([1, 7, 100])('fails alone, in chunks of %i', async (chunkSize) => {
+  // What runs once more may wait in the thread that the chunk of 40 is the end of: its items may begin a third time, where 40 has another chunk than 3 and 4.
+  test.each([
+    [1, 1],
+    [7, 3],
+    [100, 2],
+  ])('fails alone, in chunks of %i', async (chunkSize, mostCalls) => {
     const { report, calls, attempts } = await run(100, deep, { chunkSize })
     expect(report.failures).toMatchObject(culprits.map((index) => ({ index, kind: 'serialization', attempts: calls[index] })))
     expect(report.failures[1]?.reason).toMatchObject({ code: 'ERR_PAWL_SERIALIZATION', index: 4 })
@@ -123,7 +128,7 @@ describe('a result so deep that a worker can write and this thread not read it',
     expect(report.results.map((it) => it)).toEqual(resultsWithout(100, culprits))
     expect(attempts).toEqual(calls)
     expect(report.stats).toMatchObject({ crashes: 0, attempts: calls.reduce((sum, it) => sum + it) })
-    expect(Math.max(...calls)).toBeLessThanOrEqual(chunkSize === 1 ? 1 : 2)
+    expect(Math.max(...calls)).toBeLessThanOrEqual(mostCalls)
   })
 
   test('fails alone when all of them are, and a thread ends for a chunk, not for an item', async () => {
