@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
@@ -88,9 +88,9 @@ function copyOf(template: string, round: number): string {
   return place
 }
 
-/** A process elsewhere is stopped, its run taken over, compacted and left, and it goes on. Gives what is missing. */
+/** A process elsewhere is stopped, its run taken over and left, by another compacted and left, and it goes on. Gives what is missing. */
 async function takeOverStopped(round: number): Promise<number> {
-  // One less, so that the second compacts as it ends, when the claim of the first is gone.
+  // One less, so that the third compacts as it begins, when the claim of the first is gone.
   const { template, before } = await newTemplate(slow, SEGMENTS - 1)
   const place = copyOf(template, round)
   const given: Work = { ...slow, isWhole: round % 2 === 1 }
@@ -98,17 +98,27 @@ async function takeOverStopped(round: number): Promise<number> {
   await first.until(({ announced }) => announced > before.announced + (round % 4))
   first.child.kill('SIGSTOP')
   const began = performance.now()
-  const second = startSession(place, { ...given, options: { ...given.options, preempt: { signals: true } } })
+  const toLeave: Work = { ...given, options: { ...given.options, preempt: { signals: true } } }
+  const second = startSession(place, toLeave)
   await second.until(({ announced }) => announced > first.announced + 1)
   expect(performance.now() - began).toBeGreaterThan(15_000)
-  second.child.kill('SIGTERM')
-  await second.ended
-  expect(second.refused).toMatchObject({ code: 'ERR_PAWL_ABORTED' })
+  await leave(second)
+  const segments = readdirSync(join(place, 'run/seg')).map((name) => join(place, 'run/seg', name))
+  const third = startSession(place, toLeave)
+  await third.until(() => !segments.some((path) => existsSync(path)))
+  await leave(third)
   expect(readdirSync(join(place, 'run/snap')).length).toBeGreaterThan(0)
   first.child.kill('SIGCONT')
   const oracle = newOracle(before)
   remember(oracle, second)
+  remember(oracle, third)
   return settle(place, oracle, [first], given, `stopped, round ${round}`)
+}
+
+async function leave(session: Session): Promise<void> {
+  session.child.kill('SIGTERM')
+  await session.ended
+  expect(session.refused).toMatchObject({ code: 'ERR_PAWL_ABORTED' })
 }
 
 async function inflict(
