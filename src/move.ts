@@ -1,19 +1,29 @@
 import { InvalidOptionError } from './errors.ts'
+import { entriesOf, membersOf } from './members.ts'
 
 /** As they were when this was loaded: a task may put others in their place. */
-const { ArrayBuffer, Uint8Array } = globalThis
+const { ArrayBuffer, Buffer, Map, Set, WeakSet } = globalThis
+const { apply } = Reflect
+const { getOwnPropertyDescriptor, keys } = Object
+const { add, has } = WeakSet.prototype
 
-const MOVED = Symbol.for('pawl.moved')
-
+/** What tasks of this thread gave away. Of the thread, not of this module: a task may import another copy of pawl. */
 interface Moved {
-  readonly [MOVED]: true
-  readonly value: ArrayBuffer | ArrayBufferView
+  /** Calls of `move`. */
+  count: number
+  readonly buffers: WeakSet<ArrayBuffer>
 }
 
+const MOVED = Symbol.for('pawl.moved')
+const ofThread = globalThis as { [MOVED]?: Moved }
+if (!ofThread[MOVED]) Object.defineProperty(ofThread, MOVED, { value: { count: 0, buffers: new WeakSet() } satisfies Moved })
+const moved = ofThread[MOVED] as Moved
+
 /**
- * Returned by a task as `return move(bytes)`: the buffer goes to the main thread without being copied, and is
- * detached in the worker. Takes an ArrayBuffer, a typed array, a Buffer or a DataView; a view of a part of a larger
- * buffer is copied, since its neighbours may still be in use.
+ * Gives `value` back for a task to return, alone or anywhere in its result, as in `return { id, pixels: move(pixels) }`:
+ * its buffer goes to the main thread without being copied, and is detached in the worker. Takes an ArrayBuffer, a typed
+ * array, a Buffer or a DataView; of a view of a part of a larger buffer it gives a copy, since its neighbours may still be
+ * in use. What is no part of a result stays as it is, and with a checkpoint the bytes that are recorded are a copy.
  *
  * @throws InvalidOptionError when `value` is nothing that can be transferred.
  */
@@ -21,24 +31,63 @@ export function move<V extends ArrayBuffer | ArrayBufferView>(value: V): V {
   if (!(value instanceof ArrayBuffer) && !ArrayBuffer.isView(value)) {
     throw new InvalidOptionError('move()', 'an ArrayBuffer, a typed array or a DataView', value)
   }
-  return { [MOVED]: true, value } satisfies Moved as unknown as V
-}
-
-/** The value inside `move()`, with its buffer added to `transfer` where it can be given away; any other value as it is. */
-export function unwrapMoved(value: unknown, transfer: Set<ArrayBuffer>): unknown {
-  if (typeof value !== 'object' || value === null || !(MOVED in value)) return value
-  const whole = withoutNeighbours((value as Moved).value)
-  const buffer = ArrayBuffer.isView(whole) ? whole.buffer : whole
-  // Node 20 posts a buffer that was given away before without a word, and the message is lost; cloning it is refused.
-  if (buffer instanceof ArrayBuffer && buffer.byteLength > 0) transfer.add(buffer)
-  return whole
+  const whole = withoutNeighbours(value)
+  const buffer = bufferOf(whole)
+  if (buffer instanceof ArrayBuffer) {
+    apply(add, moved.buffers, [buffer])
+    moved.count++
+  }
+  return whole as V
 }
 
 /** A copy of a view that sees only a part of its buffer: posted as it is, it would take all of the buffer along. */
-function withoutNeighbours(value: Moved['value']): Moved['value'] {
+function withoutNeighbours(value: ArrayBuffer | ArrayBufferView): ArrayBuffer | ArrayBufferView {
   if (!ArrayBuffer.isView(value) || value.byteLength === value.buffer.byteLength) return value
   if (!(value.buffer instanceof ArrayBuffer)) return value
   const copy = value.buffer.slice(value.byteOffset, value.byteOffset + value.byteLength)
-  const View = (Buffer.isBuffer(value) ? Uint8Array : value.constructor) as new (bytes: ArrayBuffer) => ArrayBufferView
+  if (Buffer.isBuffer(value)) return Buffer.from(copy)
+  const View = value.constructor as new (bytes: ArrayBuffer) => ArrayBufferView
   return new View(copy)
+}
+
+const bufferOf = (value: ArrayBuffer | ArrayBufferView) => (ArrayBuffer.isView(value) ? value.buffer : value)
+
+/** How often `move` was called in this thread. */
+export function countMoves(): number {
+  return moved.count
+}
+
+/** The buffers in `values`, wherever they are, that were given to `move` and can still be given away. Calls no getter. */
+export function findMoved(values: ArrayLike<unknown>): ArrayBuffer[] {
+  const found: ArrayBuffer[] = []
+  const seen = new Set<unknown>()
+  const open: unknown[] = []
+  const meet = (value: unknown) => {
+    if (typeof value !== 'object' || value === null || seen.has(value)) return
+    seen.add(value)
+    open[open.length] = value
+  }
+  for (let at = 0; at < values.length; at++) {
+    meet(values[at])
+    try {
+      while (open.length > 0) visit(open.pop() as object, meet, found)
+    } catch {
+      open.length = 0 // A proxy refuses to be looked into, and will be refused itself.
+    }
+  }
+  return found
+}
+
+/** Adds to `found` what of `value` was moved, and lets `meet` have what lies in it. */
+function visit(value: object, meet: (part: unknown) => void, found: ArrayBuffer[]): void {
+  if (ArrayBuffer.isView(value)) return meet(value.buffer)
+  if (value instanceof ArrayBuffer) {
+    // Node 20 posts a buffer that was given away before without a word, and the message is lost; cloning it is refused.
+    if (value.byteLength > 0 && apply(has, moved.buffers, [value])) found[found.length] = value
+    return
+  }
+  const inside = value instanceof Map ? entriesOf(value) : value instanceof Set ? membersOf(value) : []
+  for (let at = 0; at < inside.length; at++) meet(inside[at])
+  const names = keys(value)
+  for (let at = 0; at < names.length; at++) meet(getOwnPropertyDescriptor(value, names[at] as string)?.value)
 }

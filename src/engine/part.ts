@@ -2,7 +2,7 @@ import { packError } from '../carried-error.ts'
 import { type Codec, type LineCheck, loadCodec, loadLineCheck } from '../checkpoint/values/codec.ts'
 import { TELLING } from '../chunk.ts'
 import { nameItem, SerializationError } from '../errors.ts'
-import { unwrapMoved } from '../move.ts'
+import { countMoves, findMoved } from '../move.ts'
 import type { TaskFunction } from '../types.ts'
 import { Column } from './column.ts'
 import { threadNow } from './flight-recorder.ts'
@@ -60,7 +60,7 @@ export class Part {
   #from = 0
   #kept: Column
   #rejected: RejectedPlace[] = []
-  #transfer = new Set<ArrayBuffer>()
+  #moves = countMoves()
   #began = threadNow()
 
   constructor(chunk: ItemColumns, run: LoadedRun, port: Port) {
@@ -76,7 +76,7 @@ export class Part {
   }
 
   keep(value: unknown): void {
-    this.#kept.push(typeof value === 'number' ? value : unwrapMoved(value, this.#transfer))
+    this.#kept.push(value)
   }
 
   reject(place: number, kind: RejectedPlace['kind'], error: unknown): void {
@@ -112,12 +112,11 @@ export class Part {
       ...(!codec && values.length > 0 ? { values } : undefined),
       ...(this.#rejected.length > 0 ? { rejected: this.#rejected } : undefined),
     })
-    if (encoded) this.#transfer = new Set([encoded.bytes.buffer as ArrayBuffer])
-    else if (values instanceof Float64Array) this.#transfer.add(values.buffer as ArrayBuffer)
+    const transfer = encoded ? [encoded.bytes.buffer as ArrayBuffer] : this.#toTransfer(values)
     const { length } = values // Numbers leave this thread with the message.
     const began = threadNow()
     try {
-      this.#port.post(message(), [...this.#transfer])
+      this.#port.post(message(), transfer)
       if (!codec && length >= TELLING) this.#run.packTime = (threadNow() - began) / length
     } catch {
       const { copies, refused } = cloneEach(values, this.#nameOf)
@@ -127,8 +126,14 @@ export class Part {
     this.#from = to
     this.#kept = new Column(this.#chunk.items.length - to)
     this.#rejected = []
-    this.#transfer = new Set()
+    this.#moves = countMoves()
     this.#began = threadNow()
+  }
+
+  /** What of `values` leaves this thread instead of being copied. They are looked through only if something was moved since the last part. */
+  #toTransfer(values: ArrayLike<unknown>): ArrayBuffer[] {
+    if (values instanceof Float64Array) return [values.buffer as ArrayBuffer]
+    return this.#moves === countMoves() ? [] : findMoved(values)
   }
 
   /** The place of value `at`: values are those of the places that were not rejected. */

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { msgpackCodec } from '../../src/checkpoint/values/msgpack.ts'
 import { type LoadedRun, Part } from '../../src/engine/part.ts'
 import { NUMBERS_TOGETHER, type PartMessage } from '../../src/engine/protocol.ts'
+import { move } from '../../src/move.ts'
 
 const setup = { runId: 'run', task: { kind: 'module', href: 'file:///task.js', name: 'default' }, shared: undefined, seed: 0 }
 const createRun = (codec: LoadedRun['codec']) =>
@@ -43,4 +44,47 @@ test('tells it of numbers, too, whose memory leaves the thread', () => {
 
 test('does not when a codec packs them: to read bytes costs next to nothing', () => {
   expect(packTimes(msgpackCodec, NUMBERS_TOGETHER, NUMBERS_TOGETHER)).toEqual([undefined, undefined])
+})
+
+/** Posts one result after the other, each in a part of its own, and gives what came of them. */
+function carry(codec: LoadedRun['codec'], ...values: unknown[]): PartMessage[] {
+  const posted: PartMessage[] = []
+  const post = (part: PartMessage, transfer: ArrayBuffer[]) => void posted.push(structuredClone(part, { transfer }))
+  const part = new Part({ id: 1, items: values, indices: 0 }, createRun(codec), { post, partMs: 50, maxStride: 64 })
+  for (const [place, value] of values.entries()) {
+    part.keep(typeof value === 'function' ? value() : value)
+    part.send(place + 1, place === values.length - 1)
+  }
+  return posted
+}
+
+test('gives away what was moved and is in a result, and copies all else', () => {
+  const [inside, beside, before] = [Uint8Array.of(1), Uint8Array.of(2), Uint8Array.of(3)]
+  move(before)
+  const [first, second, third] = carry(
+    undefined,
+    before,
+    () => ({ deep: [move(inside)], beside }),
+    () => void move(beside),
+  )
+  expect([first, second, third].map((it) => it?.values)).toEqual([[before], [{ deep: [Uint8Array.of(1)], beside }], [undefined]])
+  expect([inside, beside, before].map((it) => it.length)).toEqual([0, 1, 1])
+})
+
+test('fails an item alone whose buffer has gone with the result of another', () => {
+  const bytes = Uint8Array.of(1)
+  const give = () => ({ bytes: move(bytes) })
+  const [first, second, third] = carry(undefined, give, give, 3)
+  expect(first?.values).toEqual([{ bytes: Uint8Array.of(1) }])
+  expect(second).toMatchObject({ rejected: [{ place: 1, kind: 'serialization' }] })
+  expect(third?.values).toEqual([3])
+})
+
+test('gives nothing away that a codec packs, or that was refused', () => {
+  const [packed, refused] = [Uint8Array.of(1), Uint8Array.of(2)]
+  const [recorded] = carry(msgpackCodec, () => [move(packed)])
+  expect(recorded?.record).toBeDefined()
+  const [failed] = carry(undefined, () => ({ bytes: move(refused), no: () => {} }))
+  expect(failed?.rejected).toMatchObject([{ place: 0, kind: 'serialization' }])
+  expect([packed.length, refused.length]).toEqual([1, 1])
 })

@@ -1,6 +1,6 @@
 import { execute, memoryStore } from 'pawl'
 import { describe, expect, test } from 'vitest'
-import { carry, moving } from '../fixtures/tasks/carrying.mjs'
+import { carry, moving, movingInside } from '../fixtures/tasks/carrying.mjs'
 import { range } from './calls.ts'
 
 const MODES = ['threads', 'inline'] as const
@@ -109,6 +109,37 @@ describe.each(MODES)('execute() carries, %s,', (mode) => {
     const gone = await execute(moving, ['twice', 'twice', 'whole'], { ...options, chunkSize: 1 })
     expect(gone.results[2]).toEqual(Uint8Array.of(1, 2, 3, 4))
     expect(gone.failures.every((it) => it.kind === 'serialization')).toBe(true)
+  })
+
+  const INSIDE: [string, unknown][] = [
+    ['object', { where: 'object', deep: [{ bytes: Uint8Array.of(1, 2) }] }],
+    ['array', [Uint8Array.of(1, 2), Float32Array.of(0.5).buffer, Uint8Array.from(Buffer.from('pooled'))]],
+    ['map and set', new Map([['set', new Set([Uint8Array.of(1, 2)])]])],
+    ['twice', { one: Uint8Array.of(1, 2), other: Uint8Array.of(1, 2), whole: Uint8Array.of(1, 2).buffer }],
+    ['nowhere', { length: 2 }],
+  ]
+  const WHERE = INSIDE.map(([where]) => where)
+  const EXPECTED = INSIDE.map(([, value]) => value)
+
+  test.each([undefined, memoryStore()])('what is given away anywhere in a result (checkpoint: %s)', async (checkpoint) => {
+    for (const chunkSize of [1, WHERE.length]) {
+      const { results } = await execute(movingInside, WHERE, { mode, workers: 1, chunkSize, ...(checkpoint && { checkpoint }) })
+      expect(results).toStrictEqual(EXPECTED)
+    }
+    const { results } = await execute(movingInside, ['cycle'], { mode, ...(checkpoint && { checkpoint }) })
+    expect(results[0]).toMatchObject({ bytes: Uint8Array.of(1, 2) })
+    expect((results[0] as { self: unknown }).self).toBe(results[0])
+  })
+
+  test('what is given away beside what cannot be cloned, and what failures gave away', async () => {
+    const items = ['object', 'beside a function', 'fails', 'in a proxy', 'kept', 'array']
+    const report = await execute(movingInside, items, { mode, workers: 1, chunkSize: items.length, maxFailures: 3 })
+    expect(report.failures.map(({ index, kind }) => [index, kind])).toEqual([
+      [1, 'serialization'],
+      [2, 'error'],
+      [3, 'serialization'],
+    ])
+    expect(report.results).toStrictEqual([EXPECTED[0], , , , { kept: Uint8Array.of(7) }, EXPECTED[1]])
   })
 
   test('what a getter gave, beside a result that cannot be cloned, though it gives a function the next time', async () => {
