@@ -8,6 +8,8 @@ export type Mention = { readonly says: string } & (
   | { readonly about: 'item'; readonly index: number }
   /** The beginning of a sentence about two runs that differ in `part`, in front of how to keep both. */
   | { readonly about: 'both runs'; readonly part: string }
+  /** Behind "To go on with it, ". `isCommand`: a command began the run; `isSame`: nothing but the name differs. */
+  | { readonly about: 'that run'; readonly runId: string; readonly isCommand: boolean; readonly isSame: boolean }
   | { readonly about: 'another run' | 'discard' | 'report' | 'runs' | 'memory' | 'results' }
 )
 

@@ -63,11 +63,10 @@ function explainKeys(runId: string, recorded: string, given: string): Checkpoint
 
 const KEY = option('key', "'key' (--key)")
 
-/** Names what differs between two runs of a task, for a warning. */
-export function describeDifference(recorded: Identity, given: Identity): Words {
+/** What differs between two runs of a task, for a warning: the part, and its name. */
+export function listDifferences(recorded: Identity, given: Identity): { readonly part: string; readonly words: Words }[] {
   const parts = PARTS.filter(([, , of]) => canonicalJson(of(recorded) ?? null) !== canonicalJson(of(given) ?? null))
-  const [first = 'nothing that is recorded', ...others] = parts.map(([, words]) => words)
-  return others.reduce((all, words) => wording`${all}, ${words}`, first)
+  return parts.map(([part, words]) => ({ part, words }))
 }
 
 /** An iterable gave other items than before. */

@@ -1,49 +1,114 @@
+import type { Clock } from '../clock.ts'
 import { isPawlError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import type { Emit } from '../types.ts'
-import { worded, wording } from '../wording.ts'
+import { option, type Words, worded, wording } from '../wording.ts'
 import type { Identity } from './fingerprint.ts'
 import { countSettled } from './item-places.ts'
 import { loadIndex } from './load.ts'
 import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from './manifest.ts'
-import { describeDifference } from './mismatch.ts'
+import { listDifferences } from './mismatch.ts'
+import { timeOf, toRunFile } from './run-file.ts'
+import { isFailed } from './verdict.ts'
 
 interface NewRun {
   readonly store: Store
   readonly runId: string
   readonly identity: Identity
+  readonly clock: Clock
   readonly emit: Emit
 }
 
-/** Of runs of the same task, how many are looked at to find an unfinished one. */
-const MAX_SIMILAR = 5
+/**
+ * Milliseconds after which no further runs are looked at. Much lower, and on a slow store one that is not finished stays unseen;
+ * much higher, and each new run beside hundreds of finished ones, or on such a store, begins late.
+ */
+const MAX_LOOK_MS = 500
+
+/** Runs read at once: one at a time waits for the store most of the time; with many, what they hold of large runs adds up. */
+const RUNS_AT_ONCE = 4
 
 /**
- * Tells of an unfinished run of the same task when a new one begins under a derived id, which hashes task and items: when one of
- * them changed a little, its user may have meant the earlier run. `keys`: all that are in the store.
+ * Tells of an unfinished run of the same task, the newest there is, when a new one begins under a derived id, which hashes task
+ * and items: when one of them changed a little, its user may have meant the earlier run. `keys`: all that are in the store.
  */
-export async function warnOfSimilar({ store, runId, identity, emit }: NewRun, keys: readonly string[]): Promise<void> {
-  let looked = 0
-  for (const key of keys.filter((each) => /^[^/]+\/run\/[^/]+\.json$/.test(each))) {
-    const bytes = await store.get(key, { start: 0, length: MAX_MANIFEST_BYTES })
-    const manifest = bytes && tryParse(bytes, key)
-    if (!manifest || manifest.runId === runId || !isSameTask(manifest.identity, identity)) continue
-    if (looked++ === MAX_SIMILAR) return
-    const { fingerprint, identity: recorded } = manifest
-    const isKeyed = recorded.key !== 'index'
-    const options = { isKeyed, isChecked: false, count: recorded.items.count }
-    const index = await loadIndex(store, manifest.runId, fingerprint, options).catch(ifNewer)
-    if (index === undefined) continue
-    const total = recorded.items.count ?? index.total
-    const { done } = countSettled(index)
-    if (done === 0 || done === total) continue
-    const words = wording`Starting run '${runId}', though run '${manifest.runId}' of the same task is unfinished (${done} of ${total ?? 'unknown'} items): they differ in ${describeDifference(recorded, identity)}`
+export async function warnOfSimilar(run: NewRun, keys: readonly string[]): Promise<void> {
+  const { clock, emit } = run
+  const recorded = findRecorded(keys)
+  const began = clock.now()
+  for (let at = 0; at < recorded.length && clock.now() - began <= MAX_LOOK_MS; at += RUNS_AT_ONCE) {
+    const looks = recorded.slice(at, at + RUNS_AT_ONCE).map((key) => look(run, key))
+    const words = (await Promise.all(looks)).find((found) => found !== undefined)
+    if (words === undefined) continue
     emit(
       'warning',
       worded(words, (message) => ({ code: 'SIMILAR_RUN', message })),
     )
     return
   }
+}
+
+/** What to tell of the run whose manifest is at `key`, if anything. */
+async function look({ store, runId, identity }: NewRun, key: string): Promise<Words | undefined> {
+  const manifest = await readManifest(store, key)
+  if (!manifest || manifest.runId === runId || !isSameTask(manifest.identity, identity)) return undefined
+  const state = await describeUnfinished(store, manifest)
+  if (state === undefined) return undefined
+  return wording`Starting run '${runId}', though run '${manifest.runId}' of the same task ${state}: ${compare(manifest, identity)}`
+}
+
+/** The keys of the manifests of runs that have something on record, those first whose last file was begun last. */
+function findRecorded(keys: readonly string[]): string[] {
+  const times = new Map<string, number>()
+  for (const key of keys) {
+    const file = toRunFile(key, 0)
+    if (file === undefined) continue
+    const run = runOf(key)
+    times.set(run, Math.max(times.get(run) ?? 0, timeOf(file.stem)))
+  }
+  const timeOfRun = (key: string) => times.get(runOf(key)) ?? 0
+  return keys
+    .filter((key) => /^[^/]+\/run\/[^/]+\.json$/.test(key) && times.has(runOf(key)))
+    .sort((a, b) => timeOfRun(b) - timeOfRun(a))
+}
+
+const runOf = (key: string) => key.slice(0, key.indexOf('/'))
+
+async function readManifest(store: Store, key: string): Promise<Manifest | undefined> {
+  const bytes = await store.get(key, { start: 0, length: MAX_MANIFEST_BYTES })
+  const manifest = bytes && tryParse(bytes, key)
+  return manifest?.runId === runOf(key) ? manifest : undefined
+}
+
+/** What is left to do of the run; undefined when it is complete, or nothing of it is on record. */
+async function describeUnfinished(store: Store, { runId, fingerprint, identity }: Manifest): Promise<string | undefined> {
+  const isKeyed = identity.key !== 'index'
+  const options = { isKeyed, isChecked: false, count: identity.items.count }
+  const index = await loadIndex(store, runId, fingerprint, options).catch(ifNewer)
+  if (index === undefined) return undefined
+  const total = identity.items.count ?? index.total
+  const { done, failed } = countSettled(index)
+  if (done === 0) return undefined
+  const settled = `${done} of ${total ?? 'unknown'} items`
+  if (isFailed(index)) return `failed (${settled} settled, ${failed} of them failures)`
+  return done === total ? undefined : `is unfinished (${settled})`
+}
+
+/** What differs, and how to go on with the earlier run. */
+function compare({ runId, identity: recorded, command }: Manifest, given: Identity): Words {
+  const differences = listDifferences(recorded, given)
+  const isCommand = command !== undefined
+  const [first, ...others] = differences
+  const goOn = (says: string) => ({ about: 'that run', says, runId, isCommand, isSame: first === undefined }) as const
+  const resume = `give runId: '${runId}'`
+  if (first === undefined)
+    return wording`task and items are the same, only the name of the run differs. To go on with it, ${goOn(resume)}`
+  const list = others.reduce((all: Words, { words }) => wording`${all}, ${words}`, first.words)
+  const keep = differences.some(({ part }) => part === 'items')
+    ? wording`; where items come and go, give ${option('runId')} and ${option('key')} from the start`
+    : ''
+  const way = isCommand ? `use 'pawl resume ${runId}'` : `put that back as it was and ${resume}`
+  return wording`they differ in ${list}. To go on with it, ${goOn(way)}${keep}`
 }
 
 /** Another run is no reason for this one not to begin. */

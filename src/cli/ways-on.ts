@@ -41,6 +41,8 @@ function nameOf(mention: Mention, command: Command): string {
       return command.placeOf ? `${mention.says} (${command.placeOf(mention.index)})` : mention.says
     case 'both runs':
       return leadTo(mention.part, command)
+    case 'that run':
+      return goOnWith(mention, command)
     case 'another run':
       return by === 'resume' ? "'pawl run … --run-id NEW' begins another run" : 'give this run another --run-id'
     case 'discard':
@@ -68,4 +70,11 @@ function leadTo(part: string, { by, input }: Command): string {
   if (part === 'items' && input !== undefined && input !== '-') return `To go on, put ${input} back as it was; to keep both, `
   if (part === 'task' && by === 'resume') return 'To go on, give --task the one on record; to keep both, '
   return 'To keep both, '
+}
+
+/** Only of a run that a command began all that it was given is on record. */
+function goOnWith({ runId, isCommand, isSame }: Mention & { readonly about: 'that run' }, { directory }: Command): string {
+  const resume = `'pawl resume ${runId}${directoryFlag({ directory })}'`
+  if (isCommand) return isSame ? `give --run-id ${runId}, or use ${resume}` : `use ${resume}`
+  return isSame ? `give --run-id ${runId}` : 'run the program that began it'
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Identity } from '../../src/checkpoint/fingerprint.ts'
-import { describeDifference, explainMismatch, otherEnd, otherSource, tooShort } from '../../src/checkpoint/mismatch.ts'
+import { explainMismatch, listDifferences, otherEnd, otherSource, tooShort } from '../../src/checkpoint/mismatch.ts'
 import { type Command, retell, sayHere } from '../../src/cli/ways-on.ts'
 import { createDrain } from '../../src/drain.ts'
 import { stillbornError } from '../../src/engine/run-errors.ts'
@@ -122,9 +122,9 @@ describe('retell()', () => {
 
 describe('sayHere()', () => {
   test('names the flags of what differs between two runs, but for what has none', () => {
-    const words = describeDifference(IDENTITY, { ...IDENTITY, config: 1, seed: 2, shared: 'x' })
-    expect(String(words)).toBe("'config', 'seed', 'shared' (its digest)")
-    expect(sayHere(words)).toBe("--config, --seed, 'shared' (its digest)")
+    const words = listDifferences(IDENTITY, { ...IDENTITY, config: 1, seed: 2, shared: 'x' }).map((it) => it.words)
+    expect(words.map(String)).toEqual(["'config'", "'seed'", "'shared' (its digest)"])
+    expect(words.map((it) => sayHere(it))).toEqual(['--config', '--seed', "'shared' (its digest)"])
   })
 
   test('has a way for results that do not fit into memory', () => {

@@ -1,0 +1,156 @@
+import { describe, expect, test } from 'vitest'
+import type { Identity } from '../../src/checkpoint/fingerprint.ts'
+import { type Command, sayHere } from '../../src/cli/ways-on.ts'
+import { memoryStore } from '../../src/store/memory.ts'
+import type { Store } from '../../src/store/store.ts'
+import type { Events, Json } from '../../src/types.ts'
+import { wordsIn } from '../../src/wording.ts'
+import { failing, IDENTITY, open, outcomes, rejection, virtualClock } from './fixture.ts'
+
+const SMALL: Identity = { ...IDENTITY, items: { kind: 'array', count: 3, digest: 'd' } }
+
+interface Earlier {
+  readonly fulfilled: number[]
+  readonly rejected?: number[]
+  readonly hasFailed?: boolean
+  readonly identity?: Identity
+  readonly command?: Json
+}
+
+async function record(store: Store, runId: string, { fulfilled, rejected = [], hasFailed = false, ...what }: Earlier) {
+  const session = await open(store, { runId, identity: SMALL, ...what })
+  if (fulfilled.length > 0) session.record(outcomes(fulfilled))
+  if (rejected.length > 0) session.record(failing(...rejected.map((index) => rejection(index, new Error('bad')))))
+  await session.close(hasFailed)
+}
+
+const COMPLETE: Earlier = { fulfilled: [0, 1, 2] }
+
+/** What a new run under a derived name is warned of. */
+async function begin(store: Store, given: Partial<Parameters<typeof open>[1]> = {}): Promise<Events['warning'][]> {
+  const session = await open(store, { runId: 'new', isDerived: true, identity: SMALL, ...given })
+  await session.close()
+  return session.events.filter(({ event }) => event === 'warning').map(({ payload }) => payload as Events['warning'])
+}
+
+const messageOfOne = async (store: Store, given?: Partial<Parameters<typeof open>[1]>) => {
+  const warnings = await begin(store, given)
+  expect(warnings).toMatchObject([{ code: 'SIMILAR_RUN' }])
+  return warnings[0] as Events['warning']
+}
+
+/** Names on both sides of the middle, so that the order of names finds nothing by chance. */
+const names = (count: number) => Array.from({ length: count }, (_, n) => `${n % 2 === 0 ? 'a' : 'z'}${n}`)
+
+describe('a new run beside many of the same task', () => {
+  test.each(['first', 'last'])('is told of the unfinished one that was begun %s of forty', async (place) => {
+    const store = memoryStore()
+    const begun = names(39)
+    for (const runId of place === 'first' ? ['m', ...begun] : [...begun, 'm'])
+      await record(store, runId, runId === 'm' ? { fulfilled: [0] } : COMPLETE)
+    expect((await messageOfOne(store)).message).toMatch(/'m' of the same task is unfinished \(1 of 3 items\)/)
+  })
+
+  test('is told of the newest of those that are unfinished, and of no complete, begun or other one', async () => {
+    const store = memoryStore()
+    const clock = virtualClock()
+    const task = { module: 'other.js', export: 'default' }
+    for (const [runId, earlier] of [
+      ['m', { fulfilled: [0] }],
+      ['z', { fulfilled: [0, 1] }],
+      ['a', COMPLETE],
+      ['b', { fulfilled: [] }],
+      ['c', { fulfilled: [0], identity: { ...SMALL, task } }],
+    ] as const) {
+      clock.time += 1000
+      const session = await open(store, { runId, identity: SMALL, clock, ...('identity' in earlier ? earlier : {}) })
+      if (earlier.fulfilled.length > 0) session.record(outcomes([...earlier.fulfilled]))
+      await session.close()
+    }
+    expect((await messageOfOne(store)).message).toContain("run 'z' of the same task is unfinished (2 of 3 items)")
+  })
+
+  test('looks at no more of them once that took half a second', async () => {
+    const inner = memoryStore()
+    for (const runId of names(100)) await record(inner, runId, COMPLETE)
+    const clock = virtualClock()
+    const asked = new Set<string>()
+    const get: Store['get'] = (key, range) => {
+      asked.add(key.split('/', 1)[0] as string)
+      clock.time += 50
+      return inner.get(key, range)
+    }
+    expect(await begin({ ...inner, get }, { clock })).toEqual([])
+    expect(asked.size).toBeGreaterThan(4)
+    expect(asked.size).toBeLessThan(16)
+  })
+
+  test('believes no manifest that names a run in another place', async () => {
+    const inner = memoryStore()
+    await record(inner, 'real', { fulfilled: [0] })
+    const store = memoryStore()
+    for (const { key } of await inner.list(''))
+      await store.put(key.replace('real', 'moved'), (await inner.get(key)) as Uint8Array)
+    expect(await begin(store)).toEqual([])
+  })
+})
+
+describe('an earlier run that failed', () => {
+  test('is told of though every item has settled', async () => {
+    const store = memoryStore()
+    await record(store, 'mine', { fulfilled: [0, 2], rejected: [1], hasFailed: true })
+    const { message } = await messageOfOne(store)
+    expect(message).toContain("run 'mine' of the same task failed (3 of 3 items settled, 1 of them failures): ")
+  })
+
+  test('is not told of when its failures were tolerated', async () => {
+    const store = memoryStore()
+    await record(store, 'mine', { fulfilled: [0, 2], rejected: [1] })
+    expect(await begin(store)).toEqual([])
+  })
+})
+
+describe('the way on to the earlier run', () => {
+  const RUN: Command = { by: 'run', runId: 'new', directory: 'runs', input: 'in.jsonl', flags: {} }
+  const other = (changed: Partial<Identity>) => ({ identity: { ...SMALL, ...changed } })
+  const items = { kind: 'array', count: 4, digest: 'e' } as const
+  const DIFFERENT =
+    "they differ in number of items, contents of the items (their digest). To go on with it, use 'pawl resume mine"
+  test.each<[string, Json | undefined, Partial<Parameters<typeof open>[1]>, string, string]>([
+    [
+      'only the name differs',
+      undefined,
+      {},
+      "task and items are the same, only the name of the run differs. To go on with it, give runId: 'mine'",
+      'task and items are the same, only the name of the run differs. To go on with it, give --run-id mine',
+    ],
+    [
+      'only the name differs from that of a command',
+      { task: 't.js' },
+      {},
+      "task and items are the same, only the name of the run differs. To go on with it, give runId: 'mine'",
+      "task and items are the same, only the name of the run differs. To go on with it, give --run-id mine, or use 'pawl resume mine --checkpoint runs'",
+    ],
+    [
+      'another config',
+      undefined,
+      other({ config: 1 }),
+      "they differ in 'config'. To go on with it, put that back as it was and give runId: 'mine'",
+      'they differ in --config. To go on with it, run the program that began it',
+    ],
+    [
+      'other items than those of a command',
+      { task: 't.js' },
+      other({ items }),
+      `${DIFFERENT}'; where items come and go, give 'runId' and 'key' from the start`,
+      `${DIFFERENT} --checkpoint runs'; where items come and go, give --run-id and --key from the start`,
+    ],
+  ])('%s', async (_, command, given, ofProgram, ofCommand) => {
+    const store = memoryStore()
+    await record(store, 'mine', { fulfilled: [0], ...(command === undefined ? {} : { command }) })
+    const warning = await messageOfOne(store, given)
+    const lead = "Starting run 'new', though run 'mine' of the same task is unfinished (1 of 3 items): "
+    expect(warning.message).toBe(lead + ofProgram)
+    expect(sayHere(wordsIn(warning), RUN)).toBe(lead + ofCommand)
+  })
+})
