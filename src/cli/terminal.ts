@@ -41,7 +41,7 @@ export async function print(text: string): Promise<void> {
   })
 }
 
-/** One JSON value on stdout, in one line. Errors keep name, message, code, cause and stack. */
+/** One JSON value on stdout, in one line. Errors keep what is on record of them; a field too large to show is `[Large]`. */
 export async function printJson(value: unknown): Promise<void> {
   await print(`${escapeJson(String(toJson(value)))}\n`)
 }
@@ -96,7 +96,48 @@ function toPlain(value: unknown): unknown {
   if (value instanceof Set) return [...value]
   if (!(value instanceof Error)) return value
   const { name, message, cause, stack } = value
-  return { name, message, ...('code' in value ? { code: value.code } : {}), ...(cause === undefined ? {} : { cause }), stack }
+  return {
+    ...{ name, message, ...('code' in value ? { code: value.code } : {}) },
+    ...listFields(value),
+    ...(cause === undefined ? {} : { cause }),
+    ...('errors' in value && Array.isArray(value.errors) ? { errors: value.errors } : {}),
+    stack,
+  }
+}
+
+const NAMED = new Set(['name', 'message', 'code', 'cause', 'errors', 'stack'])
+
+/** The fields of its own that an error has besides those that every error may have. */
+function listFields(error: Error): Record<string, unknown> {
+  const fields = Object.entries(error).filter(([name]) => !NAMED.has(name))
+  return Object.fromEntries(fields.map(([name, value]) => [name, isLarge(value) ? '[Large]' : value]))
+}
+
+/** Characters and members of a field of an error that are shown: one with the body of a response in it would drown all else. */
+const MAX_FIELD = 2 ** 16
+
+function isLarge(field: unknown): boolean {
+  let left = MAX_FIELD
+  const seen = new Set<unknown>()
+  const waiting = [field]
+  while (waiting.length > 0 && left >= 0) {
+    const value = waiting.pop()
+    if (typeof value === 'string') left -= value.length
+    if (typeof value !== 'object' || value === null || seen.has(value)) continue
+    seen.add(value)
+    const parts = ArrayBuffer.isView(value) ? { length: value.byteLength } : partsOf(value)
+    left -= parts.length
+    if (left >= 0 && Array.isArray(parts)) waiting.push(...parts)
+  }
+  return left < 0
+}
+
+/** The names and values that an object is shown by. */
+function partsOf(value: object): readonly unknown[] {
+  if (Array.isArray(value)) return value
+  if (value instanceof Set) return [...value]
+  const more = value instanceof Error ? [value.message, value.stack, value.cause] : []
+  return [...(value instanceof Map ? value : Object.entries(value)), more].flat()
 }
 
 /** Local time to the second, `2026-05-01 12:00:00`; '' for what is no time. */

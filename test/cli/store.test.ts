@@ -6,7 +6,7 @@ import { items, lines, project } from './pawl.ts'
 
 const FILES = {
   'odd.js':
-    'export default ({ n }) => { if (n === 3) throw new RangeError("three \\u001b[2J"); return { n, text: "x".repeat(n) } }',
+    'export default ({ n }) => { if (n === 3) throw Object.assign(new RangeError("three \\u001b[2J"), { status: 503 }); return { n, text: "x".repeat(n) } }',
   'in.jsonl': items(10),
 }
 
@@ -124,7 +124,7 @@ describe('pawl failures', () => {
     expect(stdout).not.toContain('\x1b')
     const json = JSON.parse((await pawl('failures', 'odd', '--json')).stdout)
     expect(json.failures).toMatchObject([
-      { index: 3, kind: 'error', attempts: 1, item: { n: 3 }, reason: { name: 'RangeError' } },
+      { index: 3, kind: 'error', attempts: 1, item: { n: 3 }, reason: { name: 'RangeError', status: 503 } },
     ])
   })
 })

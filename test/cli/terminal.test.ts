@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { escapeJson, formatBytes, printable, table } from '../../src/cli/terminal.ts'
+import { escapeJson, formatBytes, printable, table, toJson } from '../../src/cli/terminal.ts'
+import { SerializationError } from '../../src/errors.ts'
 
 const STEERING = /\p{Cc}|[\u2028\u2029\u202a-\u202e\u2066-\u2069]/u
 
@@ -23,6 +24,47 @@ describe('escapeJson()', () => {
         expect(JSON.parse(json)).toEqual({ text })
       }),
     )
+  })
+})
+
+describe('toJson()', () => {
+  const shown = (value: unknown) => JSON.parse(String(toJson(value)))
+
+  test('gives of an error what is on record of it, its own fields and the errors it has in it', () => {
+    const error = Object.assign(new Error('no'), { status: 503, url: 'http://a', body: { tries: [1, 2n] }, code: 'E_NO' })
+    expect(shown({ error }).error).toEqual({
+      ...{ name: 'Error', message: 'no', status: 503, url: 'http://a', body: { tries: [1, '2'] }, code: 'E_NO' },
+      stack: error.stack,
+    })
+    expect(shown(new SerializationError('no', 'a.b', { index: 3 }))).toMatchObject({ path: 'a.b', index: 3 })
+    expect(shown(new AggregateError([new TypeError('a'), 7], 'many', { cause: new RangeError('why') }))).toMatchObject({
+      ...{ name: 'AggregateError', cause: { name: 'RangeError', message: 'why' } },
+      errors: [{ name: 'TypeError', message: 'a' }, 7],
+    })
+  })
+
+  test('ends where fields lead back to the error, and keeps apart what they are called', () => {
+    const error = Object.assign(new Error('no'), JSON.parse('{"toString":1}'), { deep: {} })
+    Object.defineProperty(error, '__proto__', { value: 'own', enumerable: true })
+    Object.assign(error.deep, { error, again: new Map([['it', error.deep]]) })
+    const found = shown(error)
+    expect(found).toMatchObject({ toString: 1, deep: { error: '[Circular]', again: { it: '[Circular]' } } })
+    expect(Object.getOwnPropertyDescriptor(found, '__proto__')?.value).toBe('own')
+  })
+
+  test.each<[string, unknown]>([
+    ['a text', 'x'.repeat(70_000)],
+    ['bytes', new Uint8Array(70_000)],
+    ['an array of nothing', new Array(2 ** 31)],
+    ['texts deep in it', { a: [new Map([['b', new Set(Array.from({ length: 10 }, (_, n) => `${n}${'x'.repeat(7000)}`))]])] }],
+    ['the message of an error in it', { error: new Error('x'.repeat(70_000)) }],
+  ])('says of a field that it is too large to show: %s', (_, body) => {
+    expect(shown(Object.assign(new Error('no'), { body, status: 1 }))).toMatchObject({ body: '[Large]', status: 1 })
+  })
+
+  test('shows a field of some size, also when the same is in it many times', () => {
+    const body = Array.from({ length: 1000 }, (_, n) => ({ n, text: 'x'.repeat(20) }))
+    expect(shown(Object.assign(new Error('no'), { body })).body).toEqual(body)
   })
 })
 
