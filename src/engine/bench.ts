@@ -16,13 +16,15 @@ export interface Bench {
   isProven: boolean
   /** Runs of which it answered something: their tasks came up in it. */
   readonly ran: Set<number>
+  /** As it was when `look` last saw it at nothing: its oldest piece, and how often in a row it was seen so since the first time. */
+  still: { readonly piece: Piece; readonly settled: number; readonly looks: number } | undefined
   /**
    * Why the main thread ended it: an item, or the packing of what items gave, took too long; a drain; what it said of some
    * items of its oldest piece cannot be read: it is not heard any more; it runs nothing of what it is given; nobody waits any
-   * more for its oldest piece, whose task is not up in it; or, an error, what it said cannot be true: it is not heard any more
-   * either.
+   * more for its oldest piece, whose task is not up in it; it begins nothing more, though the task is up; or, an error, what it
+   * said cannot be true: it is not heard any more either.
    */
-  doom: Overdue | 'drain' | 'unreadable' | 'idle' | 'vain' | Error | undefined
+  doom: Overdue | 'drain' | 'unreadable' | 'idle' | 'vain' | 'hung' | Error | undefined
 }
 
 /** What takes too long: the item at the cursor, or the packing of what the items up to the cursor gave. */
@@ -43,6 +45,7 @@ export function createBench(open: (bench: Bench) => Seat): Bench {
     idled: 0,
     isProven: false,
     ran: new Set<number>(),
+    still: undefined,
     doom: undefined,
   }
   bench.seat = open(bench)
@@ -65,10 +68,54 @@ export function hasBegunRun({ ran, pieces, seat }: Bench, run: JobRun): boolean 
  */
 export const LATE_MS = 2000
 
-/** Whether it is late with its oldest piece: it had LATE_MS for that, and has begun nothing of the run. */
+/** Whether it is late with its oldest piece: it had LATE_MS for that, and has begun nothing of the run, or nothing more. */
 function isLate(bench: Bench, now: number): boolean {
   const [first] = bench.pieces
-  return first?.since !== undefined && now - first.since >= LATE_MS && !hasBegunRun(bench, first.job.run)
+  if (first?.since === undefined) return false
+  return (now - first.since >= LATE_MS && !hasBegunRun(bench, first.job.run)) || stillFor(bench) >= LATE_MS
+}
+
+/** How often `look` sees to a thread, in ms. */
+export const LOOK_MS = LATE_MS / 4
+
+/**
+ * Sees whether a thread is at something; to be called every LOOK_MS. Looks are counted, and no time is read: while the main
+ * thread was kept from the event loop, or the process stopped, there were none, and the thread may have stood as well.
+ */
+export function look(bench: Bench): void {
+  const { still } = bench
+  const [piece] = bench.pieces
+  const isSame = still !== undefined && still.piece === piece && still.settled === piece.settled
+  bench.still =
+    piece && isBetween(bench, piece) ? { piece, settled: piece.settled, looks: isSame ? still.looks + 1 : 0 } : undefined
+}
+
+/** Whether it has answered what it ran of its oldest piece, if anything, and has begun nothing since. */
+function isBetween({ seat }: Bench, first: Piece): boolean {
+  return cursorOf(slotOf(seat.cells, first.slot)) < first.settled
+}
+
+/** How long it has been at nothing of its oldest piece, in ms, as far as was looked. */
+function stillFor(bench: Bench): number {
+  const { still } = bench
+  const [first] = bench.pieces
+  if (!first || still?.piece !== first || still.settled !== first.settled || !isBetween(bench, first)) return 0
+  return still.looks * LOOK_MS
+}
+
+/**
+ * So long a thread may begin nothing of what it was sent where its task is up, in ms, unless a shorter `timeout` says how soon
+ * what hangs is to be ended. What items left behind runs there, such as a timer, and may run for ever. Lower, and a thread is
+ * ended that only takes long to read what it was sent; a fresh one is given its time for that.
+ */
+export const HUNG_MS = 10_000
+
+/** Whether something else than items runs in it, and has for too long: no item is to blame, as nobody can tell who left it behind. */
+export function isHung(bench: Bench): boolean {
+  const [first] = bench.pieces
+  if (!first || bench.doom || !hasBegunRun(bench, first.job.run)) return false
+  const { timeout = HUNG_MS } = first.job.run
+  return stillFor(bench) >= Math.min(Math.max(timeout, LATE_MS), HUNG_MS)
 }
 
 /**
@@ -178,9 +225,17 @@ export function takeBack(benches: Iterable<Bench>, now: number): Piece[] {
   const late = sound.filter((bench) => isLate(bench, now))
   const others = sound.filter((bench) => !late.includes(bench))
   return late.flatMap((bench) => {
-    const pieces = bench.pieces.filter((piece) => others.some((other) => mayBegin(other, piece, bench)))
-    return pieces.flatMap((piece) => take(bench, piece, 0) ?? [])
+    const pieces = bench.pieces.filter((piece) => mayLeave(bench, piece) && others.some((other) => mayBegin(other, piece, bench)))
+    return pieces.flatMap((piece) => {
+      const taken = take(bench, piece, piece.settled)
+      return taken ? { ...taken, wasTakenBack: true } : []
+    })
   })
+}
+
+/** From threads in which its task is up a piece is taken back once: one that takes long to be read would go to and fro for ever. */
+function mayLeave(bench: Bench, { job, wasTakenBack }: Piece): boolean {
+  return !wasTakenBack || !hasBegunRun(bench, job.run)
 }
 
 /**

@@ -88,6 +88,7 @@ const DOOMS = {
   drain: "the worker was ended: what it ran did not end within 'drainTimeout'",
   unreadable: 'the worker was ended: what it sent cannot be read',
   idle: 'the worker ran none of the items it was given',
+  hung: 'the worker was ended: it ran none of the next items, and something that earlier ones left behind instead, such as a timer',
   vain: 'the worker was ended: it was loading the task of a run that is over, or was told to stop',
 } as const
 

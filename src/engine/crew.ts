@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import { type Bench, condemn, createBench, hasBegunRun, isVain, LATE_MS, leastBusy, steal, takeBack } from './bench.ts'
+import { type Bench, condemn, createBench, isHung, isVain, LOOK_MS, leastBusy, look, steal, takeBack } from './bench.ts'
 import { prepare, slotOf } from './flight-recorder.ts'
 import type { JobRun, Piece } from './job.ts'
 import { toMessage } from './message.ts'
@@ -22,8 +22,8 @@ export class Crew {
   readonly #endings = new Set<Promise<void>>()
   #target = 0
   #balancing: NodeJS.Immediate | undefined
-  /** Goes off when a thread may be late. */
-  #lateness: NodeJS.Timeout | undefined
+  /** Goes off when threads are to be looked at. */
+  #looking: NodeJS.Timeout | undefined
   #isClosed = false
 
   constructor(openSeat: (bench: Bench) => Seat, clock: Clock) {
@@ -99,7 +99,7 @@ export class Crew {
   async close(): Promise<void> {
     this.#isClosed = true
     clearImmediate(this.#balancing)
-    clearTimeout(this.#lateness)
+    clearTimeout(this.#looking)
     this.#timeouts.stop()
     await Promise.all([...this.#endings, ...[...this.#benches].map((bench) => bench.seat.close())])
   }
@@ -123,19 +123,23 @@ export class Crew {
     else bench.forget.push(...ended)
     piece.sendTime = isNew ? undefined : this.#clock.now() - began
     if (run.timeout !== undefined) this.#timeouts.start()
-    if (!hasBegunRun(bench, run)) this.#watchLateness()
+    this.#lookOn()
   }
 
-  /** Has nothing wait for a thread that is late, nor a thread for a task that nobody waits for, as long as a task has yet to come up. */
-  #watchLateness(): void {
-    this.#lateness ??= setTimeout(() => {
-      this.#lateness = undefined
+  /** Has nothing wait for a thread that is late, or begins nothing any more, nor a thread for a task that nobody waits for. */
+  #lookOn(): void {
+    this.#looking ??= setTimeout(() => {
+      this.#looking = undefined
       const now = this.#clock.now()
-      for (const bench of this.#benches) if (isVain(bench, now)) condemn(bench, 'vain')
+      for (const bench of this.#benches) {
+        look(bench)
+        if (isVain(bench, now)) condemn(bench, 'vain')
+        else if (isHung(bench)) condemn(bench, 'hung')
+      }
       this.requeue(takeBack(this.#benches, now))
       this.advance()
-      if ([...this.#benches].some(isLoading)) this.#watchLateness()
-    }, LATE_MS / 4).unref()
+      if ([...this.#benches].some(({ pieces }) => pieces.length > 0)) this.#lookOn()
+    }, LOOK_MS).unref()
   }
 
   /**
@@ -158,9 +162,4 @@ export class Crew {
 /** It has something to give away: what waits behind its oldest piece. */
 function hasSome({ doom, pieces }: Bench): boolean {
   return !doom && pieces.some(({ settled, end }, at) => at > 0 && settled < end)
-}
-
-/** It was sent something whose task has yet to come up there, as far as anybody can tell. */
-function isLoading(bench: Bench): boolean {
-  return !bench.doom && bench.pieces.some(({ job }) => !hasBegunRun(bench, job.run))
 }

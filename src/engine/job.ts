@@ -87,6 +87,8 @@ export interface Piece {
   since: number | undefined
   /** The run was drained before its task was up in the thread: nothing is waited for there, be it an import without an end. */
   isVain: boolean
+  /** Another thread had it before, and did not begin it in time. */
+  readonly wasTakenBack: boolean
   slot: number
   /** Time the main thread took to send it, in ms; undefined when its message held more than its items. */
   sendTime: number | undefined
@@ -105,6 +107,7 @@ export function createPiece(job: Job, chunk: Chunk, isAlone = false, isSingly = 
     end: chunk.items.length,
     since: undefined,
     isVain: false,
+    wasTakenBack: false,
     slot: -1,
     sendTime: undefined,
   }

@@ -1,5 +1,17 @@
 import { expect, test } from 'vitest'
-import { type Bench, isVain, LATE_MS, leastBusy, steal, takeBack, VAIN_MS } from '../../src/engine/bench.ts'
+import {
+  type Bench,
+  HUNG_MS,
+  isHung,
+  isVain,
+  LATE_MS,
+  LOOK_MS,
+  leastBusy,
+  look,
+  steal,
+  takeBack,
+  VAIN_MS,
+} from '../../src/engine/bench.ts'
 import { claim, createRecorder, enter, prepare, slotOf } from '../../src/engine/flight-recorder.ts'
 import { createPiece, type Job, type Piece } from '../../src/engine/job.ts'
 
@@ -128,4 +140,58 @@ test('isVain() is a thread that loads the task of a run that was over long ago',
   expect(isVain(late, 6 + VAIN_MS)).toBe(false)
   enter(slotOf(late.seat.cells, 0), 0, undefined)
   expect(isVain(late, 10 * VAIN_MS)).toBe(false)
+})
+
+/** Looks at a bench for so long. */
+function lookFor(one: Bench, ms: number): void {
+  for (let passed = 0; passed <= ms; passed += LOOK_MS) look(one)
+}
+
+test('isHung() is a thread that begins nothing more where the task is up, after as many looks as make up its time', () => {
+  const still = waiting({ isProven: true })
+  lookFor(still, HUNG_MS - LOOK_MS)
+  expect(isHung(still)).toBe(false)
+  look(still)
+  expect(isHung(still)).toBe(true)
+  enter(slotOf(still.seat.cells, 0), 0, undefined)
+  expect(isHung(still)).toBe(false)
+  look(still)
+  ;(still.pieces[0] as Piece).settled = 1
+  expect(isHung(still)).toBe(false)
+  lookFor(still, HUNG_MS)
+  expect(isHung(still)).toBe(true)
+})
+
+test.each([
+  [50, LATE_MS],
+  [5000, 5000],
+  [60_000, HUNG_MS],
+])('isHung() takes a `timeout` of %i ms for %i', (timeout, ms) => {
+  const job = { ...JOB, run: { ...JOB.run, timeout } } as Job
+  const still = waiting({ isProven: true, job })
+  lookFor(still, ms - LOOK_MS)
+  expect(isHung(still)).toBe(false)
+  look(still)
+  expect(isHung(still)).toBe(true)
+})
+
+test('isHung() is no thread in which the task has yet to come up', () => {
+  const loading = waiting({})
+  lookFor(loading, 10 * HUNG_MS)
+  expect(isHung(loading)).toBe(false)
+})
+
+test('takeBack() takes once what a thread does not begin that ran others of the run', () => {
+  const still = waiting({ isProven: true, length: 6 })
+  const other = bench(true)
+  expect(takeBack([still, other], LATE_MS)).toEqual([])
+  lookFor(still, LATE_MS)
+  expect(leastBusy([still], false, LATE_MS)).toBeUndefined()
+  const [taken] = takeBack([still, other], LATE_MS) as [Piece]
+  expect(taken.chunk.items).toHaveLength(6)
+  const next = waiting({ isProven: true })
+  next.pieces.splice(0, 1, Object.assign(taken, { slot: 0, since: 0 }))
+  prepare(slotOf(next.seat.cells, 0), 6)
+  lookFor(next, LATE_MS)
+  expect(takeBack([next, other], LATE_MS)).toEqual([])
 })
