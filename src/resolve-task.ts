@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { inspect } from 'node:util'
 import { InvalidOptionError, TaskLoadError } from './errors.ts'
+import { didYouMean } from './nearest.ts'
 import { createSha256 } from './sha256.ts'
 import { isTask, loadTask, type Task, type TaskRef, type TaskSpec } from './task.ts'
 import { turn } from './turn.ts'
@@ -34,8 +35,22 @@ export async function resolveTask<T, R>(ref: TaskRef<T, R>): Promise<ResolvedTas
     return describeModule({ kind: 'module', url: ref.module, export: name, ordinal: ref.ordinal }, ref.run)
   }
   if (typeof ref === 'string' || ref instanceof URL) return describeModule(specOf(ref, undefined), undefined)
-  if (typeof ref === 'object' && ref !== null && 'module' in ref) return describeModule(specOf(ref.module, ref.export), undefined)
+  if (typeof ref === 'object' && ref !== null && 'module' in ref) {
+    checkMembers(ref)
+    return describeModule(specOf(ref.module, ref.export), undefined)
+  }
   throw new InvalidOptionError('task', 'a task from defineTask(), a module (URL, path or { module, export }) or a function', ref)
+}
+
+const MEMBERS = ['module', 'export']
+
+/** A name that is misspelt would run the default export in place of what was meant. */
+function checkMembers(ref: object): void {
+  for (const [name, value] of Object.entries(ref)) {
+    if (MEMBERS.includes(name) || value === undefined) continue
+    const advice = didYouMean(name, MEMBERS)
+    throw new InvalidOptionError(`task.${name}`, `one of the known members (${MEMBERS.join(', ')})`, value, { advice })
+  }
 }
 
 function specOf(module: URL | string, name: string | undefined): TaskSpec & { kind: 'module' } {

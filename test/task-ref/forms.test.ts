@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
-import { execute, type TaskRef } from 'pawl'
+import { execute, plan, type TaskRef } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import arithmetic, { cube, getHidden } from '../fixtures/tasks/arithmetic.mjs'
 
@@ -72,6 +72,19 @@ describe('execute() takes', () => {
       await expect(execute(task as never, [1])).rejects.toMatchObject({ code: 'ERR_PAWL_INVALID_OPTION' })
     },
   )
+
+  test('no member that there is not, and says which was meant', async () => {
+    const module = path('arithmetic.mjs')
+    await expect(execute({ module, exports: 'cube' } as TaskRef<number, number>, [2])).rejects.toMatchObject({
+      code: 'ERR_PAWL_INVALID_OPTION',
+      option: 'task.exports',
+      message:
+        "Cannot use option 'task.exports': expected one of the known members (module, export), got 'cube'. Did you mean 'export'?",
+    })
+    await expect(plan({ module, name: 'cube' } as TaskRef<number, number>, [2])).rejects.toMatchObject({ option: 'task.name' })
+    const { results } = await execute({ module, exports: undefined } as TaskRef<number, number>, [2])
+    expect(results).toEqual([4])
+  })
 
   test.each(['https://example.org/task.mjs', 'blob:nodedata:1', 's3://bucket/task.mjs'])(
     'no URL that a worker cannot load: %s',
