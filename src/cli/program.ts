@@ -3,7 +3,7 @@ import { InvalidOptionError } from '../errors.ts'
 import { RUN_ID } from '../option-table.ts'
 import { ownVersion } from '../version.ts'
 import { DURATION_FORM, parseDuration } from './duration.ts'
-import { type Explanation, explain, OK, tell, USAGE } from './failure.ts'
+import { type Explanation, explain, OK, tell, USAGE, UsageError } from './failure.ts'
 import { FLAGS, type FlagName, RESULT_FLAGS, WORK_FLAGS } from './flags.ts'
 import { INPUT_HELP } from './input.ts'
 import { REFUSED } from './refused.ts'
@@ -123,6 +123,20 @@ function addRun(program: Command, define: Define): void {
     .option('--resume', 'there has to be an earlier run to go on with')
     .option('--overwrite', 'discard the earlier run of this name')
   addFlags(run, [...WORK_FLAGS, ...RESULT_FLAGS]).option('--quiet', QUIET_HELP)
+  refuseBoth(run, 'checkpoint', 'no-checkpoint')
+}
+
+/** Of two flags for one thing commander takes the last, without a word of the other. */
+function refuseBoth(command: Command, ...names: readonly [string, string]): void {
+  const given = new Set<string>()
+  for (const name of names) {
+    command.on(`option:${name}`, () => {
+      if (given.add(name).size < names.length) return
+      throw new UsageError(
+        `Cannot use '--${names[0]}' together with '--${names[1]}': expected one of them, since one says where to record the run and the other to record nothing`,
+      )
+    })
+  }
 }
 
 function addResume(program: Command, define: Define): void {

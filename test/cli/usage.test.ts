@@ -42,6 +42,8 @@ describe('pawl', () => {
     ['run t.js --input a.jsonl --run-id ../x', "Cannot use option '--run-id'"],
     ['run t.js --input a.jsonl --resume --overwrite', "Cannot use '--resume' together with '--overwrite'"],
     ['run t.js --input a.jsonl --resume --no-checkpoint', "Cannot use '--resume' together with '--no-checkpoint'"],
+    ['run t.js --input a.jsonl --no-checkpoint --checkpoint x', "Cannot use '--checkpoint' together with '--no-checkpoint'"],
+    ['run t.js --input a.jsonl --checkpoint=x --no-checkpoint', "Cannot use '--checkpoint' together with '--no-checkpoint'"],
     ['run t.js --input - --resume', "Cannot use '--resume' for stdin without '--run-id'"],
     ['run t.js --input nothing.jsonl', "Cannot read input 'nothing.jsonl'"],
     ['run t.js --input .', "Cannot use input '.': expected a file or a glob such as './*', got a directory"],
