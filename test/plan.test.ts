@@ -249,6 +249,28 @@ describe('createPlanner()', () => {
 })
 
 describe('plan()', () => {
+  test('says of an item that takes its worker down what happened, and nothing of limits that nobody gave', async () => {
+    const { warnings } = await plan(() => process.exit(3), [1], { workers: 1, mode: 'threads' })
+    expect(warnings).toEqual([
+      'Of 1 tried, 1 failed, first item 0: it took its worker down: the worker thread ended with exit code 3',
+    ])
+  })
+
+  test('refuses two items of one key, as the run would, and gives tasks the keys', async () => {
+    const key = (item: string) => item.toLowerCase()
+    const expected = {
+      code: 'ERR_PAWL_INVALID_OPTION',
+      option: 'key',
+      message: expect.stringContaining('both item 0 and item 2'),
+    }
+    await expect(plan((item: string) => item, ['a', 'b', 'A'], { key })).rejects.toMatchObject(expected)
+    const task = (_: string, context: { key: string }) => {
+      if (context.key !== 'b') throw new Error(`${context.key} is not b`)
+    }
+    expect((await plan(task, ['B'], { key })).warnings).toEqual([])
+    expect((await plan(task, new Set(['B']), { key })).warnings).toEqual([])
+  })
+
   test('explains a run after a few items, in a worker', async () => {
     const calls = sharedCells(100_000)
     const made = await plan(counted, range(100_000), { shared: { calls }, workers: 2 })

@@ -4,14 +4,15 @@ import { systemClock } from '../clock.ts'
 import { untilDrained } from '../drain.ts'
 import type { Engines } from '../engines.ts'
 import { messageOf, RunAbortedError } from '../errors.ts'
-import { checkItems, isArrayLike } from '../items.ts'
+import { checkItems, isArrayLike, type Source } from '../items.ts'
 import { iterableSource } from '../iterable-source.ts'
+import { createKeys } from '../keys.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { loadHere, resolveTask } from '../resolve-task.ts'
 import type { RunContext } from '../stages/stage.ts'
 import type { TaskRef } from '../task.ts'
 import type { Plan, Rejection, TaskFunction } from '../types.ts'
-import { wording, wordsIn } from '../wording.ts'
+import { type Words, wording, wordsIn } from '../wording.ts'
 import { openPlanner } from './open-planner.ts'
 import { warnOfSize } from './result-size.ts'
 
@@ -33,9 +34,7 @@ export async function performPlan<T, R>(
 ): Promise<Plan> {
   checkItems(items)
   const task = await resolveTask(ref)
-  const source = isArrayLike<T>(items)
-    ? arraySource(items, undefined, undefined, items.length)
-    : iterableSource(items, undefined, undefined)
+  const source = openSource(items, options.key)
   const planner = openPlanner(task, options, engines)
   const engine = options.mode === 'inline' ? engines.inline : await engines.pool()
   engine.grow(1)
@@ -104,8 +103,21 @@ export async function performPlan<T, R>(
     run.end()
     await source.close()
   }
-  if (first) planner.warn(wording`Of ${tried} tried, ${failed} failed, first item ${first.index}: ${wordsIn(first.reason)}`)
+  if (first) planner.warn(wording`Of ${tried} tried, ${failed} failed, first item ${first.index}: ${wordsOf(first)}`)
   return planner.describe(total)
+}
+
+/** @throws InvalidOptionError for two items of an array with one key, as the run would. */
+function openSource<T>(items: Iterable<T> | AsyncIterable<T>, key: ResolvedOptions<T>['key']): Source<T> {
+  const keyOf = key && createKeys(key)
+  if (!isArrayLike<T>(items)) return iterableSource(items, keyOf, undefined)
+  return arraySource(items, keyOf && Array.from(items, keyOf), undefined, items.length)
+}
+
+/** Why an item failed. Of a crash only what happened: a plan tries no item again, whatever `maxCrashes` says. */
+function wordsOf({ kind, reason }: Rejection): Words {
+  const isCrash = (kind === 'crash' || kind === 'memory') && reason.cause instanceof Error
+  return isCrash ? `it took its worker down: ${(reason.cause as Error).message}` : wordsIn(reason)
 }
 
 function endIfTold(signal: AbortSignal | undefined): void {
