@@ -13,8 +13,11 @@ const OF_THE_POOL = ['workers', 'resourceLimits', 'mode'] as const
 /** Options of one run of an executor. */
 export type RunOptions<T = unknown> = Omit<ExecuteOptions<T>, (typeof OF_THE_POOL)[number]>
 
-/** One warm pool for many runs. Concurrent runs take turns by chunk. */
-export interface Executor extends AsyncDisposable {
+/**
+ * One warm pool for many runs. Concurrent runs take turns by chunk. `Missing`: what stands in `results` for an item without a
+ * result; `undefined` when the executor's options are such that there may be some.
+ */
+export interface Executor<Missing extends undefined = never> extends AsyncDisposable {
   /** As the function of that name, on threads that are up. */
   execute<T, R, const O extends RunOptions<T>>(
     task: TaskRef<T, R>,
@@ -22,7 +25,11 @@ export interface Executor extends AsyncDisposable {
     options: O & MayMissResults,
   ): Promise<Report<R | undefined, T>>
   /** As the function of that name, on threads that are up. */
-  execute<T, R>(task: TaskRef<T, R>, items: Iterable<T> | AsyncIterable<T>, options?: RunOptions<T>): Promise<Report<R, T>>
+  execute<T, R>(
+    task: TaskRef<T, R>,
+    items: Iterable<T> | AsyncIterable<T>,
+    options?: RunOptions<T>,
+  ): Promise<Report<R | Missing, T>>
   /** As the function of that name, on threads that are up. */
   stream<T, R, const O extends RunOptions<T>>(
     task: TaskRef<T, R>,
@@ -30,7 +37,11 @@ export interface Executor extends AsyncDisposable {
     options: O & MayMissResults,
   ): OutcomeStream<R, T, R | undefined>
   /** As the function of that name, on threads that are up. */
-  stream<T, R>(task: TaskRef<T, R>, items: Iterable<T> | AsyncIterable<T>, options?: RunOptions<T>): OutcomeStream<R, T>
+  stream<T, R>(
+    task: TaskRef<T, R>,
+    items: Iterable<T> | AsyncIterable<T>,
+    options?: RunOptions<T>,
+  ): OutcomeStream<R, T, R | Missing>
   /** As the function of that name, on threads that are up. */
   plan<T, R>(task: TaskRef<T, R>, items: Iterable<T> | AsyncIterable<T>, options?: RunOptions<T>): Promise<Plan>
   /** Waits for the runs under way, then ends the threads. Further runs are refused. */
@@ -38,11 +49,18 @@ export interface Executor extends AsyncDisposable {
 }
 
 /**
+ * Makes an executor for runs of which some results may be missing.
+ *
+ * @throws InvalidOptionError as without such options.
+ */
+export function createExecutor(defaults: ExecuteOptions & MayMissResults): Executor<undefined>
+/**
  * Makes an executor. `defaults` are the options of each of its runs, unless a run has its own.
  *
  * @throws InvalidOptionError for an unknown option or a value out of bounds; a run also for an option of the pool, and
  * when the executor was closed.
  */
+export function createExecutor(defaults?: ExecuteOptions): Executor
 export function createExecutor(defaults: ExecuteOptions = {}): Executor {
   const resolved = resolveOptions(defaults)
   const opening = loadEngines(resolved)

@@ -2,6 +2,7 @@ import {
   createExecutor,
   defineTask,
   type ExecuteOptions,
+  type Executor,
   execute,
   type Failure,
   type Listeners,
@@ -158,6 +159,30 @@ describe('types of', () => {
     const executor = () => createExecutor()
     const tolerant = () => executor().execute(length, texts, { maxFailures: 3 })
     expectTypeOf<Awaited<ReturnType<typeof tolerant>>['results']>().toEqualTypeOf<(number | undefined)[]>()
+  })
+
+  test('an executor whose options say so says it of each of its runs', () => {
+    const runs = () => {
+      const tolerant = createExecutor({ workers: 2, maxFailures: 2 })
+      return {
+        executed: tolerant.execute(length, texts),
+        withOptions: tolerant.execute(length, texts, { retry: 1 }),
+        streamed: tolerant.stream(length, texts).report,
+        share: createExecutor({ shard: '1/2' }).execute(length, texts),
+        uncollected: createExecutor({ collect: false }).execute(length, texts),
+        failed: createExecutor({ retryFailed: 'only', checkpoint: 'runs' }).stream(length, texts).report,
+        whole: createExecutor({ retry: 1, collect: true }).execute(length, texts),
+        streamedWhole: createExecutor({ retryFailed: false }).stream(length, texts).report,
+      }
+    }
+    type Runs = ReturnType<typeof runs>
+    type Missing = Exclude<keyof Runs, 'whole' | 'streamedWhole'>
+    expectTypeOf<Runs[Missing]>().toEqualTypeOf<Promise<Report<number | undefined, string>>>()
+    expectTypeOf<Runs['whole' | 'streamedWhole']>().toEqualTypeOf<Promise<Report<number, string>>>()
+    // @ts-expect-error there is no such option
+    const unknown = () => createExecutor({ maxFailures: 1, concurrency: 5 })
+    const annotated = (): Executor<undefined> => createExecutor({ maxFailures: '5%' })
+    expectTypeOf([unknown, annotated]).toBeArray()
   })
 
   test('a module is what its caller says it is', () => {
