@@ -3,6 +3,9 @@
  *
  * Run it:  node examples/typescript-task.mjs      (Node 22.18 or later)
  *
+ * Node takes no `.ts` below `node_modules`. Where this lies there, copy it and `tasks/longest-chain.ts` out first, into a project
+ * whose `package.json` says `"type": "module"`.
+ *
  * Node itself strips the types, on the main thread and in the workers. An older Node refuses the file: compile it first.
  */
 import { execute } from 'pawl'

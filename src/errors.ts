@@ -165,8 +165,10 @@ export class RunLockedError extends PawlError {
 
 /** The store holds no run of this name. */
 export class RunNotFoundError extends PawlError {
-  constructor(runId: string) {
-    const list = { about: 'runs', says: "'pawl list'" } as const
+  /** `directory`: where the store keeps its runs; undefined of one that is no directory. */
+  constructor(runId: string, directory?: string) {
+    const flag = directory === '.pawl' ? '' : ` --checkpoint ${directory}`
+    const list = { about: 'runs', says: directory === undefined ? 'listRuns(store)' : `'pawl list${flag}'` } as const
     const words = wording`Cannot find run '${runId}': expected a run of this name in the store, got none. ${list} shows what is there`
     super('ERR_PAWL_RUN_NOT_FOUND', String(words))
     keepWords(this, words)

@@ -12,7 +12,7 @@ const MAX_DURATION = 2 ** 31 - 1
 
 export const isDuration = (min: number) => ({
   check: (value: unknown) => typeof value === 'number' && value >= min && value <= MAX_DURATION,
-  expected: `milliseconds from ${min} to ${MAX_DURATION}`,
+  expected: `milliseconds, ${min > 0 ? `at least ${min} and ` : ''}at most ${MAX_DURATION} (24.8 days)`,
 })
 
 export const isOneOf = (...values: readonly unknown[]) => ({

@@ -1,4 +1,5 @@
 import { RunNotFoundError } from '../errors.ts'
+import { directoryOf } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import { type Claim, readClaims } from './claim.ts'
 import { findCutOff } from './damage.ts'
@@ -37,7 +38,7 @@ export async function loadRun(store: Store, runId: string, isChecked: boolean, i
   const misplaced = FOLDERS.filter((folder) => objects.some(({ key }) => key === `${runId}/${folder}`))
   const others = objects.filter(({ key }) => !isOfRun(key)).map(({ key }) => key.slice(runId.length + 1))
   const ignored = others.filter((name) => !misplaced.includes(name))
-  if (ignored.length === objects.length) throw new RunNotFoundError(runId)
+  if (ignored.length === objects.length) throw new RunNotFoundError(runId, directoryOf(store))
   const { manifest, unreadable, fingerprint } = await startOver(() => readIdentity(store, runId))
   const isKeyed = manifest !== undefined && manifest.identity.key !== 'index'
   const index = await loadIndex(store, runId, fingerprint, {

@@ -1,5 +1,6 @@
 import { systemClock } from '../clock.ts'
 import { RunNotFoundError } from '../errors.ts'
+import { directoryOf } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import type { Outcome } from '../types.ts'
 import { locked, readClaims, seemsAlive } from './claim.ts'
@@ -99,7 +100,7 @@ export async function readFailures(given: Store | string, runId: string): Promis
  */
 export async function deleteRun(given: Store | string, runId: string): Promise<void> {
   const store = toStore(given)
-  if (!(await store.list(`${runId}/`)).some(({ key }) => isOfRun(key))) throw new RunNotFoundError(runId)
+  if (!(await store.list(`${runId}/`)).some(({ key }) => isOfRun(key))) throw new RunNotFoundError(runId, directoryOf(store))
   const today = systemClock.today()
   const holder = (await readClaims(store, runId)).find((claim) => seemsAlive(claim, today))
   if (holder !== undefined) throw locked(runId, holder, today)

@@ -76,7 +76,12 @@ function flagOf(option: string, parseText: (text: string) => Json, changes: Part
   }
 }
 
-const bounds = (expected: string) => expected.replace(/^milliseconds /, '')
+/** Whoever writes `30d` is to see the bound as a duration, too. */
+const bounds = (expected: string) =>
+  expected
+    .replace(/^milliseconds, /, '')
+    .replace(/at least \d+/, '$& ms')
+    .replace(/(\d+) \(([^)]*)\)/, '$2 ($1 ms)')
 const duration = (text: string) => parseDuration(text) ?? text
 
 /** The flags by commander's names for them. */

@@ -19,9 +19,11 @@ export function sayHere(words: Words, command: Command = {}): string {
 /** The error, its message for the command line. `more` is put behind it. */
 export function retell(error: unknown, command: Command = {}, more = ''): unknown {
   if (!(error instanceof Error)) return error
-  const message = sayHere(wordsIn(error), command) + more
-  if (message === error.message) return error
-  error.message = message
+  const words = wordsIn(error)
+  const message = sayHere(words, command) + more
+  if (message !== error.message) error.message = message
+  else if (typeof words === 'string') return error
+  // Of the same text, too: who retells it next may know less of the command.
   return keepWords(error, message)
 }
 

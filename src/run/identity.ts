@@ -2,10 +2,11 @@ import { deriveRunId, type Identity } from '../checkpoint/fingerprint.ts'
 import type { Session, SessionOptions } from '../checkpoint/session.ts'
 import { digestOf } from '../checkpoint/values/digest.ts'
 import type { Clock } from '../clock.ts'
-import { InvalidOptionError } from '../errors.ts'
+import { InvalidOptionError, isPawlError, RunNotFoundError } from '../errors.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { ResolvedTask } from '../resolve-task.ts'
 import { nameShard, type Shard } from '../shard.ts'
+import { directoryOf } from '../store/file.ts'
 import type { Emit, Json } from '../types.ts'
 import { option, worded, wording } from '../wording.ts'
 import type { RunOrigin } from './journey.ts'
@@ -102,5 +103,8 @@ export async function openCheckpoint<T>(open: OpenCheckpoint<T>): Promise<Sessio
     draining: open.draining,
     haste,
     fail: open.fail,
+  }).catch((error: unknown) => {
+    // Raised where the store is one around the one that was given.
+    throw isPawlError(error, 'ERR_PAWL_RUN_NOT_FOUND') ? new RunNotFoundError(runId, directoryOf(store)) : error
   })
 }

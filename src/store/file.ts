@@ -22,6 +22,13 @@ import { type ByteRange, KEY, type Log, MAX_OBJECT_BYTES, type PutOptions, type 
 /** Age in ms from which a claim (see `createByClaim`) counts as left by a crash. It is held for two system calls. */
 const STALE_CLAIM_MS = 60_000
 
+const directories = new WeakMap<Store, string>()
+
+/** The directory of a store that `fileStore` made, as it was given; undefined of any other. */
+export function directoryOf(store: Store): string | undefined {
+  return directories.get(store)
+}
+
 /** What link() says where the file system has no hard links: FAT, exFAT, some network and container mounts. */
 const NO_HARD_LINKS = new Set(['EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EXDEV'])
 
@@ -91,7 +98,7 @@ export function fileStore(directory: string): Store {
     })
   }
 
-  return {
+  const store: Store = {
     get: async (key, range) => {
       const path = pathOf(key)
       return (await linkAbove(root, path)) ? undefined : readRange(path, range)
@@ -141,6 +148,8 @@ export function fileStore(directory: string): Store {
       await removeEmpty(foldersOf(root, path))
     },
   }
+  directories.set(store, directory)
+  return store
 }
 
 async function writeAside(aside: string, bytes: Uint8Array, durable: boolean): Promise<void> {

@@ -108,6 +108,7 @@ describe('retell()', () => {
       /, got none\. 'pawl list --checkpoint runs' shows what is there$/,
     )
     expect(saying(new RunNotFoundError('r'), { directory: '.pawl' })).toMatch(/\. 'pawl list' shows what is there$/)
+    expect(new RunNotFoundError('r', '.pawl').message).toMatch(/\. 'pawl list' shows what is there$/)
   })
 
   test('is done once: what was told of one command stays so', () => {
@@ -115,6 +116,8 @@ describe('retell()', () => {
     const told = messageOf(error)
     expect(told).toMatch(/begins it anew\. More$/)
     expect(messageOf(retell(error, RUN))).toBe(told)
+    const missing = retell(new RunNotFoundError('r', 'runs'), { directory: 'runs' })
+    expect(messageOf(retell(missing, {}))).toMatch(/'pawl list --checkpoint runs' shows/)
     expect(retell('no error', RUN)).toBe('no error')
     expect(messageOf(retell(new DOMException('its message is fixed'), RUN))).toBe('its message is fixed')
   })

@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 
 /** Each example is short, says how it is run, and prints what its `// Output:` says. */
 
@@ -28,6 +29,19 @@ describe.each(examples)('examples/%s', (name) => {
     const { stdout, stderr } = await promisify(execFile)(process.execPath, [join('examples', name)], { cwd: root })
     expect({ stdout, stderr }).toEqual({ stdout: expectedOutput(source), stderr: '' })
   })
+})
+
+test.runIf(runsTypeScript)('examples/typescript-task.mjs runs in a project that it was copied to, as it says', async () => {
+  const project = mkdtempSync(join(tmpdir(), 'pawl-example-'))
+  onTestFinished(() => rmSync(project, { recursive: true, force: true }))
+  const source = readFileSync(join(folder, 'typescript-task.mjs'), 'utf8')
+  expect(source).toContain('says `"type": "module"`')
+  writeFileSync(join(project, 'package.json'), '{ "type": "module" }')
+  for (const file of ['typescript-task.mjs', 'tasks/longest-chain.ts']) cpSync(join(folder, file), join(project, file))
+  mkdirSync(join(project, 'node_modules'))
+  symlinkSync(root, join(project, 'node_modules/pawl'))
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, ['typescript-task.mjs'], { cwd: project })
+  expect({ stdout, stderr }).toEqual({ stdout: expectedOutput(source), stderr: '' })
 })
 
 function importsTypeScript(name: string): boolean {

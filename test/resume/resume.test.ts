@@ -150,7 +150,8 @@ describe("execute() with resume: 'require'", () => {
     const { runs, starts } = newPlace()
     const error = await errorOf(execute(noted, ITEMS, { checkpoint: runs, resume: 'require', runId: 'gone' }))
     expect(error).toMatchObject({ code: 'ERR_PAWL_RUN_NOT_FOUND' })
-    expect(error.message).toContain("'gone'")
+    expect(error.message).toMatch(/'gone'.* got none\. /)
+    expect(error.message.endsWith(`. 'pawl list --checkpoint ${runs}' shows what is there`)).toBe(true)
     expect(starts()).toEqual([])
     // Nor is there one now.
     expect((await errorOf(execute(noted, ITEMS, { checkpoint: runs, resume: 'require', runId: 'gone' }))).code).toBe(error.code)

@@ -1,7 +1,18 @@
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { deleteRun, execute, fileStore, inspectRun, listRuns, memoryStore, readResults, stream, verifyRun } from 'pawl'
+import {
+  deleteRun,
+  execute,
+  fileStore,
+  inspectRun,
+  listRuns,
+  memoryStore,
+  readResults,
+  type Store,
+  stream,
+  verifyRun,
+} from 'pawl'
 import { describe, expect, test } from 'vitest'
 import held from '../fixtures/tasks/held.mjs'
 import { described, noted } from '../fixtures/tasks/noted.mjs'
@@ -37,7 +48,10 @@ describe('readResults()', () => {
   })
 
   test('is refused for a run that is not there', async () => {
-    expect(await errorOf(read(readResults(memoryStore(), 'gone')))).toMatchObject({ code: 'ERR_PAWL_RUN_NOT_FOUND' })
+    const code = 'ERR_PAWL_RUN_NOT_FOUND'
+    const message = expect.stringMatching(/, got none\. listRuns\(store\) shows what is there$/)
+    for (const ask of [(store: Store) => read(readResults(store, 'gone')), (store: Store) => deleteRun(store, 'gone')])
+      expect(await errorOf(ask(memoryStore()))).toMatchObject({ code, message })
   })
 })
 
@@ -145,7 +159,11 @@ describe('the runs of a store', () => {
     await deleteRun(runs, 'done')
     expect((await listRuns(runs)).map(({ runId }) => runId)).toEqual(['half'])
     for (const ask of [inspectRun, verifyRun, deleteRun]) {
-      expect(await errorOf(ask(runs, 'done'))).toMatchObject({ code: 'ERR_PAWL_RUN_NOT_FOUND' })
+      for (const given of [runs, fileStore(runs)]) {
+        const error = await errorOf(ask(given, 'done'))
+        expect(error).toMatchObject({ code: 'ERR_PAWL_RUN_NOT_FOUND' })
+        expect(error.message.endsWith(`. 'pawl list --checkpoint ${runs}' shows what is there`)).toBe(true)
+      }
     }
     expect((await execute(noted, ITEMS, { runId: 'done', checkpoint: runs, maxFailures: 1 })).stats.restored).toBe(0)
   })
