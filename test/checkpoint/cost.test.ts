@@ -12,6 +12,9 @@ const records = Array.from({ length: COUNT }, (_, id) => ({
 }))
 const size = JSON.stringify(records).length
 
+/** What a chunk and a flush cost at most besides their results, in bytes: frames, and of gzip what begins and ends a block. */
+const FIXED_BYTES = 256
+
 test.each(FORMS.flatMap((form) => [10, 1].map((chunk) => ({ ...form, chunk }))))(
   'a run of 100,000 records, flushed ten at a time, writes under 2.3 times their size as JSON: $format, $compress, chunks of $chunk',
   async ({ chunk, ...form }) => {
@@ -55,3 +58,23 @@ test('a timer starts a flush, and there is none when nothing waits', async () =>
   await session.close()
   expect(session.stats.checkpoints).toBe(2)
 })
+
+test.each(FORMS)(
+  'a result of a few bytes that is a chunk and a flush of its own costs a fixed amount more: $format, $compress',
+  async (form) => {
+    const count = 2000
+    const session = await open(memoryStore(), { ...form, every: 1, durability: 'none' })
+    const codec = await loadCodec(form.format)
+    for (let index = 0; index < count; index++) {
+      const indices = Uint32Array.of(index)
+      session.begin({ indices })
+      session.record({ fulfilled: [{ indices, record: codec.encode([index % 2 === 0]).bytes }], rejected: [] })
+      await session.flush()
+    }
+    await session.close()
+    const { bytesWritten, checkpoints } = session.stats
+    expect(checkpoints).toBeGreaterThanOrEqual(count)
+    const json = JSON.stringify(Array.from({ length: count }, (_, index) => index % 2 === 0)).length
+    expect(bytesWritten).toBeLessThan(2.3 * json + FIXED_BYTES * count)
+  },
+)
