@@ -14,7 +14,7 @@ export function findEnded(index: RunIndex, lease: Lease): string[] {
 }
 
 /** Those that neither said that they ended, nor have a claim, nor are known to have died. */
-export function findUnclaimed({ sessions }: RunIndex, { others, dead }: Lease): string[] {
+export function findUnclaimed({ sessions }: RunIndex, { others, dead }: Pick<Lease, 'others' | 'dead'>): string[] {
   const isUnclaimed = ({ writer, hasEnded, isKnownDead }: SessionTrace) =>
     !hasEnded && !isKnownDead && !others.includes(writer) && !dead.includes(writer)
   return sessions.filter(isUnclaimed).map(({ writer }) => writer)

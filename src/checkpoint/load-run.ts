@@ -3,11 +3,12 @@ import { directoryOf } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import { type Claim, readClaims } from './claim.ts'
 import { findCutOff } from './damage.ts'
+import { findUnclaimed } from './ends.ts'
 import { listFiles, loadIndex, type RunIndex } from './load.ts'
 import { findLoss, type Loss } from './loss.ts'
 import type { Manifest } from './manifest.ts'
 import { readFingerprints, readManifests } from './open-manifest.ts'
-import { startOver } from './read-file.ts'
+import { MAX_STARTS, startOver } from './read-file.ts'
 import { isOfRun, writerOf } from './run-file.ts'
 
 /** A run as it is read by whoever is not at work on it. */
@@ -31,9 +32,27 @@ const FOLDERS = ['run', 'seg', 'snap', 'lease']
 /**
  * Reads what is recorded of a run. Writes nothing.
  *
+ * A session that ends meanwhile may have neither its end in what was read, nor a claim by the time claims are read: it looks
+ * like damage. So whoever has neither is looked at again, when all that it wrote is there.
+ *
  * @throws RunNotFoundError, CheckpointVersionError.
  */
 export async function loadRun(store: Store, runId: string, isChecked: boolean, isLocated = false): Promise<LoadedRun> {
+  const seen = new Set<string>()
+  for (let looks = 1; ; looks++) {
+    const loaded = await lookAt(store, runId, isChecked, isLocated)
+    const unseen = findUnexplained(loaded).filter((writer) => !seen.has(writer))
+    if (unseen.length === 0 || looks === MAX_STARTS) return loaded
+    for (const writer of unseen) seen.add(writer)
+  }
+}
+
+/** The writers of sessions that neither said that they ended, nor have a claim, nor are known to have died. */
+function findUnexplained({ index, claims }: LoadedRun): string[] {
+  return findUnclaimed(index, { others: claims.map(({ writer }) => writer), dead: [] })
+}
+
+async function lookAt(store: Store, runId: string, isChecked: boolean, isLocated: boolean): Promise<LoadedRun> {
   const objects = await store.list(`${runId}/`)
   const misplaced = FOLDERS.filter((folder) => objects.some(({ key }) => key === `${runId}/${folder}`))
   const others = objects.filter(({ key }) => !isOfRun(key)).map(({ key }) => key.slice(runId.length + 1))

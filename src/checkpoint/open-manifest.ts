@@ -27,8 +27,8 @@ export interface ManifestOptions {
 }
 
 /**
- * The manifests of a run, those that can be read. `damaged`: keys of the others. What neither is one nor has the name of one is
- * left out.
+ * The manifests of a run, those that can be read. `damaged`: keys of the others. What has not the name of one is none of ours,
+ * whatever it says of itself.
  *
  * @throws CheckpointVersionError when a newer pawl wrote one.
  */
@@ -36,11 +36,11 @@ export async function readManifests(store: Store, runId: string): Promise<{ mani
   const manifests: Manifest[] = []
   const damaged: string[] = []
   for (const { key, size } of await store.list(`${runId}/run/`)) {
-    if (!key.endsWith('.json')) continue
+    if (!key.endsWith('.json') || !isOfRun(key)) continue
     const bytes = size > MAX_MANIFEST_BYTES ? undefined : await store.get(key)
     const manifest = bytes && parseManifest(bytes, key)
     if (manifest?.runId === runId) manifests.push(manifest)
-    else if (isOfRun(key)) damaged.push(key)
+    else damaged.push(key)
   }
   return { manifests, damaged }
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { digestItems } from '../../src/checkpoint/digest-items.ts'
 import { deriveRunId, fingerprintOf, type Identity } from '../../src/checkpoint/fingerprint.ts'
+import { verifyRun } from '../../src/checkpoint/runs.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
 import { IDENTITY, open, outcomes } from './fixture.ts'
@@ -198,6 +199,15 @@ describe('a newer version', () => {
     await expect(open(store)).rejects.toMatchObject({ code: 'ERR_PAWL_CHECKPOINT_VERSION' })
     expect(await store.list('')).toEqual(before)
   })
+})
+
+test.each(['{"version":7}', '{"version":1}', '[]'])('what has not the name of a manifest is none, be it %s', async (text) => {
+  const store = await begun()
+  await store.put('run-1/run/notes.json', Buffer.from(text))
+  expect(await verifyRun(store, 'run-1')).toEqual({ ok: true, damaged: [], ignored: ['run/notes.json'] })
+  const session = await open(store, { resume: 'require' })
+  expect([session.restored.fulfilled, warnings(session)]).toEqual([1, []])
+  await session.close()
 })
 
 describe('the source of an iterable', () => {

@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { execute, type Outcome, readResults } from 'pawl'
+import { execute, inspectRun, type Outcome, readResults, verifyRun } from 'pawl'
 import { expect, test } from 'vitest'
 import type { Session } from '../../src/checkpoint/session.ts'
 import { memoryStore } from '../../src/store/memory.ts'
@@ -126,4 +126,57 @@ test('what had failed and succeeds between any two calls of a reader is read, th
     expect({ at, read }).toEqual({ at, read: items })
   }
   expect(isMerged).toBe(true)
+})
+
+test('a session that begins before any call of a reader, and ends behind any later one, is not told as damage', async () => {
+  let tries = 0
+  // `begin`, `end`: the calls behind which it does, from 1; 0: it had begun before.
+  for (let begin = 0, calls = 0; begin <= calls; begin++) {
+    for (let end = begin + 1; end === begin + 1 || end <= calls; end++) {
+      const store = memoryStore()
+      const first = await open(store, { runId: 'r' })
+      first.record(outcomes([0]))
+      await first.close()
+      let session: Session | undefined
+      const start = async () => {
+        session = await open(store, { runId: 'r' })
+        session.record(outcomes([1]))
+        await session.flush()
+      }
+      if (begin === 0) await start()
+      calls = 0
+      const behind = async <V>(answer: Promise<V>): Promise<V> => {
+        const value = await answer
+        const call = ++calls
+        if (call === begin) await start()
+        if (call === end) await session?.close()
+        return value
+      }
+      const watched = {
+        ...store,
+        list: (prefix: string) => behind(store.list(prefix)),
+        get: (...of: Parameters<Store['get']>) => behind(store.get(...of)),
+      }
+      expect({ begin, end, ...(await verifyRun(watched, 'r')) }).toEqual({ begin, end, ok: true, damaged: [] })
+      if (calls >= end) tries++
+      else await session?.close()
+    }
+  }
+  expect(tries).toBeGreaterThan(20)
+})
+
+test('a session that ends while its run is inspected is not said to have died', async () => {
+  const store = memoryStore()
+  const session = await open(store, { runId: 'r' })
+  session.record(outcomes([0]))
+  await session.flush()
+  let isOpen = true
+  const get: Store['get'] = async (key, range) => {
+    const bytes = await store.get(key, range)
+    if (isOpen && key.startsWith('r/seg/')) await session.close()
+    isOpen &&= !key.startsWith('r/seg/')
+    return bytes
+  }
+  expect(await inspectRun({ ...store, get }, 'r')).toMatchObject({ damaged: 0, live: false, sessions: [{ ended: 'closed' }] })
+  expect(isOpen).toBe(false)
 })
