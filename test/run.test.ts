@@ -26,6 +26,7 @@ function loop(
       clock: systemClock,
       emit: () => {},
       settle: (outcomes) => void settled.push(outcomes),
+      setAside: async () => {},
       fail: drain.fail,
     },
     room: createRoom(drain.signal),

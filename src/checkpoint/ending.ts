@@ -36,7 +36,13 @@ export function createEnding(
   // A session that recorded nothing leaves no segment, unless it is news how it ended.
   const isNews = (hasFailed: boolean) => hasFailed !== isFailed(index)
   return {
-    end: (hasFailed) => log.end(lastEntry(hasFailed), isNews(hasFailed)),
-    close: (hasFailed) => log.close(lastEntry(hasFailed), isNews(hasFailed)),
+    end(hasFailed) {
+      recording.leaveAside()
+      return log.end(lastEntry(hasFailed), isNews(hasFailed))
+    },
+    close(hasFailed) {
+      recording.leaveAside()
+      return log.close(lastEntry(hasFailed), isNews(hasFailed))
+    },
   }
 }

@@ -1,8 +1,8 @@
 /**
- * CHECKPOINT FORMAT, version 2, as JSON
+ * CHECKPOINT FORMAT, version 4, as JSON
  *
- * Values are never taken apart here, so a file says version 2 if there is an `items` frame, else 1. The same frames as in
- * format.ts, one to a line, UTF-8, each line a JSON object that begins with its checksum:
+ * Values are never taken apart here, so a file says version 4 if there may be an `attempted` frame, 2 if there is an `items`
+ * frame, else 1. The same frames as in format.ts, one to a line, UTF-8, each line a JSON object that begins with its checksum:
  *
  *     file    := header frame*
  *     header  := {"crc":"HHHHHHHH","pawl":1,"file":"segment","fingerprint":"…","createdAt":1700000000000}

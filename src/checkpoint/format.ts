@@ -1,5 +1,5 @@
 /**
- * CHECKPOINT FORMAT, version 3
+ * CHECKPOINT FORMAT, version 4
  *
  * A file holds what sessions of one run wrote, as frames, in the order of writing. `seg/<stem>.<form>` is a segment: one
  * session wrote it, and nobody appends to it after; `<stem>` is `<writer>-<seq>`, the writer is new for every session,
@@ -10,8 +10,8 @@
  *     file    := header frame*
  *
  *     header  :=   0  4  magic        "PAWL"
- *                  4  2  version      3; before values were taken apart (values/tables.ts) 2 if there is an `items`
- *                            frame, else 1
+ *                  4  2  version      4 if there may be an `attempted` frame, else 3; before values were taken apart
+ *                            (values/tables.ts) 2 if there is an `items` frame, else 1
  *                  6  1  file         0 = segment, 1 = snapshot
  *                  7  1  zero
  *                  8  8  fingerprint  of the run
@@ -53,7 +53,7 @@
  * an item behind that is on record, be it settled, `running` or `alone`; of those believed the one in the highest stem counts.
  * Of several `source` frames of one block that with the most items counts.
  *
- * Duty of the reader. A version above 3 (with a header whose own checksum holds) is refused and nothing touched. Lengths
+ * Duty of the reader. A version above 4 (with a header whose own checksum holds) is refused and nothing touched. Lengths
  * are believed only if the frame ends within the file. A frame whose head holds and whose body does not tells which items
  * are damaged. Where no frame begins, look for the next one that holds; if there is none up to the end of a segment, its
  * tail is torn, as a killed writer leaves it. A snapshot that has any damage, or no `close` at its end, does not stand for
@@ -81,6 +81,7 @@ const KINDS = [
   'died',
   'alone',
   'items',
+  'attempted',
 ] as const
 const MAGIC = Buffer.from('PAWL')
 const MARK = Buffer.from('PF')

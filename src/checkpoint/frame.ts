@@ -12,6 +12,7 @@ export type Head =
   | RunningHead
   /** An item that is about to run with nothing else in flight, as it may have killed a process. `hash`: in keyed runs, `hashKey` of its key. */
   | { readonly kind: 'alone'; readonly index: number; readonly hash?: number }
+  | AttemptedHead
   | SourceHead
   | TotalHead
   /**
@@ -83,6 +84,22 @@ interface RunningHead {
 }
 
 /**
+ * Items whose attempts failed and that wait to be tried again, or were left so: nobody of them is in flight any more until
+ * another frame says so. Counted since the item last was a failure on record, in all sessions, without deaths of processes.
+ */
+export interface AttemptedHead {
+  readonly kind: 'attempted'
+  readonly runs: readonly number[]
+  /** In keyed runs: `hashKey` of each key. */
+  readonly hashes?: readonly number[]
+  readonly attempts: readonly number[]
+  /** Attempts that took a worker down. Absent: none. */
+  readonly crashes?: readonly number[]
+  /** When the first attempt failed, in milliseconds since 1970; 0: all of them were lost with a worker. */
+  readonly since: readonly number[]
+}
+
+/**
  * Keyed runs only: the keys of items `from`, `from + 1` and so on in the list of items `list`, which has `count` of them. Items
  * before those of its first frame are as in the list `base`, which sorts before it.
  */
@@ -122,13 +139,14 @@ export const MAX_BODY_BYTES = 2 ** 29
 export const MAX_HEAD_BYTES = 2 ** 28
 
 /** The newest version. */
-export const FORMAT_VERSION = 3
+export const FORMAT_VERSION = 4
 
 /**
  * The oldest version whose readers know whatever a file may hold that begins with `frames`: in msgpack values that are taken
- * apart may follow, in JSON nothing newer than its first frames.
+ * apart may follow. What a newer version brought goes to a file that says so.
  */
 export function versionOf(frames: readonly { readonly head: Head }[], format: Format): number {
+  if (frames.some(({ head }) => head.kind === 'attempted')) return 4
   if (format === 'msgpack') return 3
   return frames.some(({ head }) => head.kind === 'items') ? 2 : 1
 }

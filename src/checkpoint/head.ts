@@ -33,6 +33,17 @@ function isHead(head: Head, bodyBytes: number): boolean {
     }
     case 'running':
       return isRuns(head.runs) && countOf(head.runs) <= MAX_RUNNING && (!head.hashes || isColumn(head.hashes, countOf(head.runs)))
+    case 'attempted': {
+      const count = countOf(head.runs)
+      return (
+        isRuns(head.runs) &&
+        count <= MAX_RUNNING &&
+        isColumn(head.attempts, count) &&
+        isTimes(head.since, count) &&
+        (head.crashes === undefined || isColumn(head.crashes, count)) &&
+        (head.hashes === undefined || isColumn(head.hashes, count))
+      )
+    }
     case 'alone':
       return isIndex(head.index) && (head.hash === undefined || isCounts([head.hash]))
     case 'failure':
@@ -97,6 +108,10 @@ function isCounts(values: unknown): boolean {
 
 function isColumn(values: unknown, count: number): boolean {
   return isCounts(values) && (values as number[]).length === count
+}
+
+function isTimes(values: unknown, count: number): boolean {
+  return Array.isArray(values) && values.length === count && values.every((value) => Number.isFinite(value))
 }
 
 function isTexts(values: unknown, count: number): boolean {

@@ -1,4 +1,5 @@
-import { countOf, endOf, type FailureHead, type Head } from './frame.ts'
+import type { Attempted } from './aside.ts'
+import { type AttemptedHead, countOf, endOf, type FailureHead, fromRuns, type Head } from './frame.ts'
 import type { IndexSet } from './index-set.ts'
 import { createItemLists, type ItemList } from './item-list.ts'
 import { createItemSet, type ItemSet, idOf } from './item-set.ts'
@@ -21,6 +22,7 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
   const duplicates = createItemSet(isKeyed)
   const broken = createItemSet(isKeyed)
   const failures = new Map<number | string, FailureEntry>()
+  const attempted = new Map<number, Attempted>()
   const sessions = new Map<string, SessionTrace>()
   const knownDead = new Set<string>()
   const knownEnded = new Set<string>()
@@ -42,13 +44,15 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
     source.reachRuns(runs)
     for (let at = 0; at < runs.length; at += 2) {
       const [from, length] = [runs[at] as number, runs[at + 1] as number]
+      if (!isKeyed && session.aside.size > 0) for (let index = from; index < from + length; index++) session.aside.delete(index)
       if (!isKeyed) session.running.indices.addRange(from, length)
       if (!isKeyed) session.late?.indices.addRange(from, length)
       session.lastIndex = Math.max(session.lastIndex, from + length - 1)
     }
   }
 
-  const addHash = ({ running, late }: SessionTrace, hash: number) => {
+  const addHash = ({ running, late, aside }: SessionTrace, hash: number) => {
+    aside.delete(hash)
     running.hashes.add(hash)
     late?.hashes.add(hash)
   }
@@ -92,6 +96,19 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
     return true
   }
 
+  const addAttempted = ({ runs, hashes, attempts, crashes, since }: AttemptedHead, stem: string) => {
+    if (isKeyed ? hashes === undefined : endOf(runs) > count) return false
+    const session = writerOf(stem)
+    const ids = (isKeyed ? hashes : fromRuns(runs)) as ArrayLike<number>
+    for (let at = 0; at < ids.length; at++) {
+      const id = ids[at] as number
+      sessionOf(stem).aside.add(id)
+      if (session < (attempted.get(id)?.session ?? '')) continue
+      attempted.set(id, { session, attempts: attempts[at] as number, crashes: crashes?.[at] ?? 0, since: since[at] || undefined })
+    }
+    return true
+  }
+
   /** What is said of sessions, of the source, and of where items are. */
   const addOther = (head: Head, stem: string) => {
     switch (head.kind) {
@@ -126,6 +143,7 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
     if (head.kind === 'outcomes') return addOutcomes(head, isWhole, stem)
     if (head.kind === 'failure') return addFailure(head, isWhole, stem)
     if (head.kind === 'alone') return addAlone(head, stem)
+    if (head.kind === 'attempted') return addAttempted(head, stem)
     addOther(head, stem)
     return true
   }
@@ -140,7 +158,7 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
     const list = lists.latest()
     const found = source.finish()
     return {
-      ...{ isKeyed, files, covered, fulfilled, failures, list, hasMoved, duplicates, broken, ...found },
+      ...{ isKeyed, files, covered, fulfilled, failures, attempted, list, hasMoved, duplicates, broken, ...found },
       total: list?.keys.length ?? found.total,
       damaged: countUnsettled(broken, fulfilled, failures, list),
       knownDead: [...knownDead].filter((writer) => !knownEnded.has(writer) && !sessions.get(writer)?.isClosed),

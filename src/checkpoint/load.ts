@@ -1,5 +1,6 @@
 import type { Store } from '../store/store.ts'
 import type { FailureKind } from '../types.ts'
+import type { Attempted } from './aside.ts'
 import { type FailureHead, fromRuns, type OutcomesHead } from './frame.ts'
 import { createIndexBuilder } from './index-builder.ts'
 import type { ItemList } from './item-list.ts'
@@ -19,6 +20,8 @@ export interface RunIndex extends SourceRecord {
   readonly fulfilled: ItemSet
   /** Failures of items that did not succeed elsewhere, by `idOf`. */
   readonly failures: ReadonlyMap<number | string, FailureEntry>
+  /** What became of items that were tried and have not settled since, by index or, in keyed runs, `hashKey`. Read it with `attemptedIn`. */
+  readonly attempted: ReadonlyMap<number, Attempted>
   /** In keyed runs, where the items are, and which there are; undefined: as they were recorded. */
   readonly list: ItemList | undefined
   /** An item was recorded more than once as fulfilled, with different indices. */

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import type { Aside } from './aside.ts'
 import type { Entry } from './entries.ts'
 import type { Head } from './frame.ts'
 import { writeItemList } from './item-list.ts'
@@ -15,26 +16,40 @@ export interface Known {
 }
 
 /** What a session is told, on its way into the log. */
-export interface Recording extends Pick<Session, 'begin' | 'record' | 'recordItems' | 'recordEnd'> {
+export interface Recording extends Pick<Session, 'begin' | 'setAside' | 'record' | 'recordItems' | 'recordEnd'> {
   /** How many items it was told to have settled. */
   readonly settledItems: number
+  /** Adds to the log what is to be told of items that are set aside, as the session ends. */
+  leaveAside(): void
 }
 
 export interface RecordingOptions {
   readonly log: RunLog
+  readonly aside: Aside
   readonly entries: OutcomeEntries
   readonly known: Known
   readonly source: SourceWatch
   readonly clock: Clock
 }
 
-export function createRecording({ log, entries, known, source, clock }: RecordingOptions): Recording {
+export function createRecording({ log, aside, entries, known, source, clock }: RecordingOptions): Recording {
   let settledItems = 0
   return {
     get settledItems() {
       return settledItems
     },
-    begin: (chunk) => log.note(entries.ofBegun(chunk)),
+    begin: (chunk) => {
+      aside.begin(chunk.indices)
+      return log.note(entries.ofBegun(chunk))
+    },
+    async setAside(chunk) {
+      const entry = aside.add(chunk)
+      if (entry) await log.note(entry)
+    },
+    leaveAside: () => {
+      const entry = aside.take()
+      if (entry) log.add([entry])
+    },
     record({ fulfilled, rejected }) {
       const settled = [...fulfilled.flatMap(entries.ofFulfilled), ...rejected.map(entries.ofRejected)]
       for (const { items } of settled) settledItems += items

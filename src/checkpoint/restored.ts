@@ -24,8 +24,10 @@ export interface Restored {
   /** It gave no fewer: an item is on record with the index before this one. 0 in keyed runs. */
   readonly atLeast: number
   statusOf(index: number, key?: string): 'fulfilled' | 'rejected' | undefined
-  /** The past of a rejected item, or of one that processes died of, as far as it counts in this session. */
+  /** The past of a rejected item, of one that was tried, or of one that processes died of, as far as it counts in this session. */
   historyOf(index: number, key?: string): History | undefined
+  /** Items were tried and have not settled since. */
+  readonly hasAttempted: boolean
   /** True when the item was in flight as an earlier process died, and has not settled since. */
   isSuspect(index: number, key?: string): boolean
   /** No suspect had a higher index; -1: there are none. */
@@ -97,6 +99,7 @@ export async function restore(
     atLeast: index.atLeast,
     statusOf: (at, key) => statusIn(index, at, key),
     historyOf: (at, key) => suspects.historyOf(at, key),
+    hasAttempted: index.attempted.size > 0,
     isSuspect: (at, key) => !fulfilled.has(at, key) && suspects.has(at, key),
     lastSuspect: suspects.lastIndex,
     isPutOff: (at, key) => suspects.isPutOff(at, key),

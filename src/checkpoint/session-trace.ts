@@ -28,6 +28,8 @@ export interface SessionTrace {
   /** Of `running`, what it began behind the last damage in its files: no outcome of that is lost. undefined: no damage was met. */
   late: Begun | undefined
   readonly alone: Set<number>
+  /** Of `running`, what it had set aside when it was last heard of: not in flight any more. */
+  readonly aside: Set<number>
   /** The highest index it began; -1: none. */
   lastIndex: number
 }
@@ -46,6 +48,6 @@ export function newTrace(writer: string): SessionTrace {
   return {
     ...{ writer, isClosed: false, hasFailed: false, shard: undefined, sizes: [], isKnownDead: false, hasEnded: false },
     ...{ settled: undefined, recorded: 0, broken: 0, running: newBegun(), late: undefined },
-    ...{ beganAt, lastSeenAt: beganAt, lastIndex: -1, alone: new Set() },
+    ...{ beganAt, lastSeenAt: beganAt, lastIndex: -1, alone: new Set(), aside: new Set() },
   }
 }

@@ -67,6 +67,12 @@ export interface Session {
    * there when the promise resolves, if the store can grow its objects. Never rejects.
    */
   begin(chunk: Pick<Chunk, 'indices' | 'keys' | 'alone'>): Promise<void>
+  /**
+   * Takes word of items that were tried, have not settled, and are not in flight: they wait to be tried again, or stay pending.
+   * A process that dies meanwhile does not die of them, and the next session knows of their attempts. Until `begin` has them again.
+   * Resolves as `begin` does.
+   */
+  setAside(chunk: Chunk): Promise<void>
   /** Takes final outcomes. The flush happens behind it. */
   record(outcomes: Outcomes): void
   /**

@@ -1,3 +1,4 @@
+import { Aside } from './aside.ts'
 import { createConfirm } from './confirm.ts'
 import { createEnding } from './ending.ts'
 import { createEncoder } from './entries.ts'
@@ -27,6 +28,7 @@ export function startSession(options: SessionOptions, opened: Opened): Session {
       return log.backlog
     },
     begin: recording.begin,
+    setAside: recording.setAside,
     record: recording.record,
     recordSource: source.recordSource,
     recordItems: recording.recordItems,
@@ -59,7 +61,7 @@ function startParts(options: SessionOptions, opened: Opened) {
   const log = new RunLog({ ...options, writer, encoder, lease, tidings, onClosed: upkeep.add })
   void upkeep.noteEnds(log)
   const source = createSourceWatch(runId, index, restored, log)
-  const recording = createRecording({ log, entries, known, source, clock })
+  const recording = createRecording({ log, aside: new Aside(index, restored), entries, known, source, clock })
   const ending = createEnding(options, index, log, recording)
   return { known, entries, upkeep, tidings, log, source, recording, ending }
 }

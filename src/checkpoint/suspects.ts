@@ -1,4 +1,5 @@
 import type { History } from '../types.ts'
+import { attemptedIn } from './aside.ts'
 import { hashKey } from './hash-key.ts'
 import type { IndexSet } from './index-set.ts'
 import { idOf } from './item-set.ts'
@@ -10,7 +11,7 @@ export interface Suspects {
   has(index: number, key: string | undefined): boolean
   /** None of them had a higher index; -1: there are none. */
   readonly lastIndex: number
-  /** The past of an item: its failure on record, and the deaths it is charged with. Of a failure, attempts are counted anew. */
+  /** The past of an item: its failure on record, attempts since then, and the deaths it is charged with. Of a failure, attempts are counted anew. */
   historyOf(index: number, key: string | undefined): History | undefined
   /**
    * A process died while it ran alone, and somebody seems to kill processes from outside: to be run after all others, so that
@@ -20,7 +21,7 @@ export interface Suspects {
 }
 
 /**
- * Whoever was begun by a session that died, and has no outcome from that session or a later one. They are to be run alone, and
+ * Whoever was begun by a session that died, was not set aside since, and has no outcome from that session or a later one. They are to be run alone, and
  * nobody is charged before one of them dies so. That it was the only one in flight otherwise tells too little: sessions begin
  * with a single item, and a process that is killed from outside as it starts would have it convicted.
  *
@@ -46,7 +47,7 @@ export function findSuspects(index: RunIndex, spared: ReadonlySet<string>): Susp
   let lastIndex = -1
   const dead = index.sessions.filter(({ hasEnded, writer }) => !hasEnded && !spared.has(writer))
   const settledKeys = isKeyed && dead.some(({ running }) => running.hashes.size > 0) ? hashAll(index) : new Map<number, string>()
-  for (const { writer, running, alone, lastIndex: last } of dead) {
+  for (const { writer, running, alone, aside, lastIndex: last } of dead) {
     const inFlight = new Set<number>()
     if (isKeyed) for (const hash of running.hashes) if ((settledKeys.get(hash) ?? '') < writer) inFlight.add(hash)
     if (!isKeyed) {
@@ -55,6 +56,7 @@ export function findSuspects(index: RunIndex, spared: ReadonlySet<string>): Susp
       })
     }
     inFlightAt.set(writer, inFlight)
+    for (const id of aside) inFlight.delete(id)
     if (killers.some((id) => (isKeyed ? running.hashes.has(id) : running.indices.has(id)))) explained.add(writer)
     for (const id of inFlight) {
       suspects.add(id)
@@ -79,12 +81,13 @@ export function findSuspects(index: RunIndex, spared: ReadonlySet<string>): Susp
       const id = idOf(isKeyed, at, key)
       const failure = id === undefined ? undefined : failures.get(id)
       const crashes = (leftOver > 0 ? diedAlone.get(idFor(at, key))?.slice(forgiven) : deathsOf.get(idFor(at, key))) ?? []
-      if (failure === undefined && crashes.length === 0) return undefined
+      const tried = attemptedIn(index, at, key)
+      if (failure === undefined && tried === undefined && crashes.length === 0) return undefined
       return {
-        attempts: crashes.length,
-        crashes: (failure?.crashes ?? 0) + crashes.length,
+        attempts: (tried?.attempts ?? 0) + crashes.length,
+        crashes: (failure?.crashes ?? 0) + (tried?.crashes ?? 0) + crashes.length,
         ...(failure?.crashes ? { pardoned: failure.crashes } : {}),
-        firstFailedAt: failure?.firstFailedAt ?? timeOf(crashes[0] as string),
+        firstFailedAt: failure?.firstFailedAt ?? tried?.since ?? (crashes[0] === undefined ? undefined : timeOf(crashes[0])),
       }
     },
   }

@@ -54,7 +54,7 @@ export class Crew {
   requeue(pieces: readonly Piece[]): void {
     const goOn = pieces.filter((piece) => {
       if (!piece.job.context.draining.aborted) return true
-      piece.job.interrupt(piece.chunk.items.length)
+      piece.job.interrupt(piece.chunk)
       return false
     })
     this.#queue.unshift(...goOn)
@@ -84,7 +84,7 @@ export class Crew {
   withdraw(run: JobRun): void {
     for (const piece of this.#queue.filter((it) => it.job.run === run)) {
       this.#queue.splice(this.#queue.indexOf(piece), 1)
-      piece.job.interrupt(piece.chunk.items.length)
+      piece.job.interrupt(piece.chunk)
     }
   }
 

@@ -18,8 +18,8 @@ export interface Job {
   readonly context: RunContext
   /** Takes outcomes of places of `chunk`, which is the job's chunk or a piece of it. */
   settle(batch: FulfilledBatch | undefined, rejected: readonly Rejection[]): void
-  /** `count` items will not settle in this session: a drain was in the way. */
-  interrupt(count: number): void
+  /** The items of `chunk`, which is the job's chunk or a piece of it, will not settle in this session: a drain was in the way. */
+  interrupt(chunk: Chunk): void
   /** The run cannot go on. */
   fail(error: Error): void
   readonly isOver: boolean
@@ -58,7 +58,10 @@ export function createJob(chunk: Chunk, run: JobRun, context: RunContext): { job
       for (const rejection of rejections) rejected.push(rejection) // Not spread: a chunk may hold more items than a call takes arguments.
       leave((batch?.indices.length ?? 0) + rejections.length)
     },
-    interrupt: leave,
+    interrupt: (rest) => {
+      if (rest.histories) void context.setAside(rest) // What is left is recorded as the session ends.
+      leave(rest.items.length)
+    },
     fail: (error) => {
       left = 0
       reject(error)
@@ -122,7 +125,7 @@ export function cutPiece(piece: Piece, from: number, to: number): Piece {
 export function interruptPiece(piece: Piece): void {
   const { settled, end } = piece
   piece.end = settled
-  piece.job.interrupt(end - settled)
+  piece.job.interrupt(cut(piece.chunk, settled, end))
 }
 
 /** The attempt at `place` failed. `crashed`: it took the worker down. */

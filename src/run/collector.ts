@@ -1,10 +1,11 @@
 import type { Session } from '../checkpoint/session.ts'
 import type { Codec } from '../checkpoint/values/codec.ts'
+import { historyAt } from '../chunk.ts'
 import type { Clock } from '../clock.ts'
 import { nameItem, plural, RunFailedError } from '../errors.ts'
 import type { Emitter } from '../events.ts'
 import { countTolerated, type ResolvedOptions } from '../options.ts'
-import type { Failure, FulfilledBatch, Outcome, Outcomes, Rejection } from '../types.ts'
+import type { Chunk, Failure, FulfilledBatch, Outcome, Outcomes, Rejection } from '../types.ts'
 import { inReport, option, type Words, worded, wording, wordsIn } from '../wording.ts'
 import type { OutcomeList } from './stream.ts'
 
@@ -45,6 +46,10 @@ export interface Collector<T, R> {
   readonly counts: { succeeded: number; failed: number; restored: number; dispatched: number }
   /** Outcomes computed by this session. */
   settle(outcomes: Outcomes<T, R>): void
+  /** See `RunContext.setAside`. */
+  setAside(chunk: Chunk<T>): Promise<void>
+  /** Items that were tried in this session and have not settled. */
+  readonly triedInVain: number
   /** Outcomes an earlier session recorded. `session` wrote the failures. */
   restore(fulfilled: FulfilledBatch<R>, failures: readonly Failure<T>[]): void
   /** An item that was restored as a failure before it was seen. */
@@ -60,6 +65,7 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
   const results = makeRoom<R>(options.collect ? (env.length() ?? 0) : 0, env.areNumbers)
   const failures: Failure<T>[] = []
   const retried = new Map<number, number>()
+  const tried = new Set<number>()
   const counts = { succeeded: 0, failed: 0, restored: 0, dispatched: 0 }
   const began = clock.now()
   let toldAt = Number.NEGATIVE_INFINITY
@@ -118,6 +124,12 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
     env.onOutcomes?.(outcomes)
   }
 
+  const forgetTried = ({ fulfilled, rejected }: Outcomes<T, R>) => {
+    if (tried.size === 0) return
+    for (const { indices } of fulfilled) for (const index of indices) tried.delete(index)
+    for (const { index } of rejected) tried.delete(index)
+  }
+
   const add = (added: readonly Failure<T>[]) => {
     if (added.length === 0) return
     for (const failure of added) failures.push(failure) // Not spread: there may be more than a call takes arguments.
@@ -138,6 +150,7 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
     settle: (outcomes) => {
       if (outcomes.fulfilled.length === 0 && outcomes.rejected.length === 0) return
       session?.record(outcomes)
+      forgetTried(outcomes)
       for (const batch of outcomes.fulfilled) {
         counts.dispatched += batch.indices.length
         place(batch, false)
@@ -145,6 +158,17 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
       counts.dispatched += outcomes.rejected.length
       add(outcomes.rejected.map((it) => toFailure(it, false, session?.writer)))
       progress(false)
+    },
+    async setAside(chunk) {
+      for (let place = 0; place < chunk.indices.length; place++) {
+        const index = chunk.indices[place] as number
+        const before = session?.restored.historyOf(index, chunk.keys?.[place])?.attempts ?? 0
+        if ((historyAt(chunk, place)?.attempts ?? 0) > before) tried.add(index)
+      }
+      await session?.setAside(chunk)
+    },
+    get triedInVain() {
+      return tried.size
     },
     restore: (fulfilled, failed) => {
       counts.restored += fulfilled.indices.length + failed.length

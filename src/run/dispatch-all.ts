@@ -56,6 +56,7 @@ export async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>):
     clock: run.clock,
     emit: emitter.emit,
     settle: collector.settle,
+    setAside: collector.setAside,
     fail: drain.fail,
   }
   try {

@@ -70,6 +70,7 @@ export async function performPlan<T, R>(
     clock: systemClock,
     emit: () => {},
     settle: () => {},
+    setAside: async () => {},
     rest: (_, wait) => wait(),
     fail: (error) => {
       failure ??= error

@@ -39,7 +39,7 @@ function countUp(journey: Journey<unknown, unknown>, items: number, wallTime: nu
   const { succeeded, failed, restored, dispatched } = collector.counts
   return {
     items,
-    dispatched,
+    dispatched: dispatched + collector.triedInVain,
     restored,
     succeeded,
     failed,

@@ -71,8 +71,8 @@ export function createSelection<T>(
   }
 
   // Of an array of which nothing is on record, all items are pending, and nobody has to look at them one by one.
-  const isNew = restored !== undefined && restored.fulfilled + restored.rejected === 0 && restored.lastSuspect < 0
-  const isSelective = shard !== undefined || (session !== undefined && !(array && isNew && retryFailed !== 'only'))
+  const isNothing = restored?.fulfilled === 0 && restored.rejected === 0 && restored.lastSuspect < 0 && !restored.hasAttempted
+  const isSelective = shard !== undefined || (session !== undefined && !(array && isNothing && retryFailed !== 'only'))
   const { mine, pending } = array ? countItems(array, keys, isSelective ? selection : undefined, isMine) : { mine: 0, pending: 0 }
   const places = keys ? new Map(keys.map((key, index) => [key, index])) : undefined
   return {

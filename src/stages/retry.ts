@@ -46,6 +46,7 @@ export function retry<T, R>(options: RetrySettings, counter: { retries: number }
       first = undefined // Its values are settled: they must not stay in memory for the length of a backoff.
       const { final, again } = await judge(rejected, attemptNumber, context)
       const settled = { fulfilled, rejected: final }
+      if (again.length > 0) await context.setAside(chunkOf(again, chunk.keys !== undefined))
       if (again.length === 0 || context.draining.aborted) return settled
       if (fulfilled.length > 0 || final.length > 0) context.settle(settled)
       left = chunkOf(again, chunk.keys !== undefined)
@@ -114,7 +115,7 @@ interface Verdict<T> {
 
 /**
  * Parts the failures of an attempt into the final and those to be tried again. What a drain leaves undecided, because
- * `shouldRetry` has not answered, is in neither list.
+ * `shouldRetry` has not answered, is among these: it stays pending.
  */
 type Judge<T> = (rejected: readonly Rejection<T>[], attemptNumber: number, context: RunContext<T>) => Promise<Verdict<T>>
 
@@ -124,8 +125,8 @@ function retryJudge<T>(options: RetrySettings, isGranted: (context: RunContext<T
     if (attemptNumber > options.retries) return { final: rejected, again: [] }
     const open = rejected.filter(isRetryable)
     const answers = askUser ? await unlessAborted(askUser(open, attemptNumber, context), context.draining) : open.map(() => true)
-    const again = open.filter((_, i) => answers?.[i] && isGranted(context))
-    const unsettled = new Set(answers ? again : open)
+    const again = answers ? open.filter((_, i) => answers[i] && isGranted(context)) : open
+    const unsettled = new Set(again)
     return { final: rejected.filter((it) => !unsettled.has(it)), again }
   }
 }

@@ -17,7 +17,14 @@ function play(lasts: () => number, killers: ReadonlySet<number>): { givenUp: num
   const fulfilled = new IndexSet()
   const sessions: RunIndex['sessions'][number][] = []
   for (let number = 0; ; number++) {
-    const index = { isKeyed: false, fulfilled: { indices: fulfilled }, failures: new Map(), knownDead: [], sessions }
+    const index = {
+      isKeyed: false,
+      fulfilled: { indices: fulfilled },
+      failures: new Map(),
+      attempted: new Map(),
+      knownDead: [],
+      sessions,
+    }
     const suspects = findSuspects(index as unknown as RunIndex, new Set())
     const pending = Array.from({ length: ITEMS }, (_, item) => item).filter((item) => !fulfilled.has(item))
     const crashesOf = (item: number) => suspects.historyOf(item, undefined)?.crashes ?? 0
@@ -28,7 +35,7 @@ function play(lasts: () => number, killers: ReadonlySet<number>): { givenUp: num
     const others = pending.filter((item) => !alone.includes(item))
     const session = {
       ...{ writer: String(number).padStart(9, '0'), hasEnded: false, lastIndex: ITEMS },
-      ...{ running: { indices: new IndexSet(), hashes: new Set<number>() }, alone: new Set<number>() },
+      ...{ running: { indices: new IndexSet(), hashes: new Set<number>() }, alone: new Set<number>(), aside: new Set<number>() },
     }
     const givenUp: number[] = []
     let left = lasts()
@@ -83,13 +90,20 @@ describe('who killed', () => {
     const died = (writer: string, items: number[], alone: number[] = []) => {
       const indices = new IndexSet()
       for (const item of items) indices.add(item)
-      return { writer, hasEnded: false, lastIndex: 9, running: { indices, hashes: new Set() }, alone: new Set(alone) }
+      return {
+        writer,
+        hasEnded: false,
+        lastIndex: 9,
+        running: { indices, hashes: new Set() },
+        alone: new Set(alone),
+        aside: new Set(),
+      }
     }
     const sessions = [died('1', [3, 4]), died('2', [3], [3]), died('4', [3, 5]), died('5', [3], [3])]
     const fulfilled = new IndexSet()
     for (const item of [4, 5]) fulfilled.add(item)
     const failures = new Map([[3, { index: 3, session: '3', crashes: 2, firstFailedAt: 1 }]])
-    const index = { isKeyed: false, fulfilled: { indices: fulfilled }, failures, knownDead: [], sessions }
+    const index = { isKeyed: false, fulfilled: { indices: fulfilled }, failures, attempted: new Map(), knownDead: [], sessions }
     const { historyOf } = findSuspects(index as unknown as RunIndex, new Set())
     expect(historyOf(3, undefined)).toEqual({ attempts: 2, crashes: 4, pardoned: 2, firstFailedAt: 1 })
   })

@@ -54,6 +54,7 @@ export function fakeRun(clock: Clock) {
   const settled: Outcomes<string, Value>[] = []
   const ends: Error[] = []
   const resting = new Set<Chunk<string>>()
+  const aside: number[][] = []
   const context: RunContext<string, Value> = {
     draining: drain.signal,
     clock,
@@ -63,6 +64,7 @@ export function fakeRun(clock: Clock) {
       Object.assign(events, { [event]: seen })
     },
     settle: (outcomes) => settled.push(outcomes),
+    setAside: async (chunk) => void aside.push([...chunk.indices]),
     rest: async (chunk, wait) => {
       resting.add(chunk)
       try {
@@ -76,7 +78,7 @@ export function fakeRun(clock: Clock) {
       drain.abort(error)
     },
   }
-  return { context, drain: () => drain.abort(new Error('drained')), events, settled, ends, resting }
+  return { context, drain: () => drain.abort(new Error('drained')), events, settled, aside, ends, resting }
 }
 
 /** An engine that asks `outcomeOf` what becomes of each item; attempts, crashes and times go on from the chunk's histories. */

@@ -1,0 +1,99 @@
+import { historyAt } from '../chunk.ts'
+import type { Chunk } from '../types.ts'
+import type { Entry } from './entries.ts'
+import { toRuns } from './frame.ts'
+import { hashKey } from './hash-key.ts'
+import { idOf } from './item-set.ts'
+import type { RunIndex } from './load.ts'
+import type { Restored } from './restored.ts'
+
+/** Attempts at an item that has not settled since, as an `attempted` frame tells them. */
+export interface Attempted {
+  readonly attempts: number
+  readonly crashes: number
+  /** When the first of them failed, in milliseconds since 1970; undefined: all of them were lost with a worker. */
+  readonly since: number | undefined
+  /** The writer that recorded them. */
+  readonly session: string
+}
+
+/** What is on record of attempts at an item since it last was a failure. */
+export function attemptedIn(index: RunIndex, at: number, key: string | undefined): Attempted | undefined {
+  if (index.attempted.size === 0) return undefined
+  const found = index.attempted.get(index.isKeyed ? hashKey(key ?? '') : at)
+  const id = idOf(index.isKeyed, at, key)
+  const failure = id === undefined ? undefined : index.failures.get(id)
+  return found !== undefined && found.session > (failure?.session ?? '') ? found : undefined
+}
+
+/** An item that is not in flight, and what is known of it besides. */
+interface Row extends Omit<Attempted, 'session'> {
+  readonly index: number
+  readonly key: string | undefined
+}
+
+/**
+ * The items of which this session tried each at least once, and that wait to be tried again, or were left when a drain began.
+ * While they wait, word of them keeps them from being suspects of whatever ends the process; what is left of them in the end is
+ * recorded for the next session.
+ */
+export class Aside {
+  readonly #rows = new Map<number, Row>()
+  readonly #index: RunIndex
+  readonly #restored: Restored
+
+  constructor(index: RunIndex, restored: Restored) {
+    this.#index = index
+    this.#restored = restored
+  }
+
+  /** Takes in those items of `chunk` that were tried; gives what to note of them, if there are any. */
+  add(chunk: Chunk): Entry | undefined {
+    const rows = Array.from(chunk.indices, (_, place) => this.#toRow(chunk, place)).filter((row) => row !== undefined)
+    for (const row of rows) this.#rows.set(row.index, row)
+    return this.#toEntry(rows)
+  }
+
+  /** They are about to run. */
+  begin(indices: Uint32Array): void {
+    if (this.#rows.size > 0) for (const index of indices) this.#rows.delete(index)
+  }
+
+  /** What to record of all that are left; undefined when nobody is. From then on nobody is. */
+  take(): Entry | undefined {
+    const rows = [...this.#rows.values()].sort((a, b) => a.index - b.index)
+    this.#rows.clear()
+    return this.#toEntry(rows)
+  }
+
+  /** The deaths of processes that an item is charged with are told by what they left: only what came of it here is added to what is on record. */
+  #toRow(chunk: Chunk, place: number): Row | undefined {
+    const index = chunk.indices[place] as number
+    const key = this.#index.isKeyed ? (chunk.keys?.[place] ?? String(index)) : undefined
+    const history = historyAt(chunk, place)
+    const restored = this.#restored.historyOf(index, key)
+    const tried = (history?.attempts ?? 0) - (restored?.attempts ?? 0)
+    if (history === undefined || tried <= 0) return undefined
+    const before = attemptedIn(this.#index, index, key)
+    return {
+      ...{ index, key },
+      attempts: tried + (before?.attempts ?? 0),
+      crashes: Math.max(0, history.crashes - (restored?.crashes ?? 0)) + (before?.crashes ?? 0),
+      since: before?.since ?? history.firstFailedAt,
+    }
+  }
+
+  #toEntry(rows: readonly Row[]): Entry | undefined {
+    if (rows.length === 0) return undefined
+    const crashes = rows.map((row) => row.crashes)
+    const head = {
+      kind: 'attempted' as const,
+      runs: toRuns(rows.map(({ index }) => index)),
+      ...(this.#index.isKeyed ? { hashes: rows.map(({ key }) => hashKey(key as string)) } : {}),
+      attempts: rows.map(({ attempts }) => attempts),
+      ...(crashes.some((count) => count > 0) ? { crashes } : {}),
+      since: rows.map(({ since }) => since ?? 0),
+    }
+    return { head, body: [], items: 0, fresh: 0, bytes: 64 * rows.length }
+  }
+}
