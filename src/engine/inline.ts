@@ -1,4 +1,4 @@
-import { attemptsBefore, cut } from '../chunk.ts'
+import { attemptsBefore } from '../chunk.ts'
 import type { Clock } from '../clock.ts'
 import { untilDrained } from '../drain.ts'
 import { InvalidOptionError } from '../errors.ts'
@@ -79,7 +79,7 @@ export function createInline(clock: Clock): Engine {
         await Promise.race([running, watch.isUp])
         isCutOff = true
         watch.close()
-        job.interrupt(cut(chunk, piece.settled, chunk.items.length))
+        job.interrupt(chunk.items.length - piece.settled)
         return done
       },
       loadingFor: () => (loading && !loaded ? clock.now() - loadingSince : 0),

@@ -18,8 +18,8 @@ export interface Job {
   readonly context: RunContext
   /** Takes outcomes of places of `chunk`, which is the job's chunk or a piece of it. */
   settle(batch: FulfilledBatch | undefined, rejected: readonly Rejection[]): void
-  /** The items of `chunk`, which is the job's chunk or a piece of it, will not settle in this session: a drain was in the way. */
-  interrupt(chunk: Chunk): void
+  /** `count` items will not settle in this session: a drain was in the way. */
+  interrupt(count: number): void
   /** The run cannot go on. */
   fail(error: Error): void
   readonly isOver: boolean
@@ -58,10 +58,7 @@ export function createJob(chunk: Chunk, run: JobRun, context: RunContext): { job
       for (const rejection of rejections) rejected.push(rejection) // Not spread: a chunk may hold more items than a call takes arguments.
       leave((batch?.indices.length ?? 0) + rejections.length)
     },
-    interrupt: (rest) => {
-      if (rest.histories) void context.setAside(rest) // What is left is recorded as the session ends.
-      leave(rest.items.length)
-    },
+    interrupt: leave,
     fail: (error) => {
       left = 0
       reject(error)
@@ -121,11 +118,18 @@ export function cutPiece(piece: Piece, from: number, to: number): Piece {
   return createPiece(piece.job, cut(piece.chunk, from, to), piece.isAlone, piece.isSingly)
 }
 
+/** A piece that waits will not be sent in this session. That a suspect took a worker down is not forgotten. */
+export function leavePending({ job, chunk, isAlone }: Piece): void {
+  if (isAlone) void job.context.setAside(chunk)
+  job.interrupt(chunk.items.length)
+}
+
 /** Nothing more of a piece settles in this session: none of it begins any more. */
 export function interruptPiece(piece: Piece): void {
   const { settled, end } = piece
+  if (piece.isAlone) void piece.job.context.setAside(piece.chunk)
   piece.end = settled
-  piece.job.interrupt(cut(piece.chunk, settled, end))
+  piece.job.interrupt(end - settled)
 }
 
 /** The attempt at `place` failed. `crashed`: it took the worker down. */

@@ -119,7 +119,7 @@ export class Receiver {
     if (goOn) this.#crew.requeue(goOn)
     else {
       piece.job.context.fail(new InvalidOptionError('shared', 'a value that can be cloned', error.message))
-      piece.job.interrupt(piece.chunk)
+      piece.job.interrupt(piece.chunk.items.length)
     }
     this.#crew.advance()
   }
