@@ -78,7 +78,12 @@ export function openSegments(options: SegmentOptions): Segments {
       await drop()
     }
     const version = versionOf(entries, encoder.layout.format)
-    if (segment !== undefined && version > segment.version) await close() // Its header says that older readers know all of it.
+    if (segment !== undefined && version > segment.version) {
+      // Its header says that older readers know all of it. Saved, so that how long it is can be told as the session ends.
+      await save(segment.log)
+      segment.acknowledged = segment.size
+      await close()
+    }
     segment ??= await openSegment(version)
     const opened = segment
     const encoding = encodeEntries(encoder, `${options.writer}-${sizes.length}`, entries, opened.size === 0, isFlush)
@@ -87,7 +92,7 @@ export function openSegments(options: SegmentOptions): Segments {
     else {
       if (opened.size === 0) heads.set(opened.key, Uint8Array.from(bytes.subarray(0, HEAD_BYTES)))
       await opened.log.write(bytes)
-      if (isFlush) await (options.durability === 'fsync' ? opened.log.sync() : opened.log.confirm?.())
+      if (isFlush) await save(opened.log)
     }
     if (isFlush && options.lease.isStale()) throw new Error('the process was stopped while it wrote')
     opened.size += bytes.byteLength
@@ -95,6 +100,10 @@ export function openSegments(options: SegmentOptions): Segments {
     if (isFlush) await deleteAbandoned()
     if (opened.log === undefined || opened.size >= SEGMENT_BYTES) await close()
     return bytes.byteLength
+  }
+
+  async function save(log: Log | undefined): Promise<void> {
+    await (options.durability === 'fsync' ? log?.sync() : log?.confirm?.())
   }
 
   /** It says nothing of the segments: they are asked. Not of any error: whoever took the run over may have merged and deleted them. */
