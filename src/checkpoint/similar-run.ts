@@ -23,7 +23,7 @@ interface NewRun {
  * Milliseconds after which no further runs are looked at. Much lower, and on a slow store one that is not finished stays unseen;
  * much higher, and each new run beside hundreds of finished ones, or on such a store, begins late.
  */
-const MAX_LOOK_MS = 500
+const MAX_LOOK_MS = 100
 
 /** Runs read at once: one at a time waits for the store most of the time; with many, what they hold of large runs adds up. */
 const RUNS_AT_ONCE = 4
