@@ -58,6 +58,43 @@ describe('createExecutor()', () => {
     expect((await waiting).results).toEqual([7])
   })
 
+  test('ends no run that is under way for one whose task ends each thread, also where each was sent both', async () => {
+    await using executor = createExecutor({ workers: 2, mode: 'threads', chunkSize: 1 })
+    const shared = { latch: sharedCells(1), started: sharedCells(1) }
+    const firstWaits = (item: number, { shared: cells }: { shared: unknown }) => {
+      const { latch, started } = cells as typeof shared
+      if (item > 0) return item
+      Atomics.store(started, 0, 1)
+      Atomics.notify(started, 0)
+      Atomics.wait(latch, 0, 0, 30_000)
+      return item
+    }
+    let isOver = false
+    function* items() {
+      for (let item = 0; !isOver; item++) yield item
+    }
+    const waiting = executor.execute(firstWaits, items(), { shared })
+    await whenSet(shared.started, 0)
+    const ends = new URL('./fixtures/tasks/exits-on-import.mjs', import.meta.url)
+    await expect(executor.execute(ends, [1])).rejects.toMatchObject({ code: 'ERR_PAWL_TASK_LOAD' })
+    isOver = true
+    openLatch(shared.latch)
+    const { results } = await waiting
+    expect(results).toEqual(range(results.length))
+  })
+
+  test('goes on where a task freezes what is global in its thread', async () => {
+    await using executor = createExecutor({ workers: 1, mode: 'threads' })
+    const freezes = (item: number) => {
+      Object.freeze(globalThis)
+      return item
+    }
+    for (let run = 0; run < 2; run++) {
+      expect((await executor.execute(freezes, range(4))).results).toEqual(range(4))
+      expect((await executor.execute(cube, [2])).results).toEqual([8])
+    }
+  })
+
   test('goes on after a run that failed, one that crashed its worker, and one that could not load its task', async () => {
     await using executor = createExecutor({ workers: 1, mode: 'threads' })
     const shared = { calls: sharedCells(2), fails: [9] }

@@ -11,7 +11,7 @@ import type { TaskFunction } from '../types.ts'
 interface WorkerState {
   /** Set while a module is loaded: called when the module reaches `execute`. */
   reached: (() => void) | undefined
-  readonly imports: AsyncLocalStorage<true> | undefined
+  imports: AsyncLocalStorage<true> | undefined
 }
 
 const STATE = Symbol.for('pawl.worker')
@@ -43,8 +43,8 @@ export async function loadTaskInWorker(
   const isOwnFile = spec.kind === 'module' && spec.isProgram
   // Following asynchronous calls costs every promise something, so it is done for the program's own file only.
   const imports = isOwnFile ? new AsyncLocalStorage<true>() : undefined
-  const state: WorkerState = { reached: undefined, imports }
-  registry[STATE] = state
+  const state = openState()
+  state.imports = imports
   const reached = new Promise<never>((_, reject) => {
     state.reached = () => {
       const error = reachedAgain(spec)
@@ -57,6 +57,13 @@ export async function loadTaskInWorker(
   const run = await (imports ? imports.run(true, load) : load())
   if (!imports) state.reached = undefined
   return imports ? (item, context) => imports.exit(() => run(item, context)) : run
+}
+
+/** Put in place before the first task is loaded, and only filled from then on: a task may freeze `globalThis`. */
+function openState(): WorkerState {
+  const state = stateOf() ?? { reached: undefined, imports: undefined }
+  registry[STATE] ??= state
+  return state
 }
 
 function reachedAgain(spec: TaskSpec): TaskLoadError {

@@ -1,9 +1,9 @@
 import type { Clock } from '../clock.ts'
 import { InvalidOptionError } from '../errors.ts'
-import { type Bench, condemn, hasBegun, isUnheard, release } from './bench.ts'
+import { type Bench, condemn, hasBegun, hasBegunRun, isUnheard, release } from './bench.ts'
 import { answerUnread, blame } from './blame.ts'
 import type { Crew } from './crew.ts'
-import { cutPiece, type JobRun } from './job.ts'
+import { cutPiece, interruptPiece, type JobRun } from './job.ts'
 import { settleUnclonable } from './message.ts'
 import type { PartMessage } from './protocol.ts'
 import { stillbornError, unpackLoadError, untrueError } from './run-errors.ts'
@@ -48,8 +48,14 @@ export class Receiver {
     const piece = bench.pieces.find((it) => it.id === part.id)
     if (part.loadError) {
       const run = piece?.job.run ?? this.#runs.get(part.run as number)
-      if (run) this.#failRuns(unpackLoadError(part), [run])
-      if (piece) release(bench, piece, this.#clock.now())
+      if (run) {
+        if (bench.knows.has(run.number)) bench.ran.add(run.number) // It loads no more, and answers what it has of the run: it need not be ended.
+        this.#failRuns(unpackLoadError(part), [run])
+      }
+      if (piece) {
+        interruptPiece(piece)
+        release(bench, piece, this.#clock.now())
+      }
       return
     }
     if (!piece || isUnheard(bench)) return
@@ -95,10 +101,16 @@ export class Receiver {
     this.#crew.requeue(again)
     if (this.#stillborn.length >= MAX_STILLBORN) {
       const dead = this.#stillborn.splice(0)
-      const suspects = [...this.#runs.values()].filter(({ number }) => dead.every(({ knows }) => knows.has(number)))
-      this.#failRuns(stillbornError(reason, MAX_STILLBORN), suspects)
+      const known = [...this.#runs.values()].filter(({ number }) => dead.every(({ knows }) => knows.has(number)))
+      const fresh = known.filter((run) => !this.#isUnderWay(run))
+      this.#failRuns(stillbornError(reason, MAX_STILLBORN), fresh.length > 0 ? fresh : known)
     }
     this.#crew.advance()
+  }
+
+  /** Whether its task came up in some thread: it is not what ends others, where there are runs of which that is not known. */
+  #isUnderWay(run: JobRun): boolean {
+    return run.tally.attempts > 0 || [...this.#crew.benches].some((bench) => hasBegunRun(bench, run))
   }
 
   /** Of which items the results are, only the message would say: unless it can be but one, they are as good as lost. */
@@ -124,8 +136,11 @@ export class Receiver {
     this.#crew.advance()
   }
 
-  /** Ends `suspects`, or all runs when nobody knows whose fault it is. */
+  /** Ends `suspects`, or all runs when nobody knows whose fault it is, as every run ends: what came of them is kept, and what runs has `drainTimeout`. */
   #failRuns(error: Error, suspects: readonly JobRun[]): void {
-    for (const { job } of this.#crew.pieces()) if (suspects.length === 0 || suspects.includes(job.run)) job.fail(error)
+    for (const { job } of this.#crew.pieces()) {
+      const isMeant = suspects.length === 0 || suspects.includes(job.run)
+      if (isMeant && !job.isOver) job.context.fail(error)
+    }
   }
 }
