@@ -1,4 +1,5 @@
 import { attemptsBefore } from '../chunk.ts'
+import { nameItem, SerializationError } from '../errors.ts'
 import { isFileItems, packFileItems } from '../file-items.ts'
 import type { Chunk } from '../types.ts'
 import { cutPiece, type Piece, refusePlace } from './job.ts'
@@ -64,6 +65,27 @@ export function settleUnclonable(piece: Piece, error: Error, today: number): Pie
     from = place + 1
   }
   return goOn
+}
+
+/**
+ * Of a piece that its worker could not read, for `why`: halves of it, by which the item is found. One that was by itself fails,
+ * and nothing is left.
+ */
+export function settleUnread(piece: Piece, why: string, today: number): Piece[] {
+  const { chunk, job, end } = piece
+  const { length } = chunk.items
+  if (end === 0) return []
+  if (length === 1) {
+    job.settle(undefined, [refusePlace(chunk, 0, unreadItem(chunk.indices[0] as number, chunk.keys?.[0], why), today)])
+    return []
+  }
+  const middle = Math.min(length >> 1, end)
+  return [cutPiece(piece, 0, middle), ...(middle < end ? [cutPiece(piece, middle, end)] : [])]
+}
+
+function unreadItem(index: number, key: string | undefined, why: string): SerializationError {
+  const message = `Cannot carry item ${nameItem(index, key)} to a worker: expected a value that the worker can read, got ${why}. The item, or what 'shared' holds, may be nested too deep for 'resourceLimits.stackSizeMb'`
+  return new SerializationError(message, '', { index })
 }
 
 /** The places of what structured clone refuses. */

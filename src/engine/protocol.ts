@@ -80,6 +80,8 @@ export interface PartMessage {
   readonly spoiled?: string
   /** The task of `run` could not be loaded: nothing ran. */
   readonly loadError?: CarriedError
+  /** Why the chunk that was sent behind `id`, the last one read, cannot be read; nothing else is said then. */
+  readonly unread?: string
   /** Said with `loadError`, which may be about no chunk. */
   readonly run?: number
 }

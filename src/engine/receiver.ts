@@ -3,8 +3,8 @@ import { InvalidOptionError } from '../errors.ts'
 import { type Bench, condemn, hasBegun, hasBegunRun, isUnheard, release } from './bench.ts'
 import { answerUnread, blame } from './blame.ts'
 import type { Crew } from './crew.ts'
-import { cutPiece, interruptPiece, type JobRun } from './job.ts'
-import { settleUnclonable } from './message.ts'
+import { cutPiece, interruptPiece, type JobRun, type Piece } from './job.ts'
+import { settleUnclonable, settleUnread } from './message.ts'
 import type { PartMessage } from './protocol.ts'
 import { stillbornError, unpackLoadError, untrueError } from './run-errors.ts'
 import type { SeatEvents } from './seat.ts'
@@ -58,7 +58,9 @@ export class Receiver {
       }
       return
     }
-    if (!piece || isUnheard(bench)) return
+    if (isUnheard(bench)) return
+    if (part.unread !== undefined) return this.#sendAgain(bench, part.id, part.unread)
+    if (!piece) return
     // A worker does what it is sent in turn.
     const fault = piece === bench.pieces[0] ? settlePart(piece, part, this.#clock.today()) : 'an answer out of turn'
     if (fault !== undefined) {
@@ -136,6 +138,20 @@ export class Receiver {
     this.#crew.advance()
   }
 
+  /** The chunk behind the one of `id`, which may be answered by now, cannot be read; where it held what its run needs, others of that cannot run either. */
+  #sendAgain(bench: Bench, id: number, why: string): void {
+    const unread = bench.pieces[bench.pieces.findIndex((it) => it.id === id) + 1]
+    if (!unread) return
+    const { run } = unread.job
+    const heldSetup = unread.sendTime === undefined
+    const lost = bench.pieces.filter((it) => it === unread || (heldSetup && it.job.run === run))
+    if (heldSetup) bench.knows.delete(run.number)
+    for (const piece of lost) release(bench, piece, this.#clock.now())
+    const pieces = lost.map((piece) => (piece === unread ? settleUnread(piece, why, this.#clock.today()) : wholeOf(piece)))
+    this.#crew.requeue(pieces.flat())
+    this.#crew.advance()
+  }
+
   /** Ends `suspects`, or all runs when nobody knows whose fault it is, as every run ends: what came of them is kept, and what runs has `drainTimeout`. */
   #failRuns(error: Error, suspects: readonly JobRun[]): void {
     for (const { job } of this.#crew.pieces()) {
@@ -143,4 +159,9 @@ export class Receiver {
       if (isMeant && !job.isOver) job.context.fail(error)
     }
   }
+}
+
+/** What is left of a piece of which nothing ran, as a piece of its own. */
+function wholeOf(piece: Piece): Piece[] {
+  return piece.end > 0 ? [cutPiece(piece, 0, piece.end)] : []
 }

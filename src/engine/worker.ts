@@ -23,6 +23,9 @@ const PART_MS = 50
 /** Late by so many items is no harm here, where nothing waits but the rest of the chunk. */
 const MAX_STRIDE = 64
 
+/** Stands for a chunk where there is none: of what was read before the first, and for a task that cannot be loaded outside any. */
+const NO_CHUNK = -1
+
 let cells: Int32Array
 let port: Port
 const runs = new Map<number, Promise<LoadedRun> | LoadedRun>()
@@ -30,6 +33,7 @@ const runs = new Map<number, Promise<LoadedRun> | LoadedRun>()
 let oldest: Waiting | undefined
 let newest: Waiting | undefined
 let isAnswering = false
+let lastRead = NO_CHUNK
 
 interface Waiting {
   readonly chunk: ChunkMessage
@@ -43,16 +47,15 @@ export default function serve(message: ServeMessage): void {
   if (message.record) loadCodec(message.record).catch(() => {}) // Told to the first chunk that needs it.
   message.port.on('message', (chunk: ChunkMessage) => {
     const last: Waiting = { chunk, next: undefined }
+    lastRead = chunk.id
     if (newest) newest.next = last
     else oldest = last
     newest = last
     if (!isAnswering) answerAll()
   })
-  // Nobody would hear of the chunk again. The end of the thread is heard of.
-  message.port.on('messageerror', (cause) => {
-    throw new Error(`an item cannot be read, which may be nested too deep for 'resourceLimits.stackSizeMb': ${cause.message}`, {
-      cause,
-    })
+  // Nothing is thrown, which a task may hear of and keep to itself: nobody would hear of the chunk again.
+  message.port.on('messageerror', ({ message: unread }) => {
+    port.post({ id: lastRead, from: 0, to: 0, end: false, taskTime: 0, unread } satisfies PartMessage, [])
   })
 }
 
@@ -108,7 +111,8 @@ async function answerAll(): Promise<void> {
 async function answer(message: ChunkMessage): Promise<void> {
   for (let at = 0; at < (message.ended?.length ?? 0); at++) runs.delete(message.ended?.[at] as number) // Not by an iterator, which may be a task's own and never end.
   if (hasOwn(message, 'setup') && message.setup) runs.set(message.run, load(message.setup))
-  let run = runs.get(message.run) as Promise<LoadedRun> | LoadedRun
+  let run = runs.get(message.run)
+  if (!run) return // Its setup came with a chunk that could not be read: the main thread sends both again.
   if (run instanceof Promise) {
     try {
       run = await run
@@ -129,9 +133,6 @@ async function load(setup: RunSetup): Promise<LoadedRun> {
   ])
   return { setup, run, ...packing }
 }
-
-/** Tells the main thread that the task cannot be loaded, outside any chunk. */
-const NO_CHUNK = -1
 
 function postLoadError(id: number, run: number, error: unknown): void {
   port.post({ id, run, from: 0, to: 0, end: true, taskTime: 0, loadError: packError(error) } satisfies PartMessage, [])

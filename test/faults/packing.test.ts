@@ -155,9 +155,34 @@ describe('a result so deep that a worker can write and this thread not read it',
   })
 })
 
-test('an item that a worker has not the stack to read ends the run with a sentence', async () => {
-  let item: unknown[] = []
-  for (let level = 0; level < 1500; level++) item = [item]
-  const run = execute((it: unknown[]) => it.length, [[], item], { workers: 1, resourceLimits: { stackSizeMb: 0.5 } })
-  await expect(run).rejects.toMatchObject({ code: 'ERR_PAWL_TASK_LOAD', message: expect.stringMatching(/nested too deep for/) })
+describe('an item that a worker has not the stack to read', () => {
+  const hears = (item: unknown) => {
+    if (process.listenerCount('uncaughtException') === 0) process.on('uncaughtException', () => {})
+    return Array.isArray(item)
+  }
+
+  test.each([
+    ['the first of all', 0, 1],
+    ['one of a chunk', 20, 8],
+    ['one by itself', 20, 1],
+  ])('fails by name, alone, in a thread that goes on: %s', async (_, index, chunkSize) => {
+    let deep: unknown[] = []
+    for (let level = 0; level < 3000; level++) deep = [deep]
+    const exits: number[] = []
+    const report = await execute(
+      hears,
+      range(40).map((at) => (at === index ? deep : at)),
+      {
+        ...{ mode: 'threads', workers: 1, chunkSize, maxFailures: 1, resourceLimits: { stackSizeMb: 0.5 } },
+        on: { workerExit: ({ threadId }) => void exits.push(threadId) },
+      },
+    )
+    const reason = {
+      message: expect.stringMatching(new RegExp(`^Cannot carry item ${index} to a worker: .*nested too deep for`)),
+    }
+    expect(report.failures).toMatchObject([{ index, kind: 'serialization', attempts: 0, reason }])
+    expect(report.results.map((it) => it)).toEqual(range(40).map((at) => (at === index ? undefined : false)))
+    expect(report.stats).toMatchObject({ succeeded: 39, attempts: 39, crashes: 0 })
+    expect(exits).toEqual([])
+  })
 })
