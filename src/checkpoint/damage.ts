@@ -3,8 +3,8 @@ import type { Store } from '../store/store.ts'
 import { countSettled } from './item-places.ts'
 import { type CoveredFile, countKept, type LoadedFile, type RunIndex } from './load.ts'
 import type { Loss } from './loss.ts'
-import { FileGoneError, newReport, readFrames } from './read-file.ts'
-import { type RunFile, writerOf } from './run-file.ts'
+import { FileGoneError, type FileReport, newReport, readFrames } from './read-file.ts'
+import { type RunFile, writerNamed, writerOf } from './run-file.ts'
 
 /** A part of a run that is damaged. */
 export interface Damage {
@@ -73,24 +73,33 @@ export function describeLoss(runId: string, index: RunIndex, count: number | und
 }
 
 /**
- * Names of segments that lack their end, though nobody knows of a death that explains it: the last of a session, and any that
- * the session, as it ended, said to be longer.
+ * Names of segments that lack their end, though nobody knows of a death that explains it: the last of a session, any that the
+ * session, as it ended, or whoever found it dead, said to be longer, and any that does not even begin as it should; and of those
+ * that are gone.
  *
  * @param claimed writers of sessions that left a claim, live or dead.
  */
-export function findCutOff({ files, sessions }: RunIndex, claimed: ReadonlySet<string>): string[] {
+export function findCutOff({ files, sessions, left, gone }: RunIndex, claimed: ReadonlySet<string>): string[] {
   const explained = new Set(claimed)
   for (const { writer, hasEnded, isKnownDead } of sessions) if (hasEnded || isKnownDead) explained.add(writer)
   const last = new Map<string, string>()
   for (const { kind, stem, name } of files) if (kind === 'segment') last.set(writerOf(stem), name)
   const lastOnes = [...last].filter(([writer]) => !explained.has(writer)).map(([, name]) => name)
   const sizes = new Map(sessions.map((session) => [session.writer, session.sizes]))
-  const isCut = ({ kind, stem, size, report }: LoadedFile) => {
-    const least = sizes.get(writerOf(stem))?.[Number(stem.slice(stem.lastIndexOf('-') + 1))] ?? 0
+  const isCut = ({ kind, name, stem, size, report }: LoadedFile) => {
+    const said = sizes.get(writerOf(stem))?.[Number(stem.slice(stem.lastIndexOf('-') + 1))] ?? 0
+    const least = Math.max(said, left.get(name) ?? 0)
     // Behind what was acknowledged a write that failed may have left something.
-    return kind === 'segment' && (size < least || (least > 0 && report.torn > size - least))
+    return kind === 'segment' && (size < least || (least > 0 && report.torn > size - least) || isUnreadable(report))
   }
-  return [...lastOnes, ...files.filter(isCut).map(({ name }) => name)]
+  // One that is at work after all may delete what it has recorded again.
+  const lost = gone.filter((name) => !claimed.has(writerNamed(name) as string))
+  return [...lastOnes, ...files.filter(isCut).map(({ name }) => name), ...lost]
+}
+
+/** Nothing of a file can be read, and it is not that its writer was killed before it was there. */
+function isUnreadable({ isForeign, header, frames }: FileReport): boolean {
+  return isForeign && header === undefined && frames === 0
 }
 
 /** Names of snapshots that lack their end. No death explains that: a snapshot is put whole, and read back. */
@@ -172,13 +181,21 @@ export function describeDamage(file: LoadedFile, index: RunIndex, count: number 
 
 /** What to tell of a segment that lacks its end. `count` as for `isAllSettled`. */
 export function describeCut(
-  { name, report, damagedItems }: LoadedFile,
+  { name, size, report, damagedItems }: LoadedFile,
   index: RunIndex,
   count: number | undefined,
   loss: Loss,
 ): Damage {
   const isTold = report.damage.length + damagedItems.length > 0 // With the first damage.
   const unnamed = isTold ? '' : describeUnnamed(loss, name)
-  const problem = `its end is missing, though its session was not found dead${unnamed}`
+  const isLess = size - report.torn < (index.left.get(name) ?? 0)
+  const lacking = `its end is missing, ${isLess ? 'which a later session has read' : 'though its session was not found dead'}`
+  const problem = `${isUnreadable(report) ? 'nothing of it can be read' : lacking}${unnamed}`
+  return { file: name, problem, ...settledIf(isAllSettled(index, count)) }
+}
+
+/** What to tell of a segment that is gone. `count` as for `isAllSettled`. */
+export function describeGone(name: string, index: RunIndex, count: number | undefined, loss: Loss): Damage {
+  const problem = `it is gone, and no snapshot stands for it${describeUnnamed(loss, name)}`
   return { file: name, problem, ...settledIf(isAllSettled(index, count)) }
 }

@@ -1,6 +1,7 @@
 import type { Store } from '../store/store.ts'
 import type { Head } from './frame.ts'
 import type { Lease } from './lease.ts'
+import { findLeft } from './left.ts'
 import type { RunIndex } from './load.ts'
 import type { RunLog } from './log.ts'
 import type { SessionTrace } from './session-trace.ts'
@@ -26,7 +27,7 @@ export function findOver({ sessions }: RunIndex): Set<string> {
 }
 
 /**
- * Says once which sessions were found dead, or at an end without a word of it, and only then lets go of their claims: a segment
+ * Says once which sessions were found dead, or at an end without a word of it, and what they left, and only then lets go of their claims: a segment
  * that ends without a word, of a session that left no claim and that nobody found dead, is told as damage. Of one without a
  * claim nobody knows that it is dead: somebody may have deleted the claim, and it writes on.
  *
@@ -35,8 +36,12 @@ export function findOver({ sessions }: RunIndex): Set<string> {
 export async function noteEnds(index: RunIndex, lease: Lease, log: RunLog, store: Store): Promise<void> {
   const ended = findEnded(index, lease)
   const toEntry = (head: Head) => ({ head, body: [], items: 0, fresh: 0, bytes: 64 })
-  if (lease.dead.length > 0) log.add([toEntry({ kind: 'died', writers: lease.dead })])
-  if (ended.length > 0) log.add([toEntry({ kind: 'died', writers: ended, hasEnded: true })])
+  const withLeft = (writers: readonly string[]) => {
+    const left = findLeft(index, writers)
+    return left.length > 0 ? { writers, left } : { writers }
+  }
+  if (lease.dead.length > 0) log.add([toEntry({ kind: 'died', ...withLeft(lease.dead) })])
+  if (ended.length > 0) log.add([toEntry({ kind: 'died', ...withLeft(ended), hasEnded: true })])
   if (lease.dead.length === 0) return
   try {
     await log.flush()

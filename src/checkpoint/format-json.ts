@@ -40,6 +40,7 @@ const QUOTE = 0x22
 /** The JSON form. */
 export const jsonLayout: Layout = {
   format: 'json',
+  opening: START.subarray(0, 4),
   minBytes: START.length,
   writeHeader,
   readHeader,

@@ -91,6 +91,7 @@ const FRAME_BYTES = 24
 /** The binary form. */
 export const binaryLayout: Layout = {
   format: 'msgpack',
+  opening: MAGIC,
   minBytes: FRAME_BYTES,
   writeHeader,
   readHeader,

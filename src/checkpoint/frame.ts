@@ -32,13 +32,29 @@ export type Head =
   /**
    * Sessions that were found dead without a `close`: what their last segment lacks is no secret any more. `hasEnded`: they
    * were not killed, but could not write it, so nobody in flight is a suspect; that they are dead is another frame's to say.
+   * `left`: what could be read of them then; absent for nothing, and in files of before it was told.
    */
-  | { readonly kind: 'died'; readonly writers: readonly string[]; readonly hasEnded?: true }
+  | {
+      readonly kind: 'died'
+      readonly writers: readonly string[]
+      readonly hasEnded?: true
+      readonly left?: readonly LeftHead[]
+    }
   | ItemsHead
   /** In a snapshot: the files it stands for. */
   | { readonly kind: 'covers'; readonly files: readonly { readonly name: string; readonly size: number }[] }
   /** In a snapshot: the frames up to the next one of this kind were written to the segment `stem`, and are bound to it. */
   | { readonly kind: 'origin'; readonly stem: string }
+
+/**
+ * What a session had left as another found it dead: its segments below the run, with the bytes that held something, and how many
+ * items it had settled, if nothing of it was damaged.
+ */
+export interface LeftHead {
+  readonly writer: string
+  readonly files: readonly { readonly name: string; readonly size: number }[]
+  readonly settled?: number
+}
 
 export interface OutcomesHead {
   readonly kind: 'outcomes'

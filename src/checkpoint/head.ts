@@ -1,4 +1,4 @@
-import { countOf, type Head } from './frame.ts'
+import { countOf, type Head, type LeftHead } from './frame.ts'
 import { MAX_INDEX } from './index-set.ts'
 
 /** Most items a `running` frame may name: what one chunk may hold. It has no body to hold it to. */
@@ -71,7 +71,8 @@ function isHead(head: Head, bodyBytes: number): boolean {
       return (
         Array.isArray(head.writers) &&
         head.writers.every((writer) => typeof writer === 'string') &&
-        (head.hasEnded === undefined || head.hasEnded === true)
+        (head.hasEnded === undefined || head.hasEnded === true) &&
+        (head.left === undefined || (Array.isArray(head.left) && head.left.every(isLeft)))
       )
     case 'items':
       return (
@@ -83,12 +84,20 @@ function isHead(head: Head, bodyBytes: number): boolean {
         head.from + head.keys.length <= Math.min(head.count, MAX_INDEX + 1)
       )
     case 'covers':
-      return Array.isArray(head.files) && head.files.every((file) => typeof file?.name === 'string' && isCounts([file.size]))
+      return isFiles(head.files)
     case 'origin':
       return typeof head.stem === 'string'
     default:
       return false
   }
+}
+
+function isLeft(left: LeftHead): boolean {
+  return typeof left?.writer === 'string' && isFiles(left.files) && (left.settled === undefined || isCounts([left.settled]))
+}
+
+function isFiles(files: LeftHead['files']): boolean {
+  return Array.isArray(files) && files.every((file) => typeof file?.name === 'string' && isCounts([file.size]))
 }
 
 const isIndex = (value: unknown) => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MAX_INDEX

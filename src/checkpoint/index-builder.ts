@@ -3,6 +3,7 @@ import { type AttemptedHead, countOf, endOf, type FailureHead, fromRuns, type He
 import type { IndexSet } from './index-set.ts'
 import { createItemLists, type ItemList } from './item-list.ts'
 import { createItemSet, type ItemSet, idOf } from './item-set.ts'
+import { createLeft } from './left.ts'
 import type { FailureEntry, LoadedFile, LoadOptions, RunIndex } from './load.ts'
 import type { Located } from './read-file.ts'
 import { writerOf } from './run-file.ts'
@@ -26,6 +27,7 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
   const sessions = new Map<string, SessionTrace>()
   const knownDead = new Set<string>()
   const knownEnded = new Set<string>()
+  const left = createLeft()
   const lists = createItemLists()
   const source = createSourceRecord(isKeyed)
   let hasMoved = false
@@ -135,6 +137,7 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
         break
       case 'died':
         for (const writer of head.writers) (head.hasEnded ? knownEnded : knownDead).add(writer)
+        left.add(head.left ?? [])
     }
   }
 
@@ -150,13 +153,13 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
 
   const finish = (files: readonly LoadedFile[], covered: RunIndex['covered']): RunIndex => {
     for (const file of files) if (file.kind === 'segment') sessionOf(file.stem)
+    const found = { ...source.finish(), ...left.finish(sessions, files, covered) }
     for (const session of sessions.values()) {
       session.isKnownDead = knownDead.has(session.writer)
       session.hasEnded = session.isClosed || knownEnded.has(session.writer)
     }
     for (const [id, { index, key }] of failures) if (fulfilled.has(index, key)) failures.delete(id)
     const list = lists.latest()
-    const found = source.finish()
     return {
       ...{ isKeyed, files, covered, fulfilled, failures, attempted, list, hasMoved, duplicates, broken, ...found },
       total: list?.keys.length ?? found.total,

@@ -62,14 +62,16 @@ async function refuseFile(store: Store, folder: string): Promise<void> {
   throw new Error(`a file where the folder '${folder}' has to be`)
 }
 
-/** `cut`: the files that lack their end. */
+/** `cut`: the files that lack their end, or are gone. */
 function warnOfDamage({ runId, identity, emit }: SessionOptions, index: RunIndex, cut: ReadonlySet<string>, lost: Loss): void {
   const message = describeLoss(runId, index, identity.items.count, lost)
   if (cut.size > 0) {
-    const isSpared = index.files.every((file) => !cut.has(file.name) || isToSpare(file, index))
+    const gone = index.gone.filter((name) => cut.has(name))
+    const isSpared = gone.length === 0 && index.files.every((file) => !cut.has(file.name) || isToSpare(file, index))
     const isLost = !isSpared && !isAllSettled(index, identity.items.count)
     const loss = isLost ? describeAgain(message === undefined ? lost : undefined) : 'Nothing is lost'
-    const lacking = `Files of run '${runId}' lack their end: ${[...cut].join(', ')}. ${loss}`
+    const what = gone.length === 0 ? 'lack their end' : gone.length === cut.size ? 'are gone' : 'are gone, or lack their end'
+    const lacking = `Files of run '${runId}' ${what}: ${[...cut].join(', ')}. ${loss}`
     emit('warning', { code: 'CHECKPOINT_DAMAGED', message: lacking })
   }
   if (message !== undefined) emit('warning', { code: 'CHECKPOINT_DAMAGED', message })

@@ -72,7 +72,7 @@ async function lookAt(store: Store, runId: string, isChecked: boolean, isLocated
   return { manifest, unreadable, misplaced, ignored, fingerprint, index, claims, bytes, writtenAt }
 }
 
-/** What damage cost the run, and the names of segments that lack their end, as `findCutOff` gives them. */
+/** What damage cost the run, and the names of segments that lack their end, or are gone, as `findCutOff` gives them. */
 export function lossOf({ index, claims, manifest }: LoadedRun): { loss: Loss; cut: string[] } {
   const cut = findCutOff(index, new Set(claims.map(({ writer }) => writer)))
   return { cut, loss: findLoss(index, new Set(cut), manifest?.identity.items.count) }

@@ -5,13 +5,14 @@ import { type FailureHead, fromRuns, type OutcomesHead } from './frame.ts'
 import { createIndexBuilder } from './index-builder.ts'
 import type { ItemList } from './item-list.ts'
 import type { ItemSet } from './item-set.ts'
+import type { LeftRecord } from './left.ts'
 import { type FileReport, type FrameAddress, type Located, newReport, readFrames, startOver } from './read-file.ts'
 import { type RunFile, toRunFile } from './run-file.ts'
 import type { SessionTrace } from './session-trace.ts'
 import type { SourceRecord } from './source-record.ts'
 
 /** What a run came to so far, without values. */
-export interface RunIndex extends SourceRecord {
+export interface RunIndex extends SourceRecord, LeftRecord {
   readonly isKeyed: boolean
   /** The files it was read from; those that an intact snapshot stands for are left out. */
   readonly files: readonly LoadedFile[]

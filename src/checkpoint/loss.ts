@@ -1,8 +1,8 @@
 import { hashKey } from './hash-key.ts'
 import { IndexSet } from './index-set.ts'
 import { countSettled } from './item-places.ts'
-import type { LoadedFile, RunIndex } from './load.ts'
-import { writerOf } from './run-file.ts'
+import type { RunIndex } from './load.ts'
+import { writerNamed, writerOf } from './run-file.ts'
 import type { SessionTrace } from './session-trace.ts'
 
 /** What damage cost a run. */
@@ -24,11 +24,11 @@ export interface Loss {
 /**
  * Finds out what runs again for want of what is damaged. Nothing is read for it.
  *
- * @param cut names of files that lack their end, as in `findCutOff`.
+ * @param cut names of files that lack their end, or are gone, as in `findCutOff`.
  * @param count how many items the run has, as far as its manifest knows.
  */
 export function findLoss(index: RunIndex, cut: ReadonlySet<string>, count: number | undefined): Loss {
-  const files = findDamagedFiles(index.files, cut)
+  const files = findDamagedFiles(index, cut)
   const unnamed = new Map<string, number>()
   if (files.size === 0) return { items: index.damaged, isExact: true, unnamed }
   const take = index.isKeyed ? takeHashes(index) : takeIndices(index)
@@ -48,8 +48,8 @@ export function findLoss(index: RunIndex, cut: ReadonlySet<string>, count: numbe
   return { items, isExact, unnamed }
 }
 
-/** By the writers of sessions that may have lost something, the name of a file of which that is true; one that lacks its end first. */
-function findDamagedFiles(files: readonly LoadedFile[], cut: ReadonlySet<string>): Map<string, string> {
+/** By the writers of sessions that may have lost something, the name of a file of which that is true; one that lacks its end, or is gone, first. */
+function findDamagedFiles({ files, gone }: RunIndex, cut: ReadonlySet<string>): Map<string, string> {
   const found = new Map<string, string>()
   for (const { kind, name, stem, kept, report, damagedItems, isIntact } of files) {
     const isWhole = report.damage.length === 0 && damagedItems.length === 0 && (kind === 'segment' || isIntact)
@@ -57,6 +57,7 @@ function findDamagedFiles(files: readonly LoadedFile[], cut: ReadonlySet<string>
     for (const writer of kind === 'segment' ? [writerOf(stem)] : [...kept.keys()].map(writerOf))
       if (!found.has(writer) || cut.has(name)) found.set(writer, name)
   }
+  for (const name of gone) if (cut.has(name)) found.set(writerNamed(name) as string, name)
   return found
 }
 

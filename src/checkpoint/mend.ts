@@ -5,7 +5,7 @@ import { versionOf } from './frame.ts'
 import { type LoadedFile, listFiles, loadIndex, type RunIndex } from './load.ts'
 import { findLoss } from './loss.ts'
 import { type Located, newReport, readFrames } from './read-file.ts'
-import { type RunFile, writerOf } from './run-file.ts'
+import { type RunFile, toRunFile, writerOf } from './run-file.ts'
 import { MAX_SNAPSHOT_BYTES, newStem, putSnapshot, type SnapshotOptions, toWhole, writeOrigin } from './snapshot.ts'
 
 /** The damaged files, and which of them lack their end. `claimed` as in `findCutOff`. */
@@ -18,13 +18,16 @@ export function findDamaged(index: RunIndex, claimed: ReadonlySet<string>): { fi
 
 /** Files that a session mended, and ended before it had deleted them: compaction has a snapshot stand for several. */
 function findMended({ files, covered }: RunIndex): RunFile[] {
-  const alone = files.flatMap(({ isIntact, covers }) => (isIntact && covers.length === 1 ? covers : []))
+  const alone = files.flatMap(({ isIntact, covers }) => (isIntact && covers.filter(isCopied).length === 1 ? covers : []))
   return covered.filter(({ name, size }) => alone.some((it) => it.name === name && it.size === size))
 }
 
+/** Of a file that is gone a snapshot says that it has no bytes: there is nothing to be missed any more, and whoever brings it back has it read. */
+const isCopied = ({ size }: { readonly size: number }) => size > 0
+
 /** Whether there is anything to mend. `damaged`: the files that `findDamaged` gives. */
 export function needsMending(index: RunIndex, damaged: readonly LoadedFile[]): boolean {
-  return damaged.length > 0 || findMended(index).length > 0
+  return damaged.length > 0 || index.gone.length > 0 || findMended(index).length > 0
 }
 
 /**
@@ -55,6 +58,8 @@ export async function mend(options: SnapshotOptions, writer: string): Promise<nu
     bytesWritten += await copyWhole({ ...options, index }, file)
     await drop(file)
   }
+  const gone = index.gone.filter((name) => cut.has(name))
+  if (gone.length > 0 && isAllSettled(index, count)) bytesWritten += await writeOff({ ...options, index }, gone)
   const useless = [...findMended(index), ...(await findStoodFor(store, fingerprint, index.covered))]
   for (const file of useless) if (!isClaimed(file)) await drop(file)
   return bytesWritten
@@ -65,6 +70,14 @@ export async function mend(options: SnapshotOptions, writer: string): Promise<nu
     const now = (await listFiles(store, runId)).find((file) => file.name === name)
     if (now?.size === size) await store.delete(key)
   }
+}
+
+/** Says that files are gone and need not be told of any more, as nothing runs again for want of them. */
+async function writeOff(options: SnapshotOptions, names: readonly string[]): Promise<number> {
+  const format = toRunFile(`${options.runId}/${names[0]}`, 0)?.format ?? 'msgpack'
+  const covers = names.map((name) => ({ name, size: 0 }))
+  const { size } = await putSnapshot(options, newStem(options), { version: versionOf([], format), format, covers, frames: [] })
+  return size
 }
 
 /** Puts all frames that count into snapshots, the last of which stands for the file: without it the others say nothing new. */
@@ -87,10 +100,13 @@ async function copyWhole(options: SnapshotOptions, file: LoadedFile): Promise<nu
   }
   // Some of what counted as settled may not have been read this time.
   if (report.frames !== file.report.frames) throw new Error(`${file.name} reads otherwise than before`)
-  await put([file])
+  // Those that it stood for and that are gone, nobody else would know of.
+  const { files, covered } = options.index
+  const isThere = new Set([...files, ...covered].map(({ name }) => name))
+  await put([file, ...file.covers.filter(({ name }) => !isThere.has(name)).map(({ name }) => ({ name, size: 0 }))])
   return written
 
-  async function put(covers: readonly LoadedFile[]): Promise<void> {
+  async function put(covers: LoadedFile['covers']): Promise<void> {
     const stem = newStem(options)
     const frames = withOrigins(options, stem, waiting, file)
     const snapshot = await putSnapshot(options, stem, {

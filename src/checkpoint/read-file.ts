@@ -25,6 +25,8 @@ export interface Located extends FoundFrame {
 export interface FileReport {
   header: FileHeader | undefined
   frames: number
+  /** It begins with what no file of ours begins with. */
+  isForeign: boolean
   /** Stretches of the file, in its own bytes, that could not be read, with frames behind them. */
   readonly damage: { readonly start: number; readonly end: number }[]
   /** Bytes at the end that could not be read. */
@@ -49,7 +51,7 @@ export async function startOver<T>(read: () => Promise<T>): Promise<T> {
 }
 
 export function newReport(): FileReport {
-  return { header: undefined, frames: 0, damage: [], torn: 0 }
+  return { header: undefined, frames: 0, isForeign: false, damage: [], torn: 0 }
 }
 
 /**
@@ -103,6 +105,7 @@ export async function* readFrames(
   const scanPlain = (size: number) => createScanner(layout, seeds, size, isChecked, visitor)
 
   const opening = await read(store, file, 0, WINDOW_BYTES)
+  report.isForeign = opening.length >= 4 && !isPacked(opening) && !opening.subarray(0, 4).equals(layout.opening)
   const isCompressed = isPacked(opening) || (file.key.endsWith('.gz') && layout.readHeader(opening) === undefined)
   if (!isCompressed) {
     const start = acceptHeader(layout, opening, report, file)

@@ -47,6 +47,12 @@ export function writerOf(stem: string): string {
   return stem.slice(0, stem.lastIndexOf('-'))
 }
 
+/** The writer of the segment `name`, below its run; undefined if it is the name of none. */
+export function writerNamed(name: string): string | undefined {
+  const file = toRunFile(`run/${name}`, 0)
+  return file?.kind === 'segment' ? writerOf(file.stem) : undefined
+}
+
 /** A name for a session: it sorts by time, is new every time, and has no dot. */
 export function newWriter(today: number): string {
   return today.toString(36).padStart(9, '0') + randomBytes(6).toString('hex')

@@ -4,7 +4,7 @@ import { directoryOf } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import type { Outcome } from '../types.ts'
 import { locked, readClaims, seemsAlive } from './claim.ts'
-import { type Damage, describeCut, describeDamage, describeLoss, findStoodFor, STOOD_FOR } from './damage.ts'
+import { type Damage, describeCut, describeDamage, describeGone, describeLoss, findStoodFor, STOOD_FOR } from './damage.ts'
 import { toStore } from './given-store.ts'
 import { placeIn } from './item-places.ts'
 import { loadRun, lossOf } from './load-run.ts'
@@ -45,6 +45,7 @@ export async function verifyRun(
   for (const { name } of await findStoodFor(store, fingerprint, index.covered))
     damaged.push({ file: name, problem: STOOD_FOR, settled: true })
   for (const file of index.files) if (cut.includes(file.name)) damaged.push(describeCut(file, index, count, loss))
+  for (const name of index.gone) if (cut.includes(name)) damaged.push(describeGone(name, index, count, loss))
   return { ok: damaged.length === 0, damaged, ...(ignored.length > 0 ? { ignored } : {}) }
 }
 

@@ -4,6 +4,8 @@ import type { Format } from './values/codec.ts'
 /** One of the two forms of the format: how frames become bytes, and where they begin. */
 export interface Layout {
   readonly format: Format
+  /** The first 4 bytes of a file that is not compressed. */
+  readonly opening: Buffer
   /** Fewer bytes hold no frame. */
   readonly minBytes: number
   writeHeader(header: FileHeader): Buffer

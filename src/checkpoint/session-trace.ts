@@ -11,7 +11,7 @@ export interface SessionTrace {
   shard: string | undefined
   /** Bytes that its segments had, but for the last, once it closed. */
   sizes: readonly number[]
-  /** How many items it had settled, once it closed; undefined when it did not say. */
+  /** How many items it had settled, once it closed, or was found dead; undefined when nobody said. */
   settled: number | undefined
   /** How many of its outcomes were read, and how many more only their heads name. */
   recorded: number

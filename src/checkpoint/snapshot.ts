@@ -56,7 +56,7 @@ export function toWhole({ raw }: Located, format: Format): Uint8Array {
 export async function putSnapshot(
   options: SnapshotOptions,
   stem: string,
-  { version, format, covers, frames }: Copied & { readonly format: Format; readonly covers: readonly RunFile[] },
+  { version, format, covers, frames }: Copied & { readonly format: Format; readonly covers: LoadedFile['covers'] },
 ): Promise<LoadedFile> {
   const { store, runId, fingerprint, isCompressed, today, index, count } = options
   const layout = layoutOf(format)
