@@ -10,7 +10,7 @@ export const FAULTS = [
   {
     name: 'acknowledged before it is synced',
     file: 'src/checkpoint/segments.ts',
-    search: "if (isFlush) await (options.durability === 'fsync' ? opened.log.sync() : opened.log.confirm?.())",
+    search: 'if (isFlush) await save(opened.log)',
     replace: '',
   },
   {
@@ -126,8 +126,8 @@ export const FAULTS = [
   {
     name: 'a worker is heard on after results that could not be read',
     file: 'src/engine/receiver.ts',
-    search: 'if (!piece || isUnheard(bench)) return',
-    replace: 'if (!piece) return',
+    search: 'if (isUnheard(bench)) return\n    if (part.unread',
+    replace: 'if (part.unread',
   },
   {
     name: 'an answer with a value too few is believed',
@@ -177,15 +177,15 @@ export const FAULTS = [
   {
     name: 'acknowledged before it is synced, on a real disk',
     file: 'src/checkpoint/segments.ts',
-    search: "if (isFlush) await (options.durability === 'fsync' ? opened.log.sync() : opened.log.confirm?.())",
+    search: 'if (isFlush) await save(opened.log)',
     replace: '',
     tests: ['test/crash/power-cut.test.ts'],
   },
   {
     name: 'a session that gave its store up counts as killed',
     file: 'src/checkpoint/ends.ts',
-    search: 'writers: ended, hasEnded: true }',
-    replace: 'writers: ended }',
+    search: '...withLeft(ended), hasEnded: true }',
+    replace: '...withLeft(ended) }',
     tests: ['test/resume/suspects.test.ts'],
   },
   {
