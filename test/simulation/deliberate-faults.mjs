@@ -124,12 +124,6 @@ export const FAULTS = [
     replace: "if (state === 'unreadable') return 'one'",
   },
   {
-    name: 'a worker is heard on after results that could not be read',
-    file: 'src/engine/receiver.ts',
-    search: 'if (isUnheard(bench)) return\n    if (part.unread',
-    replace: 'if (part.unread',
-  },
-  {
     name: 'an answer with a value too few is believed',
     file: 'src/engine/settle-part.ts',
     search: 'if (held.count !== undefined && held.count !== count)',
