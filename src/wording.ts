@@ -65,6 +65,11 @@ export function worded<C extends { readonly message: string }>(words: Words, mak
   return hide(make(String(words)), words)
 }
 
+/** The payload of a warning that keeps its words. */
+export function wordedWarning(code: string, words: Words): { readonly code: string; readonly message: string } {
+  return worded(words, (message) => ({ code, message }))
+}
+
 /** The words that `carrier` keeps, or else its message. */
 export function wordsIn(carrier: { readonly message: string }): Words {
   return (carrier as { readonly [WORDS]?: Words })[WORDS] ?? carrier.message

@@ -4,7 +4,7 @@ import { CheckpointCorruptError, InvalidOptionError, RunNotFoundError, StoreConf
 import type { Store } from '../store/store.ts'
 import type { Emit, Json } from '../types.ts'
 import { ownVersion } from '../version.ts'
-import { worded, wording } from '../wording.ts'
+import { worded, wordedWarning, wording } from '../wording.ts'
 import { fingerprintOf, type Identity } from './fingerprint.ts'
 import { listFiles } from './load.ts'
 import { MAX_MANIFEST_BYTES, type Manifest, parseManifest, writeManifest } from './manifest.ts'
@@ -225,8 +225,5 @@ async function deleteKeys(store: Store, runId: string, keys: readonly string[], 
 
 function warnOfChange({ runId, identity, emit }: ManifestOptions): void {
   const words = wording`The file of task ${identity.task.module} changed since run '${runId}' began; what is recorded was computed by the earlier one. To compute all of it again ${DISCARD}`
-  emit(
-    'warning',
-    worded(words, (message) => ({ code: 'TASK_CHANGED', message })),
-  )
+  emit('warning', wordedWarning('TASK_CHANGED', words))
 }

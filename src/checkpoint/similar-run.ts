@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import { isPawlError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import type { Emit } from '../types.ts'
-import { option, type Words, worded, wording } from '../wording.ts'
+import { option, type Words, wordedWarning, wording } from '../wording.ts'
 import type { Identity } from './fingerprint.ts'
 import { countSettled } from './item-places.ts'
 import { loadIndex } from './load.ts'
@@ -40,10 +40,7 @@ export async function warnOfSimilar(run: NewRun, keys: readonly string[]): Promi
     const looks = recorded.slice(at, at + RUNS_AT_ONCE).map((key) => look(run, key))
     const words = (await Promise.all(looks)).find((found) => found !== undefined)
     if (words === undefined) continue
-    emit(
-      'warning',
-      worded(words, (message) => ({ code: 'SIMILAR_RUN', message })),
-    )
+    emit('warning', wordedWarning('SIMILAR_RUN', words))
     return
   }
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { type Bench, condemn, createBench, isHung, isVain, LOOK_MS, leastBusy, look, steal, takeBack } from './bench.ts'
 import { prepare, slotOf } from './flight-recorder.ts'
-import { type JobRun, leavePending, type Piece } from './job.ts'
+import { interruptPiece, type JobRun, type Piece } from './job.ts'
 import { toMessage } from './message.ts'
 import { createPlaces } from './places.ts'
 import { DEPTH, type Seat } from './seat.ts'
@@ -54,7 +54,7 @@ export class Crew {
   requeue(pieces: readonly Piece[]): void {
     const goOn = pieces.filter((piece) => {
       if (!piece.job.context.draining.aborted) return true
-      leavePending(piece)
+      interruptPiece(piece)
       return false
     })
     this.#queue.unshift(...goOn)
@@ -84,7 +84,7 @@ export class Crew {
   withdraw(run: JobRun): void {
     for (const piece of this.#queue.filter((it) => it.job.run === run)) {
       this.#queue.splice(this.#queue.indexOf(piece), 1)
-      leavePending(piece)
+      interruptPiece(piece)
     }
   }
 

@@ -118,13 +118,7 @@ export function cutPiece(piece: Piece, from: number, to: number): Piece {
   return createPiece(piece.job, cut(piece.chunk, from, to), piece.isAlone, piece.isSingly)
 }
 
-/** A piece that waits will not be sent in this session. That a suspect took a worker down is not forgotten. */
-export function leavePending({ job, chunk, isAlone }: Piece): void {
-  if (isAlone) void job.context.setAside(chunk)
-  job.interrupt(chunk.items.length)
-}
-
-/** Nothing more of a piece settles in this session: none of it begins any more. */
+/** Nothing more of a piece settles in this session: none of it begins any more, be it sent or not. That a suspect took a worker down is not forgotten. */
 export function interruptPiece(piece: Piece): void {
   const { settled, end } = piece
   if (piece.isAlone) void piece.job.context.setAside(piece.chunk)

@@ -8,7 +8,7 @@ import type { ResolvedTask } from '../resolve-task.ts'
 import { nameShard, type Shard } from '../shard.ts'
 import { directoryOf } from '../store/file.ts'
 import type { Emit, Json } from '../types.ts'
-import { option, worded, wording } from '../wording.ts'
+import { option, wordedWarning, wording } from '../wording.ts'
 import type { RunOrigin } from './journey.ts'
 
 /** What the checkpoint knows a run by. Digests are only made when there is one: without, a count will do. */
@@ -35,10 +35,7 @@ export async function identify<T>(
   const digested = await digestItems(array)
   if (digested.sampled !== undefined) {
     const words = wording`Of the ${array.length} items, ${digested.sampled} at even distances were read to recognise them when the run is resumed: a change of others goes unnoticed. Give ${option('key')} if items may change`
-    emit(
-      'warning',
-      worded(words, (message) => ({ code: 'ITEMS_SAMPLED', message })),
-    )
+    emit('warning', wordedWarning('ITEMS_SAMPLED', words))
   }
   return { ...base, items: { kind: 'array', count: array.length, ...digested } }
 }

@@ -1,6 +1,6 @@
 import { CheckpointWriteError } from '../errors.ts'
 import type { Report, Stats } from '../types.ts'
-import { worded, wordsIn } from '../wording.ts'
+import { wordedWarning, wordsIn } from '../wording.ts'
 import type { Journey, Run } from './journey.ts'
 
 /**
@@ -26,11 +26,7 @@ export function finish<T, R>(run: Run<T, R>, journey: Journey<T, R>, total: numb
   const error = (run.drain.isFatal && run.drain.error()) || excess || (isComplete ? undefined : run.drain.error())
   if (!error) return report
   // To make room, and run it again, is not all there is to do.
-  if (excess && error instanceof CheckpointWriteError)
-    run.emitter.emit(
-      'warning',
-      worded(wordsIn(excess), (message) => ({ code: 'RUN_FAILED', message })),
-    )
+  if (excess && error instanceof CheckpointWriteError) run.emitter.emit('warning', wordedWarning('RUN_FAILED', wordsIn(excess)))
   throw Object.assign(error, { report })
 }
 

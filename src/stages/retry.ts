@@ -46,10 +46,12 @@ export function retry<T, R>(options: RetrySettings, counter: { retries: number }
       first = undefined // Its values are settled: they must not stay in memory for the length of a backoff.
       const { final, again } = await judge(rejected, attemptNumber, context)
       const settled = { fulfilled, rejected: final }
-      if (again.length > 0) await context.setAside(chunkOf(again, chunk.keys !== undefined))
-      if (again.length === 0 || context.draining.aborted) return settled
+      if (again.length === 0) return settled
+      const rest = chunkOf(again, chunk.keys !== undefined)
+      await context.setAside(rest)
+      if (context.draining.aborted) return settled
       if (fulfilled.length > 0 || final.length > 0) context.settle(settled)
-      left = chunkOf(again, chunk.keys !== undefined)
+      left = rest
       throw new UnsettledChunkError(again)
     }
 

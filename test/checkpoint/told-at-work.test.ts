@@ -63,23 +63,18 @@ interface Work {
   isDone(store: Store): Promise<boolean>
 }
 
+const compacting = (segments: number): Work => ({
+  keep: 0,
+  prepare: async (store) => {
+    await fill(store, segments)
+    return segments
+  },
+  isDone: isCompacted,
+})
+
 const WORK: Record<string, Work> = {
-  'compacting as it begins': {
-    keep: 0,
-    prepare: async (store) => {
-      await fill(store, 16)
-      return 16
-    },
-    isDone: isCompacted,
-  },
-  'compacting as it ends': {
-    keep: 0,
-    prepare: async (store) => {
-      await fill(store, 15)
-      return 15
-    },
-    isDone: isCompacted,
-  },
+  'compacting as it begins': compacting(16),
+  'compacting as it ends': compacting(15),
   'mending what was made up for': {
     keep: 0,
     prepare: async (store) => {

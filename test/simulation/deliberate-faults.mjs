@@ -84,7 +84,7 @@ export const FAULTS = [
   {
     name: 'a retry repeats what succeeded',
     file: 'src/stages/retry.ts',
-    search: 'left = chunkOf(again, chunk.keys !== undefined)',
+    search: 'left = rest',
     replace: 'left = chunk',
   },
   {
