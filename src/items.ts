@@ -75,7 +75,11 @@ export function checkItems(items: unknown): void {
   if (isArrayLike(items)) return
   const isObject = (typeof items === 'object' && items !== null) || typeof items === 'function'
   if (isObject && (Symbol.iterator in items || Symbol.asyncIterator in items)) return
-  throw new InvalidOptionError('items', 'an array, an iterable or an async iterable', items)
+  throw new InvalidOptionError(
+    'items',
+    'an array, an iterable or an async iterable as the second argument, behind the task',
+    items,
+  )
 }
 
 /** Who is to be given up comes last: as a failure on record it would be tried again if another killed the process yet. */

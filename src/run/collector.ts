@@ -66,6 +66,7 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
   const failures: Failure<T>[] = []
   const retried = new Map<number, number>()
   const tried = new Set<number>()
+  const restoredFailures = new Map<number, number>() // Where in `failures` they are, until those are sorted.
   const counts = { succeeded: 0, failed: 0, restored: 0, dispatched: 0 }
   const began = clock.now()
   let toldAt = Number.NEGATIVE_INFINITY
@@ -172,13 +173,14 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
     },
     restore: (fulfilled, failed) => {
       counts.restored += fulfilled.indices.length + failed.length
+      failed.forEach(({ index }, i) => restoredFailures.set(index, failures.length + i))
       if (fulfilled.indices.length > 0) place(fulfilled, true)
       add(failed)
       progress(false)
     },
     attachItem: (index, item) => {
-      const at = failures.findIndex((it) => it.index === index)
-      if (at >= 0) failures[at] = { ...(failures[at] as Failure<T>), item }
+      const at = restoredFailures.get(index)
+      if (at !== undefined) failures[at] = { ...(failures[at] as Failure<T>), item }
     },
     finish: (length) => {
       failures.sort((a, b) => a.index - b.index)
