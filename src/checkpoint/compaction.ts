@@ -2,9 +2,10 @@ import type { StoredObject } from '../store/store.ts'
 import { chooseSegments, isReplaced, isSmall } from './choose-segments.ts'
 import { listWriters } from './claim.ts'
 import { findOver } from './ends.ts'
+import { isSound, newReport } from './file-report.ts'
 import { endOf, FORMAT_VERSION } from './frame.ts'
 import { type LoadedFile, listFiles } from './load.ts'
-import { type Located, newReport, readFrames } from './read-file.ts'
+import { type Located, readFrames } from './read-file.ts'
 import { type RunFile, toRunFile, writerOf } from './run-file.ts'
 import { type Copied, newStem, putSnapshot, type SnapshotOptions, toWhole, writeOrigin } from './snapshot.ts'
 import type { Format } from './values/codec.ts'
@@ -151,10 +152,6 @@ export function createCompaction(options: CompactionOptions): Compaction {
 /** What was written of JSON for a file to be there: of a snapshot, with what it stands for. */
 function costOf({ format, size, covers }: LoadedFile): number {
   return format === 'json' ? covers.reduce((sum, covered) => sum + covered.size, size) : 0
-}
-
-function isSound({ report, damagedItems }: LoadedFile): boolean {
-  return report.damage.length === 0 && damagedItems.length === 0
 }
 
 /** The frames of a segment, as they are, less what nobody needs any more; undefined when it is damaged: it stays as it is. */

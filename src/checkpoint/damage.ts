@@ -1,9 +1,10 @@
 import { plural } from '../errors.ts'
 import type { Store } from '../store/store.ts'
+import { type FileReport, isSound, isWithoutFault, newReport } from './file-report.ts'
 import { countSettled } from './item-places.ts'
 import { type CoveredFile, countKept, type LoadedFile, type RunIndex } from './load.ts'
 import type { Loss } from './loss.ts'
-import { FileGoneError, type FileReport, newReport, readFrames } from './read-file.ts'
+import { FileGoneError, readFrames } from './read-file.ts'
 import { type RunFile, writerNamed, writerOf } from './run-file.ts'
 
 /** A part of a run that is damaged. */
@@ -107,8 +108,8 @@ export function findCutSnapshots({ files }: RunIndex): string[] {
   return files.filter(isCutSnapshot).map(({ name }) => name)
 }
 
-function isCutSnapshot({ kind, isIntact, report, damagedItems }: LoadedFile): boolean {
-  return kind === 'snapshot' && !isIntact && report.damage.length === 0 && damagedItems.length === 0
+function isCutSnapshot(file: LoadedFile): boolean {
+  return file.kind === 'snapshot' && !file.isIntact && isSound(file)
 }
 
 /** Whether all that a file that lacks its end can have held is in others: of a snapshot, in the files it stood for. */
@@ -119,11 +120,6 @@ export function isToSpare(file: LoadedFile, { files, covered }: Pick<RunIndex, '
     if (covered.some(isIt)) return true // By a snapshot that is whole.
     return files.some((other) => isIt(other) && isWithoutFault(other))
   })
-}
-
-/** A tail that cannot be read may be that of a killed session, or what damage has left of more. */
-function isWithoutFault({ report, damagedItems }: LoadedFile): boolean {
-  return report.damage.length === 0 && report.torn === 0 && damagedItems.length === 0
 }
 
 /**
@@ -180,14 +176,9 @@ export function describeDamage(file: LoadedFile, index: RunIndex, count: number 
 }
 
 /** What to tell of a segment that lacks its end. `count` as for `isAllSettled`. */
-export function describeCut(
-  { name, size, report, damagedItems }: LoadedFile,
-  index: RunIndex,
-  count: number | undefined,
-  loss: Loss,
-): Damage {
-  const isTold = report.damage.length + damagedItems.length > 0 // With the first damage.
-  const unnamed = isTold ? '' : describeUnnamed(loss, name)
+export function describeCut(file: LoadedFile, index: RunIndex, count: number | undefined, loss: Loss): Damage {
+  const { name, size, report } = file
+  const unnamed = isSound(file) ? describeUnnamed(loss, name) : '' // Else it is told with the first damage.
   const isLess = size - report.torn < (index.left.get(name) ?? 0)
   const lacking = `its end is missing, ${isLess ? 'which a later session has read' : 'though its session was not found dead'}`
   const problem = `${isUnreadable(report) ? 'nothing of it can be read' : lacking}${unnamed}`

@@ -1,3 +1,4 @@
+import { isSound } from './file-report.ts'
 import type { LeftHead } from './frame.ts'
 import type { LoadedFile, RunIndex } from './load.ts'
 import { type RunFile, writerNamed, writerOf } from './run-file.ts'
@@ -53,8 +54,7 @@ export function findLeft({ files, sessions }: RunIndex, writers: readonly string
     const own = files.filter(({ kind, stem }) => kind === 'segment' && writerOf(stem) === writer)
     const sizes = own.map(({ name, size, report }) => ({ name, size: size - report.torn })).filter(({ size }) => size > 0)
     if (sizes.length === 0) return []
-    const isSound = own.every(({ report, damagedItems }) => report.damage.length === 0 && damagedItems.length === 0)
     const settled = sessions.find((session) => session.writer === writer)?.recorded
-    return [{ writer, files: sizes, ...(isSound && settled !== undefined ? { settled } : {}) }]
+    return [{ writer, files: sizes, ...(own.every(isSound) && settled !== undefined ? { settled } : {}) }]
   })
 }

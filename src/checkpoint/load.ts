@@ -1,12 +1,13 @@
 import type { Store } from '../store/store.ts'
 import type { FailureKind } from '../types.ts'
 import type { Attempted } from './aside.ts'
+import { type FileReport, isWithoutFault, newReport } from './file-report.ts'
 import { type FailureHead, fromRuns, type OutcomesHead } from './frame.ts'
 import { createIndexBuilder } from './index-builder.ts'
 import type { ItemList } from './item-list.ts'
 import type { ItemSet } from './item-set.ts'
 import type { LeftRecord } from './left.ts'
-import { type FileReport, type FrameAddress, type Located, newReport, readFrames, startOver } from './read-file.ts'
+import { type FrameAddress, type Located, readFrames, startOver } from './read-file.ts'
 import { type RunFile, toRunFile } from './run-file.ts'
 import type { SessionTrace } from './session-trace.ts'
 import type { SourceRecord } from './source-record.ts'
@@ -185,8 +186,7 @@ export async function loadFile(
       damagedItems.push({ block, start, end, indices })
     }
   }
-  const isUndamaged = report.damage.length === 0 && report.torn === 0 && damagedItems.length === 0
-  const isIntact = file.kind === 'snapshot' && isClosed && covers !== undefined && isUndamaged
+  const isIntact = file.kind === 'snapshot' && isClosed && covers !== undefined && isWithoutFault({ report, damagedItems })
   return { ...file, report, damagedItems, settled, valueBytes, kept, covers: covers ?? [], isIntact }
 }
 

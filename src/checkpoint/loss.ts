@@ -1,3 +1,4 @@
+import { isSound } from './file-report.ts'
 import { hashKey } from './hash-key.ts'
 import { IndexSet } from './index-set.ts'
 import { countSettled } from './item-places.ts'
@@ -51,8 +52,9 @@ export function findLoss(index: RunIndex, cut: ReadonlySet<string>, count: numbe
 /** By the writers of sessions that may have lost something, the name of a file of which that is true; one that lacks its end, or is gone, first. */
 function findDamagedFiles({ files, gone }: RunIndex, cut: ReadonlySet<string>): Map<string, string> {
   const found = new Map<string, string>()
-  for (const { kind, name, stem, kept, report, damagedItems, isIntact } of files) {
-    const isWhole = report.damage.length === 0 && damagedItems.length === 0 && (kind === 'segment' || isIntact)
+  for (const file of files) {
+    const { kind, name, stem, kept, isIntact } = file
+    const isWhole = isSound(file) && (kind === 'segment' || isIntact)
     if (isWhole && !cut.has(name)) continue
     for (const writer of kind === 'segment' ? [writerOf(stem)] : [...kept.keys()].map(writerOf))
       if (!found.has(writer) || cut.has(name)) found.set(writer, name)

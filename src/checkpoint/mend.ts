@@ -1,19 +1,18 @@
 import { listWriters } from './claim.ts'
 import { findCutOff, findCutSnapshots, findStoodFor, isAllSettled } from './damage.ts'
 import { findOver } from './ends.ts'
+import { isSound, newReport } from './file-report.ts'
 import { versionOf } from './frame.ts'
 import { type LoadedFile, listFiles, loadIndex, type RunIndex } from './load.ts'
 import { findLoss } from './loss.ts'
-import { type Located, newReport, readFrames } from './read-file.ts'
+import { type Located, readFrames } from './read-file.ts'
 import { type RunFile, toRunFile, writerOf } from './run-file.ts'
 import { MAX_SNAPSHOT_BYTES, newStem, putSnapshot, type SnapshotOptions, toWhole, writeOrigin } from './snapshot.ts'
 
 /** The damaged files, and which of them lack their end. `claimed` as in `findCutOff`. */
 export function findDamaged(index: RunIndex, claimed: ReadonlySet<string>): { files: LoadedFile[]; cut: Set<string> } {
   const cut = new Set([...findCutOff(index, claimed), ...findCutSnapshots(index)])
-  const isDamaged = ({ name, report, damagedItems }: LoadedFile) =>
-    report.damage.length > 0 || damagedItems.length > 0 || cut.has(name)
-  return { files: index.files.filter(isDamaged), cut }
+  return { files: index.files.filter((file) => !isSound(file) || cut.has(file.name)), cut }
 }
 
 /** Files that a session mended, and ended before it had deleted them: compaction has a snapshot stand for several. */

@@ -1,7 +1,8 @@
 import { CheckpointVersionError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import { type BlockHeader, findNextBlock, isPacked, MIN_BLOCK_BYTES, readBlockHeader, unpackBlock } from './blocks.ts'
-import { blockSeedOf, type FileHeader, FORMAT_VERSION, type FoundFrame, seedOf } from './frame.ts'
+import type { FileReport } from './file-report.ts'
+import { blockSeedOf, FORMAT_VERSION, type FoundFrame, seedOf } from './frame.ts'
 import { layoutOf, type RunFile } from './run-file.ts'
 import { createScanner, type Layout, type Scanner } from './scan.ts'
 
@@ -21,18 +22,6 @@ export interface Located extends FoundFrame {
   readonly block: number
 }
 
-/** What reading a file came to; filled in while it is read. */
-export interface FileReport {
-  header: FileHeader | undefined
-  frames: number
-  /** It begins with what no file of ours begins with. */
-  isForeign: boolean
-  /** Stretches of the file, in its own bytes, that could not be read, with frames behind them. */
-  readonly damage: { readonly start: number; readonly end: number }[]
-  /** Bytes at the end that could not be read. */
-  torn: number
-}
-
 /** Raised when a file that was listed is not there any more: somebody compacted. The reader lists again. */
 export class FileGoneError extends Error {}
 
@@ -48,10 +37,6 @@ export async function startOver<T>(read: () => Promise<T>): Promise<T> {
       if (!(error instanceof FileGoneError) || starts === MAX_STARTS) throw error
     }
   }
-}
-
-export function newReport(): FileReport {
-  return { header: undefined, frames: 0, isForeign: false, damage: [], torn: 0 }
 }
 
 /**
