@@ -30,7 +30,7 @@ const MAX_RAW_BYTES = 2 ** 30
 /** Most bytes a stored block of deflate holds. */
 const MAX_STORED = 65_535
 
-export interface BlockHeader {
+interface BlockHeader {
   readonly bytes: number
   readonly rawBytes: number
 }

@@ -1,10 +1,11 @@
 import { plural } from '../errors.ts'
 import type { Store } from '../store/store.ts'
+import { FileGoneError } from './file-bytes.ts'
 import { type FileReport, isSound, isWithoutFault, newReport } from './file-report.ts'
 import { countSettled } from './item-places.ts'
 import { type CoveredFile, countKept, type LoadedFile, type RunIndex } from './load.ts'
 import type { Loss } from './loss.ts'
-import { FileGoneError, readFrames } from './read-file.ts'
+import { readFrames } from './read-file.ts'
 import { type RunFile, writerNamed, writerOf } from './run-file.ts'
 
 /** A part of a run that is damaged. */

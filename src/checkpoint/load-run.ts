@@ -4,11 +4,11 @@ import type { Store } from '../store/store.ts'
 import { type Claim, readClaims } from './claim.ts'
 import { findCutOff } from './damage.ts'
 import { findUnclaimed } from './ends.ts'
+import { MAX_STARTS, startOver } from './file-bytes.ts'
 import { listFiles, loadIndex, type RunIndex } from './load.ts'
 import { findLoss, type Loss } from './loss.ts'
 import type { Manifest } from './manifest.ts'
 import { readFingerprints, readManifests } from './open-manifest.ts'
-import { MAX_STARTS, startOver } from './read-file.ts'
 import { isOfRun, writerOf } from './run-file.ts'
 
 /** A run as it is read by whoever is not at work on it. */

@@ -1,10 +1,11 @@
 import { CheckpointCorruptError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
+import { startOver } from './file-bytes.ts'
 import { newReport } from './file-report.ts'
 import { fromRuns, type OutcomesHead } from './frame.ts'
 import { type ItemSet, idOf } from './item-set.ts'
 import { listFiles, type RunIndex } from './load.ts'
-import { readFrames, startOver } from './read-file.ts'
+import { readFrames } from './read-file.ts'
 import { type Codec, type Format, loadCodec } from './values/codec.ts'
 import { digestOf } from './values/digest.ts'
 

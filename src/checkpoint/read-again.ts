@@ -1,0 +1,39 @@
+import type { Store } from '../store/store.ts'
+import { readBytes } from './file-bytes.ts'
+import { seedOf } from './frame.ts'
+import { readBlock } from './read-blocks.ts'
+import type { FrameAddress, Located } from './read-file.ts'
+import { layoutOf, type RunFile } from './run-file.ts'
+
+/**
+ * One frame again, checked; undefined when it is not what it was.
+ *
+ * @throws FileGoneError
+ */
+export async function readAgain(
+  store: Store,
+  file: RunFile,
+  fingerprint: string,
+  address: FrameAddress,
+): Promise<Located | undefined> {
+  const bytes = await readStretch(store, file, address)
+  const readWhole = (stretch: Buffer) => {
+    const found = layoutOf(file.format).readFrame(stretch, 0, seedOf(address.stem, fingerprint), true, true)
+    return typeof found === 'object' && found.isWhole ? found : undefined
+  }
+  // Of JSON the newline at its end may be damaged, where the next line told that the frame is whole.
+  const found = bytes && (readWhole(bytes) ?? readWhole(bytes.subarray(0, -1)))
+  if (found === undefined) return undefined
+  return {
+    ...found,
+    ...address,
+    isOwn: file.kind === 'segment',
+    body: (bytes as Buffer).subarray(found.bodyStart, found.bodyEnd),
+    raw: bytes as Buffer,
+  }
+}
+
+async function readStretch(store: Store, file: RunFile, { block, start, end }: FrameAddress): Promise<Buffer | undefined> {
+  if (block < 0) return readBytes(store, file, start, end - start)
+  return (await readBlock(store, file, block))?.subarray(start, end)
+}
