@@ -74,18 +74,11 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
   const { store, runId, writer, clock } = options
   const own = createBeat(options)
   const dead = new Set<string>()
-  // The process may go on for long, and use the run again.
-  const forget = () => rememberEnded(writer)
-  const giveUp = async () => {
-    await own.withdraw().catch(own.end).catch(forget)
-    if (own.mayComeLate) forget()
-  }
   const ended: string[] = []
   const others: string[] = []
   const addOther = (other: string) => {
     if (other !== writer && !dead.has(other) && !others.includes(other)) others.push(other)
   }
-  const lookAgain = async () => (await listWriters(store, runId)).forEach(addOther)
   try {
     for (const { writer: other, claim } of await claimRun(options, own, dead)) {
       if (claim && isAlive(claim, options.place) === false) dead.add(other)
@@ -93,10 +86,37 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
       addOther(other)
     }
   } catch (error) {
-    await giveUp()
+    await giveBack(own, writer)
     throw error
   }
+  const { isStale, renew, stop } = keepBeating(own)
+  return {
+    others,
+    lookAgain: async () => (await listWriters(store, runId)).forEach(addOther),
+    dead: [...dead],
+    ended,
+    refuseOthers: async () => {
+      const holder = (await readClaims(store, runId, writer)).find((other) => others.includes(other.writer))
+      if (holder !== undefined) throw locked(runId, holder, clock.today())
+    },
+    bury: async (through) => {
+      for (const writer of dead) await through.delete(`${runId}/lease/${writer}`)
+    },
+    isStale,
+    renew,
+    release: async () => {
+      await stop()
+      await giveBack(own, writer)
+    },
+    leave: async () => {
+      await stop()
+      await leaveEnded(own, writer)
+    },
+  }
+}
 
+/** Beats from now on, every BEAT_MS, until `stop` resolves. */
+function keepBeating(own: Beat): Pick<Lease, 'isStale' | 'renew'> & { stop(): Promise<void> } {
   let beating: Promise<void> | undefined
   let hasLapsed = false
   const beatOnce = () => {
@@ -107,40 +127,36 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
     return beating
   }
   const timer = setInterval(() => beatOnce().catch(() => {}), BEAT_MS).unref()
-  const stop = async () => {
-    clearInterval(timer)
-    await beating?.catch(() => {})
-  }
   return {
-    others,
-    lookAgain,
-    dead: [...dead],
-    ended,
-    refuseOthers: async () => {
-      const holder = (await readClaims(store, runId, writer)).find((other) => others.includes(other.writer))
-      if (holder !== undefined) throw locked(runId, holder, clock.today())
-    },
-    bury: async (through) => {
-      for (const writer of dead) await through.delete(`${runId}/lease/${writer}`)
-    },
     isStale: () => hasLapsed || own.isOverdue(),
     renew: async () => {
       await beatOnce()
       hasLapsed = false
     },
-    release: async () => {
-      await stop()
-      await giveUp()
-    },
-    leave: async () => {
-      await stop()
-      // A store that took nothing of the log may not take this either. On a full disk there is room for a claim without a word,
-      // or that of the old one will do; and none is better than one that looks like that of a killed session.
-      const endAnew = () => own.withdraw().then(own.end)
-      await own.end().catch(own.endSilently).catch(endAnew).catch(forget)
-      if (own.mayComeLate) forget()
+    stop: async () => {
+      clearInterval(timer)
+      await beating?.catch(() => {})
     },
   }
+}
+
+/** Deletes the claim of `writer`, or has it say that its session is at an end. */
+function giveBack(own: Beat, writer: string): Promise<void> {
+  return remembering(writer, own, own.withdraw().catch(own.end))
+}
+
+/** Has the claim of `writer` say that its session is at an end. */
+function leaveEnded(own: Beat, writer: string): Promise<void> {
+  // A store that took nothing of the log may not take this either. On a full disk there is room for a claim without a word,
+  // or that of the old one will do; and none is better than one that looks like that of a killed session.
+  const endAnew = () => own.withdraw().then(own.end)
+  return remembering(writer, own, own.end().catch(own.endSilently).catch(endAnew))
+}
+
+/** Where the store may not know that the session is at an end, this process does: it may go on for long, and use the run again. */
+async function remembering(writer: string, own: Beat, lastWord: Promise<void>): Promise<void> {
+  await lastWord.catch(() => rememberEnded(writer))
+  if (own.mayComeLate) rememberEnded(writer)
 }
 
 /**
