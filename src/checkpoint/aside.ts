@@ -2,7 +2,7 @@ import { historyAt } from '../chunk.ts'
 import type { Chunk } from '../types.ts'
 import type { Entry } from './entries.ts'
 import { toRuns } from './frame.ts'
-import { hashKey } from './hash-key.ts'
+import { hashKey, notedId } from './hash-key.ts'
 import { idOf } from './item-set.ts'
 import type { RunIndex } from './load.ts'
 import type { Restored } from './restored.ts'
@@ -20,7 +20,7 @@ export interface Attempted {
 /** What is on record of attempts at an item since it last was a failure. */
 export function attemptedIn(index: RunIndex, at: number, key: string | undefined): Attempted | undefined {
   if (index.attempted.size === 0) return undefined
-  const found = index.attempted.get(index.isKeyed ? hashKey(key ?? '') : at)
+  const found = index.attempted.get(notedId(index.isKeyed, at, key))
   const id = idOf(index.isKeyed, at, key)
   const failure = id === undefined ? undefined : index.failures.get(id)
   return found !== undefined && found.session > (failure?.session ?? '') ? found : undefined

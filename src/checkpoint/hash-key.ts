@@ -11,3 +11,8 @@ export function hashKey(key: string): number {
   low = Math.imul(low ^ (low >>> 16), 2246822507) ^ Math.imul(high ^ (high >>> 13), 3266489909)
   return 4294967296 * (2097151 & low) + (high >>> 0)
 }
+
+/** An item as notes of what was begun, or tried, name it: by its index, in keyed runs by the hash of its key. */
+export function notedId(isKeyed: boolean, index: number, key: string | undefined): number {
+  return isKeyed ? hashKey(key ?? '') : index
+}

@@ -1,10 +1,11 @@
 import type { History } from '../types.ts'
 import { attemptedIn } from './aside.ts'
-import { hashKey } from './hash-key.ts'
+import { hashKey, notedId } from './hash-key.ts'
 import type { IndexSet } from './index-set.ts'
 import { idOf } from './item-set.ts'
 import type { RunIndex } from './load.ts'
 import { timeOf } from './run-file.ts'
+import type { SessionTrace } from './session-trace.ts'
 
 /** The items that were in flight as their process died, and what is known of those that were so alone, and meant to be. */
 export interface Suspects {
@@ -33,54 +34,20 @@ export interface Suspects {
  * @param spared writers of sessions that did not die: they are at work, or ended by themselves without a word in their log.
  */
 export function findSuspects(index: RunIndex, spared: ReadonlySet<string>): Suspects {
-  const { isKeyed, failures, fulfilled } = index
-  const suspects = new Set<number>()
-  /** Of the charged, the sessions that died while they ran alone. Whoever was charged first comes first: so are sessions in order. */
-  const diedAlone = new Map<number, string[]>()
-  const inFlightAt = new Map<string, ReadonlySet<number>>(
-    index.knownDead.filter((it) => !spared.has(it)).map((it) => [it, new Set()]),
-  )
-  /** Sessions that may have died of an item that is a failure on record for it. */
-  const explained = new Set<string>()
-  const idFor = (at: number, key: string | undefined) => (isKeyed ? hashKey(key ?? '') : at)
-  const killers = [...failures.values()].filter(({ crashes }) => crashes > 0).map(({ index: at, key }) => idFor(at, key))
-  let lastIndex = -1
-  const dead = index.sessions.filter(({ hasEnded, writer }) => !hasEnded && !spared.has(writer))
-  const settledKeys = isKeyed && dead.some(({ running }) => running.hashes.size > 0) ? hashAll(index) : new Map<number, string>()
-  for (const { writer, running, alone, aside, lastIndex: last } of dead) {
-    const inFlight = new Set<number>()
-    if (isKeyed) for (const hash of running.hashes) if ((settledKeys.get(hash) ?? '') < writer) inFlight.add(hash)
-    if (!isKeyed) {
-      running.indices.without(fulfilled.indices as IndexSet).forEachRange((from, count) => {
-        for (let at = from; at < from + count; at++) if ((failures.get(at)?.session ?? '') < writer) inFlight.add(at)
-      })
-    }
-    inFlightAt.set(writer, inFlight)
-    for (const id of aside) inFlight.delete(id)
-    if (killers.some((id) => (isKeyed ? running.hashes.has(id) : running.indices.has(id)))) explained.add(writer)
-    for (const id of inFlight) {
-      suspects.add(id)
-      if (alone.has(id)) diedAlone.set(id, [...(diedAlone.get(id) ?? []), writer])
-    }
-    if (inFlight.size > 0) lastIndex = Math.max(lastIndex, last)
-  }
-  const deathsOf = new Map<number, string[]>()
-  let leftOver = 0
-  const charged = [...diedAlone.keys()]
-  for (const [writer, inFlight] of inFlightAt) {
-    const cause = charged.find((id) => inFlight.has(id))
-    if (cause === undefined && !explained.has(writer)) leftOver++
-    if (cause !== undefined) deathsOf.set(cause, [...(deathsOf.get(cause) ?? []), writer])
-  }
+  const { isKeyed, failures } = index
+  const deaths = findDeaths(index, spared)
+  const { suspects, diedAlone, lastIndex } = deaths
+  const { deathsOf, leftOver } = putDown(deaths)
   const forgiven = Math.floor(Math.log2(1 + leftOver))
   return {
-    has: (at, key) => suspects.has(idFor(at, key)),
+    has: (at, key) => suspects.has(notedId(isKeyed, at, key)),
     lastIndex,
-    isPutOff: (at, key) => leftOver > 0 && diedAlone.has(idFor(at, key)),
+    isPutOff: (at, key) => leftOver > 0 && diedAlone.has(notedId(isKeyed, at, key)),
     historyOf(at, key) {
       const id = idOf(isKeyed, at, key)
       const failure = id === undefined ? undefined : failures.get(id)
-      const crashes = (leftOver > 0 ? diedAlone.get(idFor(at, key))?.slice(forgiven) : deathsOf.get(idFor(at, key))) ?? []
+      const charged = notedId(isKeyed, at, key)
+      const crashes = (leftOver > 0 ? diedAlone.get(charged)?.slice(forgiven) : deathsOf.get(charged)) ?? []
       const tried = attemptedIn(index, at, key)
       if (failure === undefined && tried === undefined && crashes.length === 0) return undefined
       return {
@@ -91,6 +58,75 @@ export function findSuspects(index: RunIndex, spared: ReadonlySet<string>): Susp
       }
     },
   }
+}
+
+/** The deaths of sessions, and whom they may have died of. */
+interface Deaths {
+  readonly suspects: ReadonlySet<number>
+  /** Who was in flight, by session. */
+  readonly inFlightAt: ReadonlyMap<string, ReadonlySet<number>>
+  /** Of the charged, the sessions that died while they ran alone. Whoever was charged first comes first: so are sessions in order. */
+  readonly diedAlone: ReadonlyMap<number, readonly string[]>
+  /** Sessions that may have died of an item that is a failure on record for it. */
+  readonly explained: ReadonlySet<string>
+  /** No suspect had a higher index. */
+  readonly lastIndex: number
+}
+
+function findDeaths(index: RunIndex, spared: ReadonlySet<string>): Deaths {
+  const { isKeyed, failures } = index
+  const suspects = new Set<number>()
+  const inFlightAt = new Map<string, ReadonlySet<number>>(
+    index.knownDead.filter((it) => !spared.has(it)).map((it) => [it, new Set()]),
+  )
+  const diedAlone = new Map<number, string[]>()
+  const explained = new Set<string>()
+  const killers = [...failures.values()].filter(({ crashes }) => crashes > 0).map((it) => notedId(isKeyed, it.index, it.key))
+  let lastIndex = -1
+  const dead = index.sessions.filter(({ hasEnded, writer }) => !hasEnded && !spared.has(writer))
+  const settledKeys = isKeyed && dead.some(({ running }) => running.hashes.size > 0) ? hashAll(index) : new Map<number, string>()
+  for (const session of dead) {
+    const { writer, running, alone } = session
+    const inFlight = findInFlight(session, index, settledKeys)
+    inFlightAt.set(writer, inFlight)
+    if (killers.some((id) => (isKeyed ? running.hashes.has(id) : running.indices.has(id)))) explained.add(writer)
+    for (const id of inFlight) {
+      suspects.add(id)
+      if (alone.has(id)) diedAlone.set(id, [...(diedAlone.get(id) ?? []), writer])
+    }
+    if (inFlight.size > 0) lastIndex = Math.max(lastIndex, session.lastIndex)
+  }
+  return { suspects, inFlightAt, diedAlone, explained, lastIndex }
+}
+
+/** Whom a session had in flight as it died. `settledKeys`: in keyed runs, what `hashAll` gives. */
+function findInFlight(
+  { writer, running, aside }: SessionTrace,
+  { isKeyed, fulfilled, failures }: RunIndex,
+  settledKeys: ReadonlyMap<number, string>,
+): Set<number> {
+  const inFlight = new Set<number>()
+  if (isKeyed) for (const hash of running.hashes) if ((settledKeys.get(hash) ?? '') < writer) inFlight.add(hash)
+  if (!isKeyed) {
+    running.indices.without(fulfilled.indices as IndexSet).forEachRange((from, count) => {
+      for (let at = from; at < from + count; at++) if ((failures.get(at)?.session ?? '') < writer) inFlight.add(at)
+    })
+  }
+  for (const id of aside) inFlight.delete(id)
+  return inFlight
+}
+
+/** Puts each death down to one of the charged, and counts those that are left over. */
+function putDown({ inFlightAt, diedAlone, explained }: Deaths): { deathsOf: Map<number, string[]>; leftOver: number } {
+  const deathsOf = new Map<number, string[]>()
+  let leftOver = 0
+  const charged = [...diedAlone.keys()]
+  for (const [writer, inFlight] of inFlightAt) {
+    const cause = charged.find((id) => inFlight.has(id))
+    if (cause === undefined && !explained.has(writer)) leftOver++
+    if (cause !== undefined) deathsOf.set(cause, [...(deathsOf.get(cause) ?? []), writer])
+  }
+  return { deathsOf, leftOver }
 }
 
 /** By hash of its key, the last session that settled an item; for successes, after all sessions. */
