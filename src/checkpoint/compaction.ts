@@ -80,16 +80,7 @@ export function createCompaction(options: CompactionOptions): Compaction {
 
   async function compact(chosen: readonly RunFile[]): Promise<void> {
     const stem = newStem(options)
-    const frames: Uint8Array[] = []
-    const covers: RunFile[] = []
-    let version = 1
-    for (const file of chosen) {
-      const copied = await copyFrames(options, stem, file)
-      if (copied === undefined) continue
-      covers.push(file)
-      frames.push(...copied.frames)
-      version = Math.max(version, copied.version)
-    }
+    const { version, covers, frames } = await copyAll(options, stem, chosen)
     const [first] = covers
     if (first === undefined || covers.length < 2) return
     const written = await putSnapshot(options, stem, { version, format: first.format, covers, frames })
@@ -154,7 +145,26 @@ function costOf({ format, size, covers }: LoadedFile): number {
   return format === 'json' ? covers.reduce((sum, covered) => sum + covered.size, size) : 0
 }
 
-/** The frames of a segment, as they are, less what nobody needs any more; undefined when it is damaged: it stays as it is. */
+/** What the snapshot `stem` has to hold for `files`; those that are damaged are left out, and stay as they are. */
+async function copyAll(
+  options: CompactionOptions,
+  stem: string,
+  files: readonly RunFile[],
+): Promise<Copied & { readonly covers: readonly RunFile[] }> {
+  const frames: Uint8Array[] = []
+  const covers: RunFile[] = []
+  let version = 1
+  for (const file of files) {
+    const copied = await copyFrames(options, stem, file)
+    if (copied === undefined) continue
+    covers.push(file)
+    frames.push(...copied.frames)
+    version = Math.max(version, copied.version)
+  }
+  return { version, covers, frames }
+}
+
+/** The frames of a segment, as they are, less what nobody needs any more; undefined when it is damaged. */
 async function copyFrames(options: CompactionOptions, stem: string, file: RunFile): Promise<Copied | undefined> {
   const { index } = options
   const ended = new Set(index.sessions.filter(({ hasEnded }) => hasEnded).map(({ writer }) => writer))
