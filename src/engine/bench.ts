@@ -83,11 +83,9 @@ export const LOOK_MS = LATE_MS / 4
  * thread was kept from the event loop, or the process stopped, there were none, and the thread may have stood as well.
  */
 export function look(bench: Bench): void {
-  const { still } = bench
+  const looks = (stillSince(bench)?.looks ?? -1) + 1
   const [piece] = bench.pieces
-  const isSame = still !== undefined && still.piece === piece && still.settled === piece.settled
-  bench.still =
-    piece && isBetween(bench, piece) ? { piece, settled: piece.settled, looks: isSame ? still.looks + 1 : 0 } : undefined
+  bench.still = piece && isBetween(bench, piece) ? { piece, settled: piece.settled, looks } : undefined
 }
 
 /** Whether it has answered what it ran of its oldest piece, if anything, and has begun nothing since. */
@@ -95,12 +93,16 @@ function isBetween({ seat }: Bench, first: Piece): boolean {
   return cursorOf(slotOf(seat.cells, first.slot)) < first.settled
 }
 
-/** How long it has been at nothing of its oldest piece, in ms, as far as was looked. */
-function stillFor(bench: Bench): number {
+/** As it was when `look` last saw it, if it has been at nothing since. */
+function stillSince(bench: Bench): Bench['still'] {
   const { still } = bench
   const [first] = bench.pieces
-  if (!first || still?.piece !== first || still.settled !== first.settled || !isBetween(bench, first)) return 0
-  return still.looks * LOOK_MS
+  return first && still?.piece === first && still.settled === first.settled && isBetween(bench, first) ? still : undefined
+}
+
+/** How long it has been at nothing of its oldest piece, in ms, as far as was looked. */
+function stillFor(bench: Bench): number {
+  return (stillSince(bench)?.looks ?? 0) * LOOK_MS
 }
 
 /**
