@@ -30,6 +30,11 @@ export function historyAt(chunk: Chunk, place: number): History | undefined {
   return chunk.histories?.get(chunk.indices[place] as number)
 }
 
+/** How many attempts at the item at `place` came after those of `before`, its past as the session began. */
+export function attemptsSince(chunk: Chunk, place: number, before: History | undefined): number {
+  return (historyAt(chunk, place)?.attempts ?? 0) - (before?.attempts ?? 0)
+}
+
 /** The past of the chunk's items with `changes` put over it, by index. */
 export function withHistories<T>(chunk: Chunk<T>, changes: Iterable<readonly [number, History]>): Chunk<T> {
   return { ...chunk, histories: new Map([...(chunk.histories ?? []), ...changes]) }

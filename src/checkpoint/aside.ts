@@ -1,4 +1,4 @@
-import { historyAt } from '../chunk.ts'
+import { attemptsSince, historyAt } from '../chunk.ts'
 import type { Chunk } from '../types.ts'
 import type { Entry } from './entries.ts'
 import { toRuns } from './frame.ts'
@@ -72,7 +72,7 @@ export class Aside {
     const key = this.#index.isKeyed ? (chunk.keys?.[place] ?? String(index)) : undefined
     const history = historyAt(chunk, place)
     const restored = this.#restored.historyOf(index, key)
-    const tried = (history?.attempts ?? 0) - (restored?.attempts ?? 0)
+    const tried = attemptsSince(chunk, place, restored)
     if (history === undefined || tried <= 0) return undefined
     const before = attemptedIn(this.#index, index, key)
     return {

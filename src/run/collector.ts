@@ -1,6 +1,6 @@
 import type { Session } from '../checkpoint/session.ts'
 import type { Codec } from '../checkpoint/values/codec.ts'
-import { historyAt } from '../chunk.ts'
+import { attemptsSince } from '../chunk.ts'
 import type { Clock } from '../clock.ts'
 import { nameItem, plural, RunFailedError } from '../errors.ts'
 import type { Emitter } from '../events.ts'
@@ -163,8 +163,7 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
     async setAside(chunk) {
       for (let place = 0; place < chunk.indices.length; place++) {
         const index = chunk.indices[place] as number
-        const before = session?.restored.historyOf(index, chunk.keys?.[place])?.attempts ?? 0
-        if ((historyAt(chunk, place)?.attempts ?? 0) > before) tried.add(index)
+        if (attemptsSince(chunk, place, session?.restored.historyOf(index, chunk.keys?.[place])) > 0) tried.add(index)
       }
       await session?.setAside(chunk)
     },
