@@ -2,13 +2,15 @@ import { arraySource } from '../array-source.ts'
 import { cut } from '../chunk.ts'
 import { systemClock } from '../clock.ts'
 import { untilDrained } from '../drain.ts'
+import type { EngineRun, EngineRunOptions } from '../engine/engine.ts'
 import type { Engines } from '../engines.ts'
 import { messageOf, RunAbortedError } from '../errors.ts'
 import { checkItems, isArrayLike, type Source } from '../items.ts'
 import { iterableSource } from '../iterable-source.ts'
 import { createKeys } from '../keys.ts'
 import type { ResolvedOptions } from '../options.ts'
-import { loadHere, resolveTask } from '../resolve-task.ts'
+import type { Planner } from '../plan.ts'
+import { loadHere, type ResolvedTask, resolveTask } from '../resolve-task.ts'
 import type { RunContext } from '../stages/stage.ts'
 import type { TaskRef } from '../task.ts'
 import type { Plan, Rejection, TaskFunction } from '../types.ts'
@@ -38,13 +40,82 @@ export async function performPlan<T, R>(
   const planner = openPlanner(task, options, engines)
   const engine = options.mode === 'inline' ? engines.inline : await engines.pool()
   engine.grow(1)
-  let failure: Error | undefined
   const over = new AbortController()
   const { signal } = options
   const onAbort = () => over.abort(signal?.reason)
   signal?.addEventListener('abort', onAbort, { once: true })
   if (signal?.aborted) onAbort()
-  const run = engine.start<T, R>({
+  const run = engine.start<T, R>(describeProbe(task, options, planner))
+  const alive = setInterval(() => {}, 2 ** 30)
+  const total = source.total
+  let probed: Probed<T>
+  try {
+    probed = await probe({ run, source, signal, over, onSample: (values) => warnOfSize(values, total, planner.warn) })
+  } finally {
+    clearInterval(alive)
+    signal?.removeEventListener('abort', onAbort)
+    run.end()
+    await source.close()
+  }
+  const { tried, failed, first } = probed
+  if (first) planner.warn(wording`Of ${tried} tried, ${failed} failed, first item ${first.index}: ${wordsOf(first)}`)
+  return planner.describe(total)
+}
+
+interface ProbeOptions<T, R> {
+  readonly run: EngineRun<T, R>
+  readonly source: Source<T>
+  /** The option. */
+  readonly signal: AbortSignal | undefined
+  /** Aborts with `signal`, and when the engine cannot go on. */
+  readonly over: AbortController
+  /** Some values, each time that there are any. */
+  onSample(values: readonly unknown[]): void
+}
+
+interface Probed<T> {
+  tried: number
+  failed: number
+  first: Rejection<T> | undefined
+}
+
+/** Runs items until PROBE_MS have passed, or there were PROBE_ITEMS of them, or no more. */
+async function probe<T, R>({ run, source, signal, over, onSample }: ProbeOptions<T, R>): Promise<Probed<T>> {
+  let failure: Error | undefined
+  const context: RunContext<T, R> = {
+    draining: over.signal,
+    clock: systemClock,
+    emit: () => {},
+    settle: () => {},
+    setAside: async () => {},
+    rest: (_, wait) => wait(),
+    fail: (error) => {
+      failure ??= error
+      over.abort(error)
+    },
+  }
+  const began = systemClock.now()
+  const probed: Probed<T> = { tried: 0, failed: 0, first: undefined }
+  while (probed.tried < PROBE_ITEMS && (probed.tried === 0 || systemClock.now() - began < PROBE_MS)) {
+    endIfTold(signal)
+    const chunk = await untilDrained(over.signal, source.next(Math.max(1, probed.tried)))
+    endIfTold(signal)
+    if (!chunk) break
+    probed.tried += chunk.items.length
+    const { fulfilled, rejected } = await run.dispatch(cut(chunk, 0, chunk.items.length), context)
+    if (failure) throw failure
+    endIfTold(signal)
+    probed.failed += rejected.length
+    probed.first ??= rejected[0]
+    const values = fulfilled[0]?.values
+    if (values) onSample(Array.from(values).slice(0, 10))
+  }
+  return probed
+}
+
+/** What an engine is told of it. */
+function describeProbe<T, R>(task: ResolvedTask<T, R>, options: ResolvedOptions<T>, planner: Planner): EngineRunOptions {
+  return {
     setup: {
       runId: 'plan',
       task: task.spec,
@@ -64,48 +135,7 @@ export async function performPlan<T, R>(
     workerExit: () => {},
     itemTime: () => planner.itemTime,
     mayStayInline: () => true,
-  })
-  const context: RunContext<T, R> = {
-    draining: over.signal,
-    clock: systemClock,
-    emit: () => {},
-    settle: () => {},
-    setAside: async () => {},
-    rest: (_, wait) => wait(),
-    fail: (error) => {
-      failure ??= error
-      over.abort(error)
-    },
   }
-  const alive = setInterval(() => {}, 2 ** 30)
-  const began = systemClock.now()
-  const total = source.total
-  let tried = 0
-  let failed = 0
-  let first: Rejection<T> | undefined
-  try {
-    while (tried < PROBE_ITEMS && (tried === 0 || systemClock.now() - began < PROBE_MS)) {
-      endIfTold(signal)
-      const chunk = await untilDrained(over.signal, source.next(Math.max(1, tried)))
-      endIfTold(signal)
-      if (!chunk) break
-      tried += chunk.items.length
-      const { fulfilled, rejected } = await run.dispatch(cut(chunk, 0, chunk.items.length), context)
-      if (failure) throw failure
-      endIfTold(signal)
-      failed += rejected.length
-      first ??= rejected[0]
-      const values = fulfilled[0]?.values
-      if (values) warnOfSize(Array.from(values).slice(0, 10), total, planner.warn)
-    }
-  } finally {
-    clearInterval(alive)
-    signal?.removeEventListener('abort', onAbort)
-    run.end()
-    await source.close()
-  }
-  if (first) planner.warn(wording`Of ${tried} tried, ${failed} failed, first item ${first.index}: ${wordsOf(first)}`)
-  return planner.describe(total)
 }
 
 /** @throws InvalidOptionError for two items of an array with one key, as the run would. */
