@@ -1,5 +1,5 @@
 import { arraySource } from '../array-source.ts'
-import { deriveRunId } from '../checkpoint/fingerprint.ts'
+import { deriveRunId, type Identity } from '../checkpoint/fingerprint.ts'
 import type { Session, Settled } from '../checkpoint/session.ts'
 import { loadCodec } from '../checkpoint/values/codec.ts'
 import { systemClock } from '../clock.ts'
@@ -12,7 +12,7 @@ import { iterableSource } from '../iterable-source.ts'
 import { createKeys } from '../keys.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { resolveTask } from '../resolve-task.ts'
-import { readShard } from '../shard.ts'
+import { readShard, type Shard } from '../shard.ts'
 import type { TaskRef } from '../task.ts'
 import type { Report } from '../types.ts'
 import { option, worded, wording } from '../wording.ts'
@@ -105,33 +105,13 @@ async function watchReasons<T, R>(run: Run<T, R>): Promise<() => void> {
 }
 
 async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable<T>): Promise<Report<R, T>> {
-  const { task, options, engines, origin, clock, emitter, drain } = run
+  const { task, options, engines, origin, emitter, drain } = run
   const array = isArrayLike<T>(items) ? items : undefined
   const keys = array && options.key ? listKeys(array, options.key, origin.keys) : undefined
   const shard = readShard(options.shard, process.env)
   const identity = await identify(task, array, options, origin, emitter.emit)
-  const session = await openCheckpoint({
-    task,
-    identity,
-    options,
-    shard,
-    isArray: array !== undefined,
-    command: origin.command,
-    isDerived: origin.derived ?? false,
-    clock,
-    claim: origin.claim,
-    emit: emitter.emit,
-    draining: drain.signal,
-    hastened: drain.hastened,
-    deadline: origin.deadline,
-    fail: (error) => {
-      run.unsaved = error
-      drain.fail(error)
-    },
-  })
+  const session = await openRecord(run, identity, shard, array !== undefined)
   let isClosed = false
-  // A flush that fails is told by the session itself.
-  if (session) run.saveNow = () => void session.flush().catch(() => {})
   try {
     const selected = createSelection(array, keys, session, shard, options)
     const source = array
@@ -143,12 +123,7 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
       const kept = { keepFailures: options.retryFailed === false, isKeyedIterable: !array && options.key !== undefined }
       await restoreOutcomes(session.restored, journey.collector, selected, kept)
     }
-    const recordItems = () => {
-      if (source.total === undefined) return
-      if (selected.keys) session?.recordItems(selected.keys)
-      // Of an array their number is part of what the run is, unless they may come and go.
-      if (selected.keys || !array) session?.recordEnd(source.total)
-    }
+    const recordItems = () => recordWhich(journey, selected, array !== undefined)
     if (array) recordItems()
     await engines.breathe()
     await dispatchAll(run, journey)
@@ -166,6 +141,41 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
     // The error that led here is the one the run ends with. What could not be written is told beside it.
     if (!isClosed) await session?.close().catch(() => {})
   }
+}
+
+/** Opens the record of the run, if it is to have one, and has the run know of it. */
+async function openRecord<T, R>(
+  run: Run<T, R>,
+  identity: Identity,
+  shard: Shard | undefined,
+  isArray: boolean,
+): Promise<Session | undefined> {
+  const { task, options, origin, clock, emitter, drain } = run
+  const session = await openCheckpoint({
+    ...{ task, identity, options, shard, isArray, clock },
+    command: origin.command,
+    isDerived: origin.derived ?? false,
+    claim: origin.claim,
+    emit: emitter.emit,
+    draining: drain.signal,
+    hastened: drain.hastened,
+    deadline: origin.deadline,
+    fail: (error) => {
+      run.unsaved = error
+      drain.fail(error)
+    },
+  })
+  // A flush that fails is told by the session itself.
+  if (session) run.saveNow = () => void session.flush().catch(() => {})
+  return session
+}
+
+/** Records which items there are, once that is known. */
+function recordWhich<T, R>({ session, source }: Journey<T, R>, { keys }: Selected<T>, isArray: boolean): void {
+  if (source.total === undefined) return
+  if (keys) session?.recordItems(keys)
+  // Of an array their number is part of what the run is, unless they may come and go.
+  if (keys || !isArray) session?.recordEnd(source.total)
 }
 
 /** As the session asks for it when files of the run are gone. */
