@@ -1,5 +1,5 @@
 import { cut } from '../chunk.ts'
-import type { Engine, EngineRun, EngineRunOptions } from '../engine/engine.ts'
+import type { Engine, EngineRunOptions } from '../engine/engine.ts'
 import type { Emitter } from '../events.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { loadHere } from '../resolve-task.ts'
@@ -17,7 +17,6 @@ export async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>):
   const { options, engines, drain, emitter, origin } = run
   const { source, planner, collector, session, counts } = journey
   if (drain.signal.aborted || (source.left === 0 && source.total !== undefined)) return
-  const opened = new Map<Engine, EngineRun<T, R>>()
   const circuit = options.breaker && breaker<T, R>(options.breaker)
   if (circuit) warnOfIdleBreaker(options, emitter)
   const stages: Stage<T, R>[] = [
@@ -25,28 +24,18 @@ export async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>):
     ...(circuit ? [circuit.stage] : []),
     ...(session ? [checkpoint<T, R>(session, options.maxCrashes)] : []),
   ]
-  const runOn = (engine: Engine): EngineRun<T, R> => {
-    const known = opened.get(engine) ?? engine.start<T, R>(describeRun(run, journey, growth))
-    opened.set(engine, known)
-    return known
-  }
-  const dispatches = new Map<Engine, Dispatch<T, R>>()
-  const dispatchOf = (engine: Engine): Dispatch<T, R> => {
-    const known = dispatches.get(engine)
-    if (known) return known
-    const here = runOn(engine).dispatch
-    const innermost = engine === engines.inline ? moveOn(here, growth, async () => runOn(await growth.open()).dispatch) : here
-    const dispatch = compose(stages, innermost)
-    dispatches.set(engine, dispatch)
-    return dispatch
-  }
-
+  const opened = perEngine((engine) => engine.start<T, R>(describeRun(run, journey, growth)))
+  const dispatches = perEngine((engine) => {
+    const here = opened.on(engine).dispatch
+    const elsewhere = async () => opened.on(await growth.open()).dispatch
+    return compose(stages, engine === engines.inline ? moveOn(here, growth, elsewhere) : here)
+  })
   const growth: Growth = await startGrowth({
     planner,
     engines,
     unsettled: () => journey.pending && journey.pending - collector.counts.dispatched,
     onPlan: () => emitter.emit('plan', planner.describe(source.left)),
-    loadingFor: () => Math.max(0, ...Array.from(opened.values(), (engineRun) => engineRun.loadingFor())),
+    loadingFor: () => Math.max(0, ...Array.from(opened.all(), (engineRun) => engineRun.loadingFor())),
     onSlowLoad: () => warnOfSlowLoad(emitter),
     fail: drain.fail,
   })
@@ -66,7 +55,7 @@ export async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>):
       room: createRoom(drain.signal),
       route: () => {
         const engine = growth.pool && planner.mode(source.left) === 'threads' ? growth.pool : engines.inline
-        return { places: engine.places, dispatch: dispatchOf(engine) }
+        return { places: engine.places, dispatch: dispatches.on(engine) }
       },
       chunkSize: () => planner.chunkSize(source.left),
       backlog: () => session?.backlog ?? origin.backlog?.(),
@@ -75,8 +64,23 @@ export async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>):
   } finally {
     growth.close()
     circuit?.close()
-    for (const engineRun of opened.values()) engineRun.end()
+    for (const engineRun of opened.all()) engineRun.end()
     await source.close()
+  }
+}
+
+/** What `make` makes for each engine, once it is asked for. */
+function perEngine<V>(make: (engine: Engine) => V): { on(engine: Engine): V; all(): Iterable<V> } {
+  const made = new Map<Engine, V>()
+  return {
+    on(engine) {
+      const known = made.get(engine)
+      if (known !== undefined) return known
+      const fresh = make(engine)
+      made.set(engine, fresh)
+      return fresh
+    },
+    all: () => made.values(),
   }
 }
 
