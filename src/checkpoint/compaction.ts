@@ -158,7 +158,7 @@ async function copyAll(
     const copied = await copyFrames(options, stem, file)
     if (copied === undefined) continue
     covers.push(file)
-    frames.push(...copied.frames)
+    for (const frame of copied.frames) frames.push(frame) // Not spread: there may be more than a call takes arguments.
     version = Math.max(version, copied.version)
   }
   return { version, covers, frames }

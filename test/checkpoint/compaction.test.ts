@@ -116,6 +116,22 @@ describe.each(FORMS)('compaction of $format, $compress', (form) => {
   })
 })
 
+test('compaction merges a segment with more frames than a call takes arguments', async () => {
+  const store = memoryStore()
+  await fill(store, 12)
+  const session = await open(store)
+  session.record(outcomes([900]))
+  for (let at = 0; at < 150_000; at++) session.begin({ indices: Uint32Array.of(1000 + at) })
+  await session.flush()
+  await abandon(store, session)
+  await fill(store, 3)
+  expect(await names(store, 'snap')).toHaveLength(1)
+  expect(await names(store, 'seg')).toEqual([])
+  const next = await open(store)
+  expect(next.restored).toMatchObject({ fulfilled: 25, lastSuspect: 150_999 })
+  await next.close()
+})
+
 test('compaction leaves alone the segments of a session that is at work', async () => {
   const store = memoryStore()
   const live = await open(store, { shard: '1/2' })
