@@ -70,7 +70,7 @@ export function openSegments(options: SegmentOptions): Segments {
   let abandoned: string[] = []
   let claimError: unknown
 
-  /** Nothing is awaited in vain: into a segment that is open, bytes are on their way when the call returns, as `Session.begin` says. */
+  /** Into a segment that is open bytes are on their way when the call returns, unless they are compressed first: `Session.begin` says so. */
   async function write(entries: readonly Entry[], isFlush: boolean): Promise<number> {
     // Another process may have taken the run over while this one was stopped, and merged and deleted the segment: what was
     // written to it since would be lost. So nothing goes to, or counts in, a segment of before.
