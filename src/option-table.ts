@@ -80,7 +80,7 @@ export const PARTS: Record<string, OptionSpec> = {
   'breaker.rollingCountTimeout': { type: 'ms', default: '10000', help: 'the window chunks are counted in', ...isDuration(10) },
   'breaker.maxOpens': { type: 'number', default: '5', help: 'the opening that ends the run', ...isInteger(1) },
   'checkpoint.store': {
-    type: 'string | Store',
+    type: 'string | URL | Store',
     default: 'none',
     help: 'a directory or a store',
     check: isStoreLike,
@@ -239,9 +239,9 @@ export const OPTIONS: Record<keyof ExecuteOptions, OptionSpec> = {
     flag: '--max-failures <n>',
   },
   checkpoint: {
-    type: 'string | Store | { … }',
+    type: 'string | URL | Store | { … }',
     default: 'none',
-    help: 'a directory, a `Store`, or `{ store, format, every, … }`: records what has finished',
+    help: 'a directory (a path or a `file:` URL), a `Store`, or `{ store, format, every, … }`: records what has finished',
     check: (v) => isStoreLike(v) || isPlain(v),
     expected: 'a directory, a Store, or a plain object with store',
     flag: '--checkpoint <dir>',

@@ -1,3 +1,4 @@
+import { isDirectory } from './store/directory.ts'
 import type { Store } from './store/store.ts'
 
 /** Which values options take. What several rows of option-table.ts share is a check with the words for what it accepts. */
@@ -46,9 +47,10 @@ export function isPlain(value: unknown): value is Record<string, unknown> {
   return prototype === null || (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf'))
 }
 
-/** A directory, or an object with the methods of a Store. */
-export function isStoreLike(value: unknown): value is string | Store {
-  if (typeof value === 'string') return value !== ''
+/** A directory, also as a file: URL, or an object with the methods of a Store. */
+export function isStoreLike(value: unknown): value is string | URL | Store {
+  if (isDirectory(value)) return value !== ''
+  if (value instanceof URL) return false
   return isRecord(value) && ['get', 'put', 'list', 'delete'].every((method) => typeof value[method] === 'function')
 }
 

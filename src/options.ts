@@ -1,7 +1,8 @@
 import { checkOptions, checkPart } from './check-options.ts'
 import { InvalidOptionError } from './errors.ts'
 import { isStoreLike } from './option-values.ts'
-import { fileStore } from './store/file.ts'
+import { isDirectory } from './store/directory.ts'
+import { directoryOf, fileStore } from './store/file.ts'
 import type { Store } from './store/store.ts'
 import type { Events, Json, Outcome } from './types.ts'
 
@@ -43,7 +44,7 @@ export interface BreakerOptions {
 
 /** Where and how finished items are recorded. Durations in milliseconds. */
 export interface CheckpointOptions {
-  store: string | Store
+  store: string | URL | Store
   format?: 'msgpack' | 'json' | undefined
   every?: number | undefined
   interval?: number | undefined
@@ -84,7 +85,7 @@ export interface ExecuteOptions<T = unknown> {
   timeout?: number | undefined
   maxCrashes?: number | undefined
   maxFailures?: number | `${number}%` | undefined
-  checkpoint?: string | Store | CheckpointOptions | undefined
+  checkpoint?: string | URL | Store | CheckpointOptions | undefined
   resume?: true | 'fresh' | 'require' | undefined
   retryFailed?: boolean | 'only' | undefined
   runId?: string | undefined
@@ -217,13 +218,13 @@ function resolveBreaker(given: ExecuteOptions['breaker'] = false): ResolvedOptio
   }
 }
 
-function resolveCheckpoint(given: string | Store | CheckpointOptions): ResolvedCheckpoint {
+function resolveCheckpoint(given: string | URL | Store | CheckpointOptions): ResolvedCheckpoint {
   const options: Partial<CheckpointOptions> = isStoreLike(given) ? { store: given } : checkPart('checkpoint', given)
   if (options.store === undefined) throw new InvalidOptionError('checkpoint.store', 'a directory or a Store', undefined)
-  const { store } = options
+  const store = isDirectory(options.store) ? fileStore(options.store) : options.store
   return {
-    store: typeof store === 'string' ? fileStore(store) : store,
-    directory: typeof store === 'string' ? store : undefined,
+    store,
+    directory: directoryOf(store),
     format: options.format ?? 'msgpack',
     every: options.every ?? 1000,
     interval: options.interval ?? 1000,

@@ -6,7 +6,7 @@ import { inspect } from 'node:util'
 import { InvalidOptionError, TaskLoadError } from './errors.ts'
 import { didYouMean } from './nearest.ts'
 import { createSha256 } from './sha256.ts'
-import { isTask, loadTask, type Task, type TaskRef, type TaskSpec } from './task.ts'
+import { importModule, isTask, loadTask, type Task, type TaskRef, type TaskSpec } from './task.ts'
 import { turn } from './turn.ts'
 import type { TaskFunction } from './types.ts'
 
@@ -139,8 +139,7 @@ function resolveInline<T, R>(run: TaskFunction<T, R>): ResolvedTask<T, R> {
  */
 async function nameOfExport(task: Task<never, unknown, never>): Promise<string | undefined> {
   if (!task.module.startsWith('file:') || isProgram(task.module)) return undefined
-  const loaded: Promise<Record<string, unknown> | undefined> = import(task.module)
-  const namespace = await withoutWaitingForItself(loaded)
+  const namespace = await withoutWaitingForItself(importModule(task.module))
   return Object.keys(namespace ?? {}).find((name) => namespace?.[name] === task)
 }
 

@@ -4,13 +4,13 @@ import type { Store } from './store/store.ts'
 import type { Outcome } from './types.ts'
 
 /**
- * What a store knows of its runs. `store` is a Store or a directory; each call throws InvalidOptionError for anything else.
+ * What a store knows of its runs. `store` is a Store or a directory, as a path or a file: URL; each call throws InvalidOptionError for anything else.
  * The code that reads checkpoints is loaded when first asked.
  */
 const load = () => import('./checkpoint/runs.ts')
 
 /** The runs of a store, in the order of their ids. */
-export async function listRuns(store: Store | string): Promise<RunSummary[]> {
+export async function listRuns(store: Store | string | URL): Promise<RunSummary[]> {
   return (await load()).listRuns(store)
 }
 
@@ -19,7 +19,7 @@ export async function listRuns(store: Store | string): Promise<RunSummary[]> {
  *
  * @throws RunNotFoundError, CheckpointVersionError.
  */
-export async function inspectRun(store: Store | string, runId: string): Promise<RunDetails> {
+export async function inspectRun(store: Store | string | URL, runId: string): Promise<RunDetails> {
   return (await load()).inspectRun(store, runId)
 }
 
@@ -30,7 +30,7 @@ export async function inspectRun(store: Store | string, runId: string): Promise<
  * @throws RunNotFoundError, CheckpointVersionError.
  */
 export async function verifyRun(
-  store: Store | string,
+  store: Store | string | URL,
   runId: string,
 ): Promise<{ ok: boolean; damaged: Damage[]; ignored?: readonly string[] }> {
   return (await load()).verifyRun(store, runId)
@@ -43,11 +43,11 @@ export async function verifyRun(
  *
  * @throws RunNotFoundError, CheckpointVersionError; CheckpointCorruptError when a part that was whole is not any more.
  */
-export function readResults(store: Store | string, runId: string): AsyncGenerator<Outcome> {
+export function readResults(store: Store | string | URL, runId: string): AsyncGenerator<Outcome> {
   return oneByOne(readBatches(store, runId))
 }
 
-async function* readBatches(store: Store | string, runId: string): AsyncGenerator<readonly Outcome[], void, void> {
+async function* readBatches(store: Store | string | URL, runId: string): AsyncGenerator<readonly Outcome[], void, void> {
   yield* (await load()).readResultBatches(store, runId, (message) =>
     process.emitWarning(message, { type: 'PawlWarning', code: 'CHECKPOINT_DAMAGED' }),
   )
@@ -58,6 +58,6 @@ async function* readBatches(store: Store | string, runId: string): AsyncGenerato
  *
  * @throws RunNotFoundError; RunLockedError while a process works on it.
  */
-export async function deleteRun(store: Store | string, runId: string): Promise<void> {
+export async function deleteRun(store: Store | string | URL, runId: string): Promise<void> {
   await (await load()).deleteRun(store, runId)
 }

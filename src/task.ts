@@ -1,5 +1,10 @@
-import { InvalidOptionError, isPawlError, TaskLoadError } from './errors.ts'
-import { explainExport, explainImport } from './load-fault.ts'
+import { createRequire } from 'node:module'
+import { isAbsolute } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { types } from 'node:util'
+import { InvalidOptionError, isPawlError } from './errors.ts'
+import { loadInline } from './inline-function.ts'
+import { explainExport, explainImport, unknownExtension } from './load-fault.ts'
 import type { TaskFunction } from './types.ts'
 
 const TASK = Symbol.for('pawl.task')
@@ -48,18 +53,25 @@ export type TaskSpec =
   | { readonly kind: 'inline'; readonly source: string }
 
 /**
- * Makes a task of `run`. Export it from the module whose `import.meta.url` is given, as default or by name: workers
- * import that module and take the task from it.
+ * Makes a task of `run`. Export it from the module whose `import.meta.url`, or in CommonJS `__filename`, is given, as default or
+ * by name: workers import that module and take the task from it.
  *
- * @throws InvalidOptionError when `url` is not the URL of a module or `run` is not a function.
+ * @throws InvalidOptionError when `module` is not the URL or the absolute path of a module or `run` is not a function.
  */
-export function defineTask<T, R, S = unknown>(url: string, run: TaskFunction<T, R, S>): Task<T, R, S> {
-  if (typeof url !== 'string' || !URL.canParse(url)) throw new InvalidOptionError('url', 'import.meta.url', url)
+export function defineTask<T, R, S = unknown>(module: string | URL, run: TaskFunction<T, R, S>): Task<T, R, S> {
+  const url = urlOf(module)
   if (typeof run !== 'function') throw new InvalidOptionError('run', 'a function', run)
   const siblings = defined.get(url) ?? []
   const task: Task<T, R, S> = Object.freeze({ [TASK]: true as const, module: url, ordinal: siblings.length, run })
   defined.set(url, [...siblings, task as unknown as Task<never, unknown, never>])
   return task
+}
+
+function urlOf(module: unknown): string {
+  if (module instanceof URL) return module.href
+  if (typeof module === 'string' && isAbsolute(module)) return pathToFileURL(module).href
+  if (typeof module === 'string' && URL.canParse(module)) return module
+  throw new InvalidOptionError('url', 'import.meta.url, or in CommonJS pathToFileURL(__filename)', module)
 }
 
 /**
@@ -85,51 +97,30 @@ function pick(namespace: Record<string, unknown>, name: string): unknown {
   return Object.hasOwn(namespace, name) ? namespace[name] : undefined
 }
 
-async function importModule(url: string): Promise<Record<string, unknown>> {
+/**
+ * What the module exports.
+ *
+ * @throws TaskLoadError with the cause, whatever went wrong.
+ */
+export async function importModule(url: string): Promise<Record<string, unknown>> {
   try {
-    return await import(url)
+    return await importOrRequire(url)
   } catch (error) {
     throw isPawlError(error, 'ERR_PAWL_TASK_LOAD') ? error : explainImport(url, error)
   }
 }
 
-/** A data: module needs no eval, is strict, and sees nothing but the globals. */
-async function loadInline(source: string): Promise<TaskFunction<unknown, unknown>> {
-  const toModule = (expression: string) => `data:text/javascript,${encodeURIComponent(`export default ${expression}`)}`
-  let cause: unknown
-  for (const expression of [`(${source})`, `Object.values({ ${source} })[0]`]) {
-    try {
-      const namespace = (await import(toModule(expression))) as { default: TaskFunction<unknown, unknown> }
-      return explainMissingNames(namespace.default)
-    } catch (error) {
-      cause ??= error
-    }
-  }
-  throw new TaskLoadError(
-    'Cannot send the inline function to a worker: expected source that stands on its own, got ' +
-      `${(cause as Error).message}. Put it into a module with defineTask(import.meta.url, …)`,
-    { cause },
-  )
-}
-
-/** An inline function that names something outside itself gets a ReferenceError that says what to do. */
-function explainMissingNames(run: TaskFunction<unknown, unknown>): TaskFunction<unknown, unknown> {
-  const explain = (error: unknown): never => {
-    if (error instanceof ReferenceError && !error.message.includes('defineTask')) {
-      error.message +=
-        ': an inline function is sent to the worker as source and sees nothing outside itself. ' +
-        "Put it into a module with defineTask(import.meta.url, …), or hand it data by the 'shared' option"
-      error.stack = `ReferenceError: ${error.message}\n${(error.stack ?? '').split('\n').slice(1).join('\n')}`
-    }
-    throw error
-  }
-  return (item, context) => {
-    try {
-      const value = run(item, context)
-      return value instanceof Promise ? value.catch(explain) : value
-    } catch (error) {
-      return explain(error)
-    }
+/** What has a hook for `require` only, as TypeScript has by tsx in the threads of Node 20, is required. */
+async function importOrRequire(url: string): Promise<Record<string, unknown>> {
+  try {
+    return await import(url)
+  } catch (error) {
+    const extension = unknownExtension(error)
+    if (extension === undefined || !url.startsWith('file:')) throw error
+    const require = createRequire(url)
+    if (!Object.hasOwn(require.extensions, extension)) throw error
+    const exported = require(fileURLToPath(url))
+    return exported?.__esModule || types.isModuleNamespaceObject(exported) ? exported : { ...exported, default: exported }
   }
 }
 

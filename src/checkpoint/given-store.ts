@@ -1,5 +1,6 @@
 import { InvalidOptionError } from '../errors.ts'
 import { isStoreLike } from '../option-values.ts'
+import { isDirectory } from '../store/directory.ts'
 import { fileStore } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 
@@ -8,7 +9,7 @@ import type { Store } from '../store/store.ts'
  *
  * @throws InvalidOptionError for what is neither a directory nor a store.
  */
-export function toStore(given: Store | string): Store {
+export function toStore(given: Store | string | URL): Store {
   if (!isStoreLike(given)) throw new InvalidOptionError('store', 'a directory or a Store', given)
-  return typeof given === 'string' ? fileStore(given) : given
+  return isDirectory(given) ? fileStore(given) : given
 }

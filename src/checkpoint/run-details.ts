@@ -84,7 +84,7 @@ export interface SessionDetails {
 }
 
 /** The runs of a store, in the order of their ids. */
-export async function listRuns(given: Store | string): Promise<RunSummary[]> {
+export async function listRuns(given: Store | string | URL): Promise<RunSummary[]> {
   const store = toStore(given)
   const sizes = new Map<string, number>()
   const runIds = new Set<string>()
@@ -99,7 +99,7 @@ export async function listRuns(given: Store | string): Promise<RunSummary[]> {
 }
 
 /** @throws RunNotFoundError, CheckpointVersionError. */
-export async function inspectRun(given: Store | string, runId: string): Promise<RunDetails> {
+export async function inspectRun(given: Store | string | URL, runId: string): Promise<RunDetails> {
   const store = toStore(given)
   const loaded = await loadRun(store, runId, true)
   const { manifest, fingerprint, index, claims, bytes } = loaded

@@ -24,7 +24,7 @@ export { type FileDetails, inspectRun, listRuns, type RunDetails, type RunSummar
  * @throws RunNotFoundError, CheckpointVersionError.
  */
 export async function verifyRun(
-  given: Store | string,
+  given: Store | string | URL,
   runId: string,
 ): Promise<{ ok: boolean; damaged: Damage[]; ignored?: readonly string[] }> {
   const store = toStore(given)
@@ -55,13 +55,17 @@ export async function verifyRun(
  *
  * @throws RunNotFoundError, CheckpointVersionError; CheckpointCorruptError when a part that was whole is not any more.
  */
-export function readResults(given: Store | string, runId: string, warn?: (message: string) => void): AsyncGenerator<Outcome> {
+export function readResults(
+  given: Store | string | URL,
+  runId: string,
+  warn?: (message: string) => void,
+): AsyncGenerator<Outcome> {
   return oneByOne(readResultBatches(given, runId, warn))
 }
 
 /** The same, many at once. */
 export async function* readResultBatches(
-  given: Store | string,
+  given: Store | string | URL,
   runId: string,
   warn: (message: string) => void = () => {},
 ): AsyncGenerator<readonly Outcome[], void, void> {
@@ -78,7 +82,7 @@ export async function* readResultBatches(
  *
  * @throws RunNotFoundError, CheckpointVersionError.
  */
-export async function readFailures(given: Store | string, runId: string): Promise<RecordedRejection[]> {
+export async function readFailures(given: Store | string | URL, runId: string): Promise<RecordedRejection[]> {
   const store = toStore(given)
   const { fingerprint, index } = await loadRun(store, runId, true)
   const failures: RecordedRejection[] = []
@@ -99,7 +103,7 @@ export async function readFailures(given: Store | string, runId: string): Promis
  *
  * @throws RunNotFoundError; RunLockedError when a session is at work on it.
  */
-export async function deleteRun(given: Store | string, runId: string): Promise<void> {
+export async function deleteRun(given: Store | string | URL, runId: string): Promise<void> {
   const store = toStore(given)
   if (!(await store.list(`${runId}/`)).some(({ key }) => isOfRun(key))) throw new RunNotFoundError(runId, directoryOf(store))
   const today = systemClock.today()

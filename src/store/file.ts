@@ -3,6 +3,7 @@ import { type FileHandle, link, lstat, open, rename, unlink } from 'node:fs/prom
 import { basename, dirname, join, resolve } from 'node:path'
 import { StoreConflictError } from '../errors.ts'
 import { checkKey, checkSize, cutRange } from './check.ts'
+import { pathOfDirectory } from './directory.ts'
 import { codeOf, ifAbsent, systemError, withNamedErrors } from './errno.ts'
 import { fileLog, writeAt } from './file-log.ts'
 import {
@@ -24,7 +25,7 @@ const STALE_CLAIM_MS = 60_000
 
 const directories = new WeakMap<Store, string>()
 
-/** The directory of a store that `fileStore` made, as it was given; undefined of any other. */
+/** The directory of a store that `fileStore` made, as it was given, a URL as a path; undefined of any other. */
 export function directoryOf(store: Store): string | undefined {
   return directories.get(store)
 }
@@ -34,7 +35,7 @@ const NO_HARD_LINKS = new Set(['EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOS
 
 /**
  * Keeps each object in the file of its key below `directory`, which is made (0700, files 0600) when something is first
- * put there, and resolved against the working directory now. Folders that `delete` leaves empty go with the object.
+ * put there, and resolved against the working directory now; it may be a file: URL. Folders that `delete` leaves empty go with the object.
  *
  * Only regular files are objects. A symbolic link below `directory`, planted as file or as folder, is never followed:
  * to `get`, `list` and `delete` there is nothing; `put` and `append` reject with code ELOOP at a folder and with
@@ -45,8 +46,8 @@ const NO_HARD_LINKS = new Set(['EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOS
  * `InvalidOptionError`; so does `list` where something else is there. A key cannot be at once an object and the folder of others. Errors of the system (ENOSPC, EMFILE, EIO…) come as Node
  * gives them. Reserved names of Windows (`con`, `nul`) are not looked for.
  */
-export function fileStore(directory: string): Store {
-  const root = resolve(directory)
+export function fileStore(directory: string | URL): Store {
+  const root = resolve(pathOfDirectory(directory))
   const tidied = new Set<string>()
   /** Of the directories that this store made an entry in, the topmost: whatever made it need not have been durable. */
   let highest = dirname(root)
@@ -148,7 +149,7 @@ export function fileStore(directory: string): Store {
       await removeEmpty(foldersOf(root, path))
     },
   }
-  directories.set(store, directory)
+  directories.set(store, pathOfDirectory(directory))
   return store
 }
 

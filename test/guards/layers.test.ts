@@ -24,6 +24,7 @@ const LAYERS = [
     'check-options.ts',
     'options.ts',
     'load-fault.ts',
+    'inline-function.ts',
     'task.ts',
     'resolve-task.ts',
     'items.ts',

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
-import { execute, plan, type TaskRef } from 'pawl'
+import { defineTask, execute, plan, type TaskRef } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import arithmetic, { cube, getHidden } from '../fixtures/tasks/arithmetic.mjs'
 
@@ -47,6 +47,8 @@ const FORMS: [string, TaskRef<number, number>, number[]][] = [
   ['a name of a CommonJS module', { module: path('common.cjs'), export: 'named' }, [4, 5]],
   ['a CommonJS module made from an ES module', path('transpiled.cjs'), [5, 6]],
   ['a task defined in a CommonJS module', { module: path('defined.cjs'), export: 'plusFour' }, [6, 7]],
+  ['a task defined in a CommonJS module by its file name', { module: path('defined.cjs'), export: 'plusFive' }, [7, 8]],
+  ['a task defined by a URL object', { module: path('defined.cjs'), export: 'plusSix' }, [8, 9]],
   ['a data: URL', 'data:text/javascript,export default (n) => n * 7', [14, 21]],
   ['an arrow function', (n) => n + 0.5, [2.5, 3.5]],
   ['an async arrow function', async (n) => n + 0.25, [2.25, 3.25]],
@@ -112,6 +114,15 @@ test('workers inherit execArgv, also of a program that is given on the command l
   expect(JSON.parse(stdout)).toEqual(expect.arrayContaining(flags))
 })
 
+test.each([['./task.mjs'], [''], [5], [undefined]])(
+  'defineTask() takes no %j, and says what a CommonJS module gives',
+  (given) => {
+    expect(() => defineTask(given as never, () => 1)).toThrow(
+      /'url': expected import\.meta\.url, or in CommonJS pathToFileURL\(__filename\), got/,
+    )
+  },
+)
+
 describe('an inline function', () => {
   const outside = 7
   const helper = (n: number) => n * outside
@@ -134,6 +145,43 @@ describe('an inline function', () => {
   test("that means a ReferenceError of its own to be one keeps the explanation out of the items' way", async () => {
     const report = await execute((n: number) => (n === 2 ? ([][5 as never] ?? 'none') : 'one'), [1, 2])
     expect(report.results).toEqual(['one', 'none'])
+  })
+
+  test.each(['threads', 'inline'] as const)('may have been compiled by esbuild, which keeps names: %s', async (mode) => {
+    const task = new Function(
+      `return (n) => { const twice = /* @__PURE__ */ __name((it) => it * 2, 'twice'); return twice(n) + twice.name }`,
+    )()
+    await expect(execute(task, [1, 2], { mode })).resolves.toMatchObject({ results: ['2twice', '4twice'] })
+  })
+
+  test('that coverage was put into is told what put it there', async () => {
+    const task = new Function('return (n) => { cov_1a2b3c().s[0]++; return n }')()
+    const error = await execute(task, [1]).catch((it) => it)
+    expect(error.cause.message).toMatch(/^cov_1a2b3c is not defined: coverage \(istanbul\).*v8 provider.*defineTask/)
+    expect(error.cause.stack).toContain(error.cause.message)
+  })
+
+  test.each(['threads', 'inline'] as const)('that imports what lies beside it is told where to put it: %s', async (mode) => {
+    for (const asked of ['marked', './x.mjs']) {
+      const task = new Function(`return async () => (await import('${asked}')).default`)()
+      const { cause } = await execute(task, [1], { mode }).catch((it) => it)
+      expect(cause).toMatchObject({ name: 'TypeError', code: 'ERR_UNSUPPORTED_RESOLVE_REQUEST' })
+      expect(cause.message).toMatch(new RegExp(`^Cannot import '${asked}': .*defineTask.*the path of a module`))
+      expect(cause.stack).toContain(cause.message)
+      // On the main thread vitest makes the stacks, and knows no sourceURL.
+      if (mode === 'threads') expect(cause.stack).not.toContain('data:')
+    }
+    const task = new Function(`return async () => (await import('node:path')).sep`)()
+    await expect(execute(task, [1], { mode })).resolves.toMatchObject({ results: ['/'] })
+  })
+
+  test('is in stacks by a name, not by all of its source', async () => {
+    const task = () => {
+      throw new Error('bad')
+    }
+    const { cause } = await execute(task, [1], { mode: 'threads' }).catch((it) => it)
+    expect(cause.stack).toMatch(/^Error: bad\n.*\(inline-function:\d+:\d+\)/)
+    expect(cause.stack).not.toContain('data:')
   })
 
   test.each<[string, (n: number) => number]>([

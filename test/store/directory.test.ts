@@ -1,0 +1,34 @@
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { deleteRun, execute, fileStore, inspectRun, listRuns, readResults, verifyRun } from 'pawl'
+import { expect, test } from 'vitest'
+import { newDirectory } from '../resume/place.ts'
+
+test('a directory may be a file: URL, or the string of one, wherever one is taken', async () => {
+  const path = join(newDirectory(), 'a run')
+  const url = pathToFileURL(path)
+  const options = { runId: 'run', mode: 'inline' } as const
+  const double = (n: number) => n * 2
+  for (const [at, checkpoint] of [url, url.href, { store: url }, fileStore(url), path].entries()) {
+    const { stats } = await execute(double, [1, 2], { ...options, checkpoint })
+    expect(stats.restored).toBe(at === 0 ? 0 : 2)
+  }
+  expect(await listRuns(url)).toMatchObject([{ runId: 'run', status: 'complete' }])
+  expect(await inspectRun(url, 'run')).toMatchObject({ done: 2 })
+  expect(await verifyRun(url, 'run')).toEqual({ ok: true, damaged: [] })
+  const values: unknown[] = []
+  for await (const outcome of readResults(url, 'run')) if (outcome.status === 'fulfilled') values.push(outcome.value)
+  expect(values).toEqual([2, 4])
+  await expect(inspectRun(url, 'other')).rejects.toMatchObject({ message: expect.stringContaining(path) })
+  await deleteRun(url, 'run')
+  expect(await listRuns(path)).toEqual([])
+})
+
+test('a URL that is no file is refused', async () => {
+  const url = new URL('https://example.org/runs')
+  await expect(execute((n: number) => n, [1], { checkpoint: url })).rejects.toMatchObject({ option: 'checkpoint' })
+  await expect(execute((n: number) => n, [1], { checkpoint: { store: url } })).rejects.toMatchObject({
+    option: 'checkpoint.store',
+  })
+  await expect(listRuns(url)).rejects.toMatchObject({ code: 'ERR_PAWL_INVALID_OPTION', option: 'store' })
+})
