@@ -1,6 +1,7 @@
 import { countCrashes } from './chunk.ts'
 import { fitFileItems, isFileItems, pickFileItems } from './file-items.ts'
 import { byCrashes, historiesOf, type Selection, type Source } from './items.ts'
+import { areNumbers, type Numbers } from './numbers.ts'
 import type { Chunk } from './types.ts'
 
 /** Items at hand. `keys` were made of all of them before anything ran; `skipped` says how many are not pending. */
@@ -37,7 +38,7 @@ export function arraySource<T>(
 
   return {
     total: items.length,
-    areNumbers: items instanceof Float64Array,
+    areNumbers: areNumbers(items),
     get left() {
       return left
     },
@@ -98,6 +99,7 @@ function findSuspects<T>(
 
 /** The items [from, to), a view of them when they are in memory that threads share. */
 function sliceItems<T>(items: readonly T[], from: number, to: number): readonly T[] {
-  if (items instanceof Float64Array && items.buffer instanceof SharedArrayBuffer) return items.subarray(from, to) as typeof items
+  if (areNumbers(items) && items.buffer instanceof SharedArrayBuffer)
+    return (items as Numbers).subarray(from, to) as ArrayLike<unknown> as typeof items
   return items.slice(from, to)
 }

@@ -1,5 +1,6 @@
 import { InvalidOptionError } from './errors.ts'
 import { isFileItems } from './file-items.ts'
+import { type Numbers, packNumbers } from './numbers.ts'
 import type { Chunk, History } from './types.ts'
 
 /** What an item is to this session, decided by the checkpoint and the shard. */
@@ -58,16 +59,9 @@ export function takeItems<I>(items: I): I {
 }
 
 /** The items, when all are numbers and come as they lie, in memory that threads share: what a worker is sent of them is a view. */
-function shareNumbers(items: readonly unknown[]): Float64Array | undefined {
-  const { length } = items
+function shareNumbers(items: readonly unknown[]): Numbers | undefined {
   if (typeof items[0] !== 'number' || items[Symbol.iterator] !== Array.prototype[Symbol.iterator]) return undefined
-  const numbers = new Float64Array(new SharedArrayBuffer(length * Float64Array.BYTES_PER_ELEMENT))
-  for (let at = 0; at < length; at++) {
-    const item = items[at]
-    if (typeof item !== 'number') return undefined
-    numbers[at] = item
-  }
-  return numbers
+  return packNumbers(items, SharedArrayBuffer)
 }
 
 /** @throws InvalidOptionError for what can neither be indexed nor iterated. */

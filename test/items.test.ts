@@ -78,6 +78,18 @@ test('takeItems() puts numbers into memory that threads share, of which a chunk 
   expect(chunk).toHaveProperty('items.buffer', (taken as unknown as Float64Array).buffer)
 })
 
+test('takeItems() keeps integers as integers, for work on doubles is slower, and falls over to doubles at the first other number', async () => {
+  const taken = takeItems([2, -(2 ** 31), 2 ** 31 - 1, 0])
+  expect(taken).toEqual(Int32Array.of(2, -(2 ** 31), 2 ** 31 - 1, 0))
+  const source = arraySource(taken, undefined, undefined, 4)
+  expect(source.areNumbers).toBe(true)
+  const chunk = await source.next(2)
+  expect(chunk?.items).toEqual(Int32Array.of(2, -(2 ** 31)))
+  expect(chunk).toHaveProperty('items.buffer', (taken as unknown as Int32Array).buffer)
+  for (const last of [2 ** 31, -(2 ** 31) - 1, 0.5, -0, Number.NaN, Number.POSITIVE_INFINITY])
+    expect(takeItems([7, -7, last])).toEqual(Float64Array.of(7, -7, last))
+})
+
 test('takeItems() copies other items', () => {
   for (const items of [[], [1, 'two', 3], [1, , 3], ['one'], [1, 2n], [{}], [Object(1)]]) {
     const taken = takeItems(items)

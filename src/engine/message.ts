@@ -1,6 +1,7 @@
 import { attemptsBefore } from '../chunk.ts'
 import { nameItem, SerializationError } from '../errors.ts'
 import { isFileItems, packFileItems } from '../file-items.ts'
+import { areNumbers, packNumbers } from '../numbers.ts'
 import type { Chunk } from '../types.ts'
 import { cutPiece, type Piece, refusePlace } from './job.ts'
 import { refuseItem } from './part.ts'
@@ -27,10 +28,8 @@ export function toMessage({ id, slot, chunk, job, isSingly }: Piece, withSetup: 
 /** A long column of numbers as one block of memory, which is copied as such. */
 function numbersTogether(items: ArrayLike<unknown>): ArrayLike<unknown> {
   if (Buffer.isBuffer(items)) return new Uint8Array(items) // Its slices are views, and a view would take its whole buffer along.
-  if (items.length < NUMBERS_TOGETHER) return items instanceof Float64Array ? Array.from(items) : items
-  if (!Array.isArray(items)) return items
-  for (let place = 0; place < items.length; place++) if (typeof items[place] !== 'number') return items
-  return new Float64Array(items as number[])
+  if (items.length < NUMBERS_TOGETHER) return areNumbers(items) ? Array.from(items) : items
+  return (Array.isArray(items) && packNumbers(items, ArrayBuffer)) || items
 }
 
 /** Indices that follow one another say all by their first. Others are copied, for a view would take its whole buffer along. */

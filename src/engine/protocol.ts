@@ -10,7 +10,7 @@ import type { FailureKind } from '../types.ts'
  */
 
 /**
- * From so many numbers on a column of them travels as a Float64Array: fewer are cheaper as a plain array, since a typed
+ * From so many numbers on a column of them travels as a typed array: fewer are cheaper as a plain array, since a typed
  * array brings a block of memory of its own. Set by bench/carriers.bench.mjs.
  */
 export const NUMBERS_TOGETHER = 64
@@ -38,7 +38,7 @@ export interface RunSetup {
   readonly timed: boolean
 }
 
-/** A chunk on its way to a worker. Columns as in Chunk; many numbers travel as a Float64Array. */
+/** A chunk on its way to a worker. Columns as in Chunk; many numbers travel in one block of memory (numbers.ts). */
 export interface ChunkMessage {
   readonly id: number
   readonly run: number

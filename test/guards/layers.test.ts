@@ -16,6 +16,7 @@ const LAYERS = [
     'move.ts',
     'nearest.ts',
     'nesting.ts',
+    'numbers.ts',
     'pull-async.ts',
   ],
   [
