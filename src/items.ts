@@ -49,13 +49,28 @@ export function isArrayLike<T>(items: unknown): items is readonly T[] {
 
 /**
  * The items as they are now: of an array a copy, so that what its owner does with it meanwhile (adds, removes, sorts) changes
- * neither which items there are nor which one a result belongs to. An iterable is itself.
+ * neither which items there are nor which one a result belongs to. An iterable is itself; of an async one the iterator is taken,
+ * since what is not listened to may be gone: the lines of a `readline` interface are.
  */
 export function takeItems<I>(items: I): I {
   if (Array.isArray(items)) return (shareNumbers(items) ?? [...items]) as I
+  if (isAsyncIterable(items)) return beginIterating(items) as I
   if (!isArrayLike(items) || isFileItems(items)) return items
   const { slice } = Object.getPrototypeOf(Uint8Array.prototype) // Buffer's own gives a view.
   return slice.call(items)
+}
+
+function isAsyncIterable(items: unknown): items is AsyncIterable<unknown> {
+  return typeof items === 'object' && items !== null && Symbol.asyncIterator in items && !isArrayLike(items)
+}
+
+function beginIterating<T>(items: AsyncIterable<T>): AsyncIterable<T> {
+  try {
+    const iterator = items[Symbol.asyncIterator]()
+    return { [Symbol.asyncIterator]: () => iterator }
+  } catch {
+    return items // It throws again where a run can reject with it.
+  }
 }
 
 /** The items, when all are numbers and come as they lie, in memory that threads share: what a worker is sent of them is a view. */

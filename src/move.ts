@@ -9,7 +9,7 @@ const { add, has } = WeakSet.prototype
 
 /** What tasks of this thread gave away. Of the thread, not of this module: a task may import another copy of pawl. */
 interface Moved {
-  /** Calls of `move`. */
+  /** How many there were. */
   count: number
   readonly buffers: WeakSet<ArrayBuffer>
 }
@@ -33,11 +33,19 @@ export function move<V extends ArrayBuffer | ArrayBufferView>(value: V): V {
   }
   const whole = withoutNeighbours(value)
   const buffer = bufferOf(whole)
-  if (buffer instanceof ArrayBuffer) {
-    apply(add, moved.buffers, [buffer])
-    moved.count++
-  }
+  if (buffer instanceof ArrayBuffer) giveAway(buffer)
   return whole as V
+}
+
+/** Has `buffer` leave this thread with the result it lies in. */
+export function giveAway(buffer: ArrayBuffer): void {
+  apply(add, moved.buffers, [buffer])
+  moved.count++
+}
+
+/** Whether `buffer` is to leave this thread, or has left it. */
+export function isGivenAway(buffer: ArrayBuffer): boolean {
+  return moved.count > 0 && apply(has, moved.buffers, [buffer])
 }
 
 /** A copy of a view that sees only a part of its buffer: posted as it is, it would take all of the buffer along. */
@@ -52,12 +60,12 @@ function withoutNeighbours(value: ArrayBuffer | ArrayBufferView): ArrayBuffer | 
 
 const bufferOf = (value: ArrayBuffer | ArrayBufferView) => (ArrayBuffer.isView(value) ? value.buffer : value)
 
-/** How often `move` was called in this thread. */
+/** How many buffers were given away in this thread. */
 export function countMoves(): number {
   return moved.count
 }
 
-/** The buffers in `values`, wherever they are, that were given to `move` and can still be given away. Calls no getter. */
+/** The buffers in `values`, wherever they are, that are to leave this thread and are still in it. Calls no getter. */
 export function findMoved(values: ArrayLike<unknown>): ArrayBuffer[] {
   const found: ArrayBuffer[] = []
   const seen = new Set<unknown>()
@@ -83,7 +91,7 @@ function visit(value: object, meet: (part: unknown) => void, found: ArrayBuffer[
   if (ArrayBuffer.isView(value)) return meet(value.buffer)
   if (value instanceof ArrayBuffer) {
     // Node 20 posts a buffer that was given away before without a word, and the message is lost; cloning it is refused.
-    if (value.byteLength > 0 && apply(has, moved.buffers, [value])) found[found.length] = value
+    if (value.byteLength > 0 && isGivenAway(value)) found[found.length] = value
     return
   }
   const inside = value instanceof Map ? entriesOf(value) : value instanceof Set ? membersOf(value) : []

@@ -35,6 +35,12 @@ export class Column {
     this.#others.push(value)
   }
 
+  /** Puts what `copy` gives for the last value, which is no number, in its place. */
+  replaceLast(copy: (value: unknown) => unknown): void {
+    const last = this.#others.length - 1
+    this.#others[last] = copy(this.#others[last])
+  }
+
   /** The values so far, in memory of their own when that is a Float64Array. No other follows. */
   take(): ArrayLike<unknown> {
     if (this.#count === 0) return this.#others

@@ -4,6 +4,7 @@ import { TELLING } from '../chunk.ts'
 import { nameItem, SerializationError } from '../errors.ts'
 import { countMoves, findMoved } from '../move.ts'
 import type { TaskFunction } from '../types.ts'
+import { cloneApart, copyApart, ODD } from './apart.ts'
 import { Column } from './column.ts'
 import { threadNow } from './flight-recorder.ts'
 import type { ChunkMessage, PartMessage, RejectedPlace, RunSetup } from './protocol.ts'
@@ -12,7 +13,7 @@ import type { ChunkMessage, PartMessage, RejectedPlace, RunSetup } from './proto
 const { Set, structuredClone } = globalThis
 
 /** The items of a chunk, as far as whoever runs them needs to know. */
-export type ItemColumns = Pick<ChunkMessage, 'id' | 'items' | 'indices' | 'keys' | 'attempts' | 'isSingly'>
+export type ItemColumns = Pick<ChunkMessage, 'id' | 'items' | 'packed' | 'indices' | 'keys' | 'attempts' | 'isSingly'>
 
 /** A run whose task is at hand. */
 export interface LoadedRun {
@@ -48,7 +49,7 @@ export interface Port {
   readonly flushOutput?: () => Promise<void> | undefined
   /** What in this thread a task has spoiled, when it has; asked when results are packed, and before they are posted. */
   readonly findSpoiled?: (codec: Codec | undefined) => string | undefined
-  /** What the task gets to see of an item. Throws when the item cannot be cloned, which is a failure of that item. */
+  /** What the task gets to see of an item that did not come from another thread. Throws when the item cannot be cloned, which is a failure of that item. */
   readonly clone?: (item: unknown) => unknown
 }
 
@@ -62,6 +63,8 @@ export class Part {
   #rejected: RejectedPlace[] = []
   #moves = countMoves()
   #began = threadNow()
+  /** The last value that was kept may still be changed by the task. */
+  isLoose = false
 
   constructor(chunk: ItemColumns, run: LoadedRun, port: Port) {
     this.#chunk = chunk
@@ -75,8 +78,18 @@ export class Part {
     return threadNow() - this.#began
   }
 
+  /** A task may go on with what it returned, so that is kept apart from it. */
   keep(value: unknown): void {
-    this.#kept.push(value)
+    if (typeof value !== 'object' || value === null) return this.#kept.push(value)
+    const copy = copyApart(value)
+    this.isLoose = copy === ODD
+    this.#kept.push(this.isLoose ? value : copy)
+  }
+
+  /** To be called before another item runs when the last value `isLoose`. Not at once: if the part is posted first, that makes a copy. */
+  secure(): void {
+    this.isLoose = false
+    this.#kept.replaceLast(cloneApart)
   }
 
   reject(place: number, kind: RejectedPlace['kind'], error: unknown): void {
@@ -124,6 +137,7 @@ export class Part {
       this.#port.post(message(), [])
     }
     this.#from = to
+    this.isLoose = false
     this.#kept = new Column(this.#chunk.items.length - to)
     this.#rejected = []
     this.#moves = countMoves()

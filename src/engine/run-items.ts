@@ -1,3 +1,4 @@
+import { areApart } from './apart.ts'
 import { createDrainSignal, ItemContext } from './context.ts'
 import {
   announceStop,
@@ -16,6 +17,9 @@ import {
 } from './flight-recorder.ts'
 import { type ItemColumns, type LoadedRun, Part, type Port, refuseItem } from './part.ts'
 
+/** As it was when this was loaded: a task may put another in its place. */
+const { structuredClone } = globalThis
+
 /** Runs the items of a chunk one by one: in a worker, and for inline runs in slices on the main thread. */
 
 /**
@@ -33,6 +37,8 @@ interface Passage {
   readonly slot: Slot
   readonly port: Port
   readonly part: Part
+  /** Gives each item apart from all others; undefined when they are. */
+  readonly clone: ((item: unknown) => unknown) | undefined
   readonly signalOf: () => AbortSignal
   /** Once a task asked for it. */
   signal: AbortSignal | undefined
@@ -62,6 +68,7 @@ export async function runItems(chunk: ItemColumns, loaded: LoadedRun, slot: Slot
   }
   const passage: Passage = {
     ...{ chunk, loaded, slot, port, part, signalOf, signal: undefined },
+    clone: port.clone ?? (chunk.packed || areApart(chunk.items) ? undefined : structuredClone),
     ...{ place: 0, promised: undefined, isDue: false, isOver: length === 0 },
     ...{ readAt: chunk.isSingly ? 1 : 0, stride: 1, readAtMs: 0, areShort: false },
   }
@@ -100,19 +107,20 @@ function runOn(passage: Passage): void {
  * a function that is called often sooner than a loop that goes on and on.
  */
 function runStride(passage: Passage, end: number): void {
-  const { chunk, loaded, slot, port, part, signalOf } = passage
+  const { chunk, loaded, slot, part, clone, signalOf } = passage
   const { items, indices, keys, attempts } = chunk
   const { run, setup } = loaded
   for (let { place } = passage; place < end; passage.place = ++place) {
+    if (part.isLoose) part.secure()
     if (!enter(slot, place, setup.timed ? sharedNow() : undefined)) {
       passage.isOver = true
       return
     }
     const index = typeof indices === 'number' ? indices + place : (indices[place] as number)
     let item = items[place]
-    if (port.clone) {
+    if (clone) {
       try {
-        item = port.clone(item)
+        item = clone(item)
       } catch (cause) {
         part.refuse(place, refuseItem(index, keys?.[place], cause as Error))
         continue

@@ -1,3 +1,6 @@
+import { createReadStream, readFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import { createExecutor, execute, stream } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import { MAX_PULLED_ITEMS } from '../../src/plan.ts'
@@ -79,6 +82,20 @@ describe('execute() takes items from', () => {
     const run = execute(task, items)
     structuredClone(items, { transfer: [items.buffer] })
     expect((await run).results).toEqual(SQUARES)
+  })
+
+  test('the lines of a readline interface, all of them, though they come before anybody asks for one', async () => {
+    const file = fileURLToPath(import.meta.url)
+    const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1)
+    const read = () => createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY })
+    const length = (line: string) => line.length
+    const expected = lines.map(length)
+    expect((await execute(length, read())).results).toEqual(expected)
+    expect((await stream(length, read()).report).results).toEqual(expected)
+    await using executor = createExecutor()
+    expect((await executor.execute(length, read())).results).toEqual(expected)
+    expect((await executor.stream(length, read()).report).results).toEqual(expected)
+    expect((await executor.plan(length, read())).reason).not.toBe('')
   })
 
   test('an array of one item', async () => {

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import fc from 'fast-check'
 import { type ExecuteOptions, execute, memoryStore } from 'pawl'
 import { describe, expect, test } from 'vitest'
@@ -66,6 +67,37 @@ describe('results do not depend on scheduling', () => {
     for (const number of numbers) expect(number >= 0 && number < 1).toBe(true)
   })
 
+  describe.each(['inline', 'threads'] as const)('nor on what a task does to what it returned, or was given: %s', (mode) => {
+    const records = ['oneRecord', 'oneRecordLater'].flatMap((name) =>
+      ([undefined, 'msgpack', 'json'] as const).map((format) => [name, format] as const),
+    )
+    const others = ['oneBuffer', 'oneMap'].flatMap((name) =>
+      ([undefined, 'msgpack'] as const).map((format) => [name, format] as const),
+    )
+    test.each([...records, ...others])('%s, format %s', async (name, format) => {
+      const run = async (chunkSize: number) => {
+        const checkpoint = format && { store: memoryStore(), format }
+        const { results } = await execute<number, unknown>(reusing(name), ITEMS, {
+          mode,
+          chunkSize,
+          ...(checkpoint && { checkpoint }),
+        })
+        return results
+      }
+      const expected = await run(1)
+      expect(new Set(expected.map((it) => inspect(it))).size).toBe(COUNT)
+      for (const chunkSize of [3, COUNT]) expect(await run(chunkSize)).toEqual(expected)
+    })
+
+    test('items that refer to one object', async () => {
+      const options = { seen: 0 }
+      const items = [1, 2, 3, 4].map((id) => ({ id, options }))
+      for (const chunkSize of [1, 2, 4])
+        expect((await execute(reusing('writeToItem'), items, { mode, chunkSize })).results).toEqual([1, 1, 1, 1])
+      expect(options.seen).toBe(0)
+    })
+  })
+
   test('inline runs clone items and results as threads do', async () => {
     const shared = { n: 1 }
     const items = [shared, shared, { n: 2 }]
@@ -73,8 +105,13 @@ describe('results do not depend on scheduling', () => {
       item.n += 10
       return [item, item] as const
     }
-    for (const mode of ['inline', 'threads'] as const) {
-      const { results } = await execute(change, items, { mode, chunkSize: 1 })
+    for (const [mode, chunkSize] of [
+      ['inline', 1],
+      ['threads', 1],
+      ['inline', 3],
+      ['threads', 3],
+    ] as const) {
+      const { results } = await execute(change, items, { mode, chunkSize })
       expect(results).toEqual([
         [{ n: 11 }, { n: 11 }],
         [{ n: 11 }, { n: 11 }],
@@ -93,4 +130,5 @@ describe('results do not depend on scheduling', () => {
   })
 })
 
+const reusing = (name: string) => ({ module: new URL('../fixtures/tasks/reusing.mjs', import.meta.url), export: name })
 const NOBODY = { failing: [], crashing: [] }
