@@ -1,10 +1,11 @@
 // @ts-check
 /**
- * Carriers: what a column of numbers costs to post and to receive as a plain array and as a Float64Array, by its length.
+ * Carriers: what a column of numbers costs to post and to receive as a plain array and as a Float64Array, by its length; and
+ * what bytes cost of which a copy was made, when the copy is copied again and when it is given away, by their number.
  *
  * Run it:  npm run build && node bench/carriers.bench.mjs
  *
- * Settles NUMBERS_TOGETHER in src/engine/protocol.ts. Both ends are on this thread, so only cloning counts and no waking.
+ * Settles NUMBERS_TOGETHER in src/engine/protocol.ts and MIN_GIVEN in src/engine/apart.ts. Both ends are on this thread, so only cloning counts and no waking.
  */
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads'
 import { printTable, saveResults } from './results.mjs'
@@ -13,6 +14,9 @@ import { interleave, median, ratio } from './rounds.mjs'
 const ROUNDS = 9
 const MESSAGES = 10_000
 const LENGTHS = [1, 4, 8, 16, 32, 64, 256]
+const SIZES = [256, 1024, 4096, 16_384, 65_536, 262_144]
+/** Results that are posted together. */
+const PART_RESULTS = 20
 
 const { port1, port2 } = new MessageChannel()
 
@@ -33,10 +37,36 @@ for (const length of LENGTHS) {
   const micros = (/** @type {number[]} */ times) => (median(times) * 1000) / MESSAGES
   rows.push({ length, plain: micros(plain), typed: micros(typed), ratio: ratio(typed, plain) })
 }
+
+/** Results of a part, each a copy of its own. @param {number} size @param {boolean} areGiven */
+const postBytes = (size, areGiven) => async () => {
+  const bytes = new Uint8Array(size).fill(1)
+  for (let id = 0; id < MESSAGES / PART_RESULTS; id++) {
+    const copies = Array.from({ length: PART_RESULTS }, () => bytes.slice())
+    port1.postMessage({ id, values: copies }, areGiven ? copies.map(({ buffer }) => buffer) : [])
+    receiveMessageOnPort(port2)
+  }
+}
+
+const byteRows = []
+for (const size of SIZES) {
+  const samples = await interleave(
+    { copied: postBytes(size, false), given: postBytes(size, true) },
+    { rounds: ROUNDS, warmup: true },
+  )
+  const [copied = [], given = []] = [samples.copied, samples.given]
+  const micros = (/** @type {number[]} */ times) => (median(times) * 1000) / MESSAGES
+  byteRows.push({ size, copied: micros(copied), given: micros(given), ratio: ratio(given, copied) })
+}
 port1.close()
 printTable(
   'a column of numbers, there and read, µs a message',
   ['numbers', 'plain array', 'Float64Array', 'typed / plain'],
   rows.map((it) => [it.length, it.plain.toFixed(2), it.typed.toFixed(2), it.ratio.toFixed(2)]),
 )
-await saveResults('carriers', { rounds: ROUNDS, messages: MESSAGES, rows })
+printTable(
+  'bytes of which there is a copy, there and read, µs a result',
+  ['bytes', 'copied again', 'given away', 'given / copied'],
+  byteRows.map((it) => [it.size, it.copied.toFixed(2), it.given.toFixed(2), it.ratio.toFixed(2)]),
+)
+await saveResults('carriers', { rounds: ROUNDS, messages: MESSAGES, rows, byteRows })

@@ -29,7 +29,7 @@ const MAX_PARTS = 32
 const MAX_LENGTH = 64
 
 /** From so many bytes on a copy of them is given away, not copied again as it is posted. Set by bench/carriers.bench.mjs. */
-const MIN_GIVEN = 16 * 1024
+const MIN_GIVEN = 4096
 
 type Bytes = ArrayBuffer | ArrayBufferView
 

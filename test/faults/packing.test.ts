@@ -37,14 +37,18 @@ async function run(count: number, trapped: Record<number, string>, options: Exec
 /** The results of `count` items, of which `culprits` have none. */
 const resultsWithout = (count: number, culprits: number[]) => range(count).map((i) => (culprits.includes(i) ? undefined : i))
 
+/** The last of its chunk is packed as it is; of the others that are not plain copies are made, as the next item begins. */
+const lastOf = (chunkSize: number) => chunkSize - 1
+
 describe('a result that never comes to an end while it is packed', () => {
   test.each(COMBINATIONS)(
     'ends its thread within one timeout and is named exactly, in chunks of %i, recorded as %s',
     async (chunkSize, format) => {
       const options = { chunkSize, timeout: TIMEOUT, ...checkpointOf(format) }
-      const { report, calls, attempts, heldFor, losses } = await run(1000, { 40: 'endless' }, options)
-      expect(report.failures).toMatchObject([{ index: 40, kind: 'timeout', crashes: 0 }])
-      expect(report.results.map((it) => it)).toEqual(resultsWithout(1000, [40]))
+      const index = lastOf(chunkSize)
+      const { report, calls, attempts, heldFor, losses } = await run(1000, { [index]: 'late endless' }, options)
+      expect(report.failures).toMatchObject([{ index, kind: 'timeout', crashes: 0 }])
+      expect(report.results.map((it) => it)).toEqual(resultsWithout(1000, [index]))
       expect(report.stats).toMatchObject({ timeouts: 1, crashes: 0, attempts: calls.reduce((sum, it) => sum + it) })
       expect(attempts).toEqual(calls)
       expect(Math.max(...calls)).toBe(chunkSize === 1 ? 1 : 2)
@@ -54,21 +58,22 @@ describe('a result that never comes to an end while it is packed', () => {
     },
   )
 
-  test('is found among others of its chunk in the same pass', async () => {
-    const culprits = [0, 3, 7, 9]
-    const trapped = Object.fromEntries(culprits.map((i) => [i, 'endless']))
+  test.each(['endless', 'late endless'])('is named as soon as it is returned, or the next item begins: %s', async (what) => {
+    const culprits = [0, 3, 7]
+    const trapped = Object.fromEntries(culprits.map((i) => [i, what]))
     const { report, calls, attempts, losses } = await run(10, trapped, { chunkSize: 10, workers: 1, timeout: TIMEOUT })
     expect(report.failures.map(({ index, kind }) => [index, kind])).toEqual(culprits.map((i) => [i, 'timeout']))
     expect(report.results.map((it) => it)).toEqual(resultsWithout(10, culprits))
-    expect(calls).toEqual(range(10).map(() => 2))
+    expect(culprits.map((i) => calls[i])).toEqual([1, 1, 1])
+    expect(Math.max(...calls)).toBe(2)
     expect(attempts).toEqual(calls)
-    expect(losses).toBe(5)
+    expect(losses).toBe(3)
   })
 
   test('is a failed attempt under retry', async () => {
     const retry = { retries: 1, minTimeout: 0 }
-    const { report, calls, attempts } = await run(10, { 4: 'endless' }, { chunkSize: 10, timeout: TIMEOUT, retry })
-    expect(report.failures).toMatchObject([{ index: 4, kind: 'timeout', attempts: calls[4] }])
+    const { report, calls, attempts } = await run(10, { 9: 'late endless' }, { chunkSize: 10, timeout: TIMEOUT, retry })
+    expect(report.failures).toMatchObject([{ index: 9, kind: 'timeout', attempts: calls[9] }])
     expect(report.stats).toMatchObject({ timeouts: 2, retries: 1 })
     expect(attempts).toEqual(calls)
   })
@@ -78,20 +83,32 @@ describe('a result that takes the worker down while it is packed', () => {
   const SMALL_HEAP = { resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 4 } }
 
   test.each(COMBINATIONS)('is given up after maxCrashes, in chunks of %i, recorded as %s', async (chunkSize, format) => {
-    const { report, calls, attempts } = await run(1000, { 40: 'exit' }, { chunkSize, ...checkpointOf(format) })
-    expect(report.failures).toMatchObject([{ index: 40, kind: 'crash', crashes: 2, attempts: calls[40] }])
-    expect(report.results.map((it) => it)).toEqual(resultsWithout(1000, [40]))
+    const index = lastOf(chunkSize)
+    const { report, calls, attempts } = await run(1000, { [index]: 'late exit' }, { chunkSize, ...checkpointOf(format) })
+    expect(report.failures).toMatchObject([{ index, kind: 'crash', crashes: 2, attempts: calls[index] }])
+    expect(report.results.map((it) => it)).toEqual(resultsWithout(1000, [index]))
     expect(attempts).toEqual(calls)
     expect(report.stats).toMatchObject({ crashes: 2, attempts: calls.reduce((sum, it) => sum + it) })
-    expect(calls[40]).toBe(chunkSize === 1 ? 2 : 3)
-    expect(Math.max(...calls.filter((_, i) => i !== 40))).toBeLessThanOrEqual(2)
+    expect(calls[index]).toBe(chunkSize === 1 ? 2 : 3)
+    expect(Math.max(...calls.filter((_, i) => i !== index))).toBeLessThanOrEqual(2)
   })
+
+  test.each(['exit', 'late exit'])(
+    'is known at once where another item begins, and no item runs a third time: %s',
+    async (what) => {
+      const { report, calls, attempts } = await run(100, { 40: what }, { chunkSize: 64 })
+      expect(report.failures).toMatchObject([{ index: 40, kind: 'crash', crashes: 2 }])
+      expect(report.results.map((it) => it)).toEqual(resultsWithout(100, [40]))
+      expect(attempts).toEqual(calls)
+      expect(Math.max(...calls)).toBe(2)
+    },
+  )
 
   test.each(CARRIERS)('for want of memory is a failure of that kind, recorded as %s', async (format) => {
     const options = { chunkSize: 30, ...SMALL_HEAP, ...checkpointOf(format) }
-    const { report, calls, attempts } = await run(30, { 13: 'memory' }, options)
-    expect(report.failures).toMatchObject([{ index: 13, kind: 'memory', crashes: 2 }])
-    expect(report.results.map((it) => it)).toEqual(resultsWithout(30, [13]))
+    const { report, calls, attempts } = await run(30, { 29: 'late memory' }, options)
+    expect(report.failures).toMatchObject([{ index: 29, kind: 'memory', crashes: 2 }])
+    expect(report.results.map((it) => it)).toEqual(resultsWithout(30, [29]))
     expect(attempts).toEqual(calls)
   })
 })
@@ -99,13 +116,13 @@ describe('a result that takes the worker down while it is packed', () => {
 test.each(CARRIERS)(
   'results that only together take longer than timeout are nobody’s failure, recorded as %s',
   async (format) => {
-    const trapped = Object.fromEntries(range(90).map((i) => [i, 'slow']))
+    const trapped = Object.fromEntries(range(90).map((i) => [i, i % 2 ? 'slow' : 'late slow']))
     const options = { chunkSize: 30, workers: 1, timeout: 500, ...checkpointOf(format) }
-    const { report, calls, attempts, losses } = await run(90, trapped, options)
+    const { report, calls, losses } = await run(90, trapped, options)
     expect(report.results).toEqual(range(90).map(() => ({ trap: 'seen' })))
     expect(report.stats).toMatchObject({ failed: 0, timeouts: 0 })
-    expect(attempts).toEqual(calls)
-    expect(losses).toBe(2) // From then on they are packed one by one at once.
+    expect(calls).toEqual(range(90).map(() => 1))
+    expect(losses).toBe(0)
   },
 )
 
