@@ -136,6 +136,27 @@ export const FAULTS = [
     replace: 'trace.end - 1',
   },
   {
+    name: 'a result may still be changed by the task that gave it',
+    file: 'src/engine/part.ts',
+    search: 'this.#kept.push(this.isLoose ? value : copy)',
+    replace: 'this.#kept.push(value)',
+    tests: ['test/promises/6-results-do-not-depend-on-scheduling.test.ts'],
+  },
+  {
+    name: 'a result that is not plain may still be changed by the task that gave it',
+    file: 'src/engine/run-items.ts',
+    search: 'if (part.isLoose) part.secure()',
+    replace: '',
+    tests: ['test/promises/6-results-do-not-depend-on-scheduling.test.ts'],
+  },
+  {
+    name: 'items of a chunk share what they refer to',
+    file: 'src/engine/run-items.ts',
+    search: 'areApart(chunk.items) ? undefined : structuredClone',
+    replace: 'true ? undefined : structuredClone',
+    tests: ['test/promises/6-results-do-not-depend-on-scheduling.test.ts'],
+  },
+  {
     name: 'a tail is taken though its worker has claimed some of it',
     file: 'src/engine/flight-recorder.ts',
     search: 'if (Atomics.load(cells, at + CLAIMED) <= limit) return true',
