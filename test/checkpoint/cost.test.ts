@@ -59,6 +59,27 @@ test('a timer starts a flush, and there is none when nothing waits', async () =>
   expect(session.stats.checkpoints).toBe(2)
 })
 
+test('large results start a flush before the timer does', async () => {
+  const clock = { now: () => 0, today: () => Date.now(), random: () => 0.5, sleep: () => new Promise<never>(() => {}) }
+  const session = await open(memoryStore(), { clock, every: 1_000_000, interval: 3_600_000, durability: 'none' })
+  const codec = await loadCodec('msgpack')
+  const record = (index: number, bytes: number) => {
+    const values = [new Uint8Array(bytes)]
+    session.record({ fulfilled: [{ indices: Uint32Array.of(index), record: codec.encode(values).bytes }], rejected: [] })
+    return new Promise((resolve) => setImmediate(resolve))
+  }
+  for (const index of [0, 1, 2]) await record(index, 2 ** 20)
+  expect(session.stats.checkpoints).toBe(0)
+  await record(3, 2 ** 20)
+  expect(session.stats.checkpoints).toBe(1)
+  await record(4, 2 ** 20)
+  expect(session.stats.checkpoints).toBe(1)
+  for (let index = 5; index < 75; index++) void record(index, 2 ** 20)
+  await session.backlog // Nothing but the bytes starts the flush that ends it.
+  expect(session.stats.checkpoints).toBeGreaterThan(1)
+  await session.close()
+})
+
 test.each(FORMS)(
   'a result of a few bytes that is a chunk and a flush of its own costs a fixed amount more: $format, $compress',
   async (form) => {
