@@ -17,8 +17,10 @@ export interface Selection<T> {
    * another such kill must not pass for its deed.
    */
   isLast(index: number, key: string | undefined, history: History | undefined): boolean
-  /** Called with all items of an iterable as they are pulled, in order, 1000 at a time. */
-  onBlock?(block: number, items: readonly T[]): void
+  /** Called with each item of an iterable as it is pulled, in order. */
+  onItem?(item: T): void
+  /** Called when `onItem` has had all items of a block: 1000 of them, or `count` at the end. */
+  onBlock?(block: number, count: number): void
   /** True when `onBlock` will compare the block with what an earlier session saw, if only where the items ended. */
   isKnownBlock?(block: number): boolean
   /** Called once, when an iterable has ended after `count` items. What it throws ends the run. */

@@ -1,10 +1,18 @@
 import { countCrashes, historyAt } from './chunk.ts'
 import { BLOCK_ITEMS, byCrashes, historiesOf, type Selection, type Source } from './items.ts'
 import { createPull } from './pull-async.ts'
+import { turn } from './turn.ts'
 import type { Chunk } from './types.ts'
 
 /** Most items of an iterable that are held back for a suspect which is still to come. Higher: more in memory. */
 const MAX_HELD = 10_000
+
+/** Longest time the event loop is kept waiting while items are looked at, unless by a single one, in ms. Promise 5 of docs/architecture.md. */
+const SLICE_MS = 4
+
+/** The clock, which takes as long as a small item, is looked at after so many items at most, and when they take longer than this, in ms, after each. */
+const LOOK_ITEMS = 256
+const LOOK_MS = 0.1
 
 /**
  * Items of an iterable, pulled when a chunk is asked for and not before. A chunk is not held back for an item that
@@ -23,7 +31,7 @@ export function iterableSource<T>(
   let total: number | undefined
   let hasEnded = false
   let isClosed = false
-  const blocks = watchBlocks(iterator, selection)
+  const blocks = watchBlocks(iterator, selection, () => isClosed)
   /** Pulled and pending, and not given out. */
   const held = { items: [] as T[], indices: [] as number[], keys: [] as string[] }
   let alone: Chunk<T> | undefined
@@ -68,7 +76,7 @@ export function iterableSource<T>(
     while (isWanted() && ahead.length > 0) accept(ahead.shift() as IteratorResult<T>)
   }
   const pullNow = () => {
-    while (mayGoOn()) accept((iterator as Iterator<T>).next())
+    while (mayGoOn() && !blocks.slice.isOver) accept((iterator as Iterator<T>).next())
   }
   const pullAsync = createPull(iterator as AsyncIterator<T>, {
     isWanted: mayGoOn,
@@ -78,7 +86,12 @@ export function iterableSource<T>(
 
   /** Pulls until there is a chunk, or what there is should not wait. */
   const pull = async () => {
+    blocks.slice.begin()
     while (isWanted()) {
+      if (blocks.slice.isOver) {
+        await blocks.slice.rest()
+        continue
+      }
       if (blocks.isDue(pulled)) {
         const isKnown = selection?.isKnownBlock?.(pulled / BLOCK_ITEMS) === true
         if (isKnown && held.items.length > 0 && (isAsync || !isSuspectAhead())) return
@@ -124,25 +137,34 @@ export function iterableSource<T>(
   }
 }
 
-/** The blocks of an iterable: what each holds is told to `selection`, once. `pulled`: how many items came so far. */
-function watchBlocks<T>(iterator: Iterator<T> | AsyncIterator<T>, selection: Selection<T> | undefined) {
-  let block: T[] = []
+/** The blocks of an iterable: `selection` is told of each item as it comes, and of each block once. `pulled`: how many items came so far. */
+function watchBlocks<T>(iterator: Iterator<T> | AsyncIterator<T>, selection: Selection<T> | undefined, isClosed: () => boolean) {
+  /** Items of the block that came. */
+  let count = 0
   let lastBegun = -1
   let ahead: IteratorResult<T>[] | undefined
+  const slice = createSlice()
 
+  const see = (item: T) => {
+    selection?.onItem?.(item)
+    count++
+    slice.tick()
+  }
+  const end = (block: number) => {
+    if (count > 0) selection?.onBlock?.(block, count)
+    count = 0
+  }
   const pullBlock = async () => {
     const results: IteratorResult<T>[] = []
-    while (results.length < BLOCK_ITEMS) {
+    while (results.length < BLOCK_ITEMS && !isClosed()) {
       const result = checkResult(await iterator.next())
       // A copy: an iterator may give one object each time, with another value in it.
       results.push(result.done ? { done: true, value: undefined } : { done: false, value: result.value })
       if (result.done) break
+      see(result.value)
+      if (slice.isOver) await slice.rest()
     }
     return results
-  }
-  const end = (pulled: number) => {
-    if (selection?.onBlock && block.length > 0) selection.onBlock(Math.floor((pulled - 1) / BLOCK_ITEMS), block)
-    block = []
   }
 
   return {
@@ -152,8 +174,8 @@ function watchBlocks<T>(iterator: Iterator<T> | AsyncIterator<T>, selection: Sel
     begin: async (pulled: number, isKnown: boolean) => {
       const due = pulled / BLOCK_ITEMS
       const results = isKnown ? await pullBlock() : undefined
-      const items = results?.flatMap(({ done, value }) => (done ? [] : [value as T])) ?? []
-      if (items.length > 0) selection?.onBlock?.(due, items)
+      if (isClosed()) return // What it gave then may be less than there is.
+      end(due)
       ahead = results
       lastBegun = due
     },
@@ -163,10 +185,47 @@ function watchBlocks<T>(iterator: Iterator<T> | AsyncIterator<T>, selection: Sel
     },
     /** An item came, the last of `pulled`. */
     add: (item: T, pulled: number) => {
-      if (selection?.onBlock && !ahead && block.push(item) === BLOCK_ITEMS) end(pulled)
+      if (ahead) return
+      see(item)
+      if (count === BLOCK_ITEMS) end(pulled / BLOCK_ITEMS - 1)
     },
     /** No other item comes. */
-    end,
+    end: (pulled: number) => end(Math.floor((pulled - 1) / BLOCK_ITEMS)),
+    slice,
+  }
+}
+
+/** What is done between two turns of the event loop, an item at a time. */
+function createSlice() {
+  let began = 0
+  let lookedAt = 0
+  let stride = 1
+  let untilLook = 1
+  let isOver = false
+
+  const begin = () => {
+    began = lookedAt = performance.now()
+    isOver = false
+  }
+  return {
+    begin,
+    /** One more is done. */
+    tick: () => {
+      if (--untilLook > 0) return
+      const now = performance.now()
+      stride = now - lookedAt < LOOK_MS ? Math.min(LOOK_ITEMS, stride * 2) : 1
+      lookedAt = now
+      untilLook = stride
+      isOver = now - began >= SLICE_MS
+    },
+    /** So much is done that the event loop is to turn: `rest` lets it. */
+    get isOver() {
+      return isOver
+    },
+    rest: async () => {
+      await turn()
+      begin()
+    },
   }
 }
 

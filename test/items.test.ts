@@ -144,7 +144,7 @@ test('iterableSource() knows no total before its end, and tells blocks of all it
   const blocks: [number, number][] = []
   const source = iterableSource(new Array(2500).fill('a'), undefined, {
     ...selection(''),
-    onBlock: (block, items) => void blocks.push([block, items.length]),
+    onBlock: (block, count) => void blocks.push([block, count]),
   })
   expect(source).toMatchObject({ total: undefined, left: undefined })
   expect(await source.next(10)).toBeUndefined()
@@ -217,7 +217,7 @@ test.each(['sync', 'async'])('iterableSource() gives no item of a block seen bef
     ...selection(''),
     isPending: () => true,
     isKnownBlock: (block) => block === 1,
-    onBlock: (block, items) => void compared.push(block, items.length),
+    onBlock: (block, count) => void compared.push(block, count),
   })
   expect((await source.next(900))?.items).toHaveLength(900)
   // What is there goes on at the edge of the block, and does not wait for a thousand more.
@@ -240,7 +240,7 @@ test('iterableSource() gives what an iterator gave that has one object for all i
   const compared: unknown[] = []
   const source = iterableSource({ [Symbol.iterator]: () => ({ next }) }, undefined, {
     ...{ ...selection(''), isPending: () => true, isKnownBlock: () => true },
-    onBlock: (_, items) => void compared.push(...Array.from(items)),
+    onItem: (item) => void compared.push(item),
   })
   const given: unknown[] = []
   for (let chunk = await source.next(400); chunk; chunk = await source.next(400)) given.push(...Array.from(chunk.items))

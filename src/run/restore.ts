@@ -1,5 +1,5 @@
 import type { RecordedRejection, Restored, Session } from '../checkpoint/session.ts'
-import { digestOf } from '../checkpoint/values/digest.ts'
+import { createDigest } from '../checkpoint/values/digest.ts'
 import { countCrashes } from '../chunk.ts'
 import { BLOCK_ITEMS, type Selection, type Source } from '../items.ts'
 import type { ResolvedOptions } from '../options.ts'
@@ -63,7 +63,7 @@ export function createSelection<T>(
     // Items with keys may come, go and move between sessions, so there is no telling what belongs into a block.
     ...(session && !array && !isKeyed
       ? {
-          onBlock: (block, items) => session.recordSource(block, items.length, digestOf(items)),
+          ...watchSource(session),
           isKnownBlock: (block) => session.restored.sourceDigest(block) !== undefined || isBehindEnd(block),
           onEnd: (count) => session.checkCount(count, true),
         }
@@ -89,6 +89,18 @@ export function createSelection<T>(
     keys: keys ?? pulled,
     onSettled: (listener) => {
       tell = listener
+    },
+  }
+}
+
+/** Records the digest of each block. It is made as the items come: kept until there are 1000 of them, large ones would fill the memory. */
+function watchSource<T>(session: Session): Pick<Required<Selection<T>>, 'onItem' | 'onBlock'> {
+  let digest = createDigest()
+  return {
+    onItem: (item) => digest.update([item]),
+    onBlock: (block, count) => {
+      session.recordSource(block, count, digest.digest())
+      digest = createDigest()
     },
   }
 }

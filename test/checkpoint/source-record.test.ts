@@ -2,6 +2,9 @@ import { describe, expect, test } from 'vitest'
 import type { Identity } from '../../src/checkpoint/fingerprint.ts'
 import { listRuns } from '../../src/checkpoint/runs.ts'
 import { createSourceRecord } from '../../src/checkpoint/source-record.ts'
+import { digestOf } from '../../src/checkpoint/values/digest.ts'
+import { iterableSource } from '../../src/iterable-source.ts'
+import { createSelection } from '../../src/run/restore.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { abandon, failing, IDENTITY, type Opened, open, outcomes, rejection } from './fixture.ts'
 
@@ -63,6 +66,74 @@ test('an end on record before an item on record is not believed, and the run goe
   const last = await open(store, { identity: ITERABLE })
   expect([last.restored.total, last.restored.sourceDigest(0)]).toEqual([1000, 'whole'])
   await last.close()
+})
+
+describe('the items of an iterable', () => {
+  const OPTIONS = { retryFailed: true, maxCrashes: 2, key: undefined } as const
+
+  function createSource(session: Opened, items: Iterable<unknown>) {
+    const { selection } = createSelection(undefined, undefined, session, undefined, OPTIONS)
+    return iterableSource(items, undefined, selection)
+  }
+
+  async function pullAll(session: Opened, items: readonly unknown[], size: number): Promise<unknown[]> {
+    const source = createSource(session, items)
+    const given: unknown[] = []
+    for (let chunk = await source.next(size); chunk; chunk = await source.next(size)) given.push(...Array.from(chunk.items))
+    return given
+  }
+
+  test('are recorded as the digests of their blocks, by which they are known again', async () => {
+    const items = Array.from({ length: 2500 }, (_, n) => [n, n / 3, `é${n}`, { n, at: [n] }, new Uint8Array(n % 50), null][n % 6])
+    const store = memoryStore()
+    const first = await open(store, { identity: ITERABLE })
+    expect(await pullAll(first, items, 300)).toEqual(items)
+    await first.close()
+    const second = await open(store, { identity: ITERABLE })
+    const blocks = [items.slice(0, 1000), items.slice(1000, 2000), items.slice(2000)]
+    expect(blocks.map((_, block) => second.restored.sourceDigest(block))).toEqual(blocks.map(digestOf))
+    expect(await pullAll(second, items, 7)).toEqual(items)
+    await expect(pullAll(second, items.with(1700, 'other'), 7)).rejects.toThrow('items 1000 to 1999 as before')
+    await second.close()
+  })
+
+  test.each(['new', 'known'])('are looked at in slices between which the event loop turns: %s', async (kind) => {
+    const items = Array.from({ length: 60 }, () => Buffer.alloc(2 ** 20))
+    const store = memoryStore()
+    if (kind === 'known') {
+      const first = await open(store, { identity: ITERABLE })
+      await pullAll(first, items, 60)
+      await first.close()
+    }
+    const session = await open(store, { identity: ITERABLE })
+    const source = createSource(session, items)
+    let turns = 0
+    const count = () => {
+      turns++
+      counting = setImmediate(count)
+    }
+    let counting = setImmediate(count)
+    expect((await source.next(60))?.items).toHaveLength(60)
+    clearImmediate(counting)
+    expect(turns).toBeGreaterThan(2)
+    await session.close()
+  })
+
+  test('that were let go in the middle of a block are not compared', async () => {
+    const items = Array.from({ length: 60 }, () => Buffer.alloc(2 ** 20))
+    const store = memoryStore()
+    const first = await open(store, { identity: ITERABLE })
+    await pullAll(first, items, 60)
+    await first.close()
+    const second = await open(store, { identity: ITERABLE })
+    const iterator = items.values()
+    const source = createSource(second, iterator)
+    const asked = source.next(60)
+    await source.close()
+    expect(await asked).toBeUndefined()
+    expect([...iterator].length).toBeGreaterThan(0)
+    await second.close()
+  })
 })
 
 describe('createSourceRecord()', () => {
