@@ -173,6 +173,29 @@ describe('stream()', () => {
     expect(taken).toBe(500_000)
   })
 
+  test.each([
+    { form: 'views', task: () => new Uint8Array(2 ** 20) },
+    { form: 'records', task: () => ({ list: Array.from({ length: 300 }, (_, n) => ({ n, text: 'x'.repeat(3000) })) }) },
+    { form: 'packed values', task: () => new Uint8Array(2 ** 20), checkpoint: memoryStore() },
+  ])('waits with fewer items while its outcomes are large: $form', async ({ task, checkpoint }) => {
+    let pulled = 0
+    function* items() {
+      while (pulled < 300) yield pulled++
+    }
+    const options = { mode: 'threads', workers: 2, chunkSize: 4, collect: false } as const
+    const outcomes = stream(task as () => unknown, items(), { ...options, ...(checkpoint ? { checkpoint, runId: 'large' } : {}) })
+    for await (const _ of outcomes) {
+      const before: number[] = []
+      while (before.length < 3 || before.at(-1) !== before.at(-3)) {
+        await new Promise((resolve) => setTimeout(resolve, 100))
+        before.push(pulled)
+      }
+      expect(pulled).toBeLessThan(200)
+      break
+    }
+    await expect(outcomes.report).rejects.toMatchObject({ code: 'ERR_PAWL_ABORTED' })
+  })
+
   test('does not wait for a loop once the report was asked for', async () => {
     const outcomes = stream(arithmetic, range(100_000), { chunkSize: 1000 })
     await expect(outcomes.report).resolves.toMatchObject({ status: 'complete', stats: { succeeded: 100_000 } })

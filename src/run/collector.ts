@@ -8,6 +8,7 @@ import { countTolerated, type ResolvedOptions } from '../options.ts'
 import type { Chunk, Failure, FulfilledBatch, Outcome, Outcomes, Rejection } from '../types.ts'
 import { inReport, option, type Words, worded, wording, wordsIn } from '../wording.ts'
 import type { OutcomeList } from './stream.ts'
+import { weighColumn } from './weight.ts'
 
 /** Time between two `progress` events, in ms. */
 const PROGRESS_MS = 100
@@ -117,7 +118,8 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
     const { keys, attempts } = batch
     if (session && options.collect) attempts?.forEach((count, i) => count > 1 && retried.set(indices[i] as number, count))
     if (!values || !wantsOutcomes()) return
-    tell({ length: indices.length, at: (i) => fulfilledOutcome({ indices, keys, attempts }, values, i, restored) })
+    const bytes = env.onOutcomes ? (batch.record?.byteLength ?? weighColumn(values)) : 0
+    tell({ length: indices.length, bytes, at: (i) => fulfilledOutcome({ indices, keys, attempts }, values, i, restored) })
   }
 
   const tell = (outcomes: OutcomeList<R>) => {
@@ -135,7 +137,7 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
     if (added.length === 0) return
     for (const failure of added) failures.push(failure) // Not spread: there may be more than a call takes arguments.
     counts.failed += added.length
-    if (wantsOutcomes()) tell({ length: added.length, at: (i) => toOutcome(added[i] as Failure<T>) })
+    if (wantsOutcomes()) tell({ length: added.length, bytes: 0, at: (i) => toOutcome(added[i] as Failure<T>) })
     if (excess()) env.onTooManyFailures()
   }
 

@@ -7,9 +7,18 @@ export type OutcomeStream<R, T, V = R> = AsyncIterable<Outcome<R>> & { readonly 
 /** Outcomes that may wait for the loop that takes them; then the run waits too. Set by bench/growth.bench.mjs, memory of streams. */
 const MAX_WAITING = 4096
 
+/**
+ * Bytes of values that may wait for it, about, where they are large. Higher: more in memory, and longer without a turn of the event
+ * loop, since Node takes messages of a port for as long as there are any, and at each a worker is sent a chunk that makes another.
+ * Lower: workers idle while the loop is at what it took.
+ */
+const MAX_WAITING_BYTES = 2 ** 26
+
 /** So many outcomes, each made when it is taken: an object that waits is in the way of every collection of garbage. */
 export interface OutcomeList<R> {
   readonly length: number
+  /** About how many the values take. */
+  readonly bytes: number
   at(place: number): Outcome<R>
 }
 
@@ -44,6 +53,7 @@ class Handover<R, T> {
   readonly #abandoned = new AbortController()
   #lists: OutcomeList<R>[] = []
   #waiting = 0
+  #bytes = 0
   #isBounded = true
   #isOver = false
   #readers: (() => void)[] = []
@@ -79,6 +89,7 @@ class Handover<R, T> {
     const lists = this.#lists
     this.#lists = []
     this.#waiting = 0
+    this.#bytes = 0
     this.#wakeRun?.()
     return lists
   }
@@ -99,11 +110,13 @@ class Handover<R, T> {
   #put(outcomes: OutcomeList<R>): void {
     this.#lists.push(outcomes)
     this.#waiting += outcomes.length
+    this.#bytes += outcomes.bytes
     this.#wakeReaders()
   }
 
   #backlog(): Promise<void> | undefined {
-    if (!this.#isBounded || this.#waiting < MAX_WAITING) return undefined
+    const isFull = this.#waiting >= MAX_WAITING || this.#bytes >= MAX_WAITING_BYTES
+    if (!this.#isBounded || !isFull) return undefined
     return new Promise((resolve) => {
       this.#wakeRun = resolve
     })
