@@ -67,15 +67,36 @@ export function unpackError(carried: CarriedError): Error {
   const options = carried.cause
     ? { cause: 'error' in carried.cause ? unpackError(carried.cause.error) : carried.cause.value }
     : undefined
-  const error = carried.errors
-    ? new AggregateError(carried.errors.map(unpackError), carried.message, options)
-    : new (BUILT_IN.get(carried.name) ?? Error)(carried.message, options)
+  const errors = carried.errors?.map(unpackError)
+  const error = withoutStack(() =>
+    errors
+      ? new AggregateError(errors, carried.message, options)
+      : new (BUILT_IN.get(carried.name) ?? Error)(carried.message, options),
+  )
   if (error.name !== carried.name) hide(error, 'name', carried.name)
   hide(error, 'stack', carried.stack ?? `${carried.name}: ${carried.message}`)
   for (const [name, value] of Object.entries(carried.fields ?? {})) {
     Object.defineProperty(error, name, { value, enumerable: true, writable: true, configurable: true })
   }
   return error
+}
+
+/** Node's own, whatever the program calls Error: where V8 looks up how much of a stack to note. */
+const NATIVE = Object.getPrototypeOf(TypeError) as ErrorConstructor
+
+/**
+ * What `make` makes, an error that will be given another stack: to note where this one is made, and to write that down, takes
+ * ten times as long as the rest. A program may have frozen where that is said; then it is noted.
+ */
+function withoutStack<E>(make: () => E): E {
+  const limit = Object.getOwnPropertyDescriptor(NATIVE, 'stackTraceLimit')
+  if (!limit?.writable) return make()
+  NATIVE.stackTraceLimit = 0
+  try {
+    return make()
+  } finally {
+    NATIVE.stackTraceLimit = limit.value
+  }
 }
 
 const BUILT_IN = new Map<string, ErrorConstructor>(

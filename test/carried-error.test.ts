@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { packError, unpackError } from '../src/carried-error.ts'
 
 const carry = (thrown: unknown) => unpackError(structuredClone(packError(thrown))) as Error & Record<string, any>
@@ -67,5 +67,35 @@ describe('packError() and unpackError()', () => {
     expect(carry(() => {})).toBeInstanceOf(Error)
     expect(carry(Symbol('s')).message).toContain('Symbol(s)')
     expect(carry(Object.assign(new Error(), { name: 5, message: {} }))).toMatchObject({ name: 'Error', message: '' })
+  })
+
+  describe('whose stack comes with them', () => {
+    const { stackTraceLimit, prepareStackTrace } = Error
+    afterEach(() => {
+      Object.defineProperty(Error, 'stackTraceLimit', { value: stackTraceLimit, writable: true, configurable: true })
+      Error.prepareStackTrace = prepareStackTrace
+    })
+    const packed = packError(new AggregateError([new Error('one')], 'both', { cause: new TypeError('why') }))
+
+    test('are made without looking where, and errors made after them have a stack', () => {
+      const noted: number[] = []
+      Error.prepareStackTrace = (error, frames) => `${noted.push(frames.length)} ${error.message}`
+      expect(unpackError(packed).stack).toBe(packed.stack)
+      expect(noted.filter((frames) => frames > 0)).toEqual([])
+      expect(Error.stackTraceLimit).toBe(stackTraceLimit)
+      expect(new Error('later').stack).toMatch(/ later$/)
+      expect(noted.at(-1)).toBeGreaterThan(0)
+    })
+
+    test.each([
+      ['fixed', { value: 10, writable: false, configurable: true }],
+      ['watched', { get: () => 10, configurable: true }],
+    ])('are made also where the length of stacks is %s', (_, limit) => {
+      Object.defineProperty(Error, 'stackTraceLimit', limit)
+      const error = unpackError(packed) as AggregateError
+      expect([error.message, error.stack, (error.cause as Error).message]).toEqual(['both', packed.stack, 'why'])
+      expect(error.errors.map(({ message }) => message)).toEqual(['one'])
+      expect(Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit')).toMatchObject(limit)
+    })
   })
 })
