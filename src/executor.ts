@@ -77,6 +77,11 @@ export function createExecutor(defaults: ExecuteOptions = {}): Executor {
     const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
     return { ...(defaults as ExecuteOptions<T>), ...given }
   }
+  const { shared: ofAll } = defaults
+  /** Whether the run shares what the executor was made with: what a run is given may be another each time, though it is the same object. */
+  const originOf = ({ shared }: ExecuteOptions<never>, options: RunOptions<never> = {}) => ({
+    keepsShared: ofAll !== undefined && shared === ofAll && options.shared === undefined,
+  })
   const track = <V>(run: Promise<V>): Promise<V> => {
     runs.add(run)
     const forget = () => runs.delete(run)
@@ -92,12 +97,16 @@ export function createExecutor(defaults: ExecuteOptions = {}): Executor {
     execute: async <T, R>(task: TaskRef<T, R>, items: Iterable<T> | AsyncIterable<T>, options?: RunOptions<T>) => {
       const merged = optionsOf(options)
       const taken = takeItems(items)
-      return track(opening.then((engines) => executeOn(task, taken, merged, engines)))
+      const origin = originOf(merged, options)
+      return track(opening.then((engines) => executeOn(task, taken, merged, engines, origin)))
     },
     stream: <T, R>(task: TaskRef<T, R>, items: Iterable<T> | AsyncIterable<T>, options?: RunOptions<T>) => {
       const merged = optionsOf(options)
       const taken = takeItems(items)
-      return createStream((origin) => track(opening.then((engines) => executeOn(task, taken, merged, engines, origin))))
+      const own = originOf(merged, options)
+      return createStream((origin) =>
+        track(opening.then((engines) => executeOn(task, taken, merged, engines, { ...origin, ...own }))),
+      )
     },
     plan: async (task, items, options) => {
       const merged = optionsOf(options)

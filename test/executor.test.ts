@@ -5,6 +5,18 @@ import arithmetic, { cube } from './fixtures/tasks/arithmetic.mjs'
 import { counted, tell, waitForLatch } from './fixtures/tasks/counted.mjs'
 import { die } from './fixtures/tasks/deaths.mjs'
 
+/** A value that knows how often it was cloned. */
+function watched(values: number[]) {
+  const value = {
+    get values() {
+      watch.reads++
+      return watch.values
+    },
+  }
+  const watch = { value, values, reads: 0 }
+  return watch
+}
+
 describe('createExecutor()', () => {
   test('keeps its threads from one run to the next', async () => {
     await using executor = createExecutor({ workers: 1, mode: 'threads' })
@@ -27,6 +39,55 @@ describe('createExecutor()', () => {
     expect(b.results).toMatchObject([{ item: 'b', shared: 'two' }])
     expect(b.results[0]?.numbers).toEqual(a.results[0]?.numbers)
     expect(c.results[0]?.numbers).not.toEqual(a.results[0]?.numbers)
+  })
+
+  test.each(['threads', 'inline'] as const)(
+    'sends what all its runs share once per worker, and what a run has of its own with each (%s)',
+    async (mode) => {
+      const table = watched([7])
+      await using executor = createExecutor({ workers: 1, mode, shared: table.value })
+      for (const _ of range(3)) expect((await executor.execute(tell, ['a'])).results).toMatchObject([{ shared: { values: [7] } }])
+      for await (const outcome of executor.stream(tell, ['b']))
+        expect(outcome).toMatchObject({ value: { shared: { values: [7] } } })
+      expect(table.reads).toBe(1)
+      const own = watched([8])
+      for (const n of [8, 9]) {
+        own.values = [n]
+        expect((await executor.execute(tell, ['c'], { shared: own.value })).results).toMatchObject([{ shared: { values: [n] } }])
+      }
+      expect(own.reads).toBe(2)
+      table.values = [6]
+      for (const [shared, expected] of [
+        [table.value, [6]],
+        [undefined, [7]],
+      ] as const)
+        expect((await executor.execute(tell, ['d'], { shared })).results).toMatchObject([{ shared: { values: expected } }])
+    },
+  )
+
+  test('sends what all its runs share anew to a thread that takes the place of a lost one', async () => {
+    const table = watched([7])
+    await using executor = createExecutor({ workers: 1, mode: 'threads', shared: table.value })
+    expect((await executor.execute(tell, ['a'])).results).toMatchObject([{ shared: { values: [7] } }])
+    const exits = (item: number) => void process.exit(item)
+    expect((await executor.execute(exits, [5], { maxFailures: 1, maxCrashes: 1 })).stats.crashes).toBe(1)
+    expect((await executor.execute(tell, ['b'])).results).toMatchObject([{ shared: { values: [7] } }])
+    expect(table.reads).toBe(2)
+  })
+
+  test('sends what all its runs share again where it came with an item that a worker cannot read', async () => {
+    const deep = JSON.parse(`${'['.repeat(3000)}${']'.repeat(3000)}`)
+    const resourceLimits = { stackSizeMb: 0.5 }
+    await using executor = createExecutor({ workers: 1, mode: 'threads', resourceLimits, shared: { values: [7] } })
+    const [unread, read, next] = await Promise.all([
+      executor.execute(tell, [deep], { maxFailures: 1 }),
+      executor.execute(tell, ['b']),
+      executor.execute(tell, ['c'], { shared: 'own' }),
+    ])
+    expect(unread.failures).toMatchObject([{ kind: 'serialization' }])
+    expect(read.results).toMatchObject([{ item: 'b', attempt: 1, shared: { values: [7] } }])
+    expect(next.results).toMatchObject([{ item: 'c', attempt: 1, shared: 'own' }])
+    expect((await executor.execute(tell, ['d'])).results).toMatchObject([{ shared: { values: [7] } }])
   })
 
   test('lets concurrent runs take turns by chunk: a long one does not keep a short one waiting', async () => {

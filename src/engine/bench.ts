@@ -10,6 +10,8 @@ export interface Bench {
   /** Runs whose setup it has, and those of them that are over, which it has not been told yet. */
   readonly knows: Set<number>
   forget: number[]
+  /** The piece with which it was sent what the runs of the executor share; undefined as long as it does not have that. */
+  sharedBy: Piece['id'] | undefined
   /** How often in a row it answered without having run anything. */
   idled: number
   /** It began an item, or answered: its thread and its task came up. */
@@ -42,6 +44,7 @@ export function createBench(open: (bench: Bench) => Seat): Bench {
     freeSlots: Array.from({ length: DEPTH }, (_, slot) => slot),
     knows: new Set<number>(),
     forget: [],
+    sharedBy: undefined,
     idled: 0,
     isProven: false,
     ran: new Set<number>(),

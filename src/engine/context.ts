@@ -4,7 +4,7 @@ import type { TaskContext } from '../types.ts'
 /** What all items of a run have in common. */
 export interface RunFacts {
   readonly runId: string
-  readonly shared: unknown
+  readonly shared?: unknown
   readonly seed: number
 }
 

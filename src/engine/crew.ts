@@ -4,6 +4,7 @@ import { prepare, slotOf } from './flight-recorder.ts'
 import { interruptPiece, type JobRun, type Piece } from './job.ts'
 import { toMessage } from './message.ts'
 import { createPlaces } from './places.ts'
+import type { RunSetup } from './protocol.ts'
 import { DEPTH, type Seat } from './seat.ts'
 import { createTimeoutWatch } from './timeout-watch.ts'
 
@@ -115,13 +116,15 @@ export class Crew {
     prepare(slotOf(bench.seat.cells, piece.slot), piece.chunk.items.length)
     const began = this.#clock.now()
     if (bench.pieces.push(piece) === 1) piece.since = began
-    const isNew = !bench.knows.has(run.number)
+    const setup = bench.knows.has(run.number) ? undefined : setupFor(bench, run)
     const ended = bench.forget.splice(0)
     run.tally.chunks++
     // What was not sent told the worker nothing: more of the run may follow before it is known that this did not.
-    if (bench.seat.send(toMessage(piece, isNew, ended))) bench.knows.add(run.number)
-    else bench.forget.push(...ended)
-    piece.sendTime = isNew ? undefined : this.#clock.now() - began
+    if (bench.seat.send(toMessage(piece, setup, ended))) {
+      bench.knows.add(run.number)
+      if (setup?.keepsShared) bench.sharedBy ??= piece.id
+    } else bench.forget.push(...ended)
+    piece.sendTime = setup ? undefined : this.#clock.now() - began
     if (run.timeout !== undefined) this.#timeouts.start()
     this.#lookOn()
   }
@@ -157,6 +160,12 @@ export class Crew {
       this.#send(bench, stolen)
     }
   }
+}
+
+/** What the worker of `bench` must be told of a run: of what the runs of an executor share no more than that it has it, if so. */
+function setupFor(bench: Bench, { setup, number }: JobRun): RunSetup {
+  const { shared, ...rest } = setup
+  return { ...(setup.keepsShared && bench.sharedBy !== undefined ? rest : setup), run: number }
 }
 
 /** It has something to give away: what waits behind its oldest piece. */

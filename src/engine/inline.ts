@@ -28,10 +28,16 @@ const BEGUN_MS = 0.5
  */
 export function createInline(clock: Clock): Engine {
   let numbered = 0
+  let kept: { readonly shared: unknown } | undefined
   let turnedAt = Number.NEGATIVE_INFINITY
   const breathe = async () => {
     await turn()
     turnedAt = clock.now()
+  }
+  const sharedOf = ({ shared, keepsShared }: EngineRunOptions['setup']): unknown => {
+    if (!keepsShared) return cloneShared(shared)
+    kept ??= { shared: cloneShared(shared) }
+    return kept.shared
   }
   const start = (options: EngineRunOptions): EngineRun => {
     const run: JobRun = { ...options, number: ++numbered, unexplained: 0, endedAt: undefined }
@@ -39,7 +45,7 @@ export function createInline(clock: Clock): Engine {
     let loadingSince = 0
     let loaded: LoadedRun | undefined
     const prepareRun = async (): Promise<LoadedRun> => ({
-      setup: { ...run.setup, shared: cloneShared(run.setup.shared) },
+      setup: { ...run.setup, shared: sharedOf(run.setup) },
       run: await run.load(),
       ...(await loadPacking(run.setup)),
     })
@@ -118,7 +124,7 @@ function watchDrain(slot: Slot, draining: AbortSignal, timeout: number) {
   return { isUp, close }
 }
 
-/** As a worker gets it: what the tasks of a run do to it stays among them. */
+/** As a worker gets it: what tasks do to it stays among them. */
 function cloneShared(shared: unknown): unknown {
   try {
     return structuredClone(shared)

@@ -5,19 +5,22 @@ import { areNumbers, packNumbers } from '../numbers.ts'
 import type { Chunk } from '../types.ts'
 import { cutPiece, type Piece, refusePlace } from './job.ts'
 import { refuseItem } from './part.ts'
-import { type ChunkMessage, NUMBERS_TOGETHER } from './protocol.ts'
+import { type ChunkMessage, NUMBERS_TOGETHER, type RunSetup } from './protocol.ts'
 
-/** What a worker is sent of a piece; with the setup of its run when it does not have it yet. */
-export function toMessage({ id, slot, chunk, job, isSingly }: Piece, withSetup: boolean, ended: readonly number[]): ChunkMessage {
-  const { run } = job
+/** What a worker is sent of a piece; with the `setup` of its run when it does not have it yet. */
+export function toMessage(
+  { id, slot, chunk, job, isSingly }: Piece,
+  setup: RunSetup | undefined,
+  ended: readonly number[],
+): ChunkMessage {
   const attempts = attemptsBefore(chunk)
   return {
     id,
-    run: run.number,
+    run: job.run.number,
     slot,
     ...(isFileItems(chunk.items) ? { items: [], packed: packFileItems(chunk.items) } : { items: numbersTogether(chunk.items) }),
     indices: indicesTogether(chunk.indices),
-    ...(withSetup ? { setup: { ...run.setup, run: run.number } } : undefined),
+    ...(setup ? { setup } : undefined),
     ...(ended.length > 0 ? { ended } : undefined),
     ...(chunk.keys ? { keys: chunk.keys } : undefined),
     ...(attempts ? { attempts } : undefined),

@@ -28,7 +28,10 @@ export interface RunSetup {
   readonly run: number
   readonly runId: string
   readonly task: TaskSpec
-  readonly shared: unknown
+  /** What the tasks share; absent where the worker has it from another run and keeps it. */
+  readonly shared?: unknown
+  /** All runs of the executor share that, but for those that have something of their own: the worker is to keep it. */
+  readonly keepsShared?: true
   readonly seed: number
   /** Pack the values with this codec, to be recorded. */
   readonly record: 'msgpack' | 'json' | undefined

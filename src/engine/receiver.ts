@@ -138,15 +138,20 @@ export class Receiver {
     this.#crew.advance()
   }
 
-  /** The chunk behind the one of `id`, which may be answered by now, cannot be read; where it held what its run needs, others of that cannot run either. */
+  /** The chunk behind the one of `id`, which may be answered by now, cannot be read; where it held what its run needs, or all runs of the executor, others of those cannot run either. */
   #sendAgain(bench: Bench, id: number, why: string): void {
     const unread = bench.pieces[bench.pieces.findIndex((it) => it.id === id) + 1]
     if (!unread) return
     const { run } = unread.job
     const heldSetup = unread.sendTime === undefined
-    const lost = bench.pieces.filter((it) => it === unread || (heldSetup && it.job.run === run))
-    if (heldSetup) bench.knows.delete(run.number)
-    for (const piece of lost) release(bench, piece, this.#clock.now())
+    const heldShared = bench.sharedBy === unread.id
+    const isLost = ({ job }: Piece) => (heldSetup && job.run === run) || (heldShared && job.run.setup.keepsShared)
+    const lost = bench.pieces.filter((it) => it === unread || isLost(it))
+    if (heldShared) bench.sharedBy = undefined
+    for (const piece of lost) {
+      if (isLost(piece)) bench.knows.delete(piece.job.run.number)
+      release(bench, piece, this.#clock.now())
+    }
     const pieces = lost.map((piece) => (piece === unread ? settleUnread(piece, why, this.#clock.today()) : wholeOf(piece)))
     this.#crew.requeue(pieces.flat())
     this.#crew.advance()

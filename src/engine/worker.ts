@@ -29,6 +29,8 @@ const NO_CHUNK = -1
 let cells: Int32Array
 let port: Port
 const runs = new Map<number, Promise<LoadedRun> | LoadedRun>()
+/** What the runs of an executor share, once a run of it came. */
+let kept: Pick<RunSetup, 'shared'> | undefined
 /** Linked by hand, oldest first: a task may have put something in place of what arrays have. */
 let oldest: Waiting | undefined
 let newest: Waiting | undefined
@@ -110,9 +112,10 @@ async function answerAll(): Promise<void> {
 
 async function answer(message: ChunkMessage): Promise<void> {
   for (let at = 0; at < (message.ended?.length ?? 0); at++) runs.delete(message.ended?.[at] as number) // Not by an iterator, which may be a task's own and never end.
-  if (hasOwn(message, 'setup') && message.setup) runs.set(message.run, load(message.setup))
+  const setup = hasOwn(message, 'setup') && message.setup && completeSetup(message.setup)
+  if (setup) runs.set(message.run, load(setup))
   let run = runs.get(message.run)
-  if (!run) return // Its setup came with a chunk that could not be read: the main thread sends both again.
+  if (!run) return // Its setup, or what it shares, came with a chunk that could not be read: the main thread sends both again.
   if (run instanceof Promise) {
     try {
       run = await run
@@ -124,6 +127,13 @@ async function answer(message: ChunkMessage): Promise<void> {
   }
   const chunk = message.packed ? { ...message, items: await unpackItems(message.packed) } : message
   await runItems(chunk, run, slotOf(cells, message.slot), port)
+}
+
+/** With what the run shares; undefined when that did not come. */
+function completeSetup(setup: RunSetup): RunSetup | undefined {
+  if (!hasOwn(setup, 'keepsShared')) return setup
+  if (hasOwn(setup, 'shared')) kept = { shared: setup.shared }
+  return kept && { ...setup, shared: kept.shared }
 }
 
 async function load(setup: RunSetup): Promise<LoadedRun> {

@@ -137,6 +137,7 @@ function describeRun<T, R>(
       runId,
       task: task.spec,
       shared: options.shared,
+      ...(origin.keepsShared ? { keepsShared: true } : {}),
       seed: options.seed,
       record: options.checkpoint?.format,
       jsonResults: origin.jsonResults ?? false,

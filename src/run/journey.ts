@@ -24,6 +24,8 @@ export interface RunOrigin<R = unknown> {
   readonly itemsDigest?: string
   /** The items' keys, in place of what `key` says of each. */
   readonly keys?: readonly string[]
+  /** `shared` is what the executor was given: it is sent once for all such runs. */
+  readonly keepsShared?: boolean
   /** A result that JSON cannot hold is a failure of its item. */
   readonly jsonResults?: boolean
   /** Takes each outcome as it settles; restored ones first. */

@@ -8,7 +8,7 @@ import type { Chunk } from '../../src/types.ts'
 
 const messageOf = (chunk: Chunk) => {
   const run = { number: 1, setup: {} } as unknown as JobRun
-  return toMessage(createPiece(createJob(chunk, run, { clock: systemClock } as RunContext).job, chunk), false, [])
+  return toMessage(createPiece(createJob(chunk, run, { clock: systemClock } as RunContext).job, chunk), undefined, [])
 }
 
 test('toMessage() sends many numbers as one block, and of a buffer only what is asked for', () => {
