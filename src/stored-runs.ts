@@ -54,7 +54,8 @@ async function* readBatches(store: Store | string | URL, runId: string): AsyncGe
 }
 
 /**
- * Removes all that a run recorded.
+ * Removes all that a run recorded. Takes 15 s where a process of another machine was last at work on it and did not end by
+ * itself: so long it is watched.
  *
  * @throws RunNotFoundError; RunLockedError while a process works on it.
  */

@@ -31,8 +31,14 @@ export interface Place {
   readonly processStart: string
 }
 
-/** A claim whose last beat is older than this is listed as dead. Larger than the time after which it is taken over (lease.ts) by what clocks may differ. */
+/** A claim whose last beat is older than this is listed as dead. Larger than the time after which it is taken over (WATCH_MS) by what clocks may differ. */
 const LISTED_MS = 60_000
+
+/** A claim from elsewhere that does not beat for this long is taken over; and a live session that does not is not waited for to decide. */
+export const WATCH_MS = 15_000
+
+/** Between looks at others that are about to decide, or at a claim that is watched. */
+export const LOOK_MS = 1000
 
 const MAX_CLAIM_BYTES = 65_536
 
@@ -70,9 +76,24 @@ function claimantOf(key: string): string {
   return key.slice(key.lastIndexOf('/') + 1)
 }
 
-/** True when the claim is a live session's, as far as a single look can tell. */
-export function seemsAlive(claim: Claim, today: number): boolean {
-  return isAlive(claim) ?? Math.abs(today - claim.beatAt) < LISTED_MS
+/**
+ * True when the claim is a live session's, as far as a single look can tell: of one from elsewhere by clocks that may differ, so
+ * it takes a watch to know that it is dead (holders.ts). `writtenAt`: when the store says that it last beat.
+ */
+export function seemsAlive(claim: Claim, today: number, writtenAt?: number): boolean {
+  const times = writtenAt === undefined ? [claim.beatAt] : [claim.beatAt, writtenAt]
+  return isAlive(claim) ?? times.some((time) => Math.abs(today - time) < LISTED_MS)
+}
+
+/** Those of the claims on a run that seem to be of live sessions. */
+export async function findLive(store: Store, runId: string, claims: readonly Claim[], today: number): Promise<Claim[]> {
+  const live: Claim[] = []
+  for (const claim of claims) {
+    const isElsewhere = isAlive(claim) === undefined
+    const writtenAt = isElsewhere ? await store.modifiedAt?.(`${runId}/lease/${claim.writer}`) : undefined
+    if (seemsAlive(claim, today, writtenAt)) live.push(claim)
+  }
+  return live
 }
 
 /** What to tell while it is not known whether the claimant of a run is at work. */

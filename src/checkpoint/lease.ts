@@ -7,13 +7,16 @@ import {
   findClaimants,
   hasEnded,
   isAlive,
+  LOOK_MS,
   listWriters,
   locked,
   overlaps,
   readClaims,
   rememberEnded,
+  WATCH_MS,
   watched,
 } from './claim.ts'
+import { type Ask, eachCall } from './each-call.ts'
 import { cannotBegin, type Heed } from './heed.ts'
 
 export interface Lease {
@@ -49,6 +52,8 @@ export interface LeaseOptions extends BeatOptions {
   readonly draining?: AbortSignal | undefined
   /** Called between steps, each of which may take its time; what it raises ends the attempt. */
   readonly heed?: Heed | undefined
+  /** Makes each call of the store until the run is claimed, maybe more than once. */
+  readonly patiently?: Ask | undefined
   readonly emit?: Emit | undefined
   /** Go to work whoever else is at it: for tests of what must hold even then. */
   readonly isIgnored?: boolean | undefined
@@ -56,12 +61,6 @@ export interface LeaseOptions extends BeatOptions {
 
 /** Time between beats of a session at work. */
 const BEAT_MS = 5000
-
-/** A claim from elsewhere that does not beat for this long is taken over; and a live session that does not is not waited for to decide. */
-const WATCH_MS = 15_000
-
-/** Between looks at others that are about to decide, or at a claim that is watched. */
-const LOOK_MS = 1000
 
 /**
  * Claims the run. Puts the claim first and looks for others after, so that of two that begin at once at least one sees
@@ -71,8 +70,11 @@ const LOOK_MS = 1000
  * RunAbortedError when `draining` aborts before that is known, or `heed` raises it.
  */
 export async function acquireLease(options: LeaseOptions): Promise<Lease> {
-  const { store, runId, writer, clock } = options
+  const { runId, writer, clock, patiently = (call) => call() } = options
+  const store = eachCall(options.store, patiently)
   const own = createBeat(options)
+  // Around the beat, which has to know of each put that failed: it may come late.
+  const claiming = { beat: (isHeld: boolean) => patiently(() => own.beat(isHeld)), withdraw: () => patiently(own.withdraw) }
   const dead = new Set<string>()
   const ended: string[] = []
   const others: string[] = []
@@ -80,7 +82,7 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
     if (other !== writer && !dead.has(other) && !others.includes(other)) others.push(other)
   }
   try {
-    for (const { writer: other, claim } of await claimRun(options, own, dead)) {
+    for (const { writer: other, claim } of await claimRun({ ...options, store }, claiming, dead)) {
       if (claim && isAlive(claim, options.place) === false) dead.add(other)
       if (claim && hasEnded(claim)) ended.push(other)
       addOther(other)
@@ -159,11 +161,13 @@ async function remembering(writer: string, own: Beat, lastWord: Promise<void>): 
   if (own.mayComeLate) rememberEnded(writer)
 }
 
+type Claiming = Pick<Beat, 'beat' | 'withdraw'>
+
 /**
  * Resolves when the run is this session's, with all others that have a claim then. Adds sessions whose claims are in the way,
  * and which are at an end, to `dead`.
  */
-async function claimRun(options: LeaseOptions, own: Beat, dead: Set<string>): Promise<readonly Claimant[]> {
+async function claimRun(options: LeaseOptions, own: Claiming, dead: Set<string>): Promise<readonly Claimant[]> {
   const { store, runId, writer, place, isIgnored, heed } = options
   for (;;) {
     await own.beat(false)
@@ -197,7 +201,7 @@ async function pause({ runId, clock, draining }: LeaseOptions, ms: number): Prom
  * Waits until no other claim is in the way, adds the dead to `dead`, or raises RunLockedError. Beats meanwhile: of two on
  * different machines that begin at once, each would find the other dead.
  */
-async function refuseRivals(options: LeaseOptions, own: Beat, dead: Set<string>): Promise<void> {
+async function refuseRivals(options: LeaseOptions, own: Claiming, dead: Set<string>): Promise<void> {
   const { store, runId, writer, clock, place, emit } = options
   const seen = new Map<string, { readonly beatAt: number; readonly since: number; readonly hasBeaten: boolean }>()
   for (;;) {

@@ -1,7 +1,8 @@
+import { systemClock } from '../clock.ts'
 import { RunNotFoundError } from '../errors.ts'
 import { directoryOf } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
-import { type Claim, readClaims } from './claim.ts'
+import { type Claim, findLive, readClaims } from './claim.ts'
 import { findCutOff } from './damage.ts'
 import { findUnclaimed } from './ends.ts'
 import { MAX_STARTS, startOver } from './file-bytes.ts'
@@ -23,6 +24,8 @@ export interface LoadedRun {
   readonly fingerprint: string
   readonly index: RunIndex
   readonly claims: readonly Claim[]
+  /** Those of sessions that seem to be at work. */
+  readonly holders: readonly Claim[]
   readonly bytes: number
   readonly writtenAt: readonly number[]
 }
@@ -68,8 +71,9 @@ async function lookAt(store: Store, runId: string, isChecked: boolean, isLocated
   })
   const bytes = objects.reduce((sum, { size }) => sum + size, 0)
   const claims = await readClaims(store, runId)
+  const holders = await findLive(store, runId, claims, systemClock.today())
   const writtenAt = await readWriteTimes(store, index)
-  return { manifest, unreadable, misplaced, ignored, fingerprint, index, claims, bytes, writtenAt }
+  return { manifest, unreadable, misplaced, ignored, fingerprint, index, claims, holders, bytes, writtenAt }
 }
 
 /** What damage cost the run, and the names of segments that lack their end, or are gone, as `findCutOff` gives them. */

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../clock.ts'
 import { CheckpointCorruptError, InvalidOptionError, RunNotFoundError, StoreConflictError } from '../errors.ts'
+import { listReadable } from '../store/refused.ts'
 import type { Store } from '../store/store.ts'
 import type { Emit, Json } from '../types.ts'
 import { ownVersion } from '../version.ts'
@@ -78,10 +79,18 @@ export async function openManifest(options: ManifestOptions, writer: string, was
   if (resume === 'fresh') await deleteAll(store, runId, claim)
   if (!wasThere) {
     // One look for manifests, files, other claims, and what is in the place of folders; and for runs that are similar.
-    const keys = (await store.list(options.isDerived ? '' : `${runId}/`)).map(({ key }) => key)
+    const keys = await listKeys(options)
     if (keys.every((key) => key === claim || !key.startsWith(`${runId}/`))) return makeManifest(options, keys)
   }
   return { manifest: await findManifest(options), isNew: false }
+}
+
+/** All keys of the run; of one whose name was derived, with those of all others that may be read. */
+async function listKeys({ store, runId, isDerived }: ManifestOptions): Promise<string[]> {
+  const listing = isDerived ? await listReadable(store) : undefined
+  // What may not be read of the run itself is told.
+  const objects = listing === undefined || listing.refused.has(runId) ? await store.list(`${runId}/`) : listing.objects
+  return objects.map(({ key }) => key)
 }
 
 /** The manifest of a run of which there was nothing in a look at `keys`. */
@@ -119,8 +128,7 @@ async function findManifest(options: ManifestOptions): Promise<Manifest> {
     )
   }
   if (files.length === 0 && damaged.length === 0 && options.isDerived) {
-    const keys = (await store.list('')).map(({ key }) => key)
-    await warnOfSimilar(options, keys)
+    await warnOfSimilar(options, await listKeys(options))
   }
   const manifest = newManifest(options, fingerprint)
   const isRebuilt = damaged.length > 0 || files.length > 0

@@ -1,11 +1,13 @@
 import { CheckpointWriteError, messageOf, PawlError } from '../errors.ts'
+import { eachCall } from './each-call.ts'
 import { findEnded } from './ends.ts'
 import { createHeed, heeding } from './heed.ts'
 import { acquireLease } from './lease.ts'
 import { loadEarlier, nothingEarlier, warnOfStoodFor } from './load-earlier.ts'
 import { checkBefore, openManifest } from './open-manifest.ts'
 import { adviseOn } from './patient-writes.ts'
-import { restore } from './restored.ts'
+import { createPatiently } from './patiently.ts'
+import { type Restored, restore } from './restored.ts'
 import { newWriter } from './run-file.ts'
 import type { Session, SessionOptions } from './session.ts'
 import { startSession } from './start-session.ts'
@@ -18,15 +20,35 @@ export { atLeisure, createHaste } from './haste.ts'
  * Opens a run for work: takes the lease, makes or checks the manifest, and loads what earlier sessions recorded.
  *
  * @throws RunLockedError, RunAbortedError, CheckpointMismatchError, CheckpointVersionError, CheckpointCorruptError, RunNotFoundError (for
- * `resume: 'require'`), and CheckpointWriteError, with the store's own error as its cause, when the store does not answer.
+ * `resume: 'require'`), and CheckpointWriteError, with the store's own error as its cause, when the store does not answer; of that
+ * also when the outcomes that are on record are read.
  */
 export async function openSession(options: SessionOptions): Promise<Session> {
   try {
     return await claimAndLoad(options)
   } catch (error) {
-    if (error instanceof PawlError) throw error
-    const message = `Cannot open the checkpoint of run '${options.runId}': expected the store to answer, got ${messageOf(error)}. Nothing was run: ${adviseOn(error)}`
-    throw new CheckpointWriteError(message, { cause: error })
+    throw explain(options.runId, error)
+  }
+}
+
+/** The error of a run that cannot begin, as its store rejects with `error`. */
+function explain(runId: string, error: unknown): PawlError {
+  if (error instanceof PawlError) return error
+  const message = `Cannot open the checkpoint of run '${runId}': expected the store to answer, got ${messageOf(error)}. Nothing was run: ${adviseOn(error)}`
+  return new CheckpointWriteError(message, { cause: error })
+}
+
+/** `restored`, whose outcomes are read as a part of opening the run. */
+function explaining(runId: string, restored: Restored): Restored {
+  return {
+    ...restored,
+    async *read(how) {
+      try {
+        yield* restored.read(how)
+      } catch (error) {
+        throw explain(runId, error)
+      }
+    },
   }
 }
 
@@ -35,12 +57,13 @@ async function claimAndLoad(options: SessionOptions): Promise<Session> {
   const loading = loadCodec(options.format)
   loading.catch(() => {}) // Told where it is awaited.
   const heed = createHeed(runId, clock, options.haste)
-  const opening = { ...options, store: heeding(store, heed) }
+  const patiently = createPatiently(clock, options.haste)
+  const opening = { ...options, store: eachCall(heeding(store, heed), patiently) }
   const wasThere = await checkBefore(opening)
   heed()
   const writer = newWriter(clock.today())
   const { isLeaseIgnored: isIgnored, place, shard, draining, emit } = options
-  const lease = await acquireLease({ store, runId, writer, shard, clock, draining, heed, emit, isIgnored, place })
+  const lease = await acquireLease({ store, runId, writer, shard, clock, draining, heed, patiently, emit, isIgnored, place })
   try {
     heed()
     if (options.resume === 'fresh') await lease.refuseOthers()
@@ -48,7 +71,7 @@ async function claimAndLoad(options: SessionOptions): Promise<Session> {
     const { fingerprint } = manifest
     const { index, damaged, hasDamage } = isNew ? nothingEarlier(manifest) : await loadEarlier(opening, lease, manifest)
     const spared = new Set([...lease.others, ...findEnded(index, lease)])
-    const restored = await restore(opening.store, runId, fingerprint, index, spared, damaged)
+    const restored = explaining(runId, await restore(opening.store, runId, fingerprint, index, spared, damaged))
     // Neither the start nor an item waits for files that nobody needs to read.
     const looking = warnOfStoodFor({ ...options, store: options.leisurely }, fingerprint, index)
     const isToMend = hasDamage ? looking.then(() => true) : looking

@@ -1,8 +1,9 @@
 import { systemClock } from '../clock.ts'
-import { isPawlError } from '../errors.ts'
+import { isPawlError, messageOf } from '../errors.ts'
+import { isRefused, listReadable } from '../store/refused.ts'
 import type { Store } from '../store/store.ts'
 import type { Json } from '../types.ts'
-import { type Claim, readClaims, seemsAlive } from './claim.ts'
+import { findLive, readClaims } from './claim.ts'
 import type { Identity } from './fingerprint.ts'
 import { toStore } from './given-store.ts'
 import { countSettled } from './item-places.ts'
@@ -29,9 +30,9 @@ export interface RunSummary {
   readonly bytes: number
   /** About when it was last written, in milliseconds since 1970; undefined when nothing tells. */
   readonly lastWrite: number | undefined
-  /** A session is at work on it. */
+  /** A session is at work on it; of one on another machine, whose clock differs by more than a minute, it may be missed. `deleteRun` makes sure. */
   readonly live: boolean
-  /** Why nothing else is known of it, in a sentence: a newer pawl wrote it, and reads it. Absent as a rule. */
+  /** Why nothing else is known of it, in a sentence: a newer pawl wrote it, and reads it; or this user may not read it. Absent as a rule. */
   readonly unreadable?: string
 }
 
@@ -88,22 +89,24 @@ export async function listRuns(given: Store | string | URL): Promise<RunSummary[
   const store = toStore(given)
   const sizes = new Map<string, number>()
   const runIds = new Set<string>()
-  for (const { key, size } of await store.list('')) {
+  const { objects, refused } = await listReadable(store)
+  for (const { key, size } of objects) {
     const runId = key.split('/', 1)[0] as string
     sizes.set(runId, (sizes.get(runId) ?? 0) + size)
     if (isOfRun(key)) runIds.add(runId)
   }
   const runs: RunSummary[] = []
   for (const runId of runIds) runs.push(...(await summarize(store, runId, sizes.get(runId) ?? 0)))
-  return runs
+  for (const [runId, error] of refused) runs.push(unreadable(runId, 0, explainRefused(runId, error)))
+  return runs.sort((a, b) => (a.runId < b.runId ? -1 : 1))
 }
 
 /** @throws RunNotFoundError, CheckpointVersionError. */
 export async function inspectRun(given: Store | string | URL, runId: string): Promise<RunDetails> {
   const store = toStore(given)
   const loaded = await loadRun(store, runId, true)
-  const { manifest, fingerprint, index, claims, bytes } = loaded
-  const live = new Set(claims.filter(isLive).map(({ writer }) => writer))
+  const { manifest, fingerprint, index, holders, bytes } = loaded
+  const live = new Set(holders.map(({ writer }) => writer))
   const { conflicts } = await restore(store, runId, fingerprint, index, live)
   const toFile = ({ name, size, report }: LoadedFile) => ({
     name,
@@ -130,7 +133,7 @@ export async function inspectRun(given: Store | string | URL, runId: string): Pr
     })),
     damaged: lossOf(loaded).loss.items,
     conflicts,
-    holders: claims.filter(isLive).map(({ host, pid, shard, startedAt }) => ({ host, pid, shard, startedAt })),
+    holders: holders.map(({ host, pid, shard, startedAt }) => ({ host, pid, shard, startedAt })),
   }
 }
 
@@ -139,16 +142,27 @@ async function summarize(store: Store, runId: string, bytes: number): Promise<Ru
   try {
     return [toSummary(await loadRun(store, runId, false), runId, bytes)]
   } catch (error) {
+    if (isRefused(error)) return [unreadable(runId, bytes, explainRefused(runId, error))]
     if (!isPawlError(error)) throw error
     if (error.code === 'ERR_PAWL_RUN_NOT_FOUND') return []
     const claims = await readClaims(store, runId)
     const lastWrite = claims.length > 0 ? Math.max(...claims.map(({ beatAt }) => beatAt)) : undefined
-    const known = { runId, bytes, lastWrite, live: claims.some(isLive), unreadable: error.message }
-    return [{ ...known, status: 'partial', done: 0, total: undefined, failures: 0 }]
+    const live = (await findLive(store, runId, claims, systemClock.today())).length > 0
+    return [{ ...unreadable(runId, bytes, error.message), lastWrite, live }]
   }
 }
 
-function toSummary({ manifest, index, claims, writtenAt }: LoadedRun, runId: string, bytes: number): RunSummary {
+/** A run of which no more is known than `why`. */
+function unreadable(runId: string, bytes: number, why: string): RunSummary {
+  const nothing = { status: 'partial', done: 0, total: undefined, failures: 0, lastWrite: undefined, live: false } as const
+  return { runId, bytes, ...nothing, unreadable: why }
+}
+
+function explainRefused(runId: string, error: unknown): string {
+  return `Cannot read run '${runId}': expected permission to, got ${messageOf(error)}`
+}
+
+function toSummary({ manifest, index, claims, holders, writtenAt }: LoadedRun, runId: string, bytes: number): RunSummary {
   const total = manifest?.identity.items.count ?? index.total
   const { done, failed } = countSettled(index)
   const times = [
@@ -158,7 +172,7 @@ function toSummary({ manifest, index, claims, writtenAt }: LoadedRun, runId: str
     ...index.files.map(({ report }) => report.header?.createdAt ?? 0),
     manifest?.createdAt ?? 0,
   ].filter((time) => time > 0)
-  const live = claims.some(isLive)
+  const live = holders.length > 0
   return {
     runId,
     status: !live && isFailed(index) ? 'failed' : total !== undefined && done >= total ? 'complete' : 'partial',
@@ -170,5 +184,3 @@ function toSummary({ manifest, index, claims, writtenAt }: LoadedRun, runId: str
     live,
   }
 }
-
-const isLive = (claim: Claim) => seemsAlive(claim, systemClock.today())

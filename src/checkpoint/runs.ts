@@ -1,11 +1,10 @@
-import { systemClock } from '../clock.ts'
 import { RunNotFoundError } from '../errors.ts'
 import { directoryOf } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import type { Outcome } from '../types.ts'
-import { locked, readClaims, seemsAlive } from './claim.ts'
 import { type Damage, describeCut, describeDamage, describeGone, describeLoss, findStoodFor, STOOD_FOR } from './damage.ts'
 import { toStore } from './given-store.ts'
+import { type HolderOptions, refuseHolders } from './holders.ts'
 import { placeIn } from './item-places.ts'
 import { loadRun, lossOf } from './load-run.ts'
 import { oneByOne } from './one-by-one.ts'
@@ -15,6 +14,7 @@ import { type RecordedRejection, type Restored, restore } from './restored.ts'
 import { isOfRun } from './run-file.ts'
 
 export type { Damage } from './damage.ts'
+export { refuseHolders } from './holders.ts'
 export { type FileDetails, inspectRun, listRuns, type RunDetails, type RunSummary, type SessionDetails } from './run-details.ts'
 
 /**
@@ -99,15 +99,13 @@ export async function readFailures(given: Store | string | URL, runId: string): 
 }
 
 /**
- * Deletes a run.
+ * Deletes a run. Where a session of another machine left a claim, it takes 15 s to see that it is not at work any more.
  *
  * @throws RunNotFoundError; RunLockedError when a session is at work on it.
  */
-export async function deleteRun(given: Store | string | URL, runId: string): Promise<void> {
+export async function deleteRun(given: Store | string | URL, runId: string, options?: HolderOptions): Promise<void> {
   const store = toStore(given)
   if (!(await store.list(`${runId}/`)).some(({ key }) => isOfRun(key))) throw new RunNotFoundError(runId, directoryOf(store))
-  const today = systemClock.today()
-  const holder = (await readClaims(store, runId)).find((claim) => seemsAlive(claim, today))
-  if (holder !== undefined) throw locked(runId, holder, today)
+  await refuseHolders(store, runId, options)
   await deleteAll(store, runId)
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { isPawlError } from '../errors.ts'
+import { isRefused } from '../store/refused.ts'
 import type { Store } from '../store/store.ts'
 import type { Emit } from '../types.ts'
 import { option, type Words, wordedWarning, wording } from '../wording.ts'
@@ -37,7 +38,7 @@ export async function warnOfSimilar(run: NewRun, keys: readonly string[]): Promi
   const recorded = findRecorded(keys)
   const began = clock.now()
   for (let at = 0; at < recorded.length && clock.now() - began <= MAX_LOOK_MS; at += RUNS_AT_ONCE) {
-    const looks = recorded.slice(at, at + RUNS_AT_ONCE).map((key) => look(run, key))
+    const looks = recorded.slice(at, at + RUNS_AT_ONCE).map((key) => look(run, key).catch(ifRefused))
     const words = (await Promise.all(looks)).find((found) => found !== undefined)
     if (words === undefined) continue
     emit('warning', wordedWarning('SIMILAR_RUN', words))
@@ -108,7 +109,12 @@ function compare({ runId, identity: recorded, command }: Manifest, given: Identi
   return wording`they differ in ${list}. To go on with it, ${goOn(way)}${keep}`
 }
 
-/** Another run is no reason for this one not to begin. */
+/** Another run is no reason for this one not to begin: neither one that this user may not read, */
+function ifRefused(error: unknown): undefined {
+  if (!isRefused(error)) throw error
+}
+
+/** nor one of a newer version. */
 function ifNewer(error: unknown): undefined {
   if (!isPawlError(error, 'ERR_PAWL_CHECKPOINT_VERSION')) throw error
 }

@@ -1,5 +1,6 @@
-import { deleteRun, inspectRun, listRuns, type RunSummary } from '../checkpoint/runs.ts'
+import { deleteRun, inspectRun, listRuns, type RunSummary, refuseHolders } from '../checkpoint/runs.ts'
 import { isPawlError, plural } from '../errors.ts'
+import { fileStore } from '../store/file.ts'
 import { OK } from './failure.ts'
 import type { CommonFlags } from './flags.ts'
 import { directoryFlag } from './next-steps.ts'
@@ -11,15 +12,14 @@ export interface PruneFlags extends CommonFlags {
   readonly dryRun?: true
 }
 
-/** `pawl prune`: deletes the runs that are complete, not live, and last written longer ago than `--older-than`. */
+/** `pawl prune`: deletes the runs that are complete, whole, not live, and last written longer ago than `--older-than`. */
 export async function prune({ checkpoint, json, olderThan, dryRun }: PruneFlags): Promise<number> {
   const before = Date.now() - olderThan
   const isOld = ({ status, live, lastWrite }: RunSummary) => status === 'complete' && !live && (lastWrite ?? Infinity) <= before
-  const removed: RunSummary[] = []
   const runs = await listRuns(checkpoint)
   for (const { runId, unreadable } of runs) if (unreadable !== undefined) say(`run '${runId}' stays: ${unreadable}`)
-  for (const run of runs.filter(isOld)) {
-    if (!(await goes(checkpoint, run.runId, dryRun ?? false))) continue
+  const removed: RunSummary[] = []
+  for await (const run of remove(checkpoint, runs.filter(isOld), dryRun ?? false)) {
     removed.push(run)
     if (!json) await print(`${printable(run.runId)}  ${formatBytes(run.bytes)}  last written ${formatTime(run.lastWrite)}\n`)
   }
@@ -29,12 +29,27 @@ export async function prune({ checkpoint, json, olderThan, dryRun }: PruneFlags)
   return OK
 }
 
-/** Deletes the run, unless it is to stay: false then, and for one that another process deleted or took up between the list and now. */
-async function goes(directory: string, runId: string, isDryRun: boolean): Promise<boolean> {
+/** Deletes those of `runs` that are not to stay, and gives them. */
+async function* remove(directory: string, runs: readonly RunSummary[], isDryRun: boolean): AsyncGenerator<RunSummary> {
+  const whole: RunSummary[] = []
+  for (const run of runs) if (await unlessLocked(run, () => isWhole(directory, run.runId))) whole.push(run)
+  // All at once: each that was last at work on another machine is watched for a while.
+  const removals = whole.map((run) => unlessLocked(run, () => removeRun(directory, run.runId, isDryRun)))
+  const ends = await Promise.allSettled(removals)
+  for (const [at, run] of whole.entries()) if (ends[at]?.status === 'fulfilled' && ends[at].value) yield run
+  await Promise.all(removals) // Raises what one could not be deleted for.
+}
+
+async function removeRun(directory: string, runId: string, isDryRun: boolean): Promise<boolean> {
+  const options = { onWatch: say }
+  await (isDryRun ? refuseHolders(fileStore(directory), runId, options) : deleteRun(directory, runId, options))
+  return true
+}
+
+/** What `check` says; false for a run that another process deleted or took up between the list and now. */
+async function unlessLocked({ runId }: RunSummary, check: () => Promise<boolean>): Promise<boolean> {
   try {
-    if (!(await isWhole(directory, runId))) return false
-    if (!isDryRun) await deleteRun(directory, runId)
-    return true
+    return await check()
   } catch (error) {
     if (isPawlError(error, 'ERR_PAWL_RUN_NOT_FOUND')) return false
     if (!isPawlError(error, 'ERR_PAWL_RUN_LOCKED')) throw error

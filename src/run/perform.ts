@@ -121,7 +121,11 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
     await origin.onOpen?.()
     if (session) {
       const kept = { keepFailures: options.retryFailed === false, isKeyedIterable: !array && options.key !== undefined }
-      await restoreOutcomes(session.restored, journey.collector, selected, kept)
+      await restoreOutcomes(session.restored, journey.collector, selected, kept).catch((error: unknown) => {
+        // What was read before the store failed is in the report.
+        if (!isPawlError(error, 'ERR_PAWL_CHECKPOINT_WRITE')) throw error
+        drain.fail(error)
+      })
     }
     const recordItems = () => recordWhich(journey, selected, array !== undefined)
     if (array) recordItems()

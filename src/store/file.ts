@@ -18,6 +18,7 @@ import {
   TEMPORARY,
   walk,
 } from './folder.ts'
+import { partly } from './refused.ts'
 import { type ByteRange, KEY, type Log, MAX_OBJECT_BYTES, type PutOptions, type Store, type StoredObject } from './store.ts'
 
 /** Age in ms from which a claim (see `createByClaim`) counts as left by a crash. It is held for two system calls. */
@@ -43,7 +44,7 @@ const NO_HARD_LINKS = new Set(['EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOS
  * refuse; folders are 0700 so that only the same user could.)
  *
  * Where `directory` cannot be made, since something else is there or the file system takes none, `put` and `append` reject with
- * `InvalidOptionError`; so does `list` where something else is there. A key cannot be at once an object and the folder of others. Errors of the system (ENOSPC, EMFILE, EIO…) come as Node
+ * `InvalidOptionError`; so does `list` where something else is there, and with EACCES or EPERM where there is something that this user may not read. A key cannot be at once an object and the folder of others. Errors of the system (ENOSPC, EMFILE, EIO…) come as Node
  * gives them. Reserved names of Windows (`con`, `nul`) are not looked for.
  */
 export function fileStore(directory: string | URL): Store {
@@ -134,7 +135,9 @@ export function fileStore(directory: string | URL): Store {
       if (folder && !KEY.test(folder.slice(0, -1))) return []
       if (await linkAbove(root, join(root, folder, 'object'))) return []
       const found: StoredObject[] = []
-      await walk(root, folder, prefix, found)
+      const refused = new Map<string, unknown>()
+      await walk(root, folder, prefix, found, refused)
+      if (refused.size > 0) throw partly(found, refused)
       if (found.length === 0) await refuseOther(root)
       return found.sort((a, b) => (a.key < b.key ? -1 : 1))
     },

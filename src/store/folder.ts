@@ -3,6 +3,7 @@ import { lstat, mkdir, open, readdir, rmdir, stat, unlink } from 'node:fs/promis
 import { dirname, join } from 'node:path'
 import { InvalidOptionError } from '../errors.ts'
 import { codeOf, ifAbsent, systemError } from './errno.ts'
+import { isRefused } from './refused.ts'
 import { KEY, type StoredObject } from './store.ts'
 
 /** Begins the names of files that are no objects (yet). KEY allows no leading dot, so they are never listed or read. */
@@ -145,19 +146,32 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-/** Adds to `found` every object under `folder` (`''` or ending in a slash) whose key starts with `prefix`. */
-export async function walk(root: string, folder: string, prefix: string, found: StoredObject[]): Promise<void> {
-  const names = (await readdir(join(root, folder)).catch(ifAbsent)) ?? []
+/**
+ * Adds to `found` every object under `folder` (`''` or ending in a slash) whose key starts with `prefix`, and to `refused` what
+ * may not be read, with what the system says.
+ */
+export async function walk(
+  root: string,
+  folder: string,
+  prefix: string,
+  found: StoredObject[],
+  refused: Map<string, unknown>,
+): Promise<void> {
+  const ifRefused = (key: string) => (error: unknown) => {
+    if (!isRefused(error)) return ifAbsent(error)
+    refused.set(key, error)
+  }
+  const names = (await readdir(join(root, folder)).catch(ifRefused(folder))) ?? []
   const keys = names.map((name) => folder + name).filter((key) => key.startsWith(prefix) && KEY.test(key))
   const folders: string[] = []
   await Promise.all(
     keys.map(async (key) => {
-      const stat = await lstat(join(root, key)).catch(ifAbsent)
+      const stat = await lstat(join(root, key)).catch(ifRefused(key))
       if (stat?.isFile()) found.push({ key, size: stat.size })
       else if (stat?.isDirectory()) folders.push(`${key}/`)
     }),
   )
-  for (const each of folders) await walk(root, each, prefix, found)
+  for (const each of folders) await walk(root, each, prefix, found, refused)
 }
 
 /** Removes what crashed writers left in `folder`. Nobody depends on it, so it never fails. */
