@@ -9,11 +9,14 @@ const ELSEWHERE = {
   says: 'use collect: false with a checkpoint and read them from the store, or stream()',
 } as const
 
+/** What results may weigh, in bytes, once a run asked: to find out reads some files, a twentieth of what a short run on a warm executor takes. */
+let limit: number | undefined
+
 /** Warns when results like `sample`, `count` of them, will not fit into memory. */
 export function warnOfSize(sample: readonly unknown[], count: number | undefined, warn: (message: Words) => void): void {
   if (count === undefined || sample.length === 0) return
   const each = measure(sample) / sample.length
-  const limit = memoryLimit() * SHARE
+  limit ??= memoryLimit() * SHARE
   if (each * count <= limit) return
   warn(
     wording`The results will weigh about ${toGigabytes(each * count)} GB, more than half of the memory (${toGigabytes(limit / SHARE)} GB): ${ELSEWHERE}`,
