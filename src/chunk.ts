@@ -9,10 +9,22 @@ import type { Chunk, History } from './types.ts'
 export const MAX_AUTO_ITEMS = 32_768
 
 /**
- * So many items tell what carrying one costs; of fewer it is mostly the cost of their message. Chunks never get shorter for what
- * carrying them costs: what is not measured any more cannot be found to cost less. Set by bench/peers, 'objects'.
+ * So many items tell what carrying one costs; of fewer it is mostly the cost of their message, unless that took long. Chunks
+ * never get shorter for what light items cost to carry: what is not measured any more cannot be found to cost less. Set by
+ * bench/peers, 'objects'.
  */
 export const TELLING = 16
+
+/** A message that took so long, in ms, did so for what is in it: one that holds next to nothing takes some hundredths. */
+export const HEAVY_MS = 1
+
+/**
+ * Whether a message about `items` that took `took` ms tells what carrying one of them costs, which is held to be `known` ms. A
+ * short message that took less than that for all of them does: a heavy one may have been a pause of its thread.
+ */
+export function tellsCarrying(items: number, took: number, known: number): boolean {
+  return items >= TELLING || took >= HEAVY_MS || took < known * items
+}
 
 /** Places [from, to) of `chunk`. */
 export function cut<T>(chunk: Chunk<T>, from: number, to: number): Chunk<T> {

@@ -1,4 +1,4 @@
-import { TELLING } from './chunk.ts'
+import { HEAVY_MS, TELLING, tellsCarrying } from './chunk.ts'
 
 /**
  * Weight of the newest measurement when items got faster, in (0, 1]; more when it is about most of all items measured so
@@ -24,7 +24,7 @@ export interface Knowledge {
   itemTime: number
   /** Cost of one message there and back, whatever is in it. */
   message: number
-  /** Cost of carrying one item there and its result back, in a long chunk. */
+  /** Cost of carrying one item there and its result back, in a long chunk, or one of heavy items. */
   carry: number
   /** Items measured so far, and the time they took together. */
   measured: number
@@ -55,8 +55,8 @@ export interface Learner {
   /** `items` took `taskTime` together. */
   learnTime(items: number, taskTime: number): void
   /**
-   * To send `items` took `sendTime`, and to pack one result `packTime`: short chunks tell the cost of a message, long ones that
-   * of an item, the least of the last few. A thread that has to wait for its core while it packs takes many times as long.
+   * To send `items` took `sendTime`, and to pack one result `packTime`: short chunks tell the cost of a message, long ones, and
+   * those of heavy items, that of an item, the least of the last few. A thread that has to wait for its core while it packs takes many times as long.
    */
   learnCost(items: number, sendTime: number, packTime: number | undefined): void
   /** What earlier runs learned does not hold for these items; but that one was dangerous does. */
@@ -85,11 +85,11 @@ export function createLearner(task: string): Learner {
       known.itemTime += (newest - known.itemTime) * weight
     },
     learnCost: (items, sendTime, packTime) => {
-      if (items < TELLING) {
+      if (items < TELLING && sendTime < HEAVY_MS) {
         const message = sendTime * THERE_AND_BACK
         known.message = known.message === 0 ? message : Math.min(known.message, message)
-        return
       }
+      if (!tellsCarrying(items, sendTime + (packTime ?? sendTime / items) * items, known.carry)) return
       const there = Math.max(sendTime - known.message / THERE_AND_BACK, 0) / items
       carries = [...carries.slice(1 - PAUSES), there + (packTime ?? there)]
       known.carry = Math.min(...carries)

@@ -26,6 +26,12 @@ const MIN_CHUNK_MS = 1
  */
 const MAX_CARRY_MS = 0.6
 
+/**
+ * The same, in ms, for items so heavy that even TELLING of them cost more. To read a result takes up to twice as long as to pack
+ * it, which is what is measured: no such message keeps the main thread for much longer than 5 ms, unless a single item does.
+ */
+const MAX_HEAVY_CARRY_MS = 2.5
+
 /** Most of an iterable, which has its items made for the chunk: some chunks of them are all that a stream holds. Set by bench/growth.bench.mjs, memory of streams. */
 export const MAX_PULLED_ITEMS = 2048
 
@@ -208,9 +214,10 @@ function targetTime({ interval }: PlannerOptions): number {
   return Math.max(TARGET_CHUNK_MS, Math.min(RECORDED_CHUNK_MS, interval / CHUNKS_PER_FLUSH))
 }
 
-/** Items that take `target` ms, fewer if they are costly to carry, but enough to tell what they cost. */
+/** Items that take `target` ms, fewer if they are costly to carry, but enough to tell what they cost, unless they are heavy. */
 function wanted({ itemTime, carry }: Knowledge, target: number): number {
-  const carried = Math.max(TELLING, MAX_CARRY_MS / Math.max(carry, Number.MIN_VALUE))
+  const each = Math.max(carry, Number.MIN_VALUE)
+  const carried = Math.max(Math.min(TELLING, MAX_HEAVY_CARRY_MS / each), MAX_CARRY_MS / each)
   const most = Math.min(target / Math.max(itemTime, Number.MIN_VALUE), carried)
   return Math.max(1, Math.min(MAX_AUTO_ITEMS, Math.floor(most)))
 }

@@ -94,6 +94,30 @@ describe('createPlanner()', () => {
     expect(cheap.chunkSize(1e9)).toBeGreaterThan(1000)
   })
 
+  test('takes a few at a time of items that take a ms each to send or to read, be they slow or not', () => {
+    for (const cost of [{ sendTime: 1 }, { sendTime: 0.01, packTime: 1 }]) {
+      const it = planner()
+      const sizes: number[] = []
+      for (let chunk = 0; chunk < 20; chunk++) {
+        const items = it.chunkSize(1e9)
+        sizes.push(items)
+        it.observe({ items, taskTime: items * 0.01, ...cost, sendTime: cost.sendTime * items, now: ++now })
+      }
+      expect(Math.max(...sizes)).toBeLessThanOrEqual(2)
+    }
+  })
+
+  test('finds chunks of the usual size after a pause that passed for the cost of the first item', () => {
+    const it = planner()
+    const sizes = [20, ...Array<number>(20).fill(0.01)].map((sendTime) => {
+      const items = it.chunkSize(1e9)
+      it.observe({ items, taskTime: items * 0.01, sendTime, now: ++now })
+      return items
+    })
+    expect(sizes.slice(0, 2)).toEqual([1, 1])
+    expect(sizes.at(-1)).toBe(TARGET_CHUNK_MS / 0.01)
+  })
+
   test('does not take it for the cost of items that a thread has to wait for its core while it packs', () => {
     const it = planner()
     const send = (micros: number) => {

@@ -1,6 +1,6 @@
 import { packError } from '../carried-error.ts'
 import { type Codec, type LineCheck, loadCodec, loadLineCheck } from '../checkpoint/values/codec.ts'
-import { TELLING } from '../chunk.ts'
+import { tellsCarrying } from '../chunk.ts'
 import { nameItem, SerializationError } from '../errors.ts'
 import { countMoves, findMoved } from '../move.ts'
 import type { TaskFunction } from '../types.ts'
@@ -22,7 +22,7 @@ export interface LoadedRun {
   readonly codec: Codec | undefined
   /** For results that are to be lines of output, and that no codec has checked to be JSON. */
   readonly checkLines: LineCheck | undefined
-  /** What it took to pack one value when many were last, in ms; undefined before, and when a codec packs them. */
+  /** What it took to pack one value when there were many last, or heavy ones, in ms; undefined before, and when a codec packs them. */
   packTime?: number
 }
 
@@ -130,7 +130,8 @@ export class Part {
     const began = threadNow()
     try {
       this.#port.post(message(), transfer)
-      if (!codec && length >= TELLING) this.#run.packTime = (threadNow() - began) / length
+      const took = threadNow() - began
+      if (!codec && length > 0 && tellsCarrying(length, took, packTime ?? 0)) this.#run.packTime = took / length
     } catch {
       const { copies, refused } = cloneEach(values, this.#nameOf)
       values = this.#refuse(copies, refused)
