@@ -47,7 +47,7 @@ export async function execute<T, R>(
   options?: ExecuteOptions<T>,
 ): Promise<Report<R, T>> {
   const taken = takeItems(items)
-  return withEngines(options, (engines) => executeOn(task, taken, options, engines))
+  return unlessAgain(() => withEngines(options, (engines) => executeOn(task, taken, options, engines)))
 }
 
 /**
@@ -82,7 +82,7 @@ export async function plan<T, R>(
   options?: ExecuteOptions<T>,
 ): Promise<Plan> {
   const taken = takeItems(items)
-  return withEngines(options, (engines) => planOn(task, taken, options, engines))
+  return unlessAgain(() => withEngines(options, (engines) => planOn(task, taken, options, engines)))
 }
 
 /** `execute` on engines that stay open, for callers that may know more of the run than its options say. */
@@ -93,7 +93,6 @@ export async function executeOn<T, R>(
   engines: Engines,
   origin: RunOrigin<R> = {},
 ): Promise<Report<R, T>> {
-  if (callsAgain()) return new Promise<never>(() => {}) // The worker that got here has reported it, and is about to be ended.
   const options = resolveHere(given)
   // Before anything else is loaded. With a checkpoint it may turn out that nothing is left to run, which costs less than a thread that comes late.
   if (options.mode !== 'inline' && (items as { length?: number } | undefined)?.length !== 0) await engines.warm()
@@ -111,7 +110,6 @@ export async function planOn<T, R>(
   given: ExecuteOptions<T> | undefined,
   engines: Engines,
 ): Promise<Plan> {
-  if (callsAgain()) return new Promise<never>(() => {})
   const options = resolveHere(given)
   const { performPlan } = await import('./run/perform-plan.ts')
   return performPlan(task, items, options, engines)
@@ -134,6 +132,11 @@ export async function loadEngines(options: Parameters<typeof openEngines>[0]): P
   const engines = await loading
   await turn()
   return engines.openEngines(options)
+}
+
+/** What `start` gives, unless a worker is here because it imported the program, which it has reported: then nothing ever comes. */
+export function unlessAgain<V>(start: () => Promise<V>): Promise<V> {
+  return callsAgain() ? new Promise<never>(() => {}) : start()
 }
 
 async function withEngines<T, V>(options: ExecuteOptions<T> | undefined, use: (engines: Engines) => Promise<V>): Promise<V> {

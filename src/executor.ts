@@ -1,5 +1,5 @@
 import { InvalidOptionError } from './errors.ts'
-import { executeOn, loadEngines, type MayMissResults, planOn } from './execute.ts'
+import { executeOn, loadEngines, type MayMissResults, planOn, unlessAgain } from './execute.ts'
 import { takeItems } from './items.ts'
 import { isPlain } from './option-values.ts'
 import { type ExecuteOptions, resolveOptions } from './options.ts'
@@ -98,7 +98,7 @@ export function createExecutor(defaults: ExecuteOptions = {}): Executor {
       const merged = optionsOf(options)
       const taken = takeItems(items)
       const origin = originOf(merged, options)
-      return track(opening.then((engines) => executeOn(task, taken, merged, engines, origin)))
+      return unlessAgain(() => track(opening.then((engines) => executeOn(task, taken, merged, engines, origin))))
     },
     stream: <T, R>(task: TaskRef<T, R>, items: Iterable<T> | AsyncIterable<T>, options?: RunOptions<T>) => {
       const merged = optionsOf(options)
@@ -111,7 +111,7 @@ export function createExecutor(defaults: ExecuteOptions = {}): Executor {
     plan: async (task, items, options) => {
       const merged = optionsOf(options)
       const taken = takeItems(items)
-      return track(opening.then((engines) => planOn(task, taken, merged, engines)))
+      return unlessAgain(() => track(opening.then((engines) => planOn(task, taken, merged, engines))))
     },
     close: () => (closing ??= close()),
     [Symbol.asyncDispose]: () => (closing ??= close()),

@@ -50,6 +50,8 @@ export interface EngineRunOptions {
   readonly tally: Tally
   /** Called when a worker that knew this run is gone; `index`: the item it died in. */
   workerExit(threadId: number, index: number | undefined, reason: Error): void
+  /** Called when the program ran in a worker, since the task is in its own file. `workers`: how many there are by now. */
+  ranAgain(workers: number): void
   /** Time of one item as the planner knows it, in ms; 0 when unknown. */
   itemTime(): number
   /**

@@ -4,14 +4,24 @@ import { loadTask, type TaskSpec } from '../task.ts'
 import type { TaskFunction } from '../types.ts'
 
 /**
- * A task may live in the program's own file. A worker that imports it starts the whole program again, which reaches
- * `execute` again. That call belongs to nobody, so `execute` asks `callsAgain` and, told so, never settles, and the
- * worker reports a TaskLoadError that names the cure.
+ * A task may live in the program's own file. A worker that imports it starts the whole program again, which may reach `execute`
+ * again. That call belongs to nobody, so `execute` asks `callsAgain`, before it does anything else, and told so never settles: to
+ * reject would end the thread of a program that does not expect it. Where the import had not ended yet, it may wait for that
+ * call: the worker reports a TaskLoadError that names the cure. Later the task is there, and its items run; then it is only told.
  */
 interface WorkerState {
-  /** Set while a module is loaded: called when the module reaches `execute`. */
+  /** Set while a module other than the program is loaded: called when it reaches `execute`. */
   reached: (() => void) | undefined
-  imports: AsyncLocalStorage<true> | undefined
+  /** Since the program's own file was first loaded: what follows from its import, and whom to tell that it reached `execute`. */
+  program: { readonly imports: AsyncLocalStorage<true>; reached: () => void } | undefined
+}
+
+/** Whom to tell that a module reached `execute` again. */
+export interface ProgramEvents {
+  /** While it was imported. */
+  refused(error: TaskLoadError): void
+  /** After that. */
+  ranAgain(): void
 }
 
 const STATE = Symbol.for('pawl.worker')
@@ -25,43 +35,49 @@ export const isInsideWorker = (): boolean => stateOf() !== undefined
 /** True when a worker reached `execute` because it imported a module, not because a task called it. Reports it. */
 export function callsAgain(): boolean {
   const state = stateOf()
-  if (!state?.reached) return false
-  if (state.imports && !state.imports.getStore()) return false
-  state.reached()
-  return true
+  const reached = state?.program?.imports.getStore() ? state.program.reached : state?.reached
+  reached?.()
+  return reached !== undefined
 }
 
 /**
  * Loads the task in a worker.
  *
- * @throws TaskLoadError. `late` is called with one when the module reaches `execute` only after it was loaded.
+ * @throws TaskLoadError, of which `events` was told, too, when the module reaches `execute` before it is loaded.
  */
-export async function loadTaskInWorker(
-  spec: TaskSpec,
-  late: (error: TaskLoadError) => void,
-): Promise<TaskFunction<unknown, unknown>> {
-  const isOwnFile = spec.kind === 'module' && spec.isProgram
-  // Following asynchronous calls costs every promise something, so it is done for the program's own file only.
-  const imports = isOwnFile ? new AsyncLocalStorage<true>() : undefined
+export async function loadTaskInWorker(spec: TaskSpec, events: ProgramEvents): Promise<TaskFunction<unknown, unknown>> {
   const state = openState()
-  state.imports = imports
+  let isLoaded = false
+  let onReached = () => {}
   const reached = new Promise<never>((_, reject) => {
-    state.reached = () => {
+    onReached = () => {
+      if (isLoaded) return events.ranAgain()
       const error = reachedAgain(spec)
       reject(error)
-      late(error)
+      events.refused(error)
     }
   })
   reached.catch(() => {})
   const load = () => Promise.race([loadTask(spec), reached])
+  // Following asynchronous calls costs every promise something, so it is done for the program's own file only.
+  const imports = spec.kind === 'module' && spec.isProgram ? follow(state, onReached) : undefined
+  if (!imports) state.reached = onReached
   const run = await (imports ? imports.run(true, load) : load())
+  isLoaded = true
   if (!imports) state.reached = undefined
   return imports ? (item, context) => imports.exit(() => run(item, context)) : run
 }
 
+/** A thread imports the file once, so for later runs what followed from that import is still to be known by the same storage. */
+function follow(state: WorkerState, reached: () => void): AsyncLocalStorage<true> {
+  state.program ??= { imports: new AsyncLocalStorage(), reached }
+  state.program.reached = reached
+  return state.program.imports
+}
+
 /** Put in place before the first task is loaded, and only filled from then on: a task may freeze `globalThis`. */
 function openState(): WorkerState {
-  const state = stateOf() ?? { reached: undefined, imports: undefined }
+  const state = stateOf() ?? { reached: undefined, program: undefined }
   registry[STATE] ??= state
   return state
 }

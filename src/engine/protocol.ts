@@ -85,7 +85,9 @@ export interface PartMessage {
   readonly loadError?: CarriedError
   /** Why the chunk that was sent behind `id`, the last one read, cannot be read; nothing else is said then. */
   readonly unread?: string
-  /** Said with `loadError`, which may be about no chunk. */
+  /** The program, which has the task of `run` in its own file, reached `execute` in the worker after the task was loaded. */
+  readonly ranAgain?: true
+  /** Said with `loadError`, which may be about no chunk, and with `ranAgain`. */
   readonly run?: number
 }
 

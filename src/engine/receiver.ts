@@ -58,6 +58,7 @@ export class Receiver {
       }
       return
     }
+    if (part.ranAgain) return this.#runs.get(part.run as number)?.ranAgain(this.#crew.benches.size)
     if (isUnheard(bench)) return
     if (part.unread !== undefined) return this.#sendAgain(bench, part.id, part.unread)
     if (!piece) return

@@ -26,6 +26,9 @@ const MAX_STRIDE = 64
 /** Stands for a chunk where there is none: of what was read before the first, and for a task that cannot be loaded outside any. */
 const NO_CHUNK = -1
 
+/** Said of no chunk. */
+const NOTHING = { id: NO_CHUNK, from: 0, to: 0, end: true, taskTime: 0 } as const
+
 let cells: Int32Array
 let port: Port
 const runs = new Map<number, Promise<LoadedRun> | LoadedRun>()
@@ -138,7 +141,10 @@ function completeSetup(setup: RunSetup): RunSetup | undefined {
 
 async function load(setup: RunSetup): Promise<LoadedRun> {
   const [run, packing] = await Promise.all([
-    loadTaskInWorker(setup.task, (error) => postLoadError(NO_CHUNK, setup.run, error)),
+    loadTaskInWorker(setup.task, {
+      refused: (error) => postLoadError(NO_CHUNK, setup.run, error),
+      ranAgain: () => port.post({ ...NOTHING, run: setup.run, ranAgain: true } satisfies PartMessage, []),
+    }),
     loadPacking(setup),
   ])
   return { setup, run, ...packing }

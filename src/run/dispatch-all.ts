@@ -11,6 +11,7 @@ import type { Outcomes, TaskFunction } from '../types.ts'
 import { type Growth, startGrowth } from './growth.ts'
 import type { Journey, Run } from './journey.ts'
 import { createRoom, runLoop } from './loop.ts'
+import { describeProgramAgain } from './program-again.ts'
 
 /** Sends all pending items down the stages. */
 export async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>): Promise<void> {
@@ -132,6 +133,7 @@ function describeRun<T, R>(
   growth: Growth,
 ): EngineRunOptions {
   const { task, options, origin, emitter } = run
+  let isTold = false
   return {
     setup: {
       runId,
@@ -156,6 +158,10 @@ function describeRun<T, R>(
     workerExit: (threadId, index, reason) => {
       if (index !== undefined) planner.beware()
       emitter.emit('workerExit', { threadId, index, reason })
+    },
+    ranAgain: (workers) => {
+      if (!isTold) emitter.emit('warning', { code: 'PROGRAM_RAN_AGAIN', message: describeProgramAgain(workers) })
+      isTold = true
     },
     itemTime: () => planner.itemTime,
     mayStayInline: growth.mayStayInline,

@@ -16,6 +16,7 @@ import type { TaskRef } from '../task.ts'
 import type { Plan, Rejection, TaskFunction } from '../types.ts'
 import { type Words, wording, wordsIn } from '../wording.ts'
 import { openPlanner } from './open-planner.ts'
+import { describeProgramAgain } from './program-again.ts'
 import { warnOfSize } from './result-size.ts'
 
 /** How long a plan measures at most, in ms, unless a single item takes longer; and how many items. */
@@ -133,6 +134,7 @@ function describeProbe<T, R>(task: ResolvedTask<T, R>, options: ResolvedOptions<
     readRecord: () => ({ count: undefined }), // None come.
     tally: { attempts: 0, crashes: 0, timeouts: 0, chunks: 0, taskTime: 0 },
     workerExit: () => {},
+    ranAgain: (workers) => planner.warn(describeProgramAgain(workers)),
     itemTime: () => planner.itemTime,
     mayStayInline: () => true,
   }

@@ -5,23 +5,33 @@ const CURE = /calls execute\(\) again when a worker imports it.*Move the task in
 
 describe("a task in the program's own file", () => {
   test.each([
-    ['own-file-awaited.mjs', []],
-    ['own-file-main.mjs', []],
-    ['own-file-main.mjs', ['late']],
-  ])(
-    'that starts the run without a guard works or names the cure, and never starts runs in its workers: %s %j',
-    async (program, more) => {
-      const { code, json, stdout, stderr } = await runProgram(program, ['threads', ...more])
-      expect(code).toBe(0)
-      expect(stdout.trim().split('\n')).toHaveLength(1)
-      expect(stderr).toBe('')
-      if (json.results) expect(json.results).toEqual([3, 6, 9])
-      else {
-        expect(json.code).toBe('ERR_PAWL_TASK_LOAD')
-        expect(json.message).toMatch(CURE)
-      }
-    },
-  )
+    ['own-file-awaited.mjs', ['threads']],
+    ['own-file-main.mjs', ['threads']],
+    ['own-file-later.mjs', ['execute', 'at once']],
+    ['own-file-later.mjs', ['executor', 'at once']],
+  ])('that calls execute() while it is imported fails before anything runs, and names the cure: %s %j', async (program, args) => {
+    const { code, json, stdout, stderr } = await runProgram(program, args)
+    expect(code).toBe(0)
+    expect(stdout.trim().split('\n')).toHaveLength(1)
+    expect(stderr).toBe('')
+    expect(json).toMatchObject({ code: 'ERR_PAWL_TASK_LOAD', message: expect.stringMatching(CURE) })
+  })
+
+  test.each([
+    ['execute', '0'],
+    ['execute', '30'],
+    ['executor', '0'],
+    ['executor', '30'],
+  ])('that calls it after that has its results, and is told of what it does besides: %s after %s ms', async (how, wait) => {
+    const { code, json, stdout, stderr } = await runProgram('own-file-later.mjs', [how, wait])
+    expect(stderr).toBe('')
+    expect(stdout.trim().split('\n')).toHaveLength(1)
+    expect(json.all).toEqual(how === 'executor' ? [[3, 6, 9], [3, 6, 9]] : [[3, 6, 9]]) // biome-ignore format: one line
+    expect(json.warnings.length).toBeGreaterThan(0)
+    for (const warning of json.warnings)
+      expect(warning).toMatch(/^PROGRAM_RAN_AGAIN .*again in each worker \([12] by now\).*isMainThread/)
+    expect(code).toBe(0)
+  })
 
   test.each(['own-file-awaited.mjs', 'own-file-main.mjs'])('runs inline: %s', async (program) => {
     const { code, json } = await runProgram(program, ['inline'])
