@@ -1,3 +1,4 @@
+import { basename } from 'node:path/posix'
 import { inspect } from 'node:util'
 import { CheckpointMismatchError, plural } from '../errors.ts'
 import { BLOCK_ITEMS } from '../items.ts'
@@ -24,8 +25,14 @@ export function explainMismatch(runId: string, recorded: Identity, given: Identi
   const differs = PARTS.find(([, , of]) => canonicalJson(of(recorded) ?? null) !== canonicalJson(of(given) ?? null))
   const [part, words, of] = differs ?? ['task', 'inline function (its source)', ({ task }: Identity) => task.export]
   const problem = wording`the same ${words} as recorded, ${show(of(recorded))}, got ${show(of(given))}`
-  return mismatch(runId, [part, of(recorded), of(given)], problem)
+  const mayBeElsewhere = part === 'task' && namesOf(recorded) === namesOf(given)
+  return mismatch(runId, [part, of(recorded), of(given)], mayBeElsewhere ? wording`${problem}. ${GO_THERE}` : problem)
 }
+
+const namesOf = ({ task }: Identity) => `${basename(task.module)}#${task.export}`
+
+/** Where a task's file and export are called alike. */
+const GO_THERE = 'If both are one file, run it from the directory in which the run was begun, since the path counts from there'
 
 /** To forget what is on record of the run. */
 export const DISCARD = { about: 'discard', says: "use resume: 'fresh' (--overwrite)" } as const

@@ -13,6 +13,7 @@ import { MAX_MANIFEST_BYTES, type Manifest, parseManifest, writeManifest } from 
 import { DISCARD, explainMismatch } from './mismatch.ts'
 import { readFrames } from './read-file.ts'
 import { isOfRun, type RunFile } from './run-file.ts'
+import { differsInPlaceOnly } from './same-file.ts'
 import { warnOfSimilar } from './similar-run.ts'
 
 /** What it takes to make a run's manifest, or to check the one that is there. */
@@ -111,7 +112,9 @@ async function findManifest(options: ManifestOptions): Promise<Manifest> {
   // A session of another shard may have made the manifest, and these, since.
   if (files.length > 0) ({ manifests, damaged } = await readManifests(store, runId))
   const fingerprint = fingerprintOf(identity)
-  const same = manifests.find((manifest) => manifest.fingerprint === fingerprint)
+  const same =
+    manifests.find((manifest) => manifest.fingerprint === fingerprint) ??
+    manifests.find((manifest) => differsInPlaceOnly(manifest, options)) // Run from another directory, it is the same run.
   const [other] = manifests
   if (same !== undefined) {
     if (same.taskDigest !== null && options.taskDigest !== null && same.taskDigest !== options.taskDigest) warnOfChange(options)

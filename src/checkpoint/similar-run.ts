@@ -10,12 +10,12 @@ import { loadIndex } from './load.ts'
 import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from './manifest.ts'
 import { listDifferences } from './mismatch.ts'
 import { timeOf, toRunFile } from './run-file.ts'
+import { differsInPlaceOnly, type GivenTask, hasSameFile, isSameElsewhere } from './same-file.ts'
 import { isFailed } from './verdict.ts'
 
-interface NewRun {
+interface NewRun extends GivenTask {
   readonly store: Store
   readonly runId: string
-  readonly identity: Identity
   readonly clock: Clock
   readonly emit: Emit
 }
@@ -47,12 +47,14 @@ export async function warnOfSimilar(run: NewRun, keys: readonly string[]): Promi
 }
 
 /** What to tell of the run whose manifest is at `key`, if anything. */
-async function look({ store, runId, identity }: NewRun, key: string): Promise<Words | undefined> {
+async function look(run: NewRun, key: string): Promise<Words | undefined> {
+  const { store, runId, identity } = run
   const manifest = await readManifest(store, key)
-  if (!manifest || manifest.runId === runId || !isSameTask(manifest.identity, identity)) return undefined
+  if (!manifest || manifest.runId === runId) return undefined
+  if (!isSameTask(manifest.identity, identity) && !hasSameFile(manifest, run)) return undefined
   const state = await describeUnfinished(store, manifest)
   if (state === undefined) return undefined
-  return wording`Starting run '${runId}', though run '${manifest.runId}' of the same task ${state}: ${compare(manifest, identity)}`
+  return wording`Starting run '${runId}', though run '${manifest.runId}' of the same task ${state}: ${compare(manifest, run)}`
 }
 
 /** The keys of the manifests of runs that have something on record, those first whose last file was begun last. */
@@ -93,8 +95,11 @@ async function describeUnfinished(store: Store, { runId, fingerprint, identity }
 }
 
 /** What differs, and how to go on with the earlier run. */
-function compare({ runId, identity: recorded, command }: Manifest, given: Identity): Words {
-  const differences = listDifferences(recorded, given)
+function compare(manifest: Manifest, run: NewRun): Words {
+  const { runId, identity: recorded, command } = manifest
+  if (differsInPlaceOnly(manifest, run)) return compareIdentical(runId, recorded, run.identity)
+  const isElsewhere = isSameElsewhere(manifest, run)
+  const differences = listDifferences(recorded, run.identity).map((it) => (isElsewhere && it.part === 'task' ? ELSEWHERE : it))
   const isCommand = command !== undefined
   const [first, ...others] = differences
   const goOn = (says: string) => ({ about: 'that run', says, runId, isCommand, isSame: first === undefined }) as const
@@ -107,6 +112,14 @@ function compare({ runId, identity: recorded, command }: Manifest, given: Identi
     : ''
   const way = isCommand ? `use 'pawl resume ${runId}'` : `put that back as it was and ${resume}`
   return wording`they differ in ${list}. To go on with it, ${goOn(way)}${keep}`
+}
+
+const ELSEWHERE = { part: 'task', words: "the directory that the task's path counts from" } as const
+
+/** All is the same but where it was begun. What a command was given counts from there as well, so `pawl resume` is no way on. */
+function compareIdentical(runId: string, recorded: Identity, given: Identity): Words {
+  const goOn = { about: 'that run', says: `give runId: '${runId}'`, runId, isCommand: false, isSame: true } as const
+  return wording`task and items are the same, only ${ELSEWHERE.words} differs ('${recorded.task.module}' there, '${given.task.module}' here). To go on with it, run it from there, or ${goOn}`
 }
 
 /** Another run is no reason for this one not to begin: neither one that this user may not read, */
