@@ -104,7 +104,7 @@ function describeStore(it) {
     const limit = 1000 / it.diskByte
     return [duration(itemTime), ...rates.map((rate) => `${bytes(rate)}/s (${percent(rate / limit)})`)]
   })
-  return `What they write, records saved as msgpack, and the share of this disk (${bytes(1000 / it.diskByte)}/s) it takes. A flush starts each second or after 1,000 items, one at a time, and takes with it what settled meanwhile, so durable writes (${duration(it.sync)} each here) do not add up with the cores:\n\n${table(['an item takes', ...CORES.map((cores) => `${cores} cores`)], rows)}`
+  return `What they write, records saved as msgpack, and the share of this disk (${bytes(1000 / it.diskByte)}/s) it takes. A flush starts each second, after 1,000 items or 4 MiB, one at a time, and takes with it what settled meanwhile, so durable writes (${duration(it.sync)} each here) do not add up with the cores:\n\n${table(['an item takes', ...CORES.map((cores) => `${cores} cores`)], rows)}`
 }
 
 /** @param {Constants} it */
