@@ -24,7 +24,12 @@ export interface LoadedRun {
   readonly checkLines: LineCheck | undefined
   /** What it took to pack one value when there were many last, or heavy ones, in ms; undefined before, and when a codec packs them. */
   packTime?: number
+  /** What it took to copy a result that is not plain, when that was last done, in ms. */
+  cloneTime?: number
 }
+
+/** Results that take longer to copy, in ms, are posted by themselves: several times what a message takes (bench/chunk-size.bench.mjs). */
+const MAX_CLONE_MS = 0.2
 
 /** What packs the results of a run, or checks them, loaded. */
 export async function loadPacking({ record, jsonResults }: LoadedRun['setup']): Promise<Pick<LoadedRun, 'codec' | 'checkLines'>> {
@@ -86,10 +91,21 @@ export class Part {
     this.#kept.push(this.isLoose ? value : copy)
   }
 
-  /** To be called before another item runs when the last value `isLoose`. Not at once: if the part is posted first, that makes a copy. */
-  secure(): void {
-    this.isLoose = false
+  /**
+   * To be called before another item runs when the last value `isLoose`: makes a copy of it, which is not made when the part is
+   * posted first. False when that is to be done, since a copy would take longer.
+   */
+  secure(): boolean {
+    const { cloneTime = 0 } = this.#run
+    if (cloneTime > MAX_CLONE_MS) {
+      this.#run.cloneTime = cloneTime / 2 // So that a copy is made, and measured, now and then.
+      return false
+    }
+    const began = threadNow()
     this.#kept.replaceLast(cloneApart)
+    this.#run.cloneTime = threadNow() - began
+    this.isLoose = false
+    return true
   }
 
   reject(place: number, kind: RejectedPlace['kind'], error: unknown): void {

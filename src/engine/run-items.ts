@@ -111,7 +111,7 @@ function runStride(passage: Passage, end: number): void {
   const { items, indices, keys, attempts } = chunk
   const { run, setup } = loaded
   for (let { place } = passage; place < end; passage.place = ++place) {
-    if (part.isLoose) part.secure()
+    if (part.isLoose && !part.secure()) return postFirst(passage)
     if (!enter(slot, place, setup.timed ? sharedNow() : undefined)) {
       passage.isOver = true
       return
@@ -140,6 +140,13 @@ function runStride(passage: Passage, end: number): void {
     }
     if (isWanted(slot)) end = place + 1
   }
+}
+
+/** What was kept is posted before the next item begins, and then the clock is read. */
+function postFirst(passage: Passage): void {
+  passage.isDue = true
+  passage.readAt = passage.place
+  passage.readAtMs = 0
 }
 
 /** Claims what comes next, and gives one past the last place of it; where nothing may start before what was kept is posted, or at all, no more than the place. */

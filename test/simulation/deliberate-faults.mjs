@@ -145,7 +145,7 @@ export const FAULTS = [
   {
     name: 'a result that is not plain may still be changed by the task that gave it',
     file: 'src/engine/run-items.ts',
-    search: 'if (part.isLoose) part.secure()',
+    search: 'if (part.isLoose && !part.secure()) return postFirst(passage)',
     replace: '',
     tests: ['test/promises/6-results-do-not-depend-on-scheduling.test.ts'],
   },
