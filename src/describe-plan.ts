@@ -10,7 +10,7 @@ interface Choice extends Pick<Plan, 'mode' | 'workers' | 'chunkSize'> {
   readonly options: PlannerOptions
   /** Whether threads or inline is for the planner to choose. */
   readonly isFree: boolean
-  /** Items still to be dispatched; undefined when nobody knows. */
+  /** Items that have not settled; undefined when nobody knows. */
   readonly left: number | undefined
 }
 

@@ -94,9 +94,9 @@ interface Observation {
 export interface Planner {
   /** Items of the next chunk, when `left` are still to be dispatched (undefined: nobody knows). */
   chunkSize(left: number | undefined): number
-  /** Where the next chunk goes. */
+  /** Where the next chunk goes, when `left` are still to be dispatched. */
   mode(left: number | undefined): 'threads' | 'inline'
-  /** Threads worth having for what is left. */
+  /** Threads worth having for `left` items that have not settled: those that run, or wait for a thread, are work as well. */
   workers(left: number | undefined): number
   /** False as long as the items look cheap and too few were measured to say how cheap. */
   readonly isWarm: boolean
@@ -108,7 +108,7 @@ export interface Planner {
   /** What earlier runs learned of the task does not hold for these items. */
   forget(): void
   warn(message: Words): void
-  /** The plan as it stands. */
+  /** The plan as it stands, for `left` items that have not settled. */
   describe(left: number | undefined): Plan
 }
 
@@ -123,7 +123,6 @@ export function createPlanner(options: PlannerOptions): Planner {
   let growth = MAX_GROWTH
   const pace = createPace(known)
   let isConfirmed = false
-  let current: 'threads' | 'inline' = options.mode === 'inline' ? 'inline' : 'threads'
 
   const looksCheap = () => learner.steadyTime < CHEAP_ITEM_MS
 
@@ -132,12 +131,11 @@ export function createPlanner(options: PlannerOptions): Planner {
     if (!mayInline || known.measured === 0 || known.isDangerous) return 'threads'
     // A thread that is up takes all that is left for the price of a message, and whatever its items do, the main thread lives.
     const isSmall = left !== undefined && !options.isThreadUp?.() && left * known.itemTime < SMALL_RUN_MS
-    current = known.isCheap || isSmall ? 'inline' : 'threads'
-    return current
+    return known.isCheap || isSmall ? 'inline' : 'threads'
   }
 
   const workers = (left: number | undefined): number => {
-    if (current === 'inline') return 1
+    if (mode(left) === 'inline') return 1
     if (left === undefined) return options.maxWorkers
     if (known.measured === 0) return Math.max(1, Math.min(options.maxWorkers, left))
     const itemTime = looksCheap() ? learner.steadyTime : known.itemTime
@@ -147,10 +145,11 @@ export function createPlanner(options: PlannerOptions): Planner {
   const chunkSize = (left: number | undefined): number => {
     if (options.chunkSize !== undefined) return options.chunkSize
     if (known.measured === 0) return 1
-    if (current === 'inline' && !isConfirmed) largest = 1 / MAX_GROWTH // These items may be others: they get no whole chunk of the main thread.
+    const isInline = mode(left) === 'inline'
+    if (isInline && !isConfirmed) largest = 1 / MAX_GROWTH // These items may be others: they get no whole chunk of the main thread.
     const grown = Math.min(wanted(known, target), Math.max(1, largest * growth))
     if (left === undefined) return Math.min(grown, MAX_PULLED_ITEMS)
-    if (current === 'inline') return grown
+    if (isInline) return grown
     // Towards the end every worker gets its share in ever smaller chunks, down to what a message is worth.
     const share = Math.ceil(left / (options.maxWorkers * 3))
     const least = Math.ceil(MIN_CHUNK_MS / Math.max(known.itemTime, Number.MIN_VALUE))

@@ -66,7 +66,7 @@ describe('createPlanner()', () => {
   })
 
   test('makes chunks smaller towards the end, so that workers finish together', () => {
-    const it = planner({ maxWorkers: 2 })
+    const it = planner({ maxWorkers: 2, isThreadUp: () => true })
     for (let chunk = 0; chunk < 20; chunk++) observe(it, it.chunkSize(undefined), it.chunkSize(undefined) * 0.1)
     const sizes = [1000, 100, 60, 30, 12].map((left) => it.chunkSize(left))
     expect([...sizes].sort((a, b) => b - a)).toEqual(sizes)
@@ -185,6 +185,15 @@ describe('createPlanner()', () => {
     observe(it, 10, 1)
     expect(it.workers(10)).toBe(1)
     expect(it.workers(100_000)).toBe(4)
+  })
+
+  test('wants workers for what has not settled, also when nothing is left to be dispatched', () => {
+    const it = planner()
+    observe(it, 2, 600)
+    it.mode(0)
+    expect(it.workers(2)).toBe(2)
+    expect(it.workers(undefined)).toBe(4)
+    expect(it.describe(2)).toMatchObject({ mode: 'threads', workers: 2 })
   })
 
   test('tells how many workers cheap items are worth by what they take at their best, once enough were measured', () => {

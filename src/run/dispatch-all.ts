@@ -31,11 +31,12 @@ export async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>):
     const elsewhere = async () => opened.on(await growth.open()).dispatch
     return compose(stages, engine === engines.inline ? moveOn(here, growth, elsewhere) : here)
   })
+  const unsettled = () => journey.pending && journey.pending - collector.counts.dispatched
   const growth: Growth = await startGrowth({
     planner,
     engines,
-    unsettled: () => journey.pending && journey.pending - collector.counts.dispatched,
-    onPlan: () => emitter.emit('plan', planner.describe(source.left)),
+    unsettled,
+    onPlan: () => emitter.emit('plan', planner.describe(unsettled())),
     loadingFor: () => Math.max(0, ...Array.from(opened.all(), (engineRun) => engineRun.loadingFor())),
     onSlowLoad: () => warnOfSlowLoad(emitter),
     fail: drain.fail,

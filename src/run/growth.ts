@@ -71,7 +71,7 @@ export async function startGrowth(options: GrowthOptions): Promise<Growth> {
   const open = () => {
     opening ??= engines.pool().then((opened) => {
       pool = opened
-      pool.grow(1)
+      pool.grow(Math.max(1, grown)) // What was measured meanwhile may call for more.
       return pool
     })
     return opening

@@ -1,4 +1,4 @@
-import { execute } from 'pawl'
+import { createExecutor, execute, type Plan } from 'pawl'
 import { expect, test } from 'vitest'
 import { waitForLatch } from '../fixtures/tasks/counted.mjs'
 import { spin } from '../fixtures/tasks/where.mjs'
@@ -16,6 +16,35 @@ test('items that take long get all threads, however short those of an earlier ru
   await expect(run).resolves.toMatchObject({ results: [0, 1] })
 })
 
+test.each([
+  ['with defaults', {}],
+  ['in pinned chunks', { chunkSize: 1 }],
+])('the last items get a thread each where an earlier run told that they take long, %s', async (_, options) => {
+  for (let runs = 0; runs < 3; runs++) {
+    const [latch, started] = [sharedCells(1), sharedCells(2)]
+    const plans: Plan[] = []
+    const on = { plan: (it: Plan) => plans.push(it) }
+    const run = execute(waitForLatch, [0, 1], { workers: 2, shared: { latch, started }, on, ...options })
+    await Promise.all([whenSet(started, 0), whenSet(started, 1)])
+    openLatch(latch)
+    await expect(run).resolves.toMatchObject({ results: [0, 1] })
+    expect(plans).toMatchObject([{ mode: 'threads', workers: 2 }])
+  }
+})
+
+test('they do so on an executor that has run nothing yet', async () => {
+  const runOn = async (run: typeof execute) => {
+    const [latch, started] = [sharedCells(1), sharedCells(2)]
+    const running = run(waitForLatch, [0, 1], { shared: { latch, started } })
+    await Promise.all([whenSet(started, 0), whenSet(started, 1)])
+    openLatch(latch)
+    await running
+  }
+  await runOn(execute)
+  await using executor = createExecutor({ workers: 2 })
+  await runOn(executor.execute)
+})
+
 test('items that take long leave the main thread, where those of an earlier run were cheap', async () => {
   const cheap = await execute(
     spin,
@@ -30,6 +59,7 @@ test('items that take long leave the main thread, where those of an earlier run 
     { workers: 2 },
   )
   expect(results.filter((it) => it.isMainThread).length).toBeLessThanOrEqual(3)
+  expect(new Set(results.flatMap((it) => (it.isMainThread ? [] : it.threadId))).size).toBe(2)
 })
 
 test('items that turn slow within a chunk leave the main thread with the rest of it', async () => {

@@ -126,6 +126,22 @@ test('an item that takes its time is not waited for, be it the first or a later 
   }
 })
 
+test('more are started with the first where it turned out while that was on its way that there is work for them', async () => {
+  const { pool, engines } = watched()
+  const planner = createPlanner({
+    ...{ task: `growth ${++tasks}`, mode: 'auto', needsThreads: false, maxWorkers: 4, chunkSize: undefined },
+  })
+  planner.observe({ items: 1, taskTime: 0.001, sendTime: 0.01, now: 0 })
+  const heard = { onPlan: vi.fn(), onSlowLoad: vi.fn(), fail: vi.fn() }
+  const growth = await startGrowth({ planner, engines, unsettled: () => 40, loadingFor: () => 0, ...heard })
+  expect(growth.mayStayInline()).toBe(true)
+  planner.observe({ items: 1, taskTime: 20, sendTime: undefined, now: 0 })
+  growth.measured(20)
+  await growth.open()
+  expect(pool.workers).toBe(4)
+  growth.close()
+})
+
 test('a task that is being loaded has not begun, and is waited for, but not for ever', async () => {
   const { pool, engines } = watched({ hasBegun: false })
   const { growth } = await begin(10, engines)
