@@ -133,7 +133,12 @@ export const PARTS: Record<string, OptionSpec> = {
     help: "once the store has failed for 30 s: end the run, or with `'warn'` go on without saving, and say so",
     ...isOneOf('fail', 'warn'),
   },
-  'preempt.signals': { type: 'boolean', default: 'false', help: 'SIGTERM and SIGINT start a drain', ...isBoolean },
+  'preempt.signals': {
+    type: 'boolean',
+    default: 'false',
+    help: 'SIGTERM and SIGINT start a drain; on the main thread, since Node gives worker threads no signals',
+    ...isBoolean,
+  },
   'preempt.aws': {
     type: 'boolean | { baseUrl }',
     default: 'false',

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { clearImmediate, setImmediate } from '../turn.ts'
 import { type Bench, condemn, createBench, isHung, isVain, LOOK_MS, leastBusy, look, steal, takeBack } from './bench.ts'
 import { prepare, slotOf } from './flight-recorder.ts'
 import { interruptPiece, type JobRun, type Piece } from './job.ts'

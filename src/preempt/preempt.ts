@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isMainThread } from 'node:worker_threads'
 import { type Clock, systemClock } from '../clock.ts'
 import type { PreemptOptions } from '../options.ts'
 import type { Emit } from '../types.ts'
@@ -50,7 +51,8 @@ const idleClock: Pick<Clock, 'now' | 'sleep'> = {
 /**
  * Starts watching for what `option` names. `'auto'`: SIGTERM and SIGINT, and the cloud the machine is found to belong to.
  *
- * A metadata service that fails is asked again; when it goes on failing, one `warning` `PREEMPT_UNREACHABLE` says so.
+ * A metadata service that fails is asked again; when it goes on failing, one `warning` `PREEMPT_UNREACHABLE` says so. In a
+ * worker thread there are no signals, of which `SIGNALS_UNHEARD` tells.
  */
 export function watchPreemption(option: 'auto' | PreemptOptions, options: WatchOptions): Watch {
   const { onNotice, onAdvice, emit, clock = idleClock, sysfs } = options
@@ -63,7 +65,8 @@ export function watchPreemption(option: 'auto' | PreemptOptions, options: WatchO
     onNotice(reason)
   }
   const chosen = option === 'auto' ? chooseAll(detectCloud(sysfs)) : option
-  if (chosen.signals) watchSignals(controller.signal, notice)
+  if (chosen.signals && isMainThread) watchSignals(controller.signal, notice)
+  else if (chosen.signals) emit('warning', { code: 'SIGNALS_UNHEARD', message: UNHEARD })
 
   const onSaid = ({ kind, reason }: Said) => (kind === 'notice' ? notice(reason) : onAdvice(reason))
   let isWarned = false
@@ -83,6 +86,9 @@ export function watchPreemption(option: 'auto' | PreemptOptions, options: WatchO
   }
   return { close }
 }
+
+const UNHEARD =
+  "Cannot hear SIGTERM or SIGINT: expected to listen on the main thread, got a worker thread, to which Node gives no signals. Listen on the main thread, tell the worker, and abort the option 'signal' there"
 
 function chooseAll(cloud: Cloud | undefined): PreemptOptions {
   return cloud ? { signals: true, [cloud]: true } : { signals: true }

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { Worker } from 'node:worker_threads'
 import { expect, onTestFinished, test } from 'vitest'
 import { serve } from './metadata-server.ts'
 
@@ -50,4 +51,11 @@ test('proxies are passed by', async () => {
   expect(await nextLine()).toBe('watching')
   expect(await nextLine()).toMatch(/it will stop this spot instance/)
   expect(proxy.seen).toEqual([])
+})
+
+test('a worker thread, which gets no signals, is told so, once and only where it asked for them', async () => {
+  const worker = new Worker(join(import.meta.dirname, 'thread.child.mjs'))
+  const [warnings] = await once(worker, 'message')
+  expect(warnings).toEqual([{ code: 'SIGNALS_UNHEARD', message: expect.stringContaining("abort the option 'signal' there") }])
+  await worker.terminate()
 })
