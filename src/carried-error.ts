@@ -12,7 +12,7 @@ export interface CarriedError {
   readonly stack: string | undefined
   /** Another error, or any value that can be cloned. Absent: the error has no cause. */
   readonly cause?: { readonly error: CarriedError } | { readonly value: unknown }
-  /** Of an AggregateError. */
+  /** Of an AggregateError, and of any error whose `errors` are errors. Of another one they are a field. */
   readonly errors?: readonly CarriedError[]
   readonly fields?: Readonly<Record<string, unknown>>
 }
@@ -20,16 +20,26 @@ export interface CarriedError {
 /** Causes nested deeper than this are cut off, so that a chain that leads back to itself ends. */
 const MAX_DEPTH = 16
 
+/**
+ * Errors in `errors` that are carried, of one error and all in it. Of more, the last that is carried says how many there are.
+ * Higher: a larger failure, in memory and on record; lower: less to look into.
+ */
+const MAX_PARTS = 1000
+
 /** Deeper values are left out. With the causes around them they are still within what a record may have. */
 const MAX_LEVELS = MAX_NESTING / 2
 
 /** As it was when this was loaded: a task may put another in its place. */
 const { get } = Reflect
 
-const OWN = new Set(['name', 'message', 'stack', 'cause', 'errors'])
+const OWN = new Set(['name', 'message', 'stack', 'cause'])
 
 /** Turns whatever a task threw into data. A non-error becomes the cause of an Error that describes it. */
-export function packError(thrown: unknown, depth = 0): CarriedError {
+export function packError(thrown: unknown): CarriedError {
+  return pack(thrown, 0, { left: MAX_PARTS })
+}
+
+function pack(thrown: unknown, depth: number, room: { left: number }): CarriedError {
   if (!isError(thrown)) {
     const cause = cloneOr(thrown, undefined)
     return {
@@ -40,10 +50,11 @@ export function packError(thrown: unknown, depth = 0): CarriedError {
     }
   }
   const fields: Record<string, unknown> = {}
+  const parts = partsOf(thrown)
   const names = Object.keys(thrown)
   for (let at = 0; at < names.length; at++) {
     const name = names[at] as string
-    if (OWN.has(name)) continue
+    if (OWN.has(name) || (parts && name === 'errors')) continue
     const value = cloneOr(readField(thrown, name), ABSENT)
     if (value !== ABSENT) Object.defineProperty(fields, name, { value, enumerable: true, writable: true, configurable: true })
   }
@@ -54,10 +65,10 @@ export function packError(thrown: unknown, depth = 0): CarriedError {
     name: text(readField(thrown, 'name'), 'Error'),
     message: text(readField(thrown, 'message'), ''),
     stack: typeof readField(thrown, 'stack') === 'string' ? (readField(thrown, 'stack') as string) : undefined,
-    ...(Object.hasOwn(thrown, 'cause') && depth < MAX_DEPTH ? { cause: packCause(readField(thrown, 'cause'), depth + 1) } : {}),
-    ...(Array.isArray(readField(thrown, 'errors')) && depth < MAX_DEPTH
-      ? { errors: (readField(thrown, 'errors') as unknown[]).slice(0, 100).map((it) => packError(it, depth + 1)) }
+    ...(Object.hasOwn(thrown, 'cause') && depth < MAX_DEPTH
+      ? { cause: packCause(readField(thrown, 'cause'), depth + 1, room) }
       : {}),
+    ...(parts && depth < MAX_DEPTH ? { errors: packParts(parts, depth + 1, room) } : {}),
     ...(Object.keys(fields).length > 0 ? { fields } : {}),
   }
 }
@@ -105,8 +116,36 @@ const BUILT_IN = new Map<string, ErrorConstructor>(
 
 const ABSENT = Symbol('absent')
 
-function packCause(cause: unknown, depth: number): NonNullable<CarriedError['cause']> {
-  return isError(cause) ? { error: packError(cause, depth) } : { value: cloneOr(cause, describe(cause)) }
+function packCause(cause: unknown, depth: number, room: { left: number }): NonNullable<CarriedError['cause']> {
+  return isError(cause) ? { error: pack(cause, depth, room) } : { value: cloneOr(cause, describe(cause)) }
+}
+
+/** The errors that `error` is made of; undefined when its `errors`, if any, are its own affair, as validators have them. */
+function partsOf(error: Error): readonly unknown[] | undefined {
+  const errors = readField(error, 'errors')
+  try {
+    if (!Array.isArray(errors)) return undefined
+    if (error instanceof AggregateError) return errors
+    for (let at = 0; at < errors.length; at++) if (!isError(errors[at])) return undefined
+    return errors.length > 0 ? errors : undefined
+  } catch {
+    return undefined // A proxy that lets nobody look.
+  }
+}
+
+function packParts(errors: readonly unknown[], depth: number, room: { left: number }): CarriedError[] {
+  const packed: CarriedError[] = []
+  for (let at = 0; at < errors.length; at++) {
+    const left = errors.length - at
+    if (room.left <= 0 && left > 1) {
+      // Of one more there is nothing to say that is shorter. It may be this very sentence: an error is packed again for the record.
+      packed.push({ name: 'Error', message: `${left} more errors are left out: ${MAX_PARTS} are carried`, stack: undefined })
+      break
+    }
+    room.left--
+    packed.push(pack(readField(errors, String(at)), depth, room))
+  }
+  return packed
 }
 
 /** Also true of errors from another realm, and of DOMExceptions. */

@@ -121,7 +121,7 @@ export interface ResolvedOptions<T = unknown> {
   readonly breaker: Required<{ [K in keyof BreakerOptions]: number }> | undefined
   readonly timeout: number | undefined
   readonly maxCrashes: number
-  readonly maxFailures: { readonly count: number } | { readonly share: number }
+  readonly maxFailures: { readonly count: number } | { readonly percentage: number }
   readonly checkpoint: ResolvedCheckpoint | undefined
   readonly resume: true | 'fresh' | 'require'
   readonly retryFailed: boolean | 'only'
@@ -170,7 +170,7 @@ export function resolveOptions<T>(given: ExecuteOptions<T> = {}): ResolvedOption
     maxCrashes: options.maxCrashes ?? 2,
     maxFailures:
       typeof options.maxFailures === 'string'
-        ? { share: Number.parseFloat(options.maxFailures) / 100 }
+        ? { percentage: Number.parseFloat(options.maxFailures) }
         : { count: options.maxFailures ?? 0 },
     checkpoint: options.checkpoint === undefined ? undefined : resolveCheckpoint(options.checkpoint),
     resume: options.resume ?? true,
@@ -238,9 +238,13 @@ function resolveCheckpoint(given: string | URL | Store | CheckpointOptions): Res
 /** Failures of an iterable count against a share only when so many items have settled: of three items one is no third. */
 const SHARE_FLOOR = 100
 
+/** Digits that every product of a percentage has right: 0.57 times 10,000 is 5,699.999999999999. */
+const PRECISE_DIGITS = 15
+
 /** How many failures `maxFailures` tolerates when `settled` items have settled, of `known` in all; undefined: nobody knows how many there are. */
 export function countTolerated(maxFailures: ResolvedOptions['maxFailures'], settled: number, known: number | undefined): number {
   if ('count' in maxFailures) return maxFailures.count
   if (known === undefined && settled < SHARE_FLOOR) return Number.POSITIVE_INFINITY
-  return maxFailures.share * (known ?? settled)
+  const product = maxFailures.percentage * (known ?? settled)
+  return Math.floor(Number(product.toPrecision(PRECISE_DIGITS)) / 100)
 }

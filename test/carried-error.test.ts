@@ -15,6 +15,58 @@ describe('packError() and unpackError()', () => {
     expect(Object.keys(carried)).toEqual(['code', 'deep'])
   })
 
+  test.each<[string, unknown]>([
+    ['of messages', ['name is required']],
+    ['by field', { name: { message: 'is required' } }],
+    ['of objects', [{ path: '/a' }, { path: '/b' }]],
+    ['of errors and others', [new Error('a'), 'b']],
+    ['of none', []],
+  ])('give back a field `errors` %s as it is', (_, errors) => {
+    const carried = carry(Object.assign(new TypeError('x'), { errors }))
+    expect(carried).toBeInstanceOf(TypeError)
+    expect(carried.errors).toEqual(errors)
+    expect(Object.keys(carried)).toEqual(['errors'])
+  })
+
+  test('give back errors of errors as these, whatever their class is', () => {
+    for (const error of [
+      new AggregateError([new RangeError('a')], 'x'),
+      Object.assign(new Error('x'), { errors: [new RangeError('a')] }),
+    ]) {
+      const { name, errors } = carry(error)
+      expect(name).toBe(error.name)
+      expect(errors).toHaveLength(1)
+      expect(errors[0]).toBeInstanceOf(RangeError)
+    }
+    expect(carry(new AggregateError([], 'x'))).toMatchObject({ name: 'AggregateError', errors: [] })
+    expect(carry(new AggregateError([5], 'x')).errors[0]).toMatchObject({ cause: 5 })
+  })
+
+  test('say how many errors of an error are left out, the second time too', () => {
+    const many = (count: number) => Array.from({ length: count }, (_, n) => new Error(`no ${n}`))
+    const last = (error: any) => [error.errors.length, error.errors.at(-1).message]
+    expect(last(carry(new AggregateError(many(1000))))).toEqual([1000, 'no 999'])
+    expect(last(carry(new AggregateError(many(1001))))).toEqual([1001, 'no 1000'])
+    const cut = [1001, '7 more errors are left out: 1000 are carried']
+    expect(last(carry(new AggregateError(many(1007))))).toEqual(cut)
+    expect(last(carry(carry(new AggregateError(many(1007)))))).toEqual(cut)
+    const nested = () => carry(new AggregateError([new AggregateError(many(1500)), ...many(3)]))
+    for (const { errors } of [nested(), carry(nested())]) {
+      expect(last(errors[0])).toEqual([1000, '501 more errors are left out: 1000 are carried'])
+      expect(errors.at(-1).message).toBe('3 more errors are left out: 1000 are carried')
+    }
+  })
+
+  test('end an error that lies in itself many times', () => {
+    const error = new AggregateError([], 'x')
+    error.errors = [error, error, error, error]
+    error.cause = error
+    const count = (carried: any): number =>
+      1 + [carried.cause, ...(carried.errors ?? [])].reduce((sum, it) => sum + (it ? count(it) : 0), 0)
+    expect(count(carry(error))).toBeGreaterThan(1000)
+    expect(count(carry(error))).toBeLessThan(10_000)
+  })
+
   test('tell a missing cause from an undefined one', () => {
     expect('cause' in carry(new Error('none'))).toBe(false)
     expect('cause' in carry(new Error('given', { cause: undefined }))).toBe(true)

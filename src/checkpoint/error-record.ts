@@ -4,22 +4,29 @@ import type { Codec } from './values/codec.ts'
 /** Causes of causes further down than this are not believed: pawl cuts them off before. */
 const MAX_DEPTH = 32
 
-/** What of `error` the codec can hold. Never throws, whatever its getters do. */
-export function recordError(error: unknown, codec: Codec): unknown {
-  return prune(packError(error), codec)
+/** Takes a field of an error that a codec cannot hold. */
+type OnUnheld = (field: string, value: unknown) => void
+
+/** What of `error` the codec can hold, and the errors in it; `onUnheld` is told of the rest. Never throws, whatever its getters do. */
+export function recordError(error: unknown, codec: Codec, onUnheld: OnUnheld): unknown {
+  return prune(packError(error), codec, onUnheld)
 }
 
-function prune({ name, message, stack, cause, errors, fields }: CarriedError, codec: Codec): unknown {
-  const isHeld = (value: unknown) => codec.encode([value]).refused.length === 0
-  const held = Object.entries(fields ?? {}).filter(([, value]) => isHeld(value))
+function prune({ name, message, stack, cause, errors, fields }: CarriedError, codec: Codec, onUnheld: OnUnheld): unknown {
+  const isHeld = (value: unknown, field: string) => {
+    const isRefused = codec.encode([value]).refused.length > 0
+    if (isRefused && value !== undefined) onUnheld(field, value) // A field that is undefined, and one that is not there, read the same.
+    return !isRefused
+  }
+  const held = Object.entries(fields ?? {}).filter(([field, value]) => isHeld(value, field))
   return {
     name,
     message,
     ...(stack === undefined ? {} : { stack }),
-    ...(cause === undefined || ('value' in cause && !isHeld(cause.value))
+    ...(cause === undefined || ('value' in cause && !isHeld(cause.value, 'cause'))
       ? {}
-      : { cause: 'error' in cause ? { error: prune(cause.error, codec) } : cause }),
-    ...(errors === undefined ? {} : { errors: errors.map((part) => prune(part, codec)) }),
+      : { cause: 'error' in cause ? { error: prune(cause.error, codec, onUnheld) } : cause }),
+    ...(errors === undefined ? {} : { errors: errors.map((part) => prune(part, codec, onUnheld)) }),
     ...(held.length === 0 ? {} : { fields: Object.fromEntries(held) }),
   }
 }

@@ -1,10 +1,12 @@
+import { inspect } from 'node:util'
+import { nameItem } from '../errors.ts'
 import type { Chunk, FulfilledBatch, Rejection } from '../types.ts'
 import type { Entry } from './entries.ts'
 import { recordError } from './error-record.ts'
 import { type Head, MAX_BODY_BYTES, toRuns } from './frame.ts'
 import { hashKey } from './hash-key.ts'
 import type { Restored } from './restored.ts'
-import type { Codec } from './values/codec.ts'
+import type { Codec, Format } from './values/codec.ts'
 
 /** Makes what the log writes of what is begun, and of what settles. */
 export interface OutcomeEntries {
@@ -22,13 +24,14 @@ export interface OutcomeEntriesOptions {
   readonly statusOf: Restored['statusOf']
   /** Items failed before, so that not all that settle are new to the record. */
   readonly hasFailures: boolean
-  /** Values that no record can hold, for the first of them. */
+  /** Values that no record can hold, for the first of them; and fields of errors, likewise. */
   onUnheld(message: string): void
 }
 
 export function createOutcomeEntries({ isKeyed, codec, statusOf, hasFailures, onUnheld }: OutcomeEntriesOptions): OutcomeEntries {
   let recordedBytes = 0
   let isUnheldTold = false
+  let isFieldTold = false
 
   const countFresh = (indices: Uint32Array, keys: readonly string[] | undefined) => {
     if (!hasFailures) return indices.length
@@ -67,6 +70,10 @@ export function createOutcomeEntries({ isKeyed, codec, statusOf, hasFailures, on
     const gone = new Set(refused.map(({ at }) => at))
     return { ...selectFrom(batch, (at) => !gone.has(at)), record: bytes }
   }
+  const tellField = (item: string, field: string, value: unknown) => {
+    if (!isFieldTold) onUnheld(describeField(item, field, value, codec.format))
+    isFieldTold = true
+  }
 
   return {
     get recordedBytes() {
@@ -74,7 +81,7 @@ export function createOutcomeEntries({ isKeyed, codec, statusOf, hasFailures, on
     },
     ofBegun: (chunk) => ({ head: toRunning(chunk, isKeyed), body: [], items: 0, fresh: 0, bytes: 0 }),
     ofFulfilled,
-    ofRejected: (rejection) => toFailure(rejection, isKeyed, codec, statusOf),
+    ofRejected: (rejection) => toFailure(rejection, isKeyed, codec, statusOf, tellField),
   }
 }
 
@@ -108,10 +115,22 @@ function halve(batch: FulfilledBatch, codec: Codec): FulfilledBatch[] {
   return parts.map((part) => ({ ...part, record: codec.encode(part.values ?? []).bytes }))
 }
 
-function toFailure(rejection: Rejection, isKeyed: boolean, codec: Codec, statusOf: Restored['statusOf']): Entry {
+function describeField(item: string, field: string, value: unknown, format: Format): string {
+  const got = inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY }).slice(0, 100)
+  const cure = format === 'json' ? "Throw errors with plain data, or use format 'msgpack'" : 'Throw errors with plain data'
+  return `Cannot record '${field}' of the error of item ${item}: expected a value that format '${format}' can hold, got ${got}. The rest of the error is recorded. ${cure}`
+}
+
+function toFailure(
+  rejection: Rejection,
+  isKeyed: boolean,
+  codec: Codec,
+  statusOf: Restored['statusOf'],
+  onUnheld: (item: string, field: string, value: unknown) => void,
+): Entry {
   const { index, item, reason, kind: failure, attempts, crashes, firstFailedAt, lastFailedAt } = rejection
   const key = isKeyed ? (rejection.key ?? String(index)) : undefined
-  const error = recordError(reason, codec)
+  const error = recordError(reason, codec, (field, value) => onUnheld(nameItem(index, key), field, value))
   let { bytes, refused } = codec.encode([error, item])
   if (refused.length > 0 || bytes.byteLength > MAX_BODY_BYTES) ({ bytes, refused } = codec.encode([error]))
   const head = {

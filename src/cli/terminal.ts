@@ -100,12 +100,12 @@ function toPlain(value: unknown): unknown {
     ...{ name, message, ...('code' in value ? { code: value.code } : {}) },
     ...listFields(value),
     ...(cause === undefined ? {} : { cause }),
-    ...('errors' in value && Array.isArray(value.errors) ? { errors: value.errors } : {}),
+    ...(value instanceof AggregateError ? { errors: value.errors } : {}),
     stack,
   }
 }
 
-const NAMED = new Set(['name', 'message', 'code', 'cause', 'errors', 'stack'])
+const NAMED = new Set(['name', 'message', 'code', 'cause', 'stack'])
 
 /** The fields of its own that an error has besides those that every error may have. */
 function listFields(error: Error): Record<string, unknown> {

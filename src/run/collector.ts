@@ -2,13 +2,13 @@ import type { Session } from '../checkpoint/session.ts'
 import type { Codec } from '../checkpoint/values/codec.ts'
 import { attemptsSince } from '../chunk.ts'
 import type { Clock } from '../clock.ts'
-import { nameItem, plural, RunFailedError } from '../errors.ts'
+import type { RunFailedError } from '../errors.ts'
 import type { Emitter } from '../events.ts'
-import { countTolerated, type ResolvedOptions } from '../options.ts'
+import type { ResolvedOptions } from '../options.ts'
 import type { Chunk, Failure, FulfilledBatch, Outcome, Outcomes, Rejection } from '../types.ts'
-import { inReport, option, type Words, worded, wording, wordsIn } from '../wording.ts'
 import type { OutcomeList } from './stream.ts'
 import { weighColumn } from './weight.ts'
+import { createTolerance } from './tolerance.ts'
 
 /** Time between two `progress` events, in ms. */
 const PROGRESS_MS = 100
@@ -57,7 +57,9 @@ export interface Collector<T, R> {
   attachItem(index: number, item: T): void
   /** The last progress event; `length` is how many items there are, of all shards, when that is known. */
   finish(length: number | undefined): void
-  /** Set when more items failed than is tolerated. */
+  /** Tells if more failed than is tolerated, of all that was restored: of a part of it that may be so and mean nothing. */
+  judge(): void
+  /** Set when more items failed than is tolerated, be it for a while. */
   excess(): RunFailedError | undefined
 }
 
@@ -94,12 +96,8 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
     toldAt = clock.now() // Not when it set out: listeners are promised 100 ms from one call to the next.
   }
 
-  const excess = (): RunFailedError | undefined => {
-    const { maxFailures } = options
-    const tolerated = countTolerated(maxFailures, counts.succeeded + counts.failed, env.total())
-    if (counts.failed <= tolerated) return undefined
-    return tooMany(failures, 'share' in maxFailures ? `${maxFailures.share * 100}%` : tolerated)
-  }
+  const tolerance = createTolerance(options.maxFailures)
+  const isExceeded = () => tolerance.isExceeded(counts.failed, counts.succeeded + counts.failed, env.total())
 
   const readRecord = (record: Uint8Array) => {
     const values = needsValues() ? (env.codec?.decode(record, true) as R[]) : undefined
@@ -138,7 +136,10 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
     for (const failure of added) failures.push(failure) // Not spread: there may be more than a call takes arguments.
     counts.failed += added.length
     if (wantsOutcomes()) tell({ length: added.length, bytes: 0, at: (i) => toOutcome(added[i] as Failure<T>) })
-    if (excess()) env.onTooManyFailures()
+  }
+
+  const judge = () => {
+    if (isExceeded()) env.onTooManyFailures()
   }
 
   return {
@@ -160,6 +161,7 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
       }
       counts.dispatched += outcomes.rejected.length
       add(outcomes.rejected.map((it) => toFailure(it, false, session?.writer)))
+      judge()
       progress(false)
     },
     async setAside(chunk) {
@@ -188,7 +190,8 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
       if (options.collect) results.length = length ?? endOf(results)
       progress(true)
     },
-    excess,
+    judge,
+    excess: () => (isExceeded() ? tolerance.error(failures) : undefined),
   }
 }
 
@@ -258,19 +261,4 @@ export function toFailure<T>(rejection: Rejection<T>, restored: boolean, session
     lastFailedAt,
     session,
   }
-}
-
-function tooMany(failures: readonly Failure[], tolerated: number | string): RunFailedError {
-  const first = failures[0] as Failure
-  const most = typeof tolerated === 'number' ? plural(tolerated, 'failure') : `${tolerated} failures`
-  const got = wording`got ${plural(failures.length, 'item')} that failed, first item ${nameItem(first.index, first.key)}: ${withoutStop(wordsIn(first.reason))}`
-  return worded(
-    wording`Cannot finish the run: expected at most ${most} (${option('maxFailures', 'maxFailures')}), ${got}${inReport()}`,
-    (message) => new RunFailedError(message, { cause: first.reason }),
-  )
-}
-
-/** A sentence goes on behind it. Messages of ours end in none. */
-function withoutStop(words: Words): Words {
-  return typeof words === 'string' ? words.replace(/\.$/, '') : words
 }

@@ -114,7 +114,7 @@ function countOf({ fulfilled, rejected }: Outcomes): number {
 
 /** Without retries and without tolerance the first failure ends the run, so a breaker has nothing to do. */
 function warnOfIdleBreaker({ retry, maxFailures }: Pick<ResolvedOptions, 'retry' | 'maxFailures'>, { emit }: Emitter): void {
-  const tolerated = 'count' in maxFailures ? maxFailures.count : maxFailures.share
+  const tolerated = 'count' in maxFailures ? maxFailures.count : maxFailures.percentage
   if (retry.retries > 0 || tolerated > 0) return
   const message =
     "The breaker cannot act: with 'retry: 0' and 'maxFailures: 0' the first failure ends the run. Allow retries or failures"

@@ -1,4 +1,4 @@
-import { CheckpointWriteError } from '../errors.ts'
+import { CheckpointWriteError, isPawlError } from '../errors.ts'
 import type { Report, Stats } from '../types.ts'
 import { wordedWarning, wordsIn } from '../wording.ts'
 import type { Journey, Run } from './journey.ts'
@@ -23,7 +23,10 @@ export function finish<T, R>(run: Run<T, R>, journey: Journey<T, R>, total: numb
     stats: countUp(journey, total ?? settled.succeeded + settled.failed, run.clock.now() - run.began, plan.workers),
   }
   const excess = collector.excess()
-  const error = (run.drain.isFatal && run.drain.error()) || excess || (isComplete ? undefined : run.drain.error())
+  const ended = run.drain.error()
+  // A breaker that opens for the last time with the last outcome there is has nothing to hold back.
+  const isFatal = run.drain.isFatal && !(isComplete && isPawlError(ended, 'ERR_PAWL_CIRCUIT_OPEN'))
+  const error = (isFatal && ended) || excess || (isComplete ? undefined : ended)
   if (!error) return report
   // To make room, and run it again, is not all there is to do.
   if (excess && error instanceof CheckpointWriteError) run.emitter.emit('warning', wordedWarning('RUN_FAILED', wordsIn(excess)))

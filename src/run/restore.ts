@@ -133,8 +133,9 @@ export async function restoreOutcomes<T, R>(
 ): Promise<void> {
   const held = new Map<string, (index: number, item: T) => void>()
   selected.onSettled((index, key, item) => {
-    if (options.isKeyedIterable) held.get(key as string)?.(index, item)
-    else collector.attachItem(index, item)
+    if (!options.isKeyedIterable) return collector.attachItem(index, item)
+    held.get(key as string)?.(index, item)
+    collector.judge()
   })
   for await (const { fulfilled, rejected } of restored.read({ values: collector.needsValues || options.keepFailures })) {
     for (const batch of fulfilled as readonly FulfilledBatch<R>[]) {
@@ -148,6 +149,7 @@ export async function restoreOutcomes<T, R>(
       else if (index !== undefined) restore(index, (selected.itemOf(index) ?? failure.item) as T)
     }
   }
+  collector.judge()
 }
 
 /** Keeps each outcome of a batch until its item turns up. */

@@ -28,7 +28,7 @@ export interface Breaker<T, R> {
  * `rollingCountTimeout`. It stays open for `resetTimeout`, then lets one chunk through: if that fails it opens again, else
  * it closes and counts anew. Each change is emitted as `breaker`. A chunk that is held has no place and uses up no attempt;
  * a drain ends the hold at once and leaves its items pending. The opening number `maxOpens` ends the run with
- * `CircuitOpenError`. opossum is loaded by the first chunk.
+ * `CircuitOpenError`, unless every item settles all the same. opossum is loaded by the first chunk.
  */
 export function breaker<T, R>(options: BreakerSettings): Breaker<T, R> {
   let opening: Promise<Gate<T, R>> | undefined
@@ -239,7 +239,7 @@ function holdingPlace(interval: number, clock: Clock): HoldingPlace {
 
 function patienceEnded({ errorThresholdPercentage, maxOpens }: BreakerSettings, cause: Error | undefined): CircuitOpenError {
   return new CircuitOpenError(
-    `Cannot go on: expected fewer than ${errorThresholdPercentage} % of the chunks to fail, got a breaker that opened ${plural(maxOpens, 'time')} (breaker.maxOpens)${cause ? `, last because of: ${cause.message}` : ''}. Items are still pending: see to the cause, then run again`,
+    `Cannot go on: expected fewer than ${errorThresholdPercentage} % of the chunks to fail, got a breaker that opened ${plural(maxOpens, 'time')} (breaker.maxOpens)${cause ? `, last because of: ${cause.message}` : ''}. What has not settled is pending: see to the cause, then run again`,
     cause ? { cause } : undefined,
   )
 }

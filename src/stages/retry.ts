@@ -64,8 +64,8 @@ export function retry<T, R>(options: RetrySettings, counter: { retries: number }
       onFailedAttempt: async ({ error, attemptNumber }) => {
         if (!(error instanceof UnsettledChunkError)) throw error // A rejected dispatch: the run cannot go on.
         const delay = backoff(options, attemptNumber, context.clock)
-        for (const { index, reason } of error.again) {
-          context.emit('retry', { index, attempt: attemptNumber, error: reason, delay })
+        for (const { index, attempts, reason } of error.again) {
+          context.emit('retry', { index, attempt: attempts, error: reason, delay })
         }
         if (delay === 0) return
         try {

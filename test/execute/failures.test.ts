@@ -1,7 +1,8 @@
-import { execute, NonRetryableError } from 'pawl'
+import { createExecutor, execute, NonRetryableError } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import { counted } from '../fixtures/tasks/counted.mjs'
-import { range, sharedCells } from './calls.ts'
+import { spin } from '../fixtures/tasks/where.mjs'
+import { openLatch, range, sharedCells } from './calls.ts'
 
 /** Runs `counted` on `count` items of which those at `failing` fail for good. */
 const failing = (count: number, at: readonly number[]) => {
@@ -134,6 +135,40 @@ describe('maxFailures', () => {
     await expect(run).rejects.toThrow(/maxFailures/)
   })
 
+  test.each([
+    ['29%', 100, 29],
+    ['7%', 100, 7],
+    ['0.57%', 10_000, 57],
+  ] as const)('%s of %i tolerates %i, and not one more', async (maxFailures, count, most) => {
+    for (const failed of [most, most + 1]) {
+      const task = (n: number, { shared }: { shared: unknown }) => (n < (shared as number) ? Promise.reject(new Error('no')) : n)
+      const run = execute(task, range(count), { maxFailures, chunkSize: count, shared: failed })
+      if (failed === most) await expect(run).resolves.toMatchObject({ status: 'complete', stats: { failed } })
+      else await expect(run).rejects.toThrow(`expected at most ${maxFailures} failures (maxFailures), got ${failed} items`)
+    }
+  })
+
+  test('as a share stays exceeded, though what settles while the run drains for it brings it below again', async () => {
+    function* items() {
+      yield* range(1000)
+    }
+    const task = (n: number, { shared: latch }: { shared: unknown }) => {
+      if (n === 199) Atomics.wait(latch as Int32Array, 0, 0)
+      if (n >= 200 && n < 215) throw new Error('no')
+      return n
+    }
+    await using executor = createExecutor({ workers: 2, mode: 'threads' })
+    await executor.execute(
+      spin,
+      range(8).map(() => 20),
+    )
+    const latch = sharedCells(1)
+    const options = { maxFailures: '5%', chunkSize: 100, shared: latch, on: { drain: () => openLatch(latch) } } as const
+    const error = await executor.execute(task, items(), options).catch((it) => it)
+    expect(error).toMatchObject({ code: 'ERR_PAWL_RUN_FAILED', report: { status: 'partial', stats: { failed: 15 } } })
+    expect(error.report.stats.succeeded).toBeGreaterThanOrEqual(285)
+  })
+
   test('is told in one sentence, however the reason ends', async () => {
     const run = execute((message: string) => Promise.reject(new Error(message)), ['It ended.'])
     await expect(run).rejects.toThrow('first item 0: It ended. All that finished')
@@ -160,6 +195,28 @@ describe('maxFailures', () => {
     const error = await execute(counted, items(), { maxFailures: '5%', chunkSize: 1, shared: many.shared }).catch((it) => it)
     expect(error.code).toBe('ERR_PAWL_RUN_FAILED')
     expect(error.report.stats.failed + error.report.stats.succeeded).toBeGreaterThanOrEqual(100)
+  })
+})
+
+describe('breaker', () => {
+  test('that opens for the last time with the last outcome there is holds back nothing', async () => {
+    const task = (n: number) => Promise.reject(new Error(`no ${n}`))
+    const breaker = { volumeThreshold: 3, maxOpens: 1 }
+    const states: string[] = []
+    const options = {
+      breaker,
+      chunkSize: 1,
+      workers: 1,
+      on: { breaker: ({ state }: { state: string }) => void states.push(state) },
+    }
+    const report = await execute(task, range(3), { ...options, maxFailures: 10 })
+    expect(report).toMatchObject({ status: 'complete', stats: { failed: 3 } })
+    expect(states).toEqual(['open'])
+    await expect(execute(task, range(3), { ...options, maxFailures: 2 })).rejects.toMatchObject({ code: 'ERR_PAWL_RUN_FAILED' })
+    await expect(execute(task, range(50), { ...options, maxFailures: 50 })).rejects.toMatchObject({
+      code: 'ERR_PAWL_CIRCUIT_OPEN',
+      report: { status: 'partial' },
+    })
   })
 })
 

@@ -1,7 +1,7 @@
 import { type ExecuteOptions, execute, memoryStore, type RunFailedError, type TaskContext } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import { noted } from '../fixtures/tasks/noted.mjs'
-import { errorOf, newPlace, range } from './place.ts'
+import { errorOf, listenForWarnings, newPlace, range } from './place.ts'
 
 const ITEMS = range(40)
 const BAD = [3, 11, 12]
@@ -168,6 +168,31 @@ describe('execute() with failures on record', () => {
     const { stats } = await execute(noted, ITEMS, options)
     expect(stats).toMatchObject({ restored: settled, dispatched: 40 - settled })
     expect(starts().filter((index) => index === 20)).toHaveLength(2)
+  })
+
+  test.each(['json', 'msgpack'] as const)('keeps the `errors` of a validator, in %s', async (format) => {
+    const shapes = [['name is required'], { name: { message: 'is required' } }, [{ path: '/a' }]]
+    const task = (n: number, { shared }: { shared: unknown }) => {
+      throw Object.assign(new TypeError('invalid'), { errors: (shared as object[])[n] })
+    }
+    const options = { maxFailures: 3, checkpoint: { store: memoryStore(), format }, shared: shapes }
+    await execute(task, range(3), options)
+    const { failures } = await execute(task, range(3), { ...options, retryFailed: false })
+    expect(failures.map(({ reason }) => (reason as { errors?: unknown }).errors)).toEqual(shapes)
+    expect(failures.every(({ reason, restored }) => reason instanceof TypeError && restored)).toBe(true)
+  })
+
+  test('tells, once, of a field of an error that the format cannot hold', async () => {
+    const task = (n: number) => {
+      throw Object.assign(new Error('no'), n === 0 ? { code: 'E_NO', hint: undefined } : { size: 5n, seen: new Map([[n, n]]) })
+    }
+    for (const format of ['msgpack', 'json'] as const) {
+      const { warnings, on } = listenForWarnings()
+      const options = { maxFailures: 3, checkpoint: { store: memoryStore(), format }, chunkSize: 3, on }
+      await execute(task, range(3), options)
+      expect(warnings.map(({ code }) => code)).toEqual(format === 'json' ? ['CHECKPOINT_UNHELD'] : [])
+      if (format === 'json') expect(warnings[0]?.message).toMatch(/^Cannot record 'size' of the error of item 1: .* got 5n/)
+    }
   })
 
   test('keeps the item of a failure also when it is an object, and reasons that are no errors', async () => {

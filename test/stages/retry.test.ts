@@ -190,6 +190,15 @@ describe('retry: waiting', () => {
     expect(run.events.retry).toEqual(expect.arrayContaining([event(0, 1, 10), event(1, 1, 10), event(0, 2, 20), event(1, 2, 20)]))
   })
 
+  test('what is announced is the attempt the task was told of: crashes and earlier sessions count', async () => {
+    const run = fakeRun(instantClock())
+    const histories = new Map([[0, { attempts: 2, crashes: 2, firstFailedAt: undefined }]])
+    await stage({ retries: 2, minTimeout: 10 })(fakeEngine(bad).dispatch)(chunkOf([0, 1], { histories }), run.context)
+    const attempts = (of: number) => run.events.retry?.filter(({ index }) => index === of).map(({ attempt }) => attempt)
+    expect(attempts(0)).toEqual([3, 4])
+    expect(attempts(1)).toEqual([1, 2])
+  })
+
   describe('in time', () => {
     beforeEach(() => vi.useFakeTimers())
     afterEach(() => vi.useRealTimers())
