@@ -7,8 +7,8 @@ import type { Emitter } from '../events.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { Chunk, Failure, FulfilledBatch, Outcome, Outcomes, Rejection } from '../types.ts'
 import type { OutcomeList } from './stream.ts'
-import { weighColumn } from './weight.ts'
 import { createTolerance } from './tolerance.ts'
+import { weighColumn } from './weight.ts'
 
 /** Time between two `progress` events, in ms. */
 const PROGRESS_MS = 100
@@ -55,6 +55,8 @@ export interface Collector<T, R> {
   restore(fulfilled: FulfilledBatch<R>, failures: readonly Failure<T>[]): void
   /** An item that was restored as a failure before it was seen. */
   attachItem(index: number, item: T): void
+  /** A failure was restored without its item, and has not been given it. */
+  readonly lacksItems: boolean
   /** The last progress event; `length` is how many items there are, of all shards, when that is known. */
   finish(length: number | undefined): void
   /** Tells if more failed than is tolerated, of all that was restored: of a part of it that may be so and mean nothing. */
@@ -184,6 +186,10 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
     attachItem: (index, item) => {
       const at = restoredFailures.get(index)
       if (at !== undefined) failures[at] = { ...(failures[at] as Failure<T>), item }
+      restoredFailures.delete(index)
+    },
+    get lacksItems() {
+      return Array.from(restoredFailures.values()).some((at) => failures[at]?.item === undefined)
     },
     finish: (length) => {
       failures.sort((a, b) => a.index - b.index)

@@ -1,4 +1,5 @@
 import { cut } from '../chunk.ts'
+import { type Drain, untilDrained } from '../drain.ts'
 import type { Engine, EngineRunOptions } from '../engine/engine.ts'
 import type { Emitter } from '../events.ts'
 import type { ResolvedOptions } from '../options.ts'
@@ -10,14 +11,15 @@ import { compose, type Dispatch, type RunContext, type Stage } from '../stages/s
 import type { Outcomes, TaskFunction } from '../types.ts'
 import { type Growth, startGrowth } from './growth.ts'
 import type { Journey, Run } from './journey.ts'
-import { createRoom, runLoop } from './loop.ts'
+import { createRoom, runLoop, sourceError } from './loop.ts'
 import { describeProgramAgain } from './program-again.ts'
 
 /** Sends all pending items down the stages. */
 export async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>): Promise<void> {
   const { options, engines, drain, emitter, origin } = run
   const { source, planner, collector, session, counts } = journey
-  if (drain.signal.aborted || (source.left === 0 && source.total !== undefined)) return
+  if (source.left === 0 && source.total !== undefined) return
+  if (drain.signal.aborted) return findItems(drain, journey)
   const circuit = options.breaker && breaker<T, R>(options.breaker)
   if (circuit) warnOfIdleBreaker(options, emitter)
   const stages: Stage<T, R>[] = [
@@ -67,6 +69,24 @@ export async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>):
     growth.close()
     circuit?.close()
     for (const engineRun of opened.all()) engineRun.end()
+    await source.close()
+  }
+}
+
+/** Pending items that are pulled at once on the way to others. Higher: more are pulled behind the last of these. */
+const PASSED_OVER = 100
+
+/**
+ * Where more failures were restored than are tolerated, has an iterable give the items that no record holds. Nothing else of it is
+ * used, and whoever wants the run to end does not wait for it.
+ */
+async function findItems<T, R>({ hastened, fail }: Drain, { collector, source }: Journey<T, R>): Promise<void> {
+  try {
+    while (!hastened.aborted && source.total === undefined && collector.lacksItems && collector.excess()) {
+      const chunk = await untilDrained(hastened, source.next(PASSED_OVER)).catch((error) => fail(sourceError(error)))
+      if (!chunk) return
+    }
+  } finally {
     await source.close()
   }
 }

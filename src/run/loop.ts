@@ -115,7 +115,7 @@ export async function runLoop<T, R>({
 }
 
 /** What the items, or the `key` function, threw. Errors of ours say all there is to say. */
-function sourceError(error: unknown): Error {
+export function sourceError(error: unknown): Error {
   if (error instanceof PawlError) return error
   return worded(
     wording`Cannot read the next item: expected the items to go on or end, but they, or ${option('key')}, threw: ${messageOf(error)}${inReport()}`,

@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
-import { type CheckpointMismatchError, execute } from 'pawl'
+import { type CheckpointMismatchError, execute, memoryStore } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import { named, noted } from '../fixtures/tasks/noted.mjs'
 import { errorOf, interrupt, newPlace, range } from './place.ts'
@@ -112,6 +112,51 @@ describe('execute() with a checkpoint and an iterable', () => {
       { index: 1007, item: 1007, restored: true },
     ])
     expect(stats).toMatchObject({ restored: 1200, dispatched: 0, failed: 2 })
+  })
+})
+
+describe('execute() with failures on record whose items JSON cannot hold', () => {
+  const task = ({ n }: { n: bigint }) => {
+    if (n === 5n || n === 1500n || n === 2400n) throw new Error(`no ${n}`)
+    return Number(n)
+  }
+  let pulled = 0
+  function* generateBig(count: number) {
+    for (pulled = 0; pulled < count; pulled++) yield { n: BigInt(pulled) }
+  }
+  async function failThree(count: number) {
+    const options = { runId: 'run', checkpoint: { store: memoryStore(), format: 'json' as const }, chunkSize: 100 }
+    const { stats } = await interrupt(task, generateBig(count), { ...options, maxFailures: 3 }, 2600)
+    expect(stats.failed).toBe(3)
+    return { stats, options: { ...options, retryFailed: false, maxFailures: 1 } }
+  }
+
+  test('has them from the source, which is read as far as they are, when they are more than tolerated', async () => {
+    const { stats, options } = await failThree(10_000)
+    const error = await errorOf(execute(task, generateBig(10_000), options))
+    expect(error).toMatchObject({ code: 'ERR_PAWL_RUN_FAILED', report: { status: 'partial' } })
+    expect(error.report?.failures.map(({ item }) => item)).toEqual([{ n: 5n }, { n: 1500n }, { n: 2400n }])
+    expect(error.report?.stats).toMatchObject({ restored: stats.succeeded + stats.failed, dispatched: 0 })
+    expect(pulled).toBeLessThan(10_000)
+  })
+
+  test('does without those that the source does not give before somebody wants the run to end', async () => {
+    const { options } = await failThree(10_000)
+    const abort = new AbortController()
+    async function* stuck() {
+      yield* generateBig(1000)
+      abort.abort(new Error('enough'))
+      await new Promise(() => {})
+    }
+    const error = await errorOf(execute(task, stuck(), { ...options, signal: abort.signal }))
+    expect(error).toMatchObject({ code: 'ERR_PAWL_RUN_FAILED', report: { stats: { failed: 3 } } })
+    expect(error.report?.failures.map(({ item }) => item)).toEqual([{ n: 5n }, undefined, undefined])
+  })
+
+  test('ends in what is wrong with the source', async () => {
+    const { options } = await failThree(10_000)
+    const error = await errorOf(execute(task, generateBig(2000), options))
+    expect(error).toMatchObject({ code: 'ERR_PAWL_CHECKPOINT_MISMATCH', part: 'items' })
   })
 })
 
