@@ -45,7 +45,7 @@ export class RunFailedError extends RunEndedError {
   }
 }
 
-/** The run was drained before every item had settled. `cause` is the signal's reason. */
+/** The run was drained before every item had settled; `cause` is the signal's reason. Or it could not have even one thread. */
 export class RunAbortedError extends RunEndedError {
   constructor(message: string, options?: ErrorOptions) {
     super('ERR_PAWL_ABORTED', message, options)

@@ -1,3 +1,4 @@
+import { isRefusal } from '../engine/shortage.ts'
 import { type Engines, openEngines } from '../engines.ts'
 import { isPawlError, messageOf } from '../errors.ts'
 import { executeOn } from '../execute.ts'
@@ -178,7 +179,7 @@ async function finishFailed(assignment: Assignment, error: unknown, isUnsaved: b
   }
   const explanation = explain(error)
   const { exitCode, code, message } = explanation
-  if (isPawlError(error, 'ERR_PAWL_ABORTED')) {
+  if (isPawlError(error, 'ERR_PAWL_ABORTED') && !isRefusal(error.cause)) {
     say(`interrupted: ${messageOf(error.cause)}`)
     if (error.cause instanceof TimeUp && hasSettledNone(report)) say(error.cause.advice)
   } else tell(explanation)

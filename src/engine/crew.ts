@@ -7,6 +7,7 @@ import { toMessage } from './message.ts'
 import { createPlaces } from './places.ts'
 import type { RunSetup } from './protocol.ts'
 import { DEPTH, type Seat } from './seat.ts'
+import { isRefusal, MAX_TRIES, noThreadError, Shortage } from './shortage.ts'
 import { createTimeoutWatch } from './timeout-watch.ts'
 
 /** After so many chunks that were lost while packed, and none of their items to blame, results of the run are packed one by one: once could be a pause of the machine. */
@@ -20,6 +21,8 @@ export class Crew {
   readonly #timeouts = createTimeoutWatch(this.#benches)
   readonly #openSeat: (bench: Bench) => Seat
   readonly #clock: Clock
+  readonly #onShortage: (count: number, wanted: number, error: Error) => void
+  readonly #shortage = new Shortage(() => this.advance())
   /** Threads that are lost, but may not have ended altogether. */
   readonly #endings = new Set<Promise<void>>()
   #target = 0
@@ -28,9 +31,11 @@ export class Crew {
   #looking: NodeJS.Timeout | undefined
   #isClosed = false
 
-  constructor(openSeat: (bench: Bench) => Seat, clock: Clock) {
+  /** `onShortage`: called when there are `count` threads, and no room for as many as are wanted. */
+  constructor(openSeat: (bench: Bench) => Seat, clock: Clock, onShortage: (count: number, wanted: number, error: Error) => void) {
     this.#openSeat = openSeat
     this.#clock = clock
+    this.#onShortage = onShortage
   }
 
   /** Those that are up or starting. */
@@ -38,10 +43,13 @@ export class Crew {
     return this.#benches
   }
 
-  /** Starts threads until there are `count`. From then on a thread that is lost is replaced when a piece waits. */
+  /**
+   * Starts threads until there are `count`, or the system gives no more. From then on a thread that is lost, or was not to be
+   * had, is replaced when a piece waits.
+   */
   grow(count: number): void {
     this.#target = Math.max(this.#target, count)
-    while (this.#benches.size < this.#target && !this.#isClosed) this.#open()
+    while (this.#benches.size < this.#target && !this.#isClosed && this.#open());
     this.places.resize(this.#target * DEPTH)
     this.advance()
   }
@@ -103,11 +111,33 @@ export class Crew {
     clearImmediate(this.#balancing)
     clearTimeout(this.#looking)
     this.#timeouts.stop()
+    this.#shortage.end()
     await Promise.all([...this.#endings, ...[...this.#benches].map((bench) => bench.seat.close())])
   }
 
-  #open(): void {
-    this.#benches.add(createBench(this.#openSeat))
+  /** Starts a thread. False when the system has no room for one, or had none a moment ago. */
+  #open(): boolean {
+    if (this.#shortage.isPausing) return false
+    try {
+      this.#benches.add(createBench(this.#openSeat))
+      this.#shortage.end()
+      return true
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      this.#doWithout(error)
+      return false
+    }
+  }
+
+  /** The system gave no thread. Those that are there go on; without any the runs end that wait, unless it is a matter of a moment. */
+  #doWithout(error: Error): void {
+    const tries = this.#shortage.refused()
+    if (this.#benches.size > 0) {
+      if (tries > 1) this.#onShortage(this.#benches.size, this.#target, error)
+    } else if (tries >= MAX_TRIES) {
+      this.#shortage.end()
+      for (const { job } of this.pieces()) if (!job.isOver) job.context.fail(noThreadError(error))
+    }
   }
 
   #send(bench: Bench, piece: Piece): void {

@@ -8,9 +8,9 @@ export interface Engine {
   readonly places: Places
   /** Worker threads that are up or starting. */
   readonly workers: number
-  /** Starts threads until there are `count`. */
+  /** Starts threads until there are `count`, as far as the system gives them. */
   grow(count: number): void
-  /** Resolves when one of the threads is up. */
+  /** Resolves when one of the threads is up, or none could be started. */
   up(): Promise<void>
   /** An item has begun. */
   readonly hasBegun: boolean
@@ -52,6 +52,8 @@ export interface EngineRunOptions {
   workerExit(threadId: number, index: number | undefined, reason: Error): void
   /** Called when the program ran in a worker, since the task is in its own file. `workers`: how many there are by now. */
   ranAgain(workers: number): void
+  /** Called, also again, when there are `count` threads and the system, as `error` tells, has no room for as many as are wanted. */
+  onShortage(count: number, wanted: number, error: Error): void
   /** Time of one item as the planner knows it, in ms; 0 when unknown. */
   itemTime(): number
   /**

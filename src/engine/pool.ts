@@ -1,6 +1,6 @@
 import type { Piscina } from 'piscina'
 import type { Clock } from '../clock.ts'
-import { condemn, hasBegun, hasBegunRun } from './bench.ts'
+import { type Bench, condemn, hasBegun, hasBegunRun } from './bench.ts'
 import { Crew } from './crew.ts'
 import type { Engine, EngineRun, EngineRunOptions } from './engine.ts'
 import { announceStop, isUntouched, slotOf, stop } from './flight-recorder.ts'
@@ -14,7 +14,10 @@ import { openSeat, type SeatOptions } from './seat.ts'
  */
 export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOptions, clock: Clock): Engine {
   const runs = new Map<number, JobRun>()
-  const crew: Crew = new Crew((bench) => openSeat(PiscinaClass, seatOptions, receiver.hear(bench)), clock)
+  const open = (bench: Bench) => openSeat(PiscinaClass, seatOptions, receiver.hear(bench))
+  const crew: Crew = new Crew(open, clock, (count, wanted, error) => {
+    for (const run of runs.values()) run.onShortage(count, wanted, error)
+  })
   const receiver = new Receiver(crew, runs, clock)
   let numbered = 0
 
@@ -30,7 +33,9 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
       return crew.benches.size
     },
     grow: (count) => crew.grow(count),
-    up: () => Promise.race([...crew.benches].map((bench) => bench.seat.up)),
+    up: async () => {
+      if (crew.benches.size > 0) await Promise.race([...crew.benches].map((bench) => bench.seat.up))
+    },
     get hasBegun() {
       return [...crew.benches].some(hasBegun)
     },

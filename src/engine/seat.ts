@@ -75,13 +75,13 @@ export function openSeat(PiscinaClass: typeof Piscina, { resourceLimits, record 
     atomics: 'disabled', // It would sleep until Piscina sends something, and hear nothing of what comes through our channel.
     ...(resourceLimits ? { resourceLimits: withoutUndefined(resourceLimits) } : {}),
   })
+  pool.options.minThreads = 0 // It would replace a thread that ends by itself, and the replacement would have to be ended; or, without room for one, throw.
   const thread = pool.threads[0] as Worker
   const { threadId } = thread
   const { port1: port, port2: far } = new MessageChannel()
   let error: Error | undefined
   let isClosed = false
   let ending: Promise<void> | undefined
-  /** Piscina replaces a thread that ends by itself; the replacement is ended, too. */
   const end = () => {
     ending ??= pool.destroy().catch(() => {})
     return ending

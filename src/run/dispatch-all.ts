@@ -1,6 +1,7 @@
 import { cut } from '../chunk.ts'
 import { type Drain, untilDrained } from '../drain.ts'
 import type { Engine, EngineRunOptions } from '../engine/engine.ts'
+import { describeShortage } from '../engine/shortage.ts'
 import type { Emitter } from '../events.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { loadHere } from '../resolve-task.ts'
@@ -9,6 +10,7 @@ import { checkpoint } from '../stages/checkpoint.ts'
 import { retry } from '../stages/retry.ts'
 import { compose, type Dispatch, type RunContext, type Stage } from '../stages/stage.ts'
 import type { Outcomes, TaskFunction } from '../types.ts'
+import { wordedWarning } from '../wording.ts'
 import { type Growth, startGrowth } from './growth.ts'
 import type { Journey, Run } from './journey.ts'
 import { createRoom, runLoop, sourceError } from './loop.ts'
@@ -155,6 +157,7 @@ function describeRun<T, R>(
 ): EngineRunOptions {
   const { task, options, origin, emitter } = run
   let isTold = false
+  let isShort = false
   return {
     setup: {
       runId,
@@ -183,6 +186,10 @@ function describeRun<T, R>(
     ranAgain: (workers) => {
       if (!isTold) emitter.emit('warning', { code: 'PROGRAM_RAN_AGAIN', message: describeProgramAgain(workers) })
       isTold = true
+    },
+    onShortage: (count, wanted, error) => {
+      if (!isShort) emitter.emit('warning', wordedWarning('WORKERS_SHORT', describeShortage(count, wanted, error)))
+      isShort = true
     },
     itemTime: () => planner.itemTime,
     mayStayInline: growth.mayStayInline,

@@ -135,6 +135,7 @@ function describeProbe<T, R>(task: ResolvedTask<T, R>, options: ResolvedOptions<
     tally: { attempts: 0, crashes: 0, timeouts: 0, chunks: 0, taskTime: 0 },
     workerExit: () => {},
     ranAgain: (workers) => planner.warn(describeProgramAgain(workers)),
+    onShortage: () => {}, // One thread is all it wants.
     itemTime: () => planner.itemTime,
     mayStayInline: () => true,
   }

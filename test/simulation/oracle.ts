@@ -128,10 +128,9 @@ export class Oracle {
       return
     }
     const { kind } = outcome
-    const wasPaused = this.#lives.some(({ isPaused }) => isPaused)
     const isPossible = {
       error: nature.kind === 'error' || nature.kind === 'fatal',
-      timeout: nature.kind === 'hang' || nature.kind === 'hanging trap' || wasPaused || item.time > timeout - 30,
+      timeout: nature.kind === 'hang' || nature.kind === 'hanging trap' || item.time > timeout - 30,
       crash: item.crashes + item.deaths >= maxCrashes || this.#hadCompany(),
       memory: false,
       serialization: nature.kind === 'unreadable',

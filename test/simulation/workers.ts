@@ -64,6 +64,7 @@ export function simulatedPiscina(world: World, process: Process, stage: Stage): 
 
 /** A pool of one thread. */
 class SimulatedThread extends EventEmitter {
+  readonly options = { minThreads: 1 }
   readonly threads: (EventEmitter & { readonly threadId: number })[]
   readonly #life: ThreadLife
   readonly #queue: ChunkMessage[] = []

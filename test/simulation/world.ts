@@ -200,7 +200,7 @@ const GLOBALS = ['setTimeout', 'setInterval', 'setImmediate', 'clearTimeout', 'c
 
 /**
  * Puts the world's time and chance in place of what code finds by itself: global timers, `performance.now`, `Date.now`,
- * `randomBytes`. Whoever asks while no process is at work (the test runner) gets the real ones. Gives what undoes it.
+ * `process.cpuUsage`, `randomBytes`. Whoever asks while no process is at work (the test runner) gets the real ones. Gives what undoes it.
  */
 export function takeOver(worldOf: () => World | undefined): () => void {
   const real = Object.fromEntries(GLOBALS.map((name) => [name, globalThis[name]])) as Record<
@@ -210,6 +210,7 @@ export function takeOver(worldOf: () => World | undefined): () => void {
   const { randomBytes } = crypto
   const { now: today } = Date
   const now = performance.now.bind(performance)
+  const { cpuUsage } = process
   const acting = () => {
     const world = worldOf()
     return world?.current ? { world, process: world.current } : undefined
@@ -235,6 +236,8 @@ export function takeOver(worldOf: () => World | undefined): () => void {
     clearInterval: clearer('clearInterval'),
     clearImmediate: clearer('clearImmediate'),
   })
+  // Code takes no time here: a timer that is late was kept from going off by a stop.
+  process.cpuUsage = (before) => (acting() ? { user: 0, system: 0 } : cpuUsage(before))
   performance.now = () => acting()?.process.clock.now() ?? now()
   Date.now = () => acting()?.process.clock.today() ?? today()
   const seeded = (size: number) => {
@@ -245,6 +248,7 @@ export function takeOver(worldOf: () => World | undefined): () => void {
   syncBuiltinESMExports()
   return () => {
     Object.assign(globalThis, real)
+    Object.assign(process, { cpuUsage })
     Reflect.deleteProperty(performance, 'now')
     Date.now = today
     Object.assign(crypto, { randomBytes })
