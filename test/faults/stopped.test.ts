@@ -31,7 +31,7 @@ describe('a process that is stopped for longer than the timeout', () => {
       [3, 'timeout'],
     ])
     expect(time).toBeGreaterThan(STOP_MS + 1800)
-    expect(time).toBeLessThan(STOP_MS + 3500)
+    expect(time).toBeLessThan(STOP_MS + 8000)
   })
 })
 
@@ -43,13 +43,18 @@ describe('a main thread that is kept busy for longer than the timeout', () => {
     return new Promise(() => {})
   }
 
-  test.each(['loops', 'waits'])('finds an item that hangs meanwhile as soon as it is free again: it %s', async (way) => {
-    const started = sharedCells(1)
-    const run = execute(endless, [way], { mode: 'threads', timeout: 1500, maxFailures: 1, shared: started })
-    await whenSet(started, 0)
-    for (const end = performance.now() + 2500; performance.now() < end; );
-    const free = performance.now()
-    expect((await run).failures).toMatchObject([{ kind: 'timeout' }])
-    expect(performance.now() - free).toBeLessThan(1000)
-  })
+  test.each(['loops', 'waits'])(
+    'finds an item that hangs meanwhile as soon as it is free again: it %s',
+    { timeout: 60_000 },
+    async (way) => {
+      const started = sharedCells(1)
+      const run = execute(endless, [way], { mode: 'threads', timeout: 1500, maxFailures: 1, shared: started })
+      await whenSet(started, 0)
+      const [began, { user }] = [performance.now(), process.cpuUsage()]
+      while (performance.now() - began < 2500 || process.cpuUsage().user - user < 2_500_000); // On a busy machine that takes longer.
+      const free = performance.now()
+      expect((await run).failures).toMatchObject([{ kind: 'timeout' }])
+      expect(performance.now() - free).toBeLessThan(1000)
+    },
+  )
 })

@@ -265,4 +265,10 @@ export const FAULTS = [
     replace: "if (bench.idled >= MAX_IDLED && bench.doom) condemn(bench, 'idle')",
     tests: ['test/execute/spoiled-threads.test.ts'],
   },
+  {
+    name: 'time in which the process was stopped counts towards a timeout',
+    file: 'src/engine/timeout-watch.ts',
+    search: 'return elapsed - time',
+    replace: 'return elapsed',
+  },
 ]

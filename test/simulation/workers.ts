@@ -45,6 +45,9 @@ const PART_MS = 50
 /** Share of the threads in which the task takes its time to come up, seconds. */
 const LATE = 0.03
 
+/** Share of the threads that the system has no room for. */
+const REFUSED = 0.03
+
 /** What a simulated thread lives in. */
 interface ThreadLife {
   readonly world: World
@@ -79,9 +82,10 @@ class SimulatedThread extends EventEmitter {
 
   constructor(life: ThreadLife, threadId: number) {
     super()
+    const { chance } = life.world
+    if (chance.is(REFUSED)) throw Object.assign(new Error('EAGAIN'), { code: 'ERR_WORKER_INIT_FAILED' })
     this.#life = life
     this.threads = [Object.assign(new EventEmitter(), { threadId })]
-    const { chance } = life.world
     this.#after(chance.is(LATE) ? chance.int(1000, 15_000) : chance.wait(20), () => {
       this.#isUp = true
       this.#next()
