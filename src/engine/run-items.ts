@@ -25,7 +25,7 @@ const { structuredClone } = globalThis
 /**
  * Items are claimed by so many as long as a stride of them takes no longer than this, in ms: an atomic store is a third of what
  * a trivial item costs. What is claimed waits behind an item that turns out slow, and less than a stride that short is not worth
- * being taken from a worker (bench.ts). Set by bench/peers, 'trivial'.
+ * being taken from a worker (balance.ts). Set by bench/peers, 'trivial'.
  */
 const MAX_CLAIM = 16
 const CLAIM_MS = 0.25

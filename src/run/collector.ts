@@ -5,7 +5,8 @@ import type { Clock } from '../clock.ts'
 import type { RunFailedError } from '../errors.ts'
 import type { Emitter } from '../events.ts'
 import type { ResolvedOptions } from '../options.ts'
-import type { Chunk, Failure, FulfilledBatch, Outcome, Outcomes, Rejection } from '../types.ts'
+import type { Chunk, Failure, FulfilledBatch, Outcomes } from '../types.ts'
+import { fulfilledOutcome, toFailure, toOutcome } from './outcomes.ts'
 import type { OutcomeList } from './stream.ts'
 import { createTolerance } from './tolerance.ts'
 import { weighColumn } from './weight.ts'
@@ -227,44 +228,4 @@ function endOf(results: readonly unknown[]): number {
   let end = results.length
   while (end > 0 && !(end - 1 in results)) end--
   return end
-}
-
-function fulfilledOutcome<R>(
-  { indices, keys, attempts }: Pick<FulfilledBatch, 'indices'> & { [K in 'keys' | 'attempts']: FulfilledBatch[K] | undefined },
-  values: ArrayLike<R>,
-  i: number,
-  restored: boolean,
-): Outcome<R> {
-  const index = indices[i] as number
-  return {
-    index,
-    key: keys?.[i] ?? String(index),
-    attempts: attempts?.[i] ?? 1,
-    restored,
-    status: 'fulfilled',
-    value: values[i] as R,
-  }
-}
-
-function toOutcome({ index, key, attempts, restored, status, reason, kind }: Failure): Outcome<never> {
-  return { index, key, attempts, restored, status, reason, kind }
-}
-
-/** `restored`: recorded by an earlier session. `session`: the one that recorded it. */
-export function toFailure<T>(rejection: Rejection<T>, restored: boolean, session: string | undefined): Failure<T> {
-  const { index, key, item, kind, reason, attempts, crashes, firstFailedAt, lastFailedAt } = rejection
-  return {
-    index,
-    key: key ?? String(index),
-    attempts,
-    restored,
-    status: 'rejected',
-    reason,
-    kind,
-    item,
-    crashes,
-    firstFailedAt,
-    lastFailedAt,
-    session,
-  }
 }

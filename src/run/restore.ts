@@ -5,7 +5,8 @@ import { BLOCK_ITEMS, type Selection, type Source } from '../items.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { type Shard, shardOf } from '../shard.ts'
 import type { Failure, FulfilledBatch } from '../types.ts'
-import { type Collector, toFailure } from './collector.ts'
+import type { Collector } from './collector.ts'
+import { toFailure } from './outcomes.ts'
 
 /** Which items this session dispatches, and which it answers from the checkpoint. */
 export interface Selected<T> {
