@@ -1,5 +1,3 @@
-import { clearImmediate, setImmediate } from './turn.ts'
-
 /** What is to be pulled of an async iterator. */
 export interface Pulling<T> {
   /** Asked before each item. */

@@ -1,5 +1,4 @@
 import type { Clock } from '../clock.ts'
-import { clearImmediate, setImmediate } from '../turn.ts'
 import { leastBusy, steal, takeBack } from './balance.ts'
 import { type Bench, condemn, createBench } from './bench.ts'
 import { prepare, slotOf } from './flight-recorder.ts'

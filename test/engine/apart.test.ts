@@ -1,4 +1,5 @@
 import { deepStrictEqual, notStrictEqual } from 'node:assert/strict'
+import { isDeepStrictEqual } from 'node:util'
 import { serialize } from 'node:v8'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -20,18 +21,18 @@ function keep(value: unknown): unknown {
 }
 
 const SHARED = new SharedArrayBuffer(8)
-/** Tells values apart that are so in any way; of views only their own bytes are in it. */
-function bytesOf(value: unknown): string {
-  return serialize(value).toString('latin1')
+/** Alike for whoever is given them. The first tells invalid dates apart, the other how V8 holds a number. */
+function areAlike(a: unknown, b: unknown): boolean {
+  return isDeepStrictEqual(a, b) || serialize(a).equals(serialize(b))
 }
 
 /** That it makes no difference to what comes of a value whether it was kept apart. */
 function expectAlike(value: unknown): void {
   const kept = keep(value)
-  expect(bytesOf(structuredClone(kept))).toBe(bytesOf(structuredClone(value)))
+  expect(areAlike(structuredClone(kept), structuredClone(value))).toBe(true)
   for (const codec of [msgpackCodec, jsonCodec]) {
     const [ofKept, ofValue] = [codec.encode([kept]), codec.encode([value])]
-    expect(bytesOf(codec.decode(ofKept.bytes, true))).toBe(bytesOf(codec.decode(ofValue.bytes, true)))
+    expect(areAlike(codec.decode(ofKept.bytes, true), codec.decode(ofValue.bytes, true))).toBe(true)
     expect(ofKept.refused.map(({ error }) => error.message)).toEqual(ofValue.refused.map(({ error }) => error.message))
   }
 }
