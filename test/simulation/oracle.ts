@@ -259,7 +259,10 @@ export class Oracle {
       if (failure.lastFailedAt < failure.firstFailedAt && !this.#scenario.isRemote)
         this.blame(`item ${item.id} failed last before it failed first`)
     }
-    if (life.order.length > 0 && (status === 'complete' || this.#scenario.source === 'array')) this.#checkPromised(life, mine)
+    // A session whose store failed while the record was read runs nothing, and tells of what it had read.
+    const isHalfRead = !hasResolved && life.hasStorms && stats.attempts === 0
+    if (life.order.length > 0 && !isHalfRead && (status === 'complete' || this.#scenario.source === 'array'))
+      this.#checkPromised(life, mine)
     // After a failed sync a file may hold what no disk ever will, and nobody who reads it can tell.
     const isSure = !life.warnings.has('CHECKPOINT_OFF') && !this.#lives.some(({ hasStorms }) => hasStorms)
     if (hasResolved && isSure) for (const outcome of outcomes.values()) this.acknowledge(life, outcome, 'a report')
