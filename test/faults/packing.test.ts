@@ -136,15 +136,18 @@ describe('a result so deep that a worker can write and this thread not read it',
     [7, 3],
     [100, 2],
   ])('fails alone, in chunks of %i', async (chunkSize, mostCalls) => {
-    const { report, calls, attempts } = await run(100, deep, { chunkSize })
+    const { report, calls, attempts, losses } = await run(100, deep, { chunkSize })
     expect(report.failures).toMatchObject(culprits.map((index) => ({ index, kind: 'serialization', attempts: calls[index] })))
     expect(report.failures[1]?.reason).toMatchObject({ code: 'ERR_PAWL_SERIALIZATION', index: 4 })
     expect(report.failures[1]?.reason.message).toMatch(
       /^Cannot read the result of item 4: expected a value that can be carried between threads, got .*\. It may be nested too deep: /,
     )
     expect(report.results.map((it) => it)).toEqual(resultsWithout(100, culprits))
-    expect(attempts).toEqual(calls)
-    expect(report.stats).toMatchObject({ crashes: 0, attempts: calls.reduce((sum, it) => sum + it) })
+    // A thread is ended while it goes on with the next items: one may have been begun, and its task not yet called.
+    const uncalled = attempts.map((count, i) => Number(count) - (calls[i] as number))
+    expect(uncalled.every((count) => count === 0 || count === 1)).toBe(true)
+    expect(uncalled.reduce((sum, it) => sum + it)).toBeLessThanOrEqual(losses)
+    expect(report.stats).toMatchObject({ crashes: 0, attempts: attempts.reduce<number>((sum, it) => sum + Number(it), 0) })
     expect(Math.max(...calls)).toBeLessThanOrEqual(mostCalls)
   })
 
