@@ -152,8 +152,15 @@ describe('maxFailures', () => {
     function* items() {
       yield* range(1000)
     }
-    const task = (n: number, { shared: latch }: { shared: unknown }) => {
-      if (n === 199) Atomics.wait(latch as Int32Array, 0, 0)
+    // What fails begins when the other thread is at the last item of its chunk: a chunk nobody has begun would go back.
+    const task = (n: number, { shared }: { shared: unknown }) => {
+      const { latch, held } = shared as { latch: Int32Array; held: Int32Array }
+      if (n === 199) {
+        Atomics.store(held, 0, 1)
+        Atomics.notify(held, 0)
+        Atomics.wait(latch, 0, 0)
+      }
+      if (n === 200) Atomics.wait(held, 0, 0)
       if (n >= 200 && n < 215) throw new Error('no')
       return n
     }
@@ -162,8 +169,8 @@ describe('maxFailures', () => {
       spin,
       range(8).map(() => 20),
     )
-    const latch = sharedCells(1)
-    const options = { maxFailures: '5%', chunkSize: 100, shared: latch, on: { drain: () => openLatch(latch) } } as const
+    const shared = { latch: sharedCells(1), held: sharedCells(1) }
+    const options = { maxFailures: '5%', chunkSize: 100, shared, on: { drain: () => openLatch(shared.latch) } } as const
     const error = await executor.execute(task, items(), options).catch((it) => it)
     expect(error).toMatchObject({ code: 'ERR_PAWL_RUN_FAILED', report: { status: 'partial', stats: { failed: 15 } } })
     expect(error.report.stats.succeeded).toBeGreaterThanOrEqual(285)
