@@ -1,14 +1,11 @@
 import { countCrashes, historyAt } from './chunk.ts'
 import { BLOCK_ITEMS, byCrashes, historiesOf, type Selection, type Source } from './items.ts'
 import { createPull } from './pull-async.ts'
-import { turn } from './turn.ts'
+import { SLICE_MS, turn } from './turn.ts'
 import type { Chunk } from './types.ts'
 
 /** Most items of an iterable that are held back for a suspect which is still to come. Higher: more in memory. */
 const MAX_HELD = 10_000
-
-/** Longest time the event loop is kept waiting while items are looked at, unless by a single one, in ms. Promise 5 of docs/architecture.md. */
-const SLICE_MS = 4
 
 /** The clock, which takes as long as a small item, is looked at after so many items at most, and when they take longer than this, in ms, after each. */
 const LOOK_ITEMS = 256

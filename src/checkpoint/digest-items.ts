@@ -1,5 +1,5 @@
 import { entriesOf, membersOf } from '../members.ts'
-import { turn } from '../turn.ts'
+import { SLICE_MS, turn } from '../turn.ts'
 import { createDigest } from './values/digest.ts'
 
 /** Items that a digest covers in full; of more, as many, evenly spread. A million numbers take about 70 ms so. */
@@ -7,9 +7,6 @@ const MAX_DIGESTED_ITEMS = 131_072
 
 /** Bytes, roughly, that a digest covers; SHA-256 takes 1 to 2.5 ms for a MiB. */
 const MAX_DIGESTED_BYTES = 2 ** 26
-
-/** Longest time the event loop is kept waiting, unless by a single item, in ms. Promise 5 of docs/architecture.md. */
-const SLICE_MS = 4
 
 /** Most items, and about how many bytes, between two looks at the clock: some tenths of a ms. */
 const LOOK_ITEMS = 256

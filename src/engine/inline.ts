@@ -2,7 +2,7 @@ import { attemptsBefore } from '../chunk.ts'
 import type { Clock } from '../clock.ts'
 import { untilDrained } from '../drain.ts'
 import { InvalidOptionError } from '../errors.ts'
-import { turn } from '../turn.ts'
+import { SLICE_MS, turn } from '../turn.ts'
 import type { Engine, EngineRun, EngineRunOptions } from './engine.ts'
 import { announceStop, createRecorder, cursorOf, prepare, type Slot, slotOf, stop, takeTail } from './flight-recorder.ts'
 import { createJob, createPiece, type JobRun } from './job.ts'
@@ -12,9 +12,6 @@ import type { PartMessage } from './protocol.ts'
 import { inlineUntrueError } from './run-errors.ts'
 import { runItems } from './run-items.ts'
 import { settlePart } from './settle-part.ts'
-
-/** Longest time the main thread is kept from the event loop by items that are shorter, in ms. Promise 5 of docs/architecture.md. */
-const SLICE_MS = 4
 
 /** Items that turn from short to 1 ms each still fit into a slice. A look at the clock costs as much as a trivial item. */
 const MAX_STRIDE = 4

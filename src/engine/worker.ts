@@ -26,7 +26,7 @@ const MAX_STRIDE = 64
 /** Stands for a chunk where there is none: of what was read before the first, and for a task that cannot be loaded outside any. */
 const NO_CHUNK = -1
 
-/** Said of no chunk. */
+/** Said of nothing that ran, and, unless more is said, of no chunk. */
 const NOTHING = { id: NO_CHUNK, from: 0, to: 0, end: true, taskTime: 0 } as const
 
 let cells: Int32Array
@@ -60,7 +60,7 @@ export default function serve(message: ServeMessage): void {
   })
   // Nothing is thrown, which a task may hear of and keep to itself: nobody would hear of the chunk again.
   message.port.on('messageerror', ({ message: unread }) => {
-    port.post({ id: lastRead, from: 0, to: 0, end: false, taskTime: 0, unread } satisfies PartMessage, [])
+    port.post({ ...NOTHING, id: lastRead, end: false, unread } satisfies PartMessage, [])
   })
 }
 
@@ -151,5 +151,5 @@ async function load(setup: RunSetup): Promise<LoadedRun> {
 }
 
 function postLoadError(id: number, run: number, error: unknown): void {
-  port.post({ id, run, from: 0, to: 0, end: true, taskTime: 0, loadError: packError(error) } satisfies PartMessage, [])
+  port.post({ ...NOTHING, id, run, loadError: packError(error) } satisfies PartMessage, [])
 }

@@ -1,3 +1,5 @@
+import { entriesOf, membersOf } from '../members.ts'
+
 /** Parts of a value that are looked at, of each level, and how many levels. */
 const PARTS = 8
 const LEVELS = 3
@@ -25,7 +27,8 @@ function weigh(value: unknown, levels: number): number {
 
 function partsOf(value: object): readonly unknown[] {
   if (Array.isArray(value)) return value
-  return value instanceof Map || value instanceof Set ? [...value] : Object.values(value)
+  if (value instanceof Map) return entriesOf(value)
+  return value instanceof Set ? membersOf(value) : Object.values(value)
 }
 
 /** From a few of the parts, evenly spread. */
