@@ -22,13 +22,19 @@ function weigh(value: unknown, levels: number): number {
   if (typeof value !== 'object' || value === null) return LEAF
   if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return value.byteLength + LEAF
   if (levels === 0) return LEAF
+  if (value instanceof Map) return LEAF + weighEntries(entriesOf(value), levels - 1)
   return LEAF + weighSome(partsOf(value), levels - 1)
 }
 
 function partsOf(value: object): readonly unknown[] {
   if (Array.isArray(value)) return value
-  if (value instanceof Map) return entriesOf(value)
   return value instanceof Set ? membersOf(value) : Object.values(value)
+}
+
+/** Keys and values apart: every so many of both together could be keys alone. */
+function weighEntries(entries: readonly unknown[], levels: number): number {
+  const half = (rest: number) => entries.filter((_, at) => at % 2 === rest)
+  return weighSome(half(0), levels) + weighSome(half(1), levels)
 }
 
 /** From a few of the parts, evenly spread. */

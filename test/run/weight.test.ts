@@ -20,6 +20,19 @@ test.each<[string, unknown, number, number]>([
   expect(weighColumn([value, 0, 0, value])).toBe(4 * weighColumn([value]))
 })
 
+test.each([new Map([[1, 2]]), new Set([1, 2])])(
+  'weighColumn() of %s comes to an end, whatever iterator the program gave it',
+  (value) => {
+    const weight = weighColumn([value])
+    Object.assign(value, {
+      *[Symbol.iterator]() {
+        for (;;) yield [0, 0]
+      },
+    })
+    expect(weighColumn([value])).toBe(weight)
+  },
+)
+
 test('weighColumn() of numbers that lie together, and of none', () => {
   expect(weighColumn(new Float64Array(100))).toBe(800)
   expect(weighColumn([])).toBe(0)
