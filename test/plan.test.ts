@@ -350,8 +350,15 @@ describe('plan()', () => {
     expect(made.warnings).toEqual([expect.stringMatching(/^Of (\d) tried, \1 failed, first item 0: ./)])
   })
 
-  test('warns when the results would not fit into memory', async () => {
-    const made = await plan((n: number) => 'x'.repeat(1_000_000) + n, new Float64Array(1_000_000), { mode: 'threads' })
+  test.each([
+    ['short', 0],
+    ['slow', 400],
+  ])('warns when the results of %s items would not fit into memory', async (_, ms) => {
+    const task = (_: number, { shared: ms }: { shared: unknown }) => {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms as number)
+      return 'x'.repeat(1_000_000)
+    }
+    const made = await plan(task, new Float64Array(1_000_000), { mode: 'threads', shared: ms })
     expect(made.warnings.join()).toMatch(/GB.*collect: false/)
   })
 })

@@ -13,7 +13,7 @@ import type { Planner } from '../plan.ts'
 import { loadHere, type ResolvedTask, resolveTask } from '../resolve-task.ts'
 import type { RunContext } from '../stages/stage.ts'
 import type { TaskRef } from '../task.ts'
-import type { Plan, Rejection, TaskFunction } from '../types.ts'
+import type { Outcomes, Plan, Rejection, TaskFunction } from '../types.ts'
 import { type Words, wording, wordsIn } from '../wording.ts'
 import { openPlanner } from './open-planner.ts'
 import { describeProgramAgain } from './program-again.ts'
@@ -83,11 +83,14 @@ interface Probed<T> {
 /** Runs items until PROBE_MS have passed, or there were PROBE_ITEMS of them, or no more. */
 async function probe<T, R>({ run, source, signal, over, onSample }: ProbeOptions<T, R>): Promise<Probed<T>> {
   let failure: Error | undefined
+  const sample = ({ fulfilled: [batch] }: Outcomes<T, R>) => {
+    if (batch?.values) onSample(Array.from(batch.values).slice(0, 10))
+  }
   const context: RunContext<T, R> = {
     draining: over.signal,
     clock: systemClock,
     emit: () => {},
-    settle: () => {},
+    settle: sample, // Of a slow item, before its chunk is over.
     setAside: async () => {},
     rest: (_, wait) => wait(),
     fail: (error) => {
@@ -103,13 +106,12 @@ async function probe<T, R>({ run, source, signal, over, onSample }: ProbeOptions
     endIfTold(signal)
     if (!chunk) break
     probed.tried += chunk.items.length
-    const { fulfilled, rejected } = await run.dispatch(cut(chunk, 0, chunk.items.length), context)
+    const outcomes = await run.dispatch(cut(chunk, 0, chunk.items.length), context)
     if (failure) throw failure
     endIfTold(signal)
-    probed.failed += rejected.length
-    probed.first ??= rejected[0]
-    const values = fulfilled[0]?.values
-    if (values) onSample(Array.from(values).slice(0, 10))
+    probed.failed += outcomes.rejected.length
+    probed.first ??= outcomes.rejected[0]
+    sample(outcomes)
   }
   return probed
 }
