@@ -1,7 +1,7 @@
 import { Command, CommanderError, Option } from 'commander'
 import { InvalidOptionError } from '../errors.ts'
-import { RUN_ID } from '../option-table.ts'
 import { ownVersion } from '../version.ts'
+import { parseOutput, parseRunId, refuseEmpty } from './arguments.ts'
 import { DURATION_FORM, parseDuration } from './duration.ts'
 import { type Explanation, explain, OK, tell, USAGE, UsageError } from './failure.ts'
 import { FLAGS, type FlagName, RESULT_FLAGS, WORK_FLAGS } from './flags.ts'
@@ -87,6 +87,7 @@ function createProgram(): Command {
     .description('A parallel map that never loses finished work.')
     .version(ownVersion(), '-V, --version', 'print the version')
     .exitOverride()
+    .hook('preAction', (_, command) => refuseEmpty(command))
     .configureOutput({
       writeOut: (text) => void print(text).catch(() => {}),
       writeErr: (text) => void (/^error: /.test(text) || process.stderr.write(text)),
@@ -216,18 +217,6 @@ function addFlags(command: Command, names: readonly FlagName[], isStandard = tru
     command.addOption(option.isBoolean() ? option : option.argParser(parse))
   }
   return command.addHelpText('after', TIMES)
-}
-
-function parseRunId(text: string): string {
-  if (RUN_ID.test(text)) return text
-  throw new InvalidOptionError('--run-id', `a name that matches ${RUN_ID}`, text)
-}
-
-/** Who writes `-` means stdout, as for `--input`, and is not to find a file of that name. */
-function parseOutput(text: string): string {
-  if (text !== '-') return text
-  const expected = "a file ('./-' for one of that name), or no --output for stdout, or /dev/stdout where a file is on record"
-  throw new InvalidOptionError('--output', expected, text)
 }
 
 function parseAge(text: string): number {

@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { project } from './pawl.ts'
 
@@ -92,5 +93,40 @@ describe('pawl', () => {
       code: expect.stringMatching(/^ERR_PAWL_/),
       message: expect.stringContaining(sentence),
     })
+  })
+
+  test.each<[string[], string]>([
+    [['run', '', '--input', 'a.jsonl'], "argument 'task': expected a file"],
+    [['run', 't.js', '--input', ''], "option '--input': expected a file"],
+    [['run', 't.js', '--input', 'a.jsonl', '--no-checkpoint', '--output', ''], "option '--output': expected a file"],
+    [['run', 't.js', '--input', 'a.jsonl', '--checkpoint', ''], "option '--checkpoint': expected a directory"],
+    [['run', 't.js', '--input', 'a.jsonl', '--checkpoint='], "option '--checkpoint': expected a directory"],
+    [['run', 't.js', '--input', 'a.jsonl', '--run-id', ''], "option '--run-id': expected a name"],
+    [['resume', ''], "argument 'run': expected the name of a run"],
+    [['resume', 'none', '--task', ''], "option '--task': expected a file"],
+    [['resume', 'none', '--output', ''], "option '--output': expected a file"],
+    [['export', 'none', '--output', ''], "option '--output': expected a file"],
+    [['plan', '', '--input', 'a.jsonl'], "argument 'task': expected a file"],
+    [['bench', 'formats', '--input', ''], "option '--input': expected a file"],
+    ...['resume none', 'list', 'inspect none', 'failures none', 'export none', 'verify none', 'prune'].map(
+      (command): [string[], string] => [
+        [...command.split(' '), '--checkpoint', ''],
+        "option '--checkpoint': expected a directory",
+      ],
+    ),
+  ])('%j is refused, since a name in it is empty, before anything runs', async (args, sentence) => {
+    const { pawl, directory } = project({ 't.js': 'console.log("ran"); export default () => 1', 'a.jsonl': '1\n' })
+    const { code, stdout, stderr } = await pawl(...args)
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toMatch(/^pawl: Cannot use .*\n$/)
+    expect(stderr).toContain(`Cannot use ${sentence}`)
+    expect(stderr).toMatch(/, got ''\n$/)
+    expect(readdirSync(directory).sort()).toEqual(['a.jsonl', 'package.json', 't.js'])
+  })
+
+  test('a flag that is JSON may be an empty text', async () => {
+    const { pawl } = project({ 't.js': 'export default () => 1', 'a.jsonl': '1\n' })
+    const run = ['run', 't.js', '--input', 'a.jsonl', '--no-checkpoint', '--quiet']
+    expect(await pawl(...run, '--config', '""')).toEqual({ code: 0, signal: null, stdout: '{"index":0,"value":1}\n', stderr: '' })
   })
 })

@@ -1,0 +1,38 @@
+import type { Command } from 'commander'
+import { InvalidOptionError } from '../errors.ts'
+import { RUN_ID } from '../option-table.ts'
+
+/** What is refused of the names and paths that a command was given, whatever the command. */
+
+/** The flags that take a path or a name, and nothing that may be empty as JSON may. */
+const NAMING = /<(file|dir|id)>$/
+
+/**
+ * Refuses a path or a name that is empty, as of a shell's variable that is not set: most of what takes a path would
+ * take it for the working directory.
+ *
+ * @throws InvalidOptionError that names the flag or the argument as it was typed.
+ */
+export function refuseEmpty(command: Command): void {
+  for (const [at, argument] of command.registeredArguments.entries()) {
+    if (command.args[at] !== '') continue
+    const expected = argument.name() === 'run' ? 'the name of a run' : 'a file'
+    throw new InvalidOptionError(argument.name(), expected, '', { subject: `argument '${argument.name()}'` })
+  }
+  for (const option of command.options) {
+    if (!NAMING.test(option.flags) || command.getOptionValue(option.attributeName()) !== '') continue
+    throw new InvalidOptionError(`--${option.name()}`, option.flags.endsWith('<dir>') ? 'a directory' : 'a file', '')
+  }
+}
+
+export function parseRunId(text: string): string {
+  if (RUN_ID.test(text)) return text
+  throw new InvalidOptionError('--run-id', `a name that matches ${RUN_ID}`, text)
+}
+
+/** Who writes `-` means stdout, as for `--input`, and is not to find a file of that name. */
+export function parseOutput(text: string): string {
+  if (text !== '-') return text
+  const expected = "a file ('./-' for one of that name), or no --output for stdout, or /dev/stdout where a file is on record"
+  throw new InvalidOptionError('--output', expected, text)
+}
