@@ -17,12 +17,14 @@ export async function exportResults(runId: string, flags: CommonFlags & { readon
   await checkTarget(output)
   const details = await readKnown(checkpoint, runId, () => inspectRun(store, runId))
   if (output !== undefined) checkApart(output, { ...(await filesOf(details, output)), directory: checkpoint, runId })
-  const count = { exported: 0, failed: 0 }
-  const lines = readLines(store, runId, count)
+  const reading = { exported: 0, failed: 0, hasEnded: false }
+  const lines = readLines(store, runId, reading)
   if (json && output === undefined) for await (const _ of lines);
   else await writeLines(output, lines)
+  const { hasEnded, ...count } = reading
   if (json) await printJson({ runId, ...count, ...(output === undefined ? {} : { output }) })
-  else if (output !== undefined)
+  if (!hasEnded) return OK // Its reader has gone (`| head`): what was not read is not left out.
+  if (!json && output !== undefined)
     say(`${plural(count.exported, 'result')} in ${output}; ${plural(count.failed, 'failure')} left out`)
   const missing = (details.total ?? 0) - count.exported - count.failed
   if (details.total === undefined) say(`how many items run ${runId} has is not on record, and so not how many are left out`)
@@ -41,13 +43,22 @@ async function filesOf({ identity, command }: RunDetails, output: string): Promi
   return { files, listed: (await listGlob(input)) ?? [] }
 }
 
-async function* readLines(store: Store, runId: string, count: { exported: number; failed: number }): AsyncGenerator<string> {
+/** What was met on the way through a run. */
+interface Reading {
+  exported: number
+  failed: number
+  /** False when whoever took the lines went away before the last. */
+  hasEnded: boolean
+}
+
+async function* readLines(store: Store, runId: string, reading: Reading): AsyncGenerator<string> {
   for await (const outcome of readResults(store, runId)) {
     if (outcome.status === 'rejected') {
-      count.failed++
+      reading.failed++
       continue
     }
-    count.exported++
+    reading.exported++
     yield resultLine(outcome.index, outcome.value)
   }
+  reading.hasEnded = true
 }

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, linkSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { items, lines, project } from './pawl.ts'
+import { BIN, items, lines, project } from './pawl.ts'
 
 const FILES = {
   'odd.js':
@@ -258,6 +258,14 @@ for await (const { index } of stream('./t.mjs', items, { checkpoint: '.pawl', ru
       stderr: expect.stringMatching(/^pawl: how many items run r has is not on record/),
     })
     expect(lines(stdout).length).toBeGreaterThan(5)
+  })
+
+  test.each(['', ' --output /dev/stdout'])('a reader that goes away is a quiet end (export r%s)', async (flags) => {
+    const { pawl, directory } = project({ 't.js': 'export default ({ n }) => n', 'in.jsonl': items(20_000) })
+    await pawl('run', 't.js', '--input', 'in.jsonl', '--run-id', 'r', '--output', 'out.jsonl', '--quiet')
+    const command = `{ ${process.execPath} ${BIN} export r${flags}; echo $? >&2; } | head -n 1`
+    const { stdout, stderr } = spawnSync('sh', ['-c', command], { cwd: directory, encoding: 'utf8' })
+    expect({ stdout, stderr }).toEqual({ stdout: '{"index":0,"value":0}\n', stderr: '0\n' })
   })
 
   test('says how many items it has nothing of', async () => {
