@@ -10,8 +10,11 @@ import { fill } from '../store/file.ts'
  */
 const BLOCK = 2 ** 20
 
-/** The bytes of a file in shared memory, each block whole lines, or rows. An empty file is one empty block. */
-export async function* readBlocks(path: string, kind: FileFormat['kind']): AsyncGenerator<Buffer> {
+/**
+ * The bytes of a file in shared memory, each block whole lines, or rows. An empty file is one empty block. With a line of more
+ * than `longest` bytes the file ends: nothing is made of it, and memory is not without end.
+ */
+export async function* readBlocks(path: string, kind: FileFormat['kind'], longest: number): AsyncGenerator<Buffer> {
   const endOf = kind === 'csv' ? await endOfRows() : (bytes: Uint8Array) => bytes.lastIndexOf(0x0a) + 1
   const file = await open(path)
   try {
@@ -23,7 +26,11 @@ export async function* readBlocks(path: string, kind: FileFormat['kind']): Async
       rest.copy(bytes)
       const length = rest.length + (await fill(file, bytes.subarray(rest.length)))
       isLast = length < bytes.length
-      const end = isLast ? length : endOf(bytes)
+      let end = isLast ? length : endOf(bytes)
+      if (end === 0 && length > longest) {
+        isLast = true
+        end = length
+      }
       if (end > 0 || (isFirst && isLast)) yield bytes.subarray(0, end)
       if (end > 0) isFirst = false
       rest = bytes.subarray(end, length)

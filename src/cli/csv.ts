@@ -1,7 +1,7 @@
 import { parse } from 'csv-parse/sync'
 import { type FileFormat, toObject } from '../file-items.ts'
 import { UsageError } from './failure.ts'
-import { countBreaks, explainFields } from './fault.ts'
+import { countBreaks, explainFields, explainLong } from './fault.ts'
 import type { Findings } from './scan.ts'
 
 const QUOTE = 0x22
@@ -77,9 +77,10 @@ function isPlain(text: string, delimiter: string): boolean {
  *
  * @throws UsageError
  */
-export function readHeader(bytes: Buffer, from: number, path: string) {
+export function readHeader(bytes: Buffer, from: number, path: string, longest: number) {
   const delimiter = findDelimiter(bytes, true) ?? '\n'
   const end = listRowEnds(bytes, from, delimiter)[0] ?? bytes.length
+  if (end - from > longest) throw new UsageError(`Cannot read ${path}, line 1: ${explainLong('row', longest / 2)}`)
   let names: readonly string[] = []
   const problem = eachRow(bytes.toString('utf8', from, end), delimiter, (row) => {
     names = row
@@ -90,6 +91,17 @@ export function readHeader(bytes: Buffer, from: number, path: string) {
   if (twice !== undefined)
     throw new UsageError(`Cannot read ${path}, line 1: expected a name of its own for each column, got '${twice}' twice`)
   return { format: { kind: 'csv' as const, names, delimiter }, end, lines: countBreaks(bytes, from, end, delimiter) }
+}
+
+/** The line, from 1, that the longest of the rows from the byte `from` on begins on. */
+export function findLongestRow(bytes: Buffer, from: number, delimiter: string): number {
+  let [start, longest] = [from, 0]
+  let begin = from
+  for (const end of [...listRowEnds(bytes, from, delimiter), bytes.length]) {
+    if (end - begin > longest) [start, longest] = [begin, end - begin]
+    begin = end
+  }
+  return countBreaks(bytes, from, start, delimiter) + 1
 }
 
 /** The task of scan.ts for CSV. A fault has the line its row begins on. */

@@ -1,5 +1,6 @@
-import { isUtf8 } from 'node:buffer'
+import { constants, isUtf8 } from 'node:buffer'
 import { plural } from '../errors.ts'
+import { formatBytes } from './terminal.ts'
 
 /** What is wrong with a line of an input, as its user is told. */
 
@@ -9,6 +10,14 @@ const CR = 0x0d
 export const BLANK_LINE = 'expected a JSON value, got a blank line, which may stand at the end only'
 
 export const NO_UTF8 = 'expected UTF-8, got other bytes. Save it as UTF-8, or convert it with iconv'
+
+/** Bytes of a line at most: V8 has no longer string. */
+export const MAX_LINE = constants.MAX_STRING_LENGTH
+
+/** A line, or a row, of more than `longest` bytes. */
+export function explainLong(part: 'line' | 'row', longest: number): string {
+  return `expected a ${part} of at most ${formatBytes(longest)}, got a longer one`
+}
 
 /** Lines that begin a JSON value written over many lines, and what makes JSONL of it. */
 const SPREAD = [
@@ -37,6 +46,16 @@ export function findBadLine(bytes: Uint8Array): number {
     if (end < 0 || !isUtf8(bytes.subarray(start, end))) return line
     start = end + 1
   }
+}
+
+/** Which line of `bytes` from the byte `from` on, counted from 1, has more than `longest` bytes; undefined: none. */
+export function findLongLine(bytes: Uint8Array, from: number, longest: number): number | undefined {
+  for (let start = from, line = 1; start < bytes.length; line++) {
+    const end = bytes.indexOf(LF, start) + 1 || bytes.length
+    if (end - start > longest) return line
+    start = end
+  }
+  return undefined
 }
 
 /** How many lines of CSV end in `bytes` before `to`, as an editor counts them: within quotes as well; at a lone CR where rows end in one. */

@@ -5,7 +5,7 @@ import { type Block, createFileItems, type FileFormat, unpackItems } from '../fi
 import type { Json } from '../types.ts'
 import { readBlocks } from './blocks.ts'
 import { UsageError } from './failure.ts'
-import { BLANK_LINE, countBreaks, explainFields } from './fault.ts'
+import { BLANK_LINE, countBreaks, explainFields, MAX_LINE } from './fault.ts'
 import { noKey } from './key.ts'
 import scan, { type Scanned, type Stretch } from './scan.ts'
 
@@ -28,6 +28,8 @@ export interface FileOptions {
   readonly field: string | undefined
   /** Where a file of more than one block is scanned. */
   readonly engines: Engines | undefined
+  /** Bytes of a line at most; of a row of CSV about half as many, as it is read together with others. Default MAX_LINE. */
+  readonly longest?: number
 }
 
 /** A stretch and what was found there. */
@@ -42,12 +44,12 @@ const BYTE_ORDER_MARK = Buffer.from('\ufeff')
  * @throws UsageError, with its line, for what no item can be read from, or an item without the field.
  */
 export async function readFile(options: FileOptions): Promise<FileInput> {
-  const { kind, path, field, engines } = options
+  const { kind, path, field, engines, longest = MAX_LINE } = options
   const blocks: Buffer[] = []
-  for await (const block of readBlocks(path, kind)) {
+  for await (const block of readBlocks(path, kind, longest)) {
     if (blocks.push(block) === 2) await engines?.warm() // A thread comes up while the others are read.
   }
-  const stretches = await describe(blocks, options)
+  const stretches = await describe(blocks, { ...options, longest })
   const isOne = stretches.length === 1 || !engines
   const scanned = isOne ? await Promise.all(stretches.map(scan)) : await scanInWorkers(engines, stretches)
   const known = stretches.map((stretch, at): Known => ({ ...stretch, ...(scanned[at] as Scanned) }))
@@ -69,12 +71,15 @@ async function readAll(format: FileFormat, blocks: readonly Block[]): Promise<Js
 }
 
 /** What a scan must know of each block. The names of columns are in the first. */
-async function describe(blocks: readonly Buffer[], { kind, path, field }: FileOptions): Promise<Stretch[]> {
+async function describe(
+  blocks: readonly Buffer[],
+  { kind, path, field, longest }: FileOptions & { readonly longest: number },
+): Promise<Stretch[]> {
   const first = blocks[0] as Buffer
   const begin = first.subarray(0, 3).equals(BYTE_ORDER_MARK) ? 3 : 0
   const plain = { format: { kind } as FileFormat, end: begin, lines: 0 }
-  const { format, end, lines } = kind === 'csv' ? (await import('./csv.ts')).readHeader(first, begin, path) : plain
-  return blocks.map((bytes, at) => ({ bytes, format, field, from: at === 0 ? end : 0, line: at === 0 ? lines : 0 }))
+  const { format, end, lines } = kind === 'csv' ? (await import('./csv.ts')).readHeader(first, begin, path, longest) : plain
+  return blocks.map((bytes, at) => ({ bytes, format, field, longest, from: at === 0 ? end : 0, line: at === 0 ? lines : 0 }))
 }
 
 /** A run of our own over the blocks. */

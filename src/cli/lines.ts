@@ -1,5 +1,5 @@
 import { UsageError } from './failure.ts'
-import { findBadLine, NO_UTF8 } from './fault.ts'
+import { explainLong, findBadLine, MAX_LINE, NO_UTF8 } from './fault.ts'
 
 const NEWLINE = 0x0a
 
@@ -8,11 +8,11 @@ const NEWLINE = 0x0a
  * and so is what follows the last newline when it is empty. (node:readline also breaks at U+2028, which is legal
  * within JSON strings.) `name` is the file, for messages.
  *
- * @throws UsageError for bytes that are not UTF-8.
+ * @throws UsageError for bytes that are not UTF-8, or a line of more than `longest` bytes.
  */
-export async function* readLines(bytes: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<string[]> {
+export async function* readLines(bytes: AsyncIterable<Uint8Array>, name: string, longest = MAX_LINE): AsyncGenerator<string[]> {
   let isFirst = true
-  for await (const text of readText(bytes, name)) {
+  for await (const text of readText(bytes, name, longest)) {
     const from = isFirst && text.startsWith('\ufeff') ? 1 : 0
     isFirst = false
     const lines = text.slice(from, text.endsWith('\n') ? -1 : undefined).split('\n')
@@ -23,9 +23,9 @@ export async function* readLines(bytes: AsyncIterable<Uint8Array>, name: string)
 /**
  * The text of a byte stream, in blocks of whole lines, with all that ends them. `name` is the file, for messages.
  *
- * @throws UsageError, with the line, for bytes that are not UTF-8.
+ * @throws UsageError, with the line, for bytes that are not UTF-8, or a line of more than `longest`.
  */
-async function* readText(bytes: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<string> {
+async function* readText(bytes: AsyncIterable<Uint8Array>, name: string, longest: number): AsyncGenerator<string> {
   let rest: Uint8Array[] = []
   let lineCount = 0
   const decodeRest = () => {
@@ -37,10 +37,19 @@ async function* readText(bytes: AsyncIterable<Uint8Array>, name: string): AsyncG
     return text
   }
   for await (const part of bytes) {
+    const first = part.indexOf(NEWLINE) + 1 || part.length
     const end = part.lastIndexOf(NEWLINE) + 1
-    if (end > 0) {
-      rest.push(part.subarray(0, end))
+    const length = rest.reduce((sum, { length }) => sum + length, 0)
+    if (length + first > longest)
+      throw new UsageError(`Cannot read ${name}, line ${lineCount + 1}: ${explainLong('line', longest)}`)
+    // A long line may be as much as a string holds: what follows it is another one.
+    const cuts = length + end > longest ? [first, end] : [end]
+    let from = 0
+    for (const cut of cuts) {
+      if (cut === from) continue
+      rest.push(part.subarray(from, cut))
       yield decodeRest()
+      from = cut
     }
     if (end < part.length) rest.push(part.subarray(end))
   }

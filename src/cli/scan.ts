@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import { type FileFormat, stripEnd } from '../file-items.ts'
 import type { Json } from '../types.ts'
-import { BLANK_LINE, explainNoJson, findBadLine, NO_UTF8 } from './fault.ts'
+import { BLANK_LINE, explainLong, explainNoJson, findBadLine, findLongLine, NO_UTF8 } from './fault.ts'
 import { readKey } from './key.ts'
 
 /**
@@ -20,6 +20,8 @@ export interface Stretch {
   readonly format: FileFormat
   /** The field that is the key. */
   readonly field: string | undefined
+  /** See `FileOptions`. */
+  readonly longest: number
 }
 
 /** What there is in a block. */
@@ -38,14 +40,26 @@ export interface Scanned {
 }
 
 export default async function scan(stretch: Stretch): Promise<Scanned> {
-  const { bytes } = stretch
+  const { bytes, longest } = stretch
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const digest = createHash('sha256').update(view).digest('hex')
   const found = new Findings(stretch)
-  if (!isUtf8(view)) found.fail(findBadLine(view) - stretch.line, NO_UTF8)
+  const tooLong = bytes.length > longest ? await findLong(view, stretch) : undefined
+  if (tooLong) found.fail(tooLong.line, tooLong.problem)
+  else if (!isUtf8(view)) found.fail(findBadLine(view) - stretch.line, NO_UTF8)
   else if (stretch.format.kind === 'csv') (await import('./csv.ts')).scanRows(view, stretch.from, stretch.format, found)
   else scanLines(view, stretch.from, stretch.format.kind, found)
   return found.end(digest)
+}
+
+/** Of a block that is no string, the line that is none; of CSV, whose rows are read together, the one that makes it so long. */
+async function findLong(bytes: Buffer, { from, format, longest }: Stretch): Promise<Scanned['fault']> {
+  if (format.kind === 'csv') {
+    const { findLongestRow } = await import('./csv.ts')
+    return { line: findLongestRow(bytes, from, format.delimiter), problem: explainLong('row', longest / 2) }
+  }
+  const line = findLongLine(bytes, from, longest)
+  return line === undefined ? undefined : { line, problem: explainLong('line', longest) }
 }
 
 /** What is found in a block, line by line. */

@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { readBlocks } from '../../src/cli/blocks.ts'
+import { readFile } from '../../src/cli/file-input.ts'
 import { keyFrom, readInput } from '../../src/cli/input.ts'
 import { readLines } from '../../src/cli/lines.ts'
 
@@ -37,6 +39,55 @@ describe('readLines()', () => {
       },
     )
     await fc.assert(property)
+  })
+
+  test('takes a line as long as a string may be, and names one that is longer', async () => {
+    const read: string[] = []
+    const readParts = async (...parts: string[]) => {
+      read.length = 0
+      const bytes = (async function* () {
+        for (const part of parts) yield Buffer.from(part)
+      })()
+      for await (const block of readLines(bytes, 'x', 10)) read.push(...block)
+    }
+    await readParts('1\n12345', '6789\n2\n3', '\n')
+    expect(read).toEqual(['1', '123456789', '2', '3'])
+    await expect(readParts('1\n2\n12345', '67890\n3\n')).rejects.toThrow(
+      'Cannot read x, line 3: expected a line of at most 10 B, got a longer one',
+    )
+    await expect(readParts('1\n', '12345', '678901')).rejects.toThrow('Cannot read x, line 2: expected a line of at most 10 B')
+    expect(read).toEqual(['1'])
+  })
+})
+
+describe('readFile()', () => {
+  const path = () => join(directory, 'long')
+  const readLong = async (kind: 'jsonl' | 'text' | 'csv', content: string, longest: number) => {
+    await writeFile(path(), content)
+    return readFile({ kind, path: path(), field: undefined, engines: undefined, longest })
+  }
+
+  test.each([
+    ['jsonl', '1\n"3456789"\n2\n', ''],
+    ['jsonl', '1\n"34567890"\n2\n', 'line 2: expected a line of at most 10 B, got a longer one'],
+    ['jsonl', '1\n\n"34567890ä"\n', 'line 3: expected a line of at most 10 B'],
+    ['text', 'a\nb\nc\n12345678901', 'line 4: expected a line of at most 10 B'],
+    ['csv', 'a\n"3\n4"\n"5678"\n1\n', 'line 4: expected a row of at most 5 B, got a longer one'],
+    ['csv', 'abcdefghij\n1\n', 'line 1: expected a row of at most 5 B'],
+  ] as const)('of %s %j with lines of 10 bytes at most names the line that is longer', async (kind, content, problem) => {
+    const reading = readLong(kind, content, 10)
+    if (problem === '') expect(await reading).toMatchObject({ items: [1, '3456789', 2] })
+    else await expect(reading).rejects.toThrow(`Cannot read ${path()}, ${problem}`)
+  })
+
+  test('reads no more of a line that is too long than tells so', async () => {
+    await writeFile(path(), '1\n'.padEnd(2 ** 23, 'x'))
+    let length = 0
+    for await (const block of readBlocks(path(), 'jsonl', 2 ** 20)) length += block.length
+    expect(length).toBeLessThanOrEqual(2 ** 21)
+    await expect(
+      readFile({ kind: 'jsonl', path: path(), field: undefined, engines: undefined, longest: 2 ** 20 }),
+    ).rejects.toThrow('line 2: expected a line of at most 1.0 MB')
   })
 })
 
