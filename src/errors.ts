@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import type { Report } from './types.ts'
-import { keepWords, option, type Wording, type Words, wording } from './wording.ts'
+import { inShell, keepWords, option, type Wording, type Words, wording } from './wording.ts'
 
 /** The stable codes. Match on `code`, not on `instanceof`: a program may hold two copies of pawl, and errors cross threads. */
 export type ErrorCode =
@@ -167,8 +167,8 @@ export class RunLockedError extends PawlError {
 export class RunNotFoundError extends PawlError {
   /** `directory`: where the store keeps its runs; undefined of one that is no directory. */
   constructor(runId: string, directory?: string) {
-    const flag = directory === '.pawl' ? '' : ` --checkpoint ${directory}`
-    const list = { about: 'runs', says: directory === undefined ? 'listRuns(store)' : `'pawl list${flag}'` } as const
+    const command = `'pawl list${directory === '.pawl' ? '' : ` --checkpoint ${inShell(directory ?? '')}`}'`
+    const list = { about: 'runs', says: directory === undefined ? 'listRuns(store)' : command } as const
     const words = wording`Cannot find run '${runId}': expected a run of this name in the store, got none. ${list} shows what is there`
     super('ERR_PAWL_RUN_NOT_FOUND', String(words))
     keepWords(this, words)

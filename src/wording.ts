@@ -88,3 +88,12 @@ export function wordsInList(messages: readonly string[]): readonly Words[] {
 function hide<C extends object>(carrier: C, words: Words | readonly Words[]): C {
   return Object.defineProperty(carrier, WORDS, { value: words, configurable: true })
 }
+
+/**
+ * `text` as a POSIX shell takes it for one word: as it is, or in quotes. Double ones where they will do, since a command
+ * within a sentence stands in single ones.
+ */
+export function inShell(text: string): string {
+  if (/^[\p{L}\p{N}_.,:/@%+=-][\p{L}\p{N}_.,:/@%+=#-]*$/u.test(text)) return text
+  return /[$`"\\!]/.test(text) ? `'${text.replaceAll("'", "'\\''")}'` : `"${text}"`
+}

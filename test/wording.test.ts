@@ -1,8 +1,9 @@
+import { execFileSync } from 'node:child_process'
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { packError } from '../src/carried-error.ts'
 import { RunFailedError, TaskTimeoutError } from '../src/errors.ts'
-import { option, worded, wordedList, wording, wordsIn, wordsInList } from '../src/wording.ts'
+import { inShell, option, worded, wordedList, wording, wordsIn, wordsInList } from '../src/wording.ts'
 
 describe('wording', () => {
   const inner = wording`raise ${option('timeout')}`
@@ -51,4 +52,17 @@ test('wordedList() is a list of messages that keeps the words of each', () => {
   expect(list).toStrictEqual(['as it is', "raise 'timeout'"])
   expect(wordsInList(list)).toEqual(words)
   expect(wordsInList(['of somebody else'])).toEqual(['of somebody else'])
+})
+
+describe('inShell()', () => {
+  test.each(['runs', './a/b-c.d', 'task.js#name', 'läufe', 'K=1,2:3@4%5+6'])('leaves %j', (text) => {
+    expect(inShell(text)).toBe(text)
+  })
+
+  test('gives one word, and the same text, to a shell', () => {
+    const texts = ['my runs', "it's", '"$HOME"', '`id`', 'a\\b', "'", '!!', '*', '~', '#x', '', 'a;b', 'a\nb', '\\', "$(id) 'x'"]
+    const words = execFileSync('sh', ['-c', `printf '%s\\0' ${texts.map(inShell).join(' ')}`], { encoding: 'utf8' })
+    expect(words.split('\0').slice(0, -1)).toEqual(texts)
+    expect(inShell('my runs')).toBe('"my runs"')
+  })
 })

@@ -1,4 +1,5 @@
 import { plural } from '../errors.ts'
+import { inShell } from '../wording.ts'
 import type { Input } from './input.ts'
 import type { Assignment } from './perform.ts'
 import { say } from './terminal.ts'
@@ -21,6 +22,6 @@ function remark(input: string, kind: Input['kind'], items: readonly unknown[]): 
   const only = items.length === 1 && kind === 'jsonl' ? items[0] : undefined
   if (Array.isArray(only))
     say(
-      `${input} holds one item, an array of ${only.length}; 'jq -c ".[]" ${input}' prints a line, and so an item, for each element`,
+      `${input} holds one item, an array of ${only.length}; 'jq -c ".[]" ${inShell(input)}' prints a line, and so an item, for each element`,
     )
 }

@@ -25,9 +25,11 @@ export function refuseEmpty(command: Command): void {
   }
 }
 
+/** A flag behind `--run-id` means that the name was left out. */
 export function parseRunId(text: string): string {
-  if (RUN_ID.test(text)) return text
-  throw new InvalidOptionError('--run-id', `a name that matches ${RUN_ID}`, text)
+  if (RUN_ID.test(text) && !text.startsWith('-')) return text
+  const expected = text.startsWith('-') ? "a name that does not begin with '-', as a flag does" : `a name that matches ${RUN_ID}`
+  throw new InvalidOptionError('--run-id', expected, text)
 }
 
 /** Who writes `-` means stdout, as for `--input`, and is not to find a file of that name. */

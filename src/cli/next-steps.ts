@@ -1,5 +1,6 @@
 import { plural } from '../errors.ts'
 import type { Report } from '../types.ts'
+import { inShell } from '../wording.ts'
 import { formatDuration } from './duration.ts'
 import { AGAIN, type Explanation } from './failure.ts'
 import type { Assignment } from './perform.ts'
@@ -37,10 +38,10 @@ export function listNextSteps(assignment: Assignment, report: Report, { exitCode
   const more = directoryFlag(assignment)
   return [
     summarize(report),
-    `to see what failed:        pawl failures ${runId}${more}`,
+    `to see what failed:        ${runCommand('failures', runId, more)}`,
     `to try it again:           ${resumeCommand(assignment, assignment.retryFailed === 'only' ? ' --failed-only' : '')}`,
     `to leave it and go on:     ${resumeCommand(assignment, ` --skip-failed ${tolerated}`)}`,
-    `to have what succeeded:    pawl export ${runId}${more}`,
+    `to have what succeeded:    ${runCommand('export', runId, more)}`,
   ]
 }
 
@@ -70,18 +71,23 @@ function goOnWith(assignment: Assignment, words: string, flags: string, stdin?: 
 export function saveResults(assignment: Assignment): string {
   const { runId, directory } = assignment
   if (directory === undefined || runId === undefined) return 'The results were not recorded, and are gone'
-  return `All results are on record; to write them: pawl export ${runId}${directoryFlag(assignment)} --output FILE`
+  return `All results are on record; to write them: ${runCommand('export', runId, `${directoryFlag(assignment)} --output FILE`)}`
 }
 
 function resumeCommand(assignment: Assignment, more = '', stdin = 'the same stdin'): string {
-  const { runId, input, flags, task } = assignment
+  const { runId = '', input, flags, task } = assignment
   const shard = typeof flags.shard === 'string' ? ` --shard ${flags.shard}` : ''
   const source = input === '-' ? `, with ${stdin}` : ''
-  const outside = task.module.startsWith('/') ? ` --task ${formatTask(task)}` : ''
-  return `pawl resume ${runId}${directoryFlag(assignment)}${outside}${shard}${more}${source}`
+  const outside = task.module.startsWith('/') ? ` --task ${inShell(formatTask(task))}` : ''
+  return `${runCommand('resume', runId, `${directoryFlag(assignment)}${outside}${shard}${more}`)}${source}`
+}
+
+/** `pawl NAME RUN FLAGS`, as a shell takes it. A name that looks like a flag stands where none is looked for. */
+export function runCommand(name: string, runId: string, flags: string): string {
+  return runId.startsWith('-') ? `pawl ${name}${flags} -- ${runId}` : `pawl ${name} ${inShell(runId)}${flags}`
 }
 
 /** What names the directory of checkpoints in a command, unless it is the usual one. */
 export function directoryFlag({ directory }: Pick<Assignment, 'directory'>): string {
-  return directory === '.pawl' || directory === undefined ? '' : ` --checkpoint ${directory}`
+  return directory === '.pawl' || directory === undefined ? '' : ` --checkpoint ${inShell(directory)}`
 }

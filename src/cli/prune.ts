@@ -3,7 +3,7 @@ import { isPawlError, plural } from '../errors.ts'
 import { fileStore } from '../store/file.ts'
 import { OK } from './failure.ts'
 import type { CommonFlags } from './flags.ts'
-import { directoryFlag } from './next-steps.ts'
+import { directoryFlag, runCommand } from './next-steps.ts'
 import { formatBytes, formatTime, print, printable, printJson, say } from './terminal.ts'
 
 export interface PruneFlags extends CommonFlags {
@@ -64,7 +64,7 @@ async function isWhole(directory: string, runId: string): Promise<boolean> {
   if (status === 'complete') return true
   const why =
     damaged > 0
-      ? `the outcomes of ${plural(damaged, 'item')} are damaged. Run it again to make up for them, or see 'pawl verify ${runId}${directoryFlag({ directory })}'`
+      ? `the outcomes of ${plural(damaged, 'item')} are damaged. Run it again to make up for them, or see '${runCommand('verify', runId, directoryFlag({ directory }))}'`
       : `it is ${status} by now`
   say(`run '${runId}' stays: ${why}`)
   return false

@@ -3,6 +3,7 @@ import { inspectRun } from '../checkpoint/runs.ts'
 import { fileStore } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import type { Json } from '../types.ts'
+import { inShell } from '../wording.ts'
 import { type RecordedCommand, readNoted, shardIn, toCommand } from './command.ts'
 import { descriptorOf } from './descriptor.ts'
 import { UsageError } from './failure.ts'
@@ -112,7 +113,7 @@ function trustTask(recorded: string): TaskPath {
   const task = parseTask(recorded)
   if (isInProject(task.module)) return task
   throw new UsageError(
-    `Cannot resume with task '${recorded}': expected a file within the current directory, got one outside. If you trust it, pass it by hand: --task ${recorded}`,
+    `Cannot resume with task '${recorded}': expected a file within the current directory, got one outside. If you trust it, pass it by hand: --task ${inShell(recorded)}`,
   )
 }
 
@@ -125,7 +126,7 @@ function trustOutput(recorded: string | undefined): string | undefined {
     return recorded
   if ([1, 2].includes(Number(descriptorOf(recorded)))) return recorded
   throw new UsageError(
-    `Cannot write output '${recorded}': expected a file within the current directory or one that ends in .jsonl, since the run's record names it. If you trust it, pass it by hand: --output ${recorded}`,
+    `Cannot write output '${recorded}': expected a file within the current directory or one that ends in .jsonl, since the run's record names it. If you trust it, pass it by hand: --output ${inShell(recorded)}`,
   )
 }
 

@@ -5,7 +5,7 @@ import { fileStore } from '../store/file.ts'
 import { FAILED, OK } from './failure.ts'
 import type { CommonFlags } from './flags.ts'
 import { readKnown } from './known-run.ts'
-import { directoryFlag } from './next-steps.ts'
+import { directoryFlag, runCommand } from './next-steps.ts'
 import { print, printable, printJson } from './terminal.ts'
 
 /** `pawl verify RUN`: reads every byte; exit code 1 when something is damaged. */
@@ -18,7 +18,7 @@ export async function verify(runId: string, { checkpoint, json }: CommonFlags): 
   else {
     await print(damaged.map((part) => `${describeDamage(part)}\n`).join(''))
     const [manifest] = (await readManifests(store, runId)).manifests
-    const resume = `pawl resume ${runId}${directoryFlag({ directory: checkpoint })}`
+    const resume = runCommand('resume', runId, directoryFlag({ directory: checkpoint }))
     const going = manifest?.command === undefined ? 'start the program that began it' : resume
     for (const sentence of listRemedies(runId, going, damaged)) await print(`${printable(sentence)}\n`)
     await print(describeIgnored(ignored))

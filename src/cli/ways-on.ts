@@ -1,6 +1,6 @@
 import { listOptions } from '../option-table.ts'
 import { keepWords, type Mention, type Words, wordsIn } from '../wording.ts'
-import { directoryFlag } from './next-steps.ts'
+import { directoryFlag, runCommand } from './next-steps.ts'
 import type { Assignment } from './perform.ts'
 
 /** What messages say to whoever typed a command: the flags for the options, and the ways on that the command has. */
@@ -76,7 +76,7 @@ function leadTo(part: string, { by, input }: Command): string {
 
 /** Only of a run that a command began all that it was given is on record. */
 function goOnWith({ runId, isCommand, isSame }: Mention & { readonly about: 'that run' }, { directory }: Command): string {
-  const resume = `'pawl resume ${runId}${directoryFlag({ directory })}'`
+  const resume = `'${runCommand('resume', runId, directoryFlag({ directory }))}'`
   if (isCommand) return isSame ? `give --run-id ${runId}, or use ${resume}` : `use ${resume}`
   return isSame ? `give --run-id ${runId}` : 'run the program that began it'
 }

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { chmodSync, existsSync, linkSync, lstatSync, readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { nameOf, whyNot } from '../crash/tools.ts'
@@ -217,6 +217,25 @@ describe('pawl run', () => {
     expect(lines((await pawl(...have)).stdout)).toHaveLength(18)
     put('fixed', '')
     expect(await pawl(...again)).toMatchObject({ code: 0, stderr: expect.stringContaining('18 restored, 0 failed') })
+  })
+
+  test('the commands it names are quoted as a shell needs it, and stand where no name of a run is a flag', async () => {
+    const { pawl, put, directory } = project({
+      'at.js': 'export const $odd = () => { throw new Error("no") }\nexport default $odd',
+      'in.jsonl': items(1),
+    })
+    const bin = join(directory, 'bin/pawl')
+    put('bin/pawl', `#!/bin/sh\nexec ${process.execPath} ${BIN} "$@"\n`)
+    chmodSync(bin, 0o755)
+    for (const args of [['at.js', '--run-id', 'r'], ['at.js#$odd']]) {
+      const { code, stderr } = await pawl('run', ...args, '--input', 'in.jsonl', '--checkpoint', "it's mine")
+      expect(code).toBe(1)
+      const [see = ''] = [...stderr.matchAll(/^pawl: to see what failed: +(.*)$/gm)].map(([, command]) => command as string)
+      expect(see).toContain(`pawl failures `)
+      const env = { ...process.env, PATH: `${dirname(bin)}:${process.env.PATH}` }
+      const { stdout } = await promisify(execFile)('sh', ['-c', see], { cwd: directory, env })
+      expect(stdout).toContain('item 0: error after 1 attempt')
+    }
   })
 
   test('--output is left alone when more items fail than tolerated; exit code 1', async () => {

@@ -41,6 +41,10 @@ describe('pawl', () => {
     ['run t.js --input a.jsonl --workers 0', "Cannot use option '--workers': expected an integer from 1 to 1024, got '0'"],
     ['run t.js --input a.jsonl --timeout soon', "Cannot use option '--timeout': expected a duration"],
     ['run t.js --input a.jsonl --run-id ../x', "Cannot use option '--run-id'"],
+    [
+      'run t.js --input a.jsonl --run-id --quiet',
+      "option '--run-id': expected a name that does not begin with '-', as a flag does",
+    ],
     ['run t.js --input a.jsonl --resume --overwrite', "Cannot use '--resume' together with '--overwrite'"],
     ['run t.js --input a.jsonl --resume --no-checkpoint', "Cannot use '--resume' together with '--no-checkpoint'"],
     ['run t.js --input a.jsonl --no-checkpoint --checkpoint x', "Cannot use '--checkpoint' together with '--no-checkpoint'"],

@@ -107,6 +107,8 @@ describe('retell()', () => {
     expect(saying(new RunNotFoundError('r'), { directory: 'runs' })).toMatch(
       /, got none\. 'pawl list --checkpoint runs' shows what is there$/,
     )
+    expect(saying(new RunNotFoundError('r'), { directory: 'my runs' })).toMatch(/'pawl list --checkpoint "my runs"' shows what/)
+    expect(new RunNotFoundError('r', 'my runs').message).toMatch(/'pawl list --checkpoint "my runs"' shows what/)
     expect(saying(new RunNotFoundError('r'), { directory: '.pawl' })).toMatch(/\. 'pawl list' shows what is there$/)
     expect(new RunNotFoundError('r', '.pawl').message).toMatch(/\. 'pawl list' shows what is there$/)
   })
