@@ -7,12 +7,15 @@ import { canonicalJson, type Identity } from './fingerprint.ts'
 
 /** Why a call is not the run that is recorded, in words. */
 
+/** Of a file the command line takes all bytes, whatever they stand for. */
+const CONTENTS = { about: 'contents', says: 'contents of the items (their digest)' } as const
+
 /** What to call each part in a message, and how to see that it differs. */
 const PARTS: readonly (readonly [part: string, words: Words, of: (identity: Identity) => unknown])[] = [
   ['task', 'task', ({ task }) => (task.module === 'inline' ? 'another inline function' : `${task.module}#${task.export}`)],
   ['items', 'kind of items', ({ items }) => items.kind],
   ['items', 'number of items', ({ items }) => items.count],
-  ['items', 'contents of the items (their digest)', ({ items }) => items.digest],
+  ['items', wording`${CONTENTS}`, ({ items }) => items.digest],
   ['config', wording`${option('config')}`, ({ config }) => config],
   ['key', wording`${option('key')}`, ({ key }) => key],
   ['seed', wording`${option('seed')}`, ({ seed }) => seed],

@@ -1,6 +1,5 @@
-import { readlinkSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { toRealPath } from './task-path.ts'
+import { linkAt, toRealPath } from './task-path.ts'
 
 /** Links that lead from one to the next at most, as on Linux. */
 const MAX_LINKS = 40
@@ -22,12 +21,4 @@ export function descriptorOf(path: string, links = MAX_LINKS): number | 'elsewhe
   }
   const target = linkAt(place)
   return target === undefined || links === 0 ? undefined : descriptorOf(resolve(directory, target), links - 1)
-}
-
-function linkAt(path: string): string | undefined {
-  try {
-    return readlinkSync(path)
-  } catch {
-    return undefined
-  }
 }

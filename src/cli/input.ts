@@ -1,12 +1,15 @@
-import { stat } from 'node:fs/promises'
+import { existsSync, readdir } from 'node:fs'
+import { open, stat } from 'node:fs/promises'
 import { extname, isAbsolute } from 'node:path'
 import type { Engines } from '../engines.ts'
 import { isFileItems } from '../file-items.ts'
 import type { Json } from '../types.ts'
+import { inShell } from '../wording.ts'
 import { UsageError } from './failure.ts'
 import { BLANK_LINE, explainNoJson } from './fault.ts'
 import { noKey, readKey } from './key.ts'
 import { readLines } from './lines.ts'
+import { toProjectPath } from './task-path.ts'
 
 /** The items of a run, read from what `--input` names. */
 export interface Input {
@@ -45,6 +48,7 @@ export async function readInput(input: string, engines?: Engines, field?: string
   }
   if (!found) return readGlob(input)
   const kind = KINDS[extname(input).toLowerCase()]
+  if (found.isFile() && (await isGzip(input))) throw new UsageError(explainGzip(input))
   if (!kind) {
     const known = Object.keys(KINDS).join(', ')
     throw new UsageError(
@@ -53,6 +57,30 @@ export async function readInput(input: string, engines?: Engines, field?: string
   }
   const { readFile } = await import('./file-input.ts')
   return { kind, ...(await readFile({ kind, path: input, field, engines })) }
+}
+
+/** No text begins like this. */
+const GZIP = Buffer.from([0x1f, 0x8b])
+
+async function isGzip(path: string): Promise<boolean> {
+  const file = await open(path)
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(2), 0, 2, 0)
+    return bytesRead === 2 && buffer.equals(GZIP)
+  } finally {
+    await file.close()
+  }
+}
+
+/** What is read from stdin is JSONL. */
+function explainGzip(path: string): string {
+  const extension = extname(path.replace(/\.gz$/i, '')).toLowerCase()
+  const unpack = `gunzip -c ${inShell(path)}`
+  const isPiped = (KINDS[extension] ?? 'jsonl') === 'jsonl'
+  const advice = isPiped
+    ? `'${unpack} | pawl run … --input -' reads it`
+    : `'${unpack} > FILE${extension}' makes a file to read of it`
+  return `Cannot use input '${path}': expected text, got gzip. ${advice}`
 }
 
 async function* readStdin(): AsyncGenerator<Json> {
@@ -83,11 +111,33 @@ function parseLine(line: string, name: string, number: number): Json {
   }
 }
 
-/** The files that match `pattern`, in no order; undefined when it is none. */
+/**
+ * The files that match `pattern`, in no order; undefined when it is none.
+ *
+ * @throws UsageError when the name of one, or of a directory that may have some, is no UTF-8, and so opens nothing.
+ */
 export async function listGlob(pattern: string): Promise<string[] | undefined> {
   const { glob, isDynamicPattern } = await import('tinyglobby')
-  return isDynamicPattern(pattern) ? glob(pattern, { expandDirectories: false, followSymbolicLinks: false }) : undefined
+  if (!isDynamicPattern(pattern)) return undefined
+  const closed: string[] = []
+  const noteClosed = (path: string) => {
+    if (path.includes(REPLACED) && !existsSync(path)) closed.push(toProjectPath(path))
+  }
+  const list = ((path: string, options: { withFileTypes: true }, onList: Parameters<typeof readdir>[2]) => {
+    noteClosed(path)
+    readdir(path, options, onList as never)
+  }) as unknown as typeof readdir
+  const paths = await glob(pattern, { expandDirectories: false, followSymbolicLinks: false, fs: { readdir: list } })
+  paths.forEach(noteClosed)
+  const [first] = closed.sort()
+  if (first === undefined) return paths
+  throw new UsageError(
+    `Cannot use input '${pattern}': expected names of files in UTF-8, got other bytes in '${first}'. Rename it, or leave it out of the glob`,
+  )
 }
+
+/** Stands in a name for bytes that are no UTF-8, and maybe for itself. */
+const REPLACED = '\ufffd'
 
 async function readGlob(pattern: string): Promise<Input> {
   const paths = await listGlob(pattern)

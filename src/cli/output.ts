@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { createWriteStream, existsSync, fstatSync, statSync, writeSync } from 'node:fs'
-import { open, realpath, rename, rm, stat } from 'node:fs/promises'
+import { open, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, relative, sep } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -10,7 +10,7 @@ import { writeJson } from '../checkpoint/values/json.ts'
 import { syncFolder } from '../store/folder.ts'
 import { descriptorOf } from './descriptor.ts'
 import { UsageError } from './failure.ts'
-import { toRealPath } from './task-path.ts'
+import { toProjectPath, toRealPath } from './task-path.ts'
 import { escapeJson, isReaderGone, stdout } from './terminal.ts'
 
 /** Characters gathered before they are written at once. */
@@ -34,12 +34,13 @@ export async function checkTarget(path: Target): Promise<void> {
   if (found && !found.isFile()) return
   const descriptor = descriptorOf(path)
   if (descriptor !== undefined) return checkDescriptor(path, descriptor)
-  const aside = asideOf(await realPathOf(path))
+  const real = toRealPath(path)
+  const aside = asideOf(real)
   try {
     await (await open(aside, 'wx')).close()
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
-    const got = code === 'ENOENT' ? `no directory '${dirname(path)}'. Make it first` : message
+    const got = code === 'ENOENT' ? `no directory '${dirname(toProjectPath(real))}'. Make it first` : message
     throw new UsageError(`Cannot write output '${path}': expected a directory that files can be made in, got ${got}`)
   }
   await rm(aside, { force: true })
@@ -132,7 +133,7 @@ async function writeFileLines(
   if (found?.isFile() && typeof descriptor === 'number')
     return pipeline(Readable.from(inBlocks(lines)), createWriteStream('', { fd: descriptor, autoClose: false }))
   if (found && !found.isFile()) return pipeline(Readable.from(inBlocks(lines)), createWriteStream(target))
-  const path = await realPathOf(target)
+  const path = toRealPath(target) // The link stays, and its file is replaced, or made.
   const aside = asideOf(path)
   try {
     const file = await open(aside, 'wx', found?.mode ?? 0o666)
@@ -190,9 +191,4 @@ async function* inBlocks(lines: AsyncIterable<string> | Iterable<string>): Async
 /** A name in the same directory, so that the rename stays within one file system. */
 function asideOf(path: string): string {
   return join(dirname(path), `.${basename(path)}.${process.pid}-${randomBytes(3).toString('hex')}.tmp`)
-}
-
-/** Where a symbolic link points, so that the link stays and its file is replaced. */
-async function realPathOf(path: string): Promise<string> {
-  return realpath(path).catch(() => path)
 }

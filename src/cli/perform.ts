@@ -89,7 +89,7 @@ async function runSession(assignment: Assignment, input: Input, engines: Engines
     await engines.close() // Its threads have nothing to do while results are written.
     return await finish(assignment, report)
   } catch (error) {
-    const told = retell(error, { ...assignment, placeOf: input.placeOf })
+    const told = retell(error, { ...assignment, kind: input.kind, placeOf: input.placeOf })
     return await finishFailed(assignment, told, warned.has('CHECKPOINT_FAILED'))
   }
 }

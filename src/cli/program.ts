@@ -17,7 +17,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     exitCode = code
   })
   try {
-    await program.parseAsync(argv, { from: 'user' })
+    await program.parseAsync(withoutHelp(program, argv), { from: 'user' })
     return exitCode
   } catch (error) {
     return tellError(error, program, argv)
@@ -48,6 +48,16 @@ function explainUsage(error: CommanderError, program: Command, argv: readonly st
 function namedCommand(program: Command, [name, ...rest]: readonly string[]): string[] {
   const command = program.commands.find((it) => it.name() === name)
   return command ? [command.name(), ...namedCommand(command, rest)] : []
+}
+
+/** Without `help` in front of a name that is no command's, which is refused by itself: there commander tells all of its help, and not why. */
+function withoutHelp({ commands }: Command, argv: readonly string[]): readonly string[] {
+  const [name = '', ...rest] = argv
+  const find = (wanted: string) => commands.find((it) => it.name() === wanted)
+  if (name === 'help' && commands.length > 0)
+    return rest.length === 0 || rest[0]?.startsWith('-') || find(rest[0] as string) ? argv : rest
+  const command = find(name)
+  return command ? [name, ...withoutHelp(command, rest)] : argv
 }
 
 const QUIET_HELP = 'no progress, and no word of what went as asked; warnings, and what was left undone, are told all the same'

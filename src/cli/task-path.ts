@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { existsSync, realpathSync } from 'node:fs'
+import { existsSync, readlinkSync, realpathSync } from 'node:fs'
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 
 /** TASK of the command line: a module and, after `#`, the name of its export. */
@@ -31,8 +31,11 @@ export function isInProject(path: string): boolean {
   return !isOutside(relative(toRealPath(process.cwd()), toRealPath(path)))
 }
 
-/** The real path of what is there, symbolic links followed, with what is not there yet behind it. */
-export function toRealPath(given: string): string {
+/** Links to what is not there that lead from one to the next at most, as on Linux. */
+const MAX_LINKS = 40
+
+/** The real path of what is there, symbolic links followed, also one to what is not there yet, with that behind it. */
+export function toRealPath(given: string, links = MAX_LINKS): string {
   const path = resolve(given)
   try {
     if (existsSync(path)) return realpathSync.native(path)
@@ -40,7 +43,18 @@ export function toRealPath(given: string): string {
     // A link to what has no path, as /dev/stdout is to a pipe, has no more of one than its own.
   }
   const parent = dirname(path)
-  return parent === path ? path : join(toRealPath(parent), basename(path))
+  const target = existsSync(path) || links === 0 ? undefined : linkAt(path)
+  if (target !== undefined) return toRealPath(resolve(toRealPath(parent, links), target), links - 1)
+  return parent === path ? path : join(toRealPath(parent, links), basename(path))
+}
+
+/** Where a symbolic link leads; undefined of what is none. */
+export function linkAt(path: string): string | undefined {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return undefined
+  }
 }
 
 /** The run id of task and input: stable from day to day, and readable, `census-1f0c…`. */

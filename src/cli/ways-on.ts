@@ -1,5 +1,6 @@
 import { listOptions } from '../option-table.ts'
 import { keepWords, type Mention, type Words, wordsIn } from '../wording.ts'
+import type { Input } from './input.ts'
 import { directoryFlag, runCommand } from './next-steps.ts'
 import type { Assignment } from './perform.ts'
 
@@ -7,6 +8,7 @@ import type { Assignment } from './perform.ts'
 
 /** What is known of the command. */
 export interface Command extends Partial<Pick<Assignment, 'by' | 'runId' | 'directory' | 'input' | 'flags'>> {
+  readonly kind?: Input['kind']
   /** Where item `index` stands in the input. */
   placeOf?(index: number): string
 }
@@ -41,6 +43,8 @@ function nameOf(mention: Mention, command: Command): string {
     }
     case 'item':
       return command.placeOf ? `${mention.says} (${command.placeOf(mention.index)})` : mention.says
+    case 'contents':
+      return isFile(command.kind) ? `bytes of ${command.input} (their digest; spaces and what ends lines count)` : mention.says
     case 'both runs':
       return leadTo(mention.part, command)
     case 'that run':
@@ -58,6 +62,11 @@ function nameOf(mention: Mention, command: Command): string {
     case 'results':
       return "run it in parts, each with --shard K/N; 'pawl export' then writes all results, and holds few of them at a time"
   }
+}
+
+/** Of other input it is what comes of it that counts, not bytes. */
+function isFile(kind: Input['kind'] | undefined): boolean {
+  return kind !== undefined && kind !== 'glob' && kind !== 'stdin'
 }
 
 /** The flags by the names of their options, without what stands behind them. */

@@ -59,6 +59,7 @@ export async function performPlan<T, R>(
     await source.close()
   }
   const { tried, failed, first } = probed
+  if (tried === 0) planner.warn('There are no items, so that nothing could be measured')
   if (first) planner.warn(wording`Of ${tried} tried, ${failed} failed, first item ${first.index}: ${wordsOf(first)}`)
   return planner.describe(total)
 }

@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { readBlocks } from '../../src/cli/blocks.ts'
@@ -172,6 +173,28 @@ describe('readInput() of paths', () => {
   test('refuses an extension it does not know', async () => {
     await expect(read('a.xml', '')).rejects.toThrow(/expected a file that ends in one of \.jsonl, \.ndjson, \.csv, \.txt/)
   })
+})
+
+test.skipIf(process.platform !== 'linux').each(['caf\xe9.h', 'caf\xe9/a.h'])(
+  'readInput() refuses a glob that matches %j, a name that is no UTF-8',
+  async (name) => {
+    const path = Buffer.from(join(directory, name), 'latin1')
+    await mkdir(path.subarray(0, path.lastIndexOf(0x2f)), { recursive: true })
+    await writeFile(path, '')
+    await writeFile(join(directory, 'z\ufffd.h'), '')
+    await expect(readInput(`${directory}/**/*.h`)).rejects.toThrow(
+      /expected names of files in UTF-8, got other bytes in '.*caf\ufffd/,
+    )
+    expect((await readInput(`${directory}/z*.h`)).items).toEqual([expect.stringMatching(/z\ufffd\.h$/)])
+  },
+)
+
+test.each([
+  ['a.jsonl', /expected text, got gzip\. 'gunzip -c .*a\.jsonl \| pawl run … --input -' reads it$/],
+  ['a.jsonl.gz', /expected text, got gzip\. 'gunzip -c .*a\.jsonl\.gz \| pawl run/],
+  ['a.csv.GZ', /expected text, got gzip\. 'gunzip -c .*a\.csv\.GZ > FILE\.csv' makes a file to read of it$/],
+])('readInput() says of %s that it is gzip', async (name, sentence) => {
+  await expect(read(name, gzipSync('1\n2\n'))).rejects.toThrow(sentence)
 })
 
 describe('keyFrom()', () => {

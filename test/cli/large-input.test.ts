@@ -135,7 +135,7 @@ describe('pawl run with an input of several blocks', () => {
     )
     const { code, stderr } = await pawl(...RUN)
     expect(code).toBe(2)
-    expect(stderr).toContain('items')
+    expect(stderr).toContain('the same bytes of in.jsonl')
     put('in.jsonl', jsonl().join('\n'))
     expect((await pawl(...RUN, '--json')).stdout).toContain(`"restored":${COUNT}`)
   })

@@ -72,6 +72,34 @@ describe('pawl run', () => {
     expect(stderr).toMatch(/20[^]*21/)
   })
 
+  test('an input of other bytes is told as such, though the values are the same', async () => {
+    const { pawl, put } = project(DOUBLE)
+    const run = ['run', 'double.js', '--input', 'in.jsonl']
+    await pawl(...run)
+    put('in.jsonl', items(20).replaceAll('\n', '\r\n'))
+    const { code, stderr } = await pawl(...run)
+    expect(code).toBe(2)
+    expect(stderr).toContain(
+      "expected the same bytes of in.jsonl (their digest; spaces and what ends lines count) as recorded, '",
+    )
+    expect(stderr).toContain('To go on, put in.jsonl back as it was')
+  })
+
+  test('--output that is a link to nothing yet makes what it leads to, where that can be, and not what is read', async () => {
+    const { pawl, put, directory } = project(DOUBLE)
+    put('there/x', '')
+    symlinkSync('second', join(directory, 'link.jsonl'))
+    symlinkSync('there/out.jsonl', join(directory, 'second'))
+    symlinkSync('nowhere/out.jsonl', join(directory, 'lost.jsonl'))
+    symlinkSync('.pawl/r/seg/x', join(directory, 'record.jsonl'))
+    const run = (output: string) => pawl('run', 'double.js', '--input', 'in.jsonl', '--run-id', 'r', '--output', output)
+    expect(await run('link.jsonl')).toMatchObject({ code: 0 })
+    expect(lines(readFileSync(join(directory, 'there/out.jsonl'), 'utf8'))).toEqual(doubled)
+    for (const link of ['link.jsonl', 'second']) expect(lstatSync(join(directory, link)).isSymbolicLink()).toBe(true)
+    expect(await run('lost.jsonl')).toMatchObject({ code: 2, stderr: expect.stringContaining("got no directory 'nowhere'") })
+    expect(await run('record.jsonl')).toMatchObject({ code: 2, stderr: expect.stringContaining("in the record of run 'r'") })
+  })
+
   test('--output is replaced whole, its mode and its symbolic link kept, and nothing is left beside it', async () => {
     const { pawl, put, directory } = project(DOUBLE)
     put('real.jsonl', 'old')

@@ -465,6 +465,14 @@ describe('a run that ended with more failures than tolerated', () => {
 })
 
 describe('pawl plan', () => {
+  test('says that there are no items', async () => {
+    const { pawl } = project({ ...FILES, 'in.jsonl': '' })
+    for (const input of ['in.jsonl', '-']) {
+      const { code, stdout } = await pawl('plan', 'odd.js', '--input', input)
+      expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/^warning +There are no items, so that/m) })
+    }
+  })
+
   test('explains without recording', async () => {
     const { pawl, directory } = project({ ...FILES, 'in.jsonl': items(3) })
     const { code, stdout } = await pawl('plan', 'odd.js', '--input', 'in.jsonl')

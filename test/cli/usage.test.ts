@@ -25,6 +25,14 @@ describe('pawl', () => {
     for (const page of [run, resume, prune]) expect(page).toContain('a bare number is milliseconds')
   })
 
+  test('help NAME tells the help of a command, also of run with a task of that name', async () => {
+    const { pawl } = project()
+    const [help, all, task] = await Promise.all([pawl('help', 'run'), pawl('help'), pawl('run', 'help', 'help')])
+    expect(help).toMatchObject({ code: 0, stdout: expect.stringContaining('Usage: pawl run'), stderr: '' })
+    expect(all).toMatchObject({ code: 0, stdout: expect.stringContaining('Usage: pawl'), stderr: '' })
+    expect(task).toMatchObject({ code: 2, stderr: expect.stringContaining("required option '--input <file>'") })
+  })
+
   test('without a command shows the help on stderr and exits 2', async () => {
     expect(await project().pawl()).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('Usage: pawl') })
   })
@@ -35,6 +43,8 @@ describe('pawl', () => {
     ['run --input a.jsonl', "missing required argument 'task'"],
     ['list --wat', "unknown option '--wat'. See 'pawl list --help'"],
     ['wat', "unknown command 'wat'. See 'pawl --help'"],
+    ['help wat', "unknown command 'wat'. See 'pawl --help'"],
+    ['bench help format', "unknown command 'format' (Did you mean formats?). See 'pawl bench --help'"],
     ['list extra', 'too many arguments'],
     ['run t.js --input a.txt b.txt c.txt', "If the shell made them of a glob, put it in quotes: --input '*.txt'"],
     ['run t.js --input a.jsonl --worker 2', "unknown option '--worker' (Did you mean --workers?)"],
