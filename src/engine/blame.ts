@@ -3,7 +3,7 @@ import { countCrashes, historyAt } from '../chunk.ts'
 import { nameItem, plural, TaskTimeoutError, WorkerCrashError } from '../errors.ts'
 import type { FailureKind } from '../types.ts'
 import { option, worded, wording } from '../wording.ts'
-import { type Bench, packedPlaces } from './bench.ts'
+import { type Bench, type Overdue, packedPlaces } from './bench.ts'
 import { cursorOf, isPacking, limitOf, slotOf } from './flight-recorder.ts'
 import { cutPiece, type JobRun, nextHistory, type Piece, rejectPlace, startAnew, suspectOf } from './job.ts'
 import type { PartMessage } from './protocol.ts'
@@ -102,7 +102,7 @@ function traceOf({ seat: { cells }, doom, pieces }: LostWorker, piece: Piece): T
   if (doom === 'unreadable' && piece === pieces[0] && begun > piece.settled) return { end: begun, state: 'unreadable' }
   const packed = packedPlaces(cells, piece)
   if (packed > piece.settled) return { end: packed, state: 'packing' }
-  const isRunning = cursor >= piece.settled && cursor < Math.min(piece.end, limitOf(slot))
+  const isRunning = cursor >= piece.settled && cursor < (isOverdue(doom, piece) ? piece.end : Math.min(piece.end, limitOf(slot)))
   return isRunning ? { end: begun, state: 'running' } : { end: piece.settled, state: 'waiting' }
 }
 
@@ -149,13 +149,12 @@ export function answerUnread(piece: Piece, cause: Error): PartMessage | undefine
 
 /** The main thread ended the worker because of this very item, or packing, which did not end in the meantime. */
 function isDoomed(doom: LostWorker['doom'], piece: Piece, cursor: number, isPacked: boolean): boolean {
-  return (
-    typeof doom === 'object' &&
-    !(doom instanceof Error) &&
-    doom.piece === piece &&
-    doom.cursor === cursor &&
-    doom.isPacking === isPacked
-  )
+  return isOverdue(doom, piece) && doom.cursor === cursor && doom.isPacking === isPacked
+}
+
+/** The main thread ended the worker because of something in `piece` that took too long: a stop, which counts for nothing else, does not excuse it. */
+function isOverdue(doom: LostWorker['doom'], piece: Piece): doom is Overdue {
+  return typeof doom === 'object' && !(doom instanceof Error) && doom.piece === piece
 }
 
 /** Counts a chunk that was lost while packed, and it is unclear why, or an item that was found to be why. */

@@ -1,5 +1,5 @@
 import { type Bench, condemn, type Overdue } from './bench.ts'
-import { cursorOf, isPacking, limitOf, runningFor, sharedNow, slotOf } from './flight-recorder.ts'
+import { cursorOf, isPacking, runningFor, sharedNow, slotOf } from './flight-recorder.ts'
 import { watchStandstill } from './standstill.ts'
 
 /** How often running items are compared with their `timeout`, in ms. Set against the promise to end a hung item within 50 ms. */
@@ -73,7 +73,7 @@ function findOverdue(
   if (!piece || timeout === undefined || doom) return undefined
   const slot = slotOf(cells, piece.slot)
   const work = { piece, cursor: cursorOf(slot), isPacking: isPacking(slot) }
-  if (!work.isPacking && (work.cursor < 0 || work.cursor >= limitOf(slot))) return undefined
+  if (!work.isPacking && (work.cursor < 0 || work.cursor >= piece.end)) return undefined // Also past the limit of a stop: what runs is let run, no longer than else.
   const allowed = work.isPacking ? timeout + PACKING_MS : timeout
   if (timeOf(work, runningFor(slot, now)) <= allowed) return undefined
   return isSame(work, { piece, cursor: cursorOf(slot), isPacking: isPacking(slot) }) ? work : undefined

@@ -150,4 +150,22 @@ describe('timeout', () => {
     expect(await other).toMatchObject({ results: [0], stats: { crashes: 0, timeouts: 0 } })
     expect(calls[0]).toBe(1)
   })
+
+  test.each([
+    [0, [{ index: 0, kind: 'timeout', attempts: 1 }]],
+    [1, []],
+  ])('holds while the run drains, as a failed attempt with %i retries', async (retry, failures) => {
+    const abort = new AbortController()
+    const shared = { started: sharedCells(2), seen: sharedCells(2) }
+    const options = { timeout: 500, drainTimeout: 600_000, retry, maxFailures: 1, signal: abort.signal, shared } as const
+    const run = execute(block, ['hung', 'behind'], { ...options, mode: 'threads', workers: 1, chunkSize: 2 })
+    await whenSet(shared.started, 0)
+    abort.abort()
+    const error = await run.catch((it) => it)
+    expect(error).toMatchObject({
+      code: 'ERR_PAWL_ABORTED',
+      report: { status: 'partial', failures, stats: { attempts: 1, timeouts: 1, crashes: 0, failed: failures.length } },
+    })
+    expect(shared.started[1]).toBe(0)
+  })
 })
