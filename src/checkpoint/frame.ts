@@ -32,6 +32,7 @@ export type Head =
   /**
    * Sessions that were found dead without a `close`: what their last segment lacks is no secret any more. `hasEnded`: they
    * were not killed, but could not write it, so nobody in flight is a suspect; that they are dead is another frame's to say.
+   * Of the session that writes it: that it drains, so nobody in flight is a suspect of whatever ends it from then on.
    * `left`: what could be read of them then; absent for nothing, and in files of before it was told.
    */
   | {

@@ -136,7 +136,8 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
         if (isKeyed) lists.add(head)
         break
       case 'died':
-        for (const writer of head.writers) (head.hasEnded ? knownEnded : knownDead).add(writer)
+        if (stem !== '' && head.writers.includes(writerOf(stem))) sessionOf(stem).isDraining = true
+        else for (const writer of head.writers) (head.hasEnded ? knownEnded : knownDead).add(writer)
         left.add(head.left ?? [])
     }
   }

@@ -19,11 +19,14 @@ export interface Known {
 export interface Recording extends Pick<Session, 'begin' | 'setAside' | 'record' | 'recordItems' | 'recordEnd'> {
   /** How many items it was told to have settled. */
   readonly settledItems: number
+  /** Notes that the run drains: nobody in flight is a suspect of whatever ends the process from now on, be it whoever cannot wait. */
+  excuse(): void
   /** Adds to the log what is to be told of items that are set aside, as the session ends. */
   leaveAside(): void
 }
 
 export interface RecordingOptions {
+  readonly writer: string
   readonly log: RunLog
   readonly aside: Aside
   readonly entries: OutcomeEntries
@@ -32,13 +35,15 @@ export interface RecordingOptions {
   readonly clock: Clock
 }
 
-export function createRecording({ log, aside, entries, known, source, clock }: RecordingOptions): Recording {
+export function createRecording({ writer, log, aside, entries, known, source, clock }: RecordingOptions): Recording {
   let settledItems = 0
+  let hasBegun = false
   return {
     get settledItems() {
       return settledItems
     },
     begin: (chunk) => {
+      hasBegun = true
       aside.begin(chunk.indices)
       return log.note(entries.ofBegun(chunk))
     },
@@ -46,7 +51,11 @@ export function createRecording({ log, aside, entries, known, source, clock }: R
       const entry = aside.add(chunk)
       if (entry) await log.note(entry)
     },
+    excuse: () => {
+      if (hasBegun) void log.note(toEntry({ kind: 'died', writers: [writer], hasEnded: true }, 64))
+    },
     leaveAside: () => {
+      hasBegun = false // From here on its end is the word of it.
       const entry = aside.take()
       if (entry) log.add([entry])
     },

@@ -20,6 +20,8 @@ export interface SessionTrace {
   isKnownDead: boolean
   /** It ended by itself, by its own `close` or as a later session found out: nobody in flight is a suspect. */
   hasEnded: boolean
+  /** It said that it drains: whatever ended it then, nobody in flight is a suspect. */
+  isDraining: boolean
   /** When it began, in milliseconds since 1970. */
   readonly beganAt: number
   /** When it last told the time, in milliseconds since 1970. */
@@ -47,6 +49,7 @@ export function newTrace(writer: string): SessionTrace {
   const beganAt = timeOf(writer)
   return {
     ...{ writer, isClosed: false, hasFailed: false, shard: undefined, sizes: [], isKnownDead: false, hasEnded: false },
+    isDraining: false,
     ...{ settled: undefined, recorded: 0, broken: 0, running: newBegun(), late: undefined },
     ...{ beganAt, lastSeenAt: beganAt, lastIndex: -1, alone: new Set(), aside: new Set() },
   }

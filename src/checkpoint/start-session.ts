@@ -61,7 +61,8 @@ function startParts(options: SessionOptions, opened: Opened) {
   const log = new RunLog({ ...options, writer, encoder, lease, tidings, onClosed: upkeep.add })
   void upkeep.noteEnds(log)
   const source = createSourceWatch(runId, index, restored, log)
-  const recording = createRecording({ log, aside: new Aside(index, restored), entries, known, source, clock })
+  const recording = createRecording({ writer, log, aside: new Aside(index, restored), entries, known, source, clock })
+  options.draining?.addEventListener('abort', recording.excuse, { once: true })
   const ending = createEnding(options, index, log, recording)
   return { known, entries, upkeep, tidings, log, source, recording, ending }
 }

@@ -22,7 +22,7 @@ export interface Suspects {
 }
 
 /**
- * Whoever was begun by a session that died, was not set aside since, and has no outcome from that session or a later one. They are to be run alone, and
+ * Whoever was begun by a session that died before it had begun to drain, was not set aside since, and has no outcome from that session or a later one. They are to be run alone, and
  * nobody is charged before one of them dies so. That it was the only one in flight otherwise tells too little: sessions begin
  * with a single item, and a process that is killed from outside as it starts would have it convicted.
  *
@@ -76,14 +76,15 @@ interface Deaths {
 function findDeaths(index: RunIndex, spared: ReadonlySet<string>): Deaths {
   const { isKeyed, failures } = index
   const suspects = new Set<number>()
+  const excused = new Set([...spared, ...index.sessions.filter(({ isDraining }) => isDraining).map(({ writer }) => writer)])
   const inFlightAt = new Map<string, ReadonlySet<number>>(
-    index.knownDead.filter((it) => !spared.has(it)).map((it) => [it, new Set()]),
+    index.knownDead.filter((it) => !excused.has(it)).map((it) => [it, new Set()]),
   )
   const diedAlone = new Map<number, string[]>()
   const explained = new Set<string>()
   const killers = [...failures.values()].filter(({ crashes }) => crashes > 0).map((it) => notedId(isKeyed, it.index, it.key))
   let lastIndex = -1
-  const dead = index.sessions.filter(({ hasEnded, writer }) => !hasEnded && !spared.has(writer))
+  const dead = index.sessions.filter(({ hasEnded, writer }) => !hasEnded && !excused.has(writer))
   const settledKeys = isKeyed && dead.some(({ running }) => running.hashes.size > 0) ? hashAll(index) : new Map<number, string>()
   for (const session of dead) {
     const { writer, running, alone } = session

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { items, lines, project } from './pawl.ts'
@@ -117,6 +117,32 @@ describe('pawl resume', () => {
     await run.saying(/stopping/)
     run.child.kill(signal)
     expect((await run.ended).code).toBe(expected)
+  })
+
+  test('a second signal, session after session, is held against no item', async () => {
+    const waits = `
+import { existsSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+export default async ({ n }) => {
+  console.log('waits')
+  while (!existsSync('go')) await sleep(10)
+  return n
+}`
+    const { start, pawl, directory } = project({ 'waits.js': waits, 'in.jsonl': items(4) })
+    const segments = join(directory, '.pawl/waits/seg')
+    const notes = () => readdirSync(segments).map((name) => readFileSync(join(segments, name), 'latin1'))
+    for (const session of [1, 2, 3]) {
+      const run = start(['run', 'waits.js', '--input', 'in.jsonl', '--run-id', 'waits', '--drain-timeout', '60s'])
+      await run.saying(/^waits/m)
+      run.child.kill('SIGTERM')
+      await expect.poll(() => notes().filter((it) => it.includes('hasEnded')).length).toBe(session)
+      run.child.kill('SIGTERM')
+      expect((await run.ended).code).toBe(143)
+    }
+    writeFileSync(join(directory, 'go'), '')
+    const { code, stdout } = await pawl('resume', 'waits', '--json')
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout).stats).toMatchObject({ succeeded: 4, crashes: 0 })
   })
 
   test('--time-limit drains in time and exits 75, and is of one session only', async () => {
