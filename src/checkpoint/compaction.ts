@@ -15,7 +15,6 @@ import type { Format } from './values/codec.ts'
  * grow, does not end in as many files. When and of which, `chooseSegments` says.
  */
 export interface Compaction {
-  readonly bytesWritten: number
   /** The snapshots it put. */
   readonly made: readonly StoredObject[]
   /** Keys of what it deleted, or is about to. */
@@ -53,7 +52,6 @@ export function createCompaction(options: CompactionOptions): Compaction {
   let waiting = files.filter(({ kind, size, stem }) => kind === 'segment' && isSmall(size) && hasEnded(writerOf(stem)))
   const made: StoredObject[] = []
   const deleted = new Set<string>()
-  let bytesWritten = 0
   let jsonBytes = index.files.reduce((sum, file) => sum + costOf(file), 0)
   const jsonValues = index.files.reduce((sum, { format, valueBytes }) => sum + (format === 'json' ? valueBytes : 0), 0)
   let running: Promise<void> | undefined
@@ -84,7 +82,6 @@ export function createCompaction(options: CompactionOptions): Compaction {
     const [first] = covers
     if (first === undefined || covers.length < 2) return
     const written = await putSnapshot(options, stem, { version, format: first.format, covers, frames })
-    bytesWritten += written.size
     if (first.format === 'json') jsonBytes += written.size
     if (!written.isIntact) throw new Error(`${written.key} did not read back as it was written`)
     snapshots.push(written)
@@ -120,9 +117,6 @@ export function createCompaction(options: CompactionOptions): Compaction {
     return running
   }
   return {
-    get bytesWritten() {
-      return bytesWritten
-    },
     made,
     deleted,
     add(key, size) {

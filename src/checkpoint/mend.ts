@@ -35,9 +35,9 @@ export function needsMending(index: RunIndex, damaged: readonly LoadedFile[]): b
  * intact snapshot stands for is deleted at once.
  *
  * @param writer of the session that mends: its segments will not grow any more, though its claim is still there.
- * @returns bytes written. Rejects when the store does, or reads otherwise than before: then the file stays.
+ * @throws what the store does, and when it reads otherwise than before: then the file stays.
  */
-export async function mend(options: SnapshotOptions, writer: string): Promise<number> {
+export async function mend(options: SnapshotOptions, writer: string): Promise<void> {
   const { store, runId, fingerprint, count } = options
   const index = await loadIndex(store, runId, fingerprint, { isKeyed: options.index.isKeyed, isChecked: true, count })
   const claimed = await listWriters(store, runId)
@@ -51,17 +51,15 @@ export async function mend(options: SnapshotOptions, writer: string): Promise<nu
   const isMadeUpFor = ({ name, report }: LoadedFile) =>
     isAllSettled(index, count) || (loss.items === 0 && report.damage.length === 0 && !cut.has(name))
   const isClaimed = ({ kind, stem }: RunFile) => kind === 'segment' && claimed.has(writerOf(stem))
-  let bytesWritten = 0
   for (const file of files) {
     if (!isMadeUpFor(file) || isClaimed(file)) continue
-    bytesWritten += await copyWhole({ ...options, index }, file)
+    await copyWhole({ ...options, index }, file)
     await drop(file)
   }
   const gone = index.gone.filter((name) => cut.has(name))
-  if (gone.length > 0 && isAllSettled(index, count)) bytesWritten += await writeOff({ ...options, index }, gone)
+  if (gone.length > 0 && isAllSettled(index, count)) await writeOff({ ...options, index }, gone)
   const useless = [...findMended(index), ...(await findStoodFor(store, fingerprint, index.covered))]
   for (const file of useless) if (!isClaimed(file)) await drop(file)
-  return bytesWritten
 
   /** A session of which nothing is known may be at work after all, its claim lost: what it writes to a file deleted here would be gone. */
   async function drop({ kind, stem, name, size, key }: RunFile): Promise<void> {
@@ -72,19 +70,17 @@ export async function mend(options: SnapshotOptions, writer: string): Promise<nu
 }
 
 /** Says that files are gone and need not be told of any more, as nothing runs again for want of them. */
-async function writeOff(options: SnapshotOptions, names: readonly string[]): Promise<number> {
+async function writeOff(options: SnapshotOptions, names: readonly string[]): Promise<void> {
   const format = toRunFile(`${options.runId}/${names[0]}`, 0)?.format ?? 'msgpack'
   const covers = names.map((name) => ({ name, size: 0 }))
-  const { size } = await putSnapshot(options, newStem(options), { version: versionOf([], format), format, covers, frames: [] })
-  return size
+  await putSnapshot(options, newStem(options), { version: versionOf([], format), format, covers, frames: [] })
 }
 
 /** Puts all frames that count into snapshots, the last of which stands for the file: without it the others say nothing new. */
-async function copyWhole(options: SnapshotOptions, file: LoadedFile): Promise<number> {
+async function copyWhole(options: SnapshotOptions, file: LoadedFile): Promise<void> {
   const { store, fingerprint } = options
   const bad = new Set(file.damagedItems.map(({ block, start }) => `${block}:${start}`))
   const report = newReport()
-  let written = 0
   let waiting: Located[] = []
   let bytes = 0
   for await (const frames of readFrames(store, file, fingerprint, true, report)) {
@@ -103,7 +99,6 @@ async function copyWhole(options: SnapshotOptions, file: LoadedFile): Promise<nu
   const { files, covered } = options.index
   const isThere = new Set([...files, ...covered].map(({ name }) => name))
   await put([file, ...file.covers.filter(({ name }) => !isThere.has(name)).map(({ name }) => ({ name, size: 0 }))])
-  return written
 
   async function put(covers: LoadedFile['covers']): Promise<void> {
     const stem = newStem(options)
@@ -115,7 +110,6 @@ async function copyWhole(options: SnapshotOptions, file: LoadedFile): Promise<nu
       frames,
     })
     if (!snapshot.isIntact) throw new Error(`${snapshot.key} did not read back as it was written`)
-    written += snapshot.size
     waiting = []
     bytes = 0
   }

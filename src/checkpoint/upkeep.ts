@@ -1,5 +1,6 @@
-import type { StoredObject } from '../store/store.ts'
+import type { Store, StoredObject } from '../store/store.ts'
 import { createCompaction } from './compaction.ts'
+import { eachCall } from './each-call.ts'
 import { noteEnds } from './ends.ts'
 import type { RunLog } from './log.ts'
 import { mend } from './mend.ts'
@@ -38,16 +39,20 @@ interface Finish {
 /** Begins to compact if it is due. `recordedBytes`: of the values this session has recorded. */
 export function startUpkeep(options: SessionOptions, opened: Opened, recordedBytes: () => number): Upkeep {
   const { writer, lease, manifest, index, isToMend } = opened
-  const snapshots = snapshotsOf(options, opened)
+  let bytesWritten = 0
+  // Counted as they are put: a snapshot that is left behind before it was read back has been written all the same.
+  const store = countPuts(options.leisurely, (bytes) => {
+    bytesWritten += bytes
+  })
+  const snapshots = { ...snapshotsOf(options, opened), store }
   const compaction = createCompaction({ ...snapshots, recordedBytes })
-  let mendedBytes = 0
   let buried = Promise.resolve()
   let isNamed = Promise.resolve()
   compaction.startIfDue()
 
   return {
     get bytesWritten() {
-      return compaction.bytesWritten + mendedBytes
+      return bytesWritten
     },
     ...{ made: compaction.made, deleted: compaction.deleted },
     add(key, size) {
@@ -67,7 +72,7 @@ export function startUpkeep(options: SessionOptions, opened: Opened, recordedByt
       await isNamed
       // Files that were found to be gone may only have been cut.
       const isDamaged = (await isToMend) || isGone
-      if (isDamaged && hasEnd) mendedBytes = await mend(snapshots, writer).catch(() => 0)
+      if (isDamaged && hasEnd) await mend(snapshots, writer).catch(() => {})
       // Under the lease: whoever begins now is refused, and finds afterwards that there is no such run.
       const isToGo = isVoid && hasEnd && options.resume !== 'require'
       if (isToGo) await discardIfEmpty(options.leisurely, options.runId, writer).catch(() => {})
@@ -76,15 +81,20 @@ export function startUpkeep(options: SessionOptions, opened: Opened, recordedByt
 }
 
 /** What snapshots are put with, and what is known of who else is at work. */
-function snapshotsOf(
-  { leisurely, runId, format, keep, compress, clock }: SessionOptions,
-  { writer, lease, index, manifest }: Opened,
-) {
+function snapshotsOf({ runId, format, keep, compress, clock }: SessionOptions, { writer, lease, index, manifest }: Opened) {
   return {
-    ...{ store: leisurely, runId, writer, format, keep, index },
+    ...{ runId, writer, format, keep, index },
     ...{ fingerprint: manifest.fingerprint, count: manifest.identity.items.count },
     ...{ live: new Set(lease.others), dead: new Set(lease.dead) },
     isCompressed: compress === 'gzip',
     today: () => clock.today(),
   }
+}
+
+function countPuts(store: Store, count: (bytes: number) => void): Store {
+  const put: Store['put'] = async (key, bytes, how) => {
+    await store.put(key, bytes, how)
+    count(bytes.byteLength)
+  }
+  return eachCall(store, (call) => call(), { put, delete: (key) => store.delete(key) })
 }

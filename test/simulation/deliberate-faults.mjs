@@ -240,8 +240,8 @@ export const FAULTS = [
   {
     name: 'a damaged file is deleted before what is whole of it is saved again',
     file: 'src/checkpoint/mend.ts',
-    search: 'bytesWritten += await copyWhole({ ...options, index }, file)\n    await drop(file)',
-    replace: 'await drop(file)\n    bytesWritten += await copyWhole({ ...options, index }, file)',
+    search: 'await copyWhole({ ...options, index }, file)\n    await drop(file)',
+    replace: 'await drop(file)\n    await copyWhole({ ...options, index }, file)',
     tests: ['test/checkpoint/mend.test.ts'],
   },
   {
