@@ -1,11 +1,13 @@
 import { packError } from '../carried-error.ts'
 import { type Codec, type LineCheck, loadCodec, loadLineCheck } from '../checkpoint/values/codec.ts'
+import { sayPlace } from '../checkpoint/values/steps.ts'
 import { tellsCarrying } from '../chunk.ts'
 import { nameItem, SerializationError } from '../errors.ts'
 import { countMoves, findMoved } from '../move.ts'
 import type { TaskFunction } from '../types.ts'
 import { cloneApart, copyApart, ODD } from './apart.ts'
 import { Column } from './column.ts'
+import { type Dropped, findDropped } from './dropped.ts'
 import { threadNow } from './flight-recorder.ts'
 import type { ChunkMessage, PartMessage, RejectedPlace, RunSetup } from './protocol.ts'
 
@@ -83,10 +85,12 @@ export class Part {
     return threadNow() - this.#began
   }
 
-  /** A task may go on with what it returned, so that is kept apart from it. */
-  keep(value: unknown): void {
+  /** A task may go on with what it returned, so that is kept apart from it. What would not be there any more in a copy is refused. */
+  keep(value: unknown, place: number): void {
     if (typeof value !== 'object' || value === null) return this.#kept.push(value)
     const copy = copyApart(value)
+    const dropped = copy === ODD ? findDropped(value) : undefined
+    if (dropped) return this.reject(place, 'serialization', droppedError(this.#nameOf(place), dropped))
     this.isLoose = copy === ODD
     this.#kept.push(this.isLoose ? value : copy)
   }
@@ -122,8 +126,8 @@ export class Part {
     const taskTime = this.elapsed()
     const { codec, checkLines, packTime } = this.#run
     let values = this.#kept.take()
-    if (checkLines) values = this.#refuse(values, checkLines(values, this.#nameOf))
-    const encoded = codec && values.length > 0 ? codec.encode(values, this.#nameOf) : undefined
+    if (checkLines) values = this.#refuse(values, checkLines(values, this.#nameOfValue))
+    const encoded = codec && values.length > 0 ? codec.encode(values, this.#nameOfValue) : undefined
     if (encoded) values = this.#refuse(values, encoded.refused)
     const spoiled = this.#port.findSpoiled?.(codec)
     if (spoiled !== undefined) {
@@ -149,7 +153,7 @@ export class Part {
       const took = threadNow() - began
       if (!codec && length > 0 && tellsCarrying(length, took, packTime ?? 0)) this.#run.packTime = took / length
     } catch {
-      const { copies, refused } = cloneEach(values, this.#nameOf)
+      const { copies, refused } = cloneEach(values, this.#nameOfValue)
       values = this.#refuse(copies, refused)
       this.#port.post(message(), [])
     }
@@ -180,8 +184,9 @@ export class Part {
   }
 
   /** Names the item that gave value `at`, for messages. */
-  #nameOf = (at: number): string => {
-    const place = this.#placeOf(at)
+  #nameOfValue = (at: number): string => this.#nameOf(this.#placeOf(at))
+
+  #nameOf(place: number): string {
     const { indices, keys } = this.#chunk
     const index = typeof indices === 'number' ? indices + place : (indices[place] as number)
     return `item ${nameItem(index, keys?.[place])}`
@@ -207,6 +212,12 @@ export class Part {
 export function refuseItem(index: number, key: string | undefined, cause: unknown): SerializationError {
   const message = `Cannot carry item ${nameItem(index, key)} to a worker: expected a value that structured clone takes, but ${sayWhy(cause)}`
   return new SerializationError(message, '', { cause, index })
+}
+
+/** Of a result, a part of which would be an empty object on the main thread. */
+function droppedError(item: string, { path, got }: Dropped): SerializationError {
+  const message = `Cannot carry the result of ${item}: expected a value that structured clone carries, got ${got}${sayPlace(path)}. Return plain data instead, such as its text`
+  return new SerializationError(message, path)
 }
 
 /** A getter may throw what it likes, also nothing. */

@@ -133,7 +133,7 @@ function runStride(passage: Passage, end: number): void {
         passage.promised = value
         return
       }
-      part.keep(value)
+      part.keep(value, place)
     } catch (error) {
       reject(passage, error)
       if (passage.isOver) return
@@ -180,7 +180,7 @@ async function settlePromised(passage: Passage): Promise<void> {
   passage.promised = undefined
   letGo(slot, passage.place + 1)
   try {
-    part.keep(await promised)
+    part.keep(await promised, passage.place)
   } catch (error) {
     reject(passage, error)
     if (passage.isOver) return

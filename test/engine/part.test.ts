@@ -32,7 +32,7 @@ function packTimesOf(task: (place: number) => unknown, codec: LoadedRun['codec']
       posted.push(structuredClone(part, { transfer }))
     }
     const part = new Part({ id: 1, items: new Array(count), indices: 0 }, run, { post, partMs: 50, maxStride: 64 })
-    for (let place = 0; place < count; place++) part.keep(task(place))
+    for (let place = 0; place < count; place++) part.keep(task(place), place)
     part.send(count, true)
   }
   return posted.map((it) => it.packTime)
@@ -69,7 +69,7 @@ function carry(codec: LoadedRun['codec'], ...values: unknown[]): PartMessage[] {
   const post = (part: PartMessage, transfer: ArrayBuffer[]) => void posted.push(structuredClone(part, { transfer }))
   const part = new Part({ id: 1, items: values, indices: 0 }, createRun(codec), { post, partMs: 50, maxStride: 64 })
   for (const [place, value] of values.entries()) {
-    part.keep(typeof value === 'function' ? value() : value)
+    part.keep(typeof value === 'function' ? value() : value, place)
     part.send(place + 1, place === values.length - 1)
   }
   return posted

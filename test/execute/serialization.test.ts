@@ -1,4 +1,4 @@
-import { execute, memoryStore } from 'pawl'
+import { execute, memoryStore, type SerializationError } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import { carry, moving, movingInside } from '../fixtures/tasks/carrying.mjs'
 import { range } from './calls.ts'
@@ -46,6 +46,33 @@ describe.each(MODES)('execute() carries, %s,', (mode) => {
       expect(report.failures[0]?.reason).toMatchObject({ name: 'SerializationError', code: 'ERR_PAWL_SERIALIZATION' })
       expect(report.failures[0]?.reason.message).toMatch(/result/)
       expect(report.stats.attempts).toBe(5)
+    },
+  )
+
+  test.each([undefined, 'msgpack', 'json'] as const)(
+    'no result of which nothing would be left, which fails alone, by its place (checkpoint: %s)',
+    async (format) => {
+      const places = ['whole', 'record', 'long list', 'map', 'promise']
+      const items = ['a', ...places, 'b'].map((where) =>
+        where.length === 1 ? { way: 'same', value: where } : { way: 'platform', where },
+      )
+      const checkpoint = format && { store: memoryStore(), format }
+      for (const chunkSize of [1, items.length]) {
+        const options = { mode, chunkSize, maxFailures: places.length, ...(checkpoint && { checkpoint }) }
+        const { results, failures } = await execute(carry, items, options)
+        expect([results[0], results[6]]).toEqual(['a', 'b'])
+        expect(failures.map(({ index, kind, attempts }) => [index, kind, attempts])).toEqual(
+          places.map((_, at) => [at + 1, 'serialization', 1]),
+        )
+        const reasons = failures.map(({ reason }) => reason as SerializationError)
+        for (const [at, { index, code, message }] of reasons.entries()) {
+          expect([index, code]).toEqual([at + 1, 'ERR_PAWL_SERIALIZATION'])
+          expect(message).toContain(`the result of item ${at + 1}`)
+        }
+        if (!process.version.startsWith('v20.')) continue
+        expect(reasons.map(({ path }) => path)).toEqual(['', 'site.url', '[70]', 'get("sites").values[0]', 'url'])
+        expect(reasons[1]?.message).toContain('got a URL at result.site.url. Return plain data')
+      }
     },
   )
 

@@ -1,5 +1,6 @@
 import { SerializationError } from '../../errors.ts'
 import { MAX_NESTING } from '../../nesting.ts'
+import { sayPlace } from './steps.ts'
 
 /** How values become bytes. `msgpack` holds what structured clone carries; `json` what JSON can hold, readable by people. */
 export type Format = 'msgpack' | 'json'
@@ -64,9 +65,7 @@ const TERMS: Record<Format, readonly [expected: string, cure: string]> = {
 export function refuse(format: Format, at: number, misfit: Misfit, describe?: (at: number) => string, doing = 'record'): Refusal {
   const [expected, cure] = TERMS[format]
   const item = describe === undefined ? `item ${at}` : describe(at)
-  const dot = /^$|^\[/.test(misfit.path) ? '' : '.'
-  const place = misfit.path === '' ? '' : ` at result${dot}${misfit.path}`
-  const message = `Cannot ${doing} the result of ${item}: expected ${expected}, got ${misfit.got}${place}. ${misfit.cure ?? cure}`
+  const message = `Cannot ${doing} the result of ${item}: expected ${expected}, got ${misfit.got}${sayPlace(misfit.path)}. ${misfit.cure ?? cure}`
   const options = misfit.cause === undefined ? {} : { cause: misfit.cause }
   return { at, error: new SerializationError(message, misfit.path, options) }
 }

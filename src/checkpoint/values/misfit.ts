@@ -3,6 +3,7 @@ import { entriesOf, membersOf } from '../../members.ts'
 import { MAX_NESTING } from '../../nesting.ts'
 import { isIndex } from './array-key.ts'
 import { type Misfit, TOO_DEEP } from './contract.ts'
+import { stepInto, stepTo, withArticle } from './steps.ts'
 
 /** As they were when this was loaded: a task may put others in their place. Nor is any array asked for its iterator here, which may be the task's own. */
 const { ArrayBuffer, Map, Set, structuredClone } = globalThis
@@ -110,7 +111,7 @@ function visitProperties(value: object, path: string, walk: Walk): Misfit | unde
   const keys = Object.keys(value)
   for (let at = 0; at < keys.length; at++) {
     const key = keys[at] as string
-    const misfit = visitProperty(value, key, path + step(key, isArray), walk)
+    const misfit = visitProperty(value, key, path + stepTo(key, isArray), walk)
     if (misfit !== undefined) return misfit
   }
   return undefined
@@ -146,12 +147,6 @@ function visitMap(map: Map<unknown, unknown>, path: string, walk: Walk): Misfit 
     if (misfit !== undefined) return misfit
   }
   return undefined
-}
-
-/** The step to the value that a map has under `key`, its entry `at`. */
-function stepInto(key: unknown, at: number): string {
-  if (typeof key === 'string') return `.get(${JSON.stringify(key)})`
-  return typeof key === 'number' ? `.get(${key})` : `.entries[${at}]`
 }
 
 function findUncloneable(value: object, path: string): Misfit | undefined {
@@ -199,13 +194,4 @@ function nameOf(value: object): string {
   const constructor: unknown = typeof prototype === 'object' && prototype !== null ? get(prototype, 'constructor') : undefined
   if (types.isProxy(value)) return 'Proxy'
   return typeof constructor === 'function' && constructor.name !== '' ? constructor.name : 'object'
-}
-
-function withArticle(name: string): string {
-  return `${/^([AEIO]|U(?!int))/i.test(name) ? 'an' : 'a'} ${name}`
-}
-
-function step(key: string, isElement: boolean): string {
-  if (isElement && isIndex(key)) return `[${key}]`
-  return /^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`
 }
