@@ -162,7 +162,7 @@ export function resultLine(index: number, value: unknown): string {
   if (value === undefined) return `{"index":${index}}`
   const written = writeJson(value)
   if (typeof written !== 'string')
-    throw refuse('json', index, { cure: IN_A_PROGRAM, ...written }, undefined, 'write a line of').error
+    throw refuse('line', index, { cure: IN_A_PROGRAM, ...written }, undefined, 'write a line of').error
   return `{"index":${index},"value":${written}}`
 }
 

@@ -36,7 +36,7 @@ const MAX_CLONE_MS = 0.2
 /** What packs the results of a run, or checks them, loaded. */
 export async function loadPacking({ record, jsonResults }: LoadedRun['setup']): Promise<Pick<LoadedRun, 'codec' | 'checkLines'>> {
   const [codec, checkLines] = await Promise.all([
-    record ? loadCodec(record) : undefined,
+    record ? loadCodec(record, jsonResults) : undefined,
     jsonResults && record !== 'json' ? loadLineCheck() : undefined,
   ])
   return { codec, checkLines }

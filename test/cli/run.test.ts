@@ -316,8 +316,16 @@ describe('pawl run', () => {
     const [failure, ...others] = JSON.parse(failed.stdout).failures
     expect(others).toEqual([])
     expect(failure).toMatchObject({ index: 2, kind: 'serialization', item: { n: 2 } })
-    // The record is in msgpack already, so to name it alone would be no way out.
-    expect(failure.reason.message).toMatch(/got a BigInt\. Return plain data, or use format 'msgpack', which in a program /)
+    // Lines are JSON whatever the format of the record.
+    expect(failure.reason.message).toMatch(/got a BigInt\. Return what its toString\(\) gives instead$/)
+  })
+
+  test.each(['msgpack', 'json'])('of a date it says what to return, and of other formats nothing (%s)', async (format) => {
+    const { pawl } = project({ 'date.js': 'export default ({ n }) => ({ n, at: [new Date(n)] })', 'in.jsonl': items(1) })
+    const { code, stderr } = await pawl('run', 'date.js', '--input', 'in.jsonl', '--format', format)
+    expect(code).toBe(1)
+    expect(stderr).toContain('got a Date at result.at[0]. Return what its toISOString() gives instead')
+    expect(stderr).not.toContain('msgpack')
   })
 
   test('what tasks print goes to stderr', async () => {

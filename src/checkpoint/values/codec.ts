@@ -2,9 +2,11 @@ import type { Codec, Format, Refusal } from './contract.ts'
 
 export type { Codec, Format } from './contract.ts'
 
-/** The codec of `format`. msgpackr is imported only for `msgpack`. */
-export async function loadCodec(format: Format): Promise<Codec> {
-  return format === 'json' ? (await import('./json.ts')).jsonCodec : (await import('./msgpack.ts')).msgpackCodec
+/** The codec of `format`, for values that are to be lines of output as well when `areLines`. msgpackr is imported only for `msgpack`. */
+export async function loadCodec(format: Format, areLines = false): Promise<Codec> {
+  if (format === 'msgpack') return (await import('./msgpack.ts')).msgpackCodec
+  const { jsonCodec, jsonLineCodec } = await import('./json.ts')
+  return areLines ? jsonLineCodec : jsonCodec
 }
 
 /** Finds values that a line of output cannot hold. */

@@ -53,19 +53,31 @@ export const TOO_DEEP: Misfit = {
   cure: 'Return it flatter, for example as a list of its nodes, or as a string',
 }
 
-const TERMS: Record<Format, readonly [expected: string, cure: string]> = {
-  json: [
-    'a value that JSON can hold',
-    "Return plain data, or use format 'msgpack', which in a program holds whatever structured clone carries",
-  ],
-  msgpack: ['a value that structured clone carries', 'Return plain data instead'],
+/** What has to hold a value: a format, or a line of output, which is JSON whatever the format. */
+export type Terms = Format | 'line'
+
+const TERMS: Record<Terms, readonly [expected: string, orElse: string]> = {
+  json: ['a value that JSON can hold', ", or use format 'msgpack', which holds whatever structured clone carries"],
+  line: ['a value that JSON can hold', ' instead'],
+  msgpack: ['a value that structured clone carries', ' instead'],
 }
 
+/** The plain data that is nearest to what JSON has no form for. */
+const PLAIN = new Map([
+  ['a Date', 'what its toISOString() gives'],
+  ['a Map', 'what Object.fromEntries() makes of it'],
+  ['a Set', 'an array of its members'],
+  ['a BigInt', 'what its toString() gives'],
+  ['undefined', 'null'],
+])
+
 /** The refusal of the value at `at`. `doing`: what cannot be done with it. The message says what was expected, what was found where, and what to do. */
-export function refuse(format: Format, at: number, misfit: Misfit, describe?: (at: number) => string, doing = 'record'): Refusal {
-  const [expected, cure] = TERMS[format]
+export function refuse(terms: Terms, at: number, misfit: Misfit, describe?: (at: number) => string, doing = 'record'): Refusal {
+  const [expected, orElse] = TERMS[terms]
+  const plain = terms === 'msgpack' ? undefined : PLAIN.get(misfit.got)
+  const cure = misfit.cure ?? `Return ${plain ?? 'plain data'}${orElse}`
   const item = describe === undefined ? `item ${at}` : describe(at)
-  const message = `Cannot ${doing} the result of ${item}: expected ${expected}, got ${misfit.got}${sayPlace(misfit.path)}. ${misfit.cure ?? cure}`
+  const message = `Cannot ${doing} the result of ${item}: expected ${expected}, got ${misfit.got}${sayPlace(misfit.path)}. ${cure}`
   const options = misfit.cause === undefined ? {} : { cause: misfit.cause }
   return { at, error: new SerializationError(message, misfit.path, options) }
 }

@@ -35,16 +35,20 @@ const TOO_LARGE: Misfit = {
   cure: "Return it smaller, or without repeated parts, or use format 'msgpack', which in a program writes such a part once",
 }
 
-function encode(values: ArrayLike<unknown>, describe?: (at: number) => string): Encoded {
+/** For values that are to be lines of output as well: the refusals say nothing of other formats. */
+export const jsonLineCodec: Codec = { ...jsonCodec, encode: (values, describe) => encode(values, describe, 'line') }
+
+function encode(values: ArrayLike<unknown>, describe?: (at: number) => string, terms: 'json' | 'line' = 'json'): Encoded {
+  const refuseAs = (at: number, misfit: Misfit) => refuse(terms, at, misfit, describe)
   try {
-    return encodeAll(values, describe, false)
+    return encodeAll(values, refuseAs, false)
   } catch {
     // Together they are too large: find out which.
-    return encodeAll(values, describe, true)
+    return encodeAll(values, refuseAs, true)
   }
 }
 
-function encodeAll(values: ArrayLike<unknown>, describe: ((at: number) => string) | undefined, areApart: boolean): Encoded {
+function encodeAll(values: ArrayLike<unknown>, refuseAs: (at: number, misfit: Misfit) => Refusal, areApart: boolean): Encoded {
   const texts: string[] = []
   const refused: Refusal[] = []
   let data: unknown[] = []
@@ -59,8 +63,8 @@ function encodeAll(values: ArrayLike<unknown>, describe: ((at: number) => string
     data = []
     const written = copy === NO_DATA ? writeOdd(values[at]) : writeData(copy)
     const needed = areApart && typeof written === 'string' ? Buffer.byteLength(written) + 2 : 0
-    if (typeof written !== 'string') refused.push(refuse('json', at, written, describe))
-    else if (size + needed > MAX_TEXT) refused.push(refuse('json', at, TOO_LARGE, describe))
+    if (typeof written !== 'string') refused.push(refuseAs(at, written))
+    else if (size + needed > MAX_TEXT) refused.push(refuseAs(at, TOO_LARGE))
     else texts.push(written)
     if (size + needed <= MAX_TEXT) size += needed
   }
@@ -81,7 +85,7 @@ export function findUnwritable(values: ArrayLike<unknown>, describe?: (at: numbe
     const value = values[at]
     if (value === undefined || copySafely(value) !== NO_DATA) continue
     const written = writeOdd(value)
-    if (typeof written !== 'string') refused.push(refuse('json', at, written, describe))
+    if (typeof written !== 'string') refused.push(refuse('line', at, written, describe))
   }
   return refused
 }

@@ -153,6 +153,14 @@ describe('jsonCodec refuses', () => {
     ],
   ]
 
+  const nearest = new Map([
+    ['undefined', 'null'],
+    ['a BigInt', 'what its toString() gives'],
+    ['a Date', 'what its toISOString() gives'],
+    ['a Map', 'what Object.fromEntries() makes of it'],
+    ['a Set', 'an array of its members'],
+  ])
+
   test.each(refusals)('%s, and says where', (_, value, path, got) => {
     const { bytes, refused } = codec.encode(['one', value, { two: 2 }])
     expect(Buffer.from(bytes).toString()).toBe('["one",{"two":2}]')
@@ -160,7 +168,8 @@ describe('jsonCodec refuses', () => {
     expect(refused[0]?.at).toBe(1)
     expect(refused[0]?.error).toMatchObject({ code: 'ERR_PAWL_SERIALIZATION', path })
     const place = path === '' ? '' : ` at result${path.startsWith('[') ? '' : '.'}${path}`
-    const cure = "Return plain data, or use format 'msgpack', which in a program holds whatever structured clone carries"
+    const plain = nearest.get(got) ?? 'plain data'
+    const cure = `Return ${plain}, or use format 'msgpack', which holds whatever structured clone carries`
     expect(refused[0]?.error.message).toBe(
       `Cannot record the result of item 1: expected a value that JSON can hold, got ${got}${place}. ${cure}`,
     )
