@@ -40,6 +40,9 @@ class RunEndedError extends PawlError {
 
 /** More items failed than `maxFailures` tolerates. `cause` is the first failure's reason. */
 export class RunFailedError extends RunEndedError {
+  /** Always there: only a run that has begun has failures. */
+  declare report: Report
+
   constructor(message: string, options?: ErrorOptions) {
     super('ERR_PAWL_RUN_FAILED', message, options)
   }
@@ -54,6 +57,9 @@ export class RunAbortedError extends RunEndedError {
 
 /** The breaker opened for the last time it may; items are still pending. */
 export class CircuitOpenError extends RunEndedError {
+  /** Always there: the breaker counts what has run. */
+  declare report: Report
+
   constructor(message: string, options?: ErrorOptions) {
     super('ERR_PAWL_CIRCUIT_OPEN', message, options)
   }

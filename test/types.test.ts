@@ -1,4 +1,5 @@
 import {
+  type CircuitOpenError,
   createExecutor,
   defineTask,
   type ExecuteOptions,
@@ -11,6 +12,8 @@ import {
   type Plan,
   plan,
   type Report,
+  type RunAbortedError,
+  type RunFailedError,
   stream,
   type Task,
   type TaskContext,
@@ -38,6 +41,12 @@ declare const parse: Parse
 declare const texts: string[]
 
 describe('types of', () => {
+  test('errors that only a run ends with have its report, of others it may be missing', () => {
+    expectTypeOf<RunFailedError['report']>().toEqualTypeOf<Report>()
+    expectTypeOf<CircuitOpenError['report']>().toEqualTypeOf<Report>()
+    expectTypeOf<RunAbortedError['report']>().toEqualTypeOf<Report | undefined>()
+  })
+
   test('the report of each way to run say where results may be missing', () => {
     const runs = () => {
       const executor = createExecutor()
