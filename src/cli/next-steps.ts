@@ -22,8 +22,9 @@ const STDIN: Record<string, string> = {
 /** What to say of a session that ended early, and the commands that lead on from there. `place`: where all results are, though not on record. */
 export function listNextSteps(assignment: Assignment, report: Report, { exitCode, code }: Explanation, place?: string): string[] {
   const { stats, failures } = report
-  // What to mend is in its message, and the command that was given is the one to give again.
-  if (code === 'ERR_PAWL_TASK_LOAD' && stats.succeeded + stats.failed === 0) return []
+  // What to mend is in its message, and the command that was given is the one to give again. Where the run is recorded was said before.
+  if (code === 'ERR_PAWL_TASK_LOAD' && stats.succeeded + stats.failed === 0)
+    return assignment.directory === undefined || assignment.quiet ? [] : ['nothing was recorded']
   if (place !== undefined)
     return [`${summarize(report)}; all results are ${place}; ${goOn(assignment, 'to run again and record what was not')}`]
   if (code !== 'ERR_PAWL_RUN_FAILED') {

@@ -7,13 +7,14 @@ import type { Report } from '../types.ts'
 import { wordsIn } from '../wording.ts'
 import { announce } from './announce.ts'
 import { noteCommand, type RecordedCommand } from './command.ts'
+import { formatDuration } from './duration.ts'
 import { AGAIN, explain, OK, tell } from './failure.ts'
 import { type FlagValues, toCheckpoint, toOptions } from './flags.ts'
 import { type Input, keyFrom, modeFor, readInput } from './input.ts'
 import { goOnWithOthers, hasSettledNone, listNextSteps, saveResults, summarize } from './next-steps.ts'
 import { checkApart, checkTarget, type Kept, resultLine, type Target, writeLines } from './output.ts'
 import { type Progress, showProgress } from './progress.ts'
-import { planDrain, TimeUp, watchInterrupts } from './signals.ts'
+import { planDrain, Signalled, TimeUp, watchInterrupts } from './signals.ts'
 import type { TaskPath } from './task-path.ts'
 import { printJson, say } from './terminal.ts'
 import { isExcess, listUnrecorded } from './unrecorded.ts'
@@ -128,10 +129,13 @@ function toExecuteOptions(
   warned: Set<string>,
 ): ExecuteOptions<unknown> {
   const { timeLimit, key } = assignment.flags
+  const given = toGivenOptions(assignment)
+  const limited = typeof timeLimit === 'number' ? { drainTimeout: planDrain(timeLimit, drainOf(assignment)).drainTimeout } : {}
+  const { drainTimeout: drain } = resolveOptions({ ...given, ...limited })
   return {
-    ...toGivenOptions(assignment),
+    ...given,
     ...modeFor(input),
-    ...(typeof timeLimit === 'number' ? { drainTimeout: planDrain(timeLimit, drainOf(assignment)).drainTimeout } : {}),
+    ...limited,
     ...(typeof key === 'string' ? { key: keyFrom(key, input.placeOf) } : {}),
     signal,
     on: {
@@ -143,8 +147,9 @@ function toExecuteOptions(
       drain: ({ reason }) => {
         // An error that ends the run is told once, when it has ended.
         if (isPawlError(reason)) return
+        const urged = reason instanceof Signalled ? '; a second signal ends all at once' : ''
         const why = reason instanceof Error ? sayHere(wordsIn(reason), assignment) : messageOf(reason)
-        progress.note(`stopping (${why}): running items may end, the rest waits`)
+        progress.note(`stopping (${why}): running items may end within ${formatDuration(drain)}, the rest waits${urged}`)
       },
     },
   }

@@ -162,6 +162,10 @@ function addResume(program: Command, define: Define): void {
     .option('--skip-failed', 'leave the failed items as they are')
     .option('--output <file>', 'JSONL file for the results, instead of the one the run was begun with', parseOutput)
   addFlags(resume, WORK_FLAGS, false).option('--quiet', QUIET_HELP)
+  resume.addHelpText(
+    'after',
+    '\n--task, --shard, --time-limit, --failed-only, --skip-failed, --quiet and --json hold for this session only.\nThe other flags go on record, and hold until others are given.',
+  )
   for (const notation of Object.keys(REFUSED)) resume.addOption(new Option(notation).hideHelp())
 }
 

@@ -3,6 +3,9 @@ import { formatDuration } from './duration.ts'
 /** Why a run was asked to stop; its message goes into the summary. */
 class Interruption extends Error {}
 
+/** A first signal came. */
+export class Signalled extends Interruption {}
+
 /** The time limit is near. */
 export class TimeUp extends Interruption {
   /** For a session that got no item done: another one as long would not, either. */
@@ -34,7 +37,7 @@ export function watchInterrupts(options: { stopAt?: number | undefined; timeLimi
   const listeners = (['SIGINT', 'SIGTERM'] as const).map((name) => {
     const listener = () => {
       if (controller.signal.aborted) process.exit(SECOND[name])
-      controller.abort(new Interruption(`${name} received`))
+      controller.abort(new Signalled(`${name} received`))
     }
     process.on(name, listener)
     return { name, listener }

@@ -116,7 +116,19 @@ describe('pawl resume', () => {
     run.child.kill(signal)
     await run.saying(/stopping/)
     run.child.kill(signal)
-    expect((await run.ended).code).toBe(expected)
+    const { code, stderr } = await run.ended
+    expect(code).toBe(expected)
+    expect(stderr).toContain(
+      `stopping (${signal} received): running items may end within 1m 00s, the rest waits; a second signal`,
+    )
+  })
+
+  test('--help says which flags are of one session only', async () => {
+    const { pawl } = project(PROJECT)
+    const { stdout } = await pawl('resume', '--help')
+    const [, listed] = /^(--.*) hold for this session only\.$/m.exec(stdout) ?? []
+    for (const flag of ['--shard', '--time-limit', '--failed-only', '--skip-failed', '--quiet', '--json'])
+      expect(listed).toContain(flag)
   })
 
   test('a second signal, session after session, is held against no item', async () => {
