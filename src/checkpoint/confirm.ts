@@ -42,6 +42,9 @@ export function createConfirm(parts: ConfirmOptions): Session['confirm'] {
     const found = await readAnew(options, opened)
     const unrecorded = findUnrecorded(found, settled)
     const { fulfilled, rejected, missing } = unrecorded
+    // What is on record in spite of it nobody is to miss; of what is not, the end of this session has to tell.
+    if (missing > 0) log.endAgain()
+    else log.endAgain(new Set([...found.files, ...found.covered].map(({ key }) => key)))
     if (fulfilled.length + rejected.length + missing === 0) return false
     known.index = found
     if (!tidings.isGoneTold) tidings.tellGone()

@@ -31,7 +31,8 @@ export type Head =
     }
   /**
    * Sessions that were found dead without a `close`: what their last segment lacks is no secret any more. `hasEnded`: they
-   * were not killed, but could not write it, so nobody in flight is a suspect; that they are dead is another frame's to say.
+   * were not killed, but could not write it, so nobody in flight is a suspect; that they are dead is another frame's to say. Or
+   * they could, and it is where `left` says: then that is their last segment only, which may be deleted with the word in it.
    * Of the session that writes it: that it drains, so nobody in flight is a suspect of whatever ends it from then on.
    * `left`: what could be read of them then; absent for nothing, and in files of before it was told.
    */
@@ -48,7 +49,7 @@ export type Head =
   | { readonly kind: 'origin'; readonly stem: string }
 
 /**
- * What a session had left as another found it dead: its segments below the run, with the bytes that held something, and how many
+ * What a session had left as another found it at an end: its segments below the run, with the bytes that held something, and how many
  * items it had settled, if nothing of it was damaged.
  */
 export interface LeftHead {

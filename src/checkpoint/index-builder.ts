@@ -129,7 +129,9 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
       case 'close':
         if (stem !== '') {
           const { at: lastSeenAt, hasFailed = false, shard, sizes = [], settled } = head
-          Object.assign(sessionOf(stem), { isClosed: true, hasFailed, shard, sizes, settled, lastSeenAt })
+          // One that had more to record after it had ended said so again; segments are not read in the order of their numbers.
+          if (sizes.length >= sessionOf(stem).sizes.length)
+            Object.assign(sessionOf(stem), { isClosed: true, hasFailed, shard, sizes, settled, lastSeenAt })
         }
         break
       case 'items':

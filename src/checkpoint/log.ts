@@ -152,6 +152,11 @@ export class RunLog {
     }
   }
 
+  /** What said that it ended may be gone: the next `end` says it again. With `there`, if anything is to be forgotten; as in Segments. */
+  endAgain(there?: ReadonlySet<string>): void {
+    if (there === undefined || this.#segments.forget(there)) this.#hasEnd = false
+  }
+
   get #canGrow(): boolean {
     return this.#options.store.append !== undefined
   }

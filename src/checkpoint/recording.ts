@@ -33,17 +33,26 @@ export interface RecordingOptions {
   readonly known: Known
   readonly source: SourceWatch
   readonly clock: Clock
+  /** What is to be said of earlier sessions, as `noteClosed` gives it. */
+  readonly closed: Head | undefined
 }
 
-export function createRecording({ writer, log, aside, entries, known, source, clock }: RecordingOptions): Recording {
+export function createRecording({ writer, log, aside, entries, known, source, clock, closed }: RecordingOptions): Recording {
   let settledItems = 0
   let hasBegun = false
+  let toSay = closed
+  /** With the first that is said of items: a session that has nothing to run leaves no segment for its sake. */
+  const sayClosed = () => {
+    if (toSay !== undefined) log.add([toEntry(toSay, 64)])
+    toSay = undefined
+  }
   return {
     get settledItems() {
       return settledItems
     },
     begin: (chunk) => {
       hasBegun = true
+      sayClosed()
       aside.begin(chunk.indices)
       return log.note(entries.ofBegun(chunk))
     },
@@ -60,6 +69,7 @@ export function createRecording({ writer, log, aside, entries, known, source, cl
       if (entry) log.add([entry])
     },
     record({ fulfilled, rejected }) {
+      sayClosed()
       const settled = [...fulfilled.flatMap(entries.ofFulfilled), ...rejected.map(entries.ofRejected)]
       for (const { items } of settled) settledItems += items
       log.add(settled)

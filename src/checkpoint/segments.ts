@@ -40,6 +40,8 @@ export interface Segments {
   drop(): Promise<void>
   /** Lets go of the segment. */
   close(): Promise<void>
+  /** Takes those that were left, and are not among `keys`, for having had nothing in them. True when there are any. */
+  forget(keys: ReadonlySet<string>): boolean
 }
 
 /**
@@ -163,5 +165,10 @@ export function openSegments(options: SegmentOptions): Segments {
     isGone: (error) => error !== claimError && isGone(error),
     drop,
     close,
+    forget(keys) {
+      const missing = sizes.flatMap((size, sequence) => (size > 0 && !keys.has(keyOf(sequence)) ? [sequence] : []))
+      for (const sequence of missing) sizes[sequence] = 0
+      return missing.length > 0
+    },
   }
 }

@@ -3,6 +3,7 @@ import { createConfirm } from './confirm.ts'
 import { createEnding } from './ending.ts'
 import { createEncoder } from './entries.ts'
 import { countSettled } from './item-places.ts'
+import { noteClosed } from './left.ts'
 import { RunLog } from './log.ts'
 import type { Opened } from './opened.ts'
 import { createOutcomeEntries } from './outcome-entries.ts'
@@ -61,7 +62,8 @@ function startParts(options: SessionOptions, opened: Opened) {
   const log = new RunLog({ ...options, writer, encoder, lease, tidings, onClosed: upkeep.add })
   void upkeep.noteEnds(log)
   const source = createSourceWatch(runId, index, restored, log)
-  const recording = createRecording({ writer, log, aside: new Aside(index, restored), entries, known, source, clock })
+  const closed = noteClosed(index, lease, writer)
+  const recording = createRecording({ writer, log, aside: new Aside(index, restored), entries, known, source, clock, closed })
   options.draining?.addEventListener('abort', recording.excuse, { once: true })
   const ending = createEnding(options, index, log, recording)
   return { known, entries, upkeep, tidings, log, source, recording, ending }
