@@ -50,7 +50,7 @@ function settledIf(isSettled: boolean): Pick<Damage, 'settled'> {
 }
 
 /** That something runs again, and how much, as far as it is known. */
-export function describeAgain(loss: Loss | undefined): string {
+function describeAgain(loss: Loss | undefined): string {
   const count = loss === undefined || loss.items === 0 ? '' : ` (${countItems(loss.items, loss)})`
   return `What only they held${count} runs again`
 }
@@ -59,8 +59,29 @@ function countItems(items: number, { isExact }: Loss): string {
   return `${isExact ? '' : 'about '}${plural(items, 'item')}`
 }
 
-/** What damage cost a run, in a sentence; undefined when nothing is damaged. `count` as for `isAllSettled`. */
-export function describeLoss(runId: string, index: RunIndex, count: number | undefined, lost: Loss): string | undefined {
+/**
+ * What damage cost a run, in a sentence for files that lack their end or are gone, and one for what is damaged; none when all is
+ * whole. `count` as for `isAllSettled`; `cut`: the files that lack their end, or are gone.
+ */
+export function describeLosses(
+  runId: string,
+  index: RunIndex,
+  count: number | undefined,
+  cut: ReadonlySet<string>,
+  lost: Loss,
+): string[] {
+  const damaged = describeLoss(runId, index, count, lost)
+  const others = damaged === undefined ? [] : [damaged]
+  if (cut.size === 0) return others
+  const gone = index.gone.filter((name) => cut.has(name))
+  const isSpared = gone.length === 0 && index.files.every((file) => !cut.has(file.name) || isToSpare(file, index))
+  const isLost = !isSpared && !isAllSettled(index, count)
+  const loss = isLost ? describeAgain(damaged === undefined ? lost : undefined) : 'Nothing is lost'
+  const what = gone.length === 0 ? 'lack their end' : gone.length === cut.size ? 'are gone' : 'are gone, or lack their end'
+  return [`Files of run '${runId}' ${what}: ${[...cut].join(', ')}. ${loss}`, ...others]
+}
+
+function describeLoss(runId: string, index: RunIndex, count: number | undefined, lost: Loss): string | undefined {
   const { files, damaged } = index
   const { frames, bytes } = countDamaged(files)
   if (frames === 0 && bytes === 0) return undefined

@@ -1,10 +1,10 @@
 import type { Store } from '../store/store.ts'
-import { describeAgain, describeLoss, findStoodFor, isAllSettled, isToSpare } from './damage.ts'
+import { describeLosses, findStoodFor } from './damage.ts'
 import { findUnclaimed } from './ends.ts'
 import { createIndexBuilder } from './index-builder.ts'
 import type { Lease } from './lease.ts'
 import { type LoadOptions, loadIndex, type RunIndex } from './load.ts'
-import { findLoss, type Loss } from './loss.ts'
+import { findLoss } from './loss.ts'
 import type { Manifest } from './manifest.ts'
 import { findDamaged, needsMending } from './mend.ts'
 import { writerOf } from './run-file.ts'
@@ -33,7 +33,8 @@ export async function loadEarlier(options: SessionOptions, lease: Lease, manifes
   if (findUnclaimed(index, lease).length > 0) await lease.lookAgain()
   const { files, cut } = findDamaged(index, new Set([...lease.others, ...lease.dead]))
   const loss = findLoss(index, cut, manifest.identity.items.count)
-  warnOfDamage(options, index, cut, loss)
+  for (const message of describeLosses(runId, index, manifest.identity.items.count, cut, loss))
+    options.emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
   await syncFound(options, index, lease)
   return { index, damaged: loss.items, hasDamage: needsMending(index, files) }
 }
@@ -60,21 +61,6 @@ function optionsOf({ identity }: Manifest): LoadOptions {
 async function refuseFile(store: Store, folder: string): Promise<void> {
   if ((await store.get(folder, { start: 0, length: 0 })) === undefined) return
   throw new Error(`a file where the folder '${folder}' has to be`)
-}
-
-/** `cut`: the files that lack their end, or are gone. */
-function warnOfDamage({ runId, identity, emit }: SessionOptions, index: RunIndex, cut: ReadonlySet<string>, lost: Loss): void {
-  const message = describeLoss(runId, index, identity.items.count, lost)
-  if (cut.size > 0) {
-    const gone = index.gone.filter((name) => cut.has(name))
-    const isSpared = gone.length === 0 && index.files.every((file) => !cut.has(file.name) || isToSpare(file, index))
-    const isLost = !isSpared && !isAllSettled(index, identity.items.count)
-    const loss = isLost ? describeAgain(message === undefined ? lost : undefined) : 'Nothing is lost'
-    const what = gone.length === 0 ? 'lack their end' : gone.length === cut.size ? 'are gone' : 'are gone, or lack their end'
-    const lacking = `Files of run '${runId}' ${what}: ${[...cut].join(', ')}. ${loss}`
-    emit('warning', { code: 'CHECKPOINT_DAMAGED', message: lacking })
-  }
-  if (message !== undefined) emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
 }
 
 /**

@@ -2,7 +2,16 @@ import { RunNotFoundError } from '../errors.ts'
 import { directoryOf } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import type { Outcome } from '../types.ts'
-import { type Damage, describeCut, describeDamage, describeGone, describeLoss, findStoodFor, STOOD_FOR } from './damage.ts'
+import {
+  type Damage,
+  describeCut,
+  describeDamage,
+  describeGone,
+  describeLosses,
+  findCutSnapshots,
+  findStoodFor,
+  STOOD_FOR,
+} from './damage.ts'
 import { toStore } from './given-store.ts'
 import { type HolderOptions, refuseHolders } from './holders.ts'
 import { placeIn } from './item-places.ts'
@@ -72,8 +81,10 @@ export async function* readResultBatches(
   const store = toStore(given)
   const loaded = await loadRun(store, runId, true, true)
   const { fingerprint, index, manifest } = loaded
-  const loss = describeLoss(runId, index, manifest?.identity.items.count, lossOf(loaded).loss)
-  if (loss !== undefined) warn(`${loss} when the run is resumed; verifyRun names it`)
+  const { loss, cut } = lossOf(loaded)
+  const lacking = new Set([...cut, ...findCutSnapshots(index)])
+  for (const sentence of describeLosses(runId, index, manifest?.identity.items.count, lacking, loss))
+    warn(`${sentence} when the run is resumed; verifyRun names it`)
   yield* readInOrder(store, runId, fingerprint, index)
 }
 

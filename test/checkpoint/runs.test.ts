@@ -113,3 +113,49 @@ test.each([listRuns, inspectRun, verifyRun, readFailures, collect, deleteRun])('
     })
   }
 })
+
+describe('readResults() warns', () => {
+  const identity = { ...IDENTITY, items: { kind: 'array' as const, count: 30 } }
+  /** A run of two sessions, and the key of what the first one left. */
+  const twoSessions = async () => {
+    const store = memoryStore()
+    for (const from of [0, 10]) {
+      const session = await open(store, { identity })
+      session.record(outcomes(Array.from({ length: 10 }, (_, at) => from + at)))
+      await session.close()
+    }
+    const [first] = await store.list('run-1/seg/')
+    return { store, key: first?.key as string, bytes: (await store.get(first?.key as string)) as Uint8Array }
+  }
+  const warningsOf = async (store: Store) => {
+    const warnings: string[] = []
+    for await (const _ of readResults(store, 'run-1', (message) => warnings.push(message)));
+    return warnings
+  }
+
+  test.each([
+    ['cut', 'lack their end', (bytes: Uint8Array) => bytes.subarray(0, 40)],
+    ['emptied', 'lack their end', () => new Uint8Array()],
+    ['zeroed', 'lack their end', (bytes: Uint8Array) => new Uint8Array(bytes.length)],
+    ['deleted', 'are gone', undefined],
+  ])('of a file that is %s', async (_, what, spoil) => {
+    const { store, key, bytes } = await twoSessions()
+    if (spoil === undefined) await store.delete(key)
+    else await store.put(key, spoil(bytes), { replace: true })
+    const name = key.slice('run-1/'.length)
+    expect(await warningsOf(store)).toEqual([
+      `Files of run 'run-1' ${what}: ${name}. What only they held (10 items) runs again when the run is resumed; verifyRun names it`,
+    ])
+  })
+
+  test('of nothing where all is whole, be it that a session was killed, or is at work', async () => {
+    const { store } = await twoSessions()
+    expect(await warningsOf(store)).toEqual([])
+    const session = await open(store, { identity })
+    session.record(outcomes([20]))
+    await session.flush()
+    expect(await warningsOf(store)).toEqual([])
+    await abandon(store, session)
+    expect(await warningsOf(store)).toEqual([])
+  })
+})
