@@ -51,7 +51,8 @@ function settledIf(isSettled: boolean): Pick<Damage, 'settled'> {
 
 /** That something runs again, and how much, as far as it is known. */
 function describeAgain(loss: Loss | undefined): string {
-  const count = loss === undefined || loss.items === 0 ? '' : ` (${countItems(loss.items, loss)})`
+  if (loss?.items === 0) return 'What only they held (how many items is not known) runs again'
+  const count = loss === undefined ? '' : ` (${countItems(loss.items, loss)})`
   return `What only they held${count} runs again`
 }
 
@@ -193,7 +194,12 @@ export function describeDamage(file: LoadedFile, index: RunIndex, count: number 
     damaged.push({ file: name, problem, start, end, items, ...settledIf(isNamed) })
   }
   if (kind === 'snapshot' && !isIntact && damaged.length === 0)
-    damaged.push({ file: name, problem: 'the snapshot lacks its end', ...settled, ...settledIf(isToSpare(file, index)) })
+    damaged.push({
+      file: name,
+      problem: `the snapshot lacks its end${describeUnnamed(loss, name)}`,
+      ...settled,
+      ...settledIf(isToSpare(file, index)),
+    })
   return damaged
 }
 

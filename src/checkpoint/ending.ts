@@ -18,12 +18,14 @@ export function createEnding(
   recording: Recording,
 ): Ending {
   const lastEntry = (hasFailed: boolean): Entry => {
-    const { settledItems } = recording
+    const { settledItems, done } = recording
     const close = {
       ...{ kind: 'close' as const, at: clock.today() },
       ...(hasFailed ? { hasFailed } : {}),
       ...(shard === undefined ? {} : { shard }),
       ...(settledItems > 0 ? { settled: settledItems } : {}),
+      // Of keyed items that may be others by then it would say nothing.
+      ...(done === undefined || index.isKeyed ? {} : { done }),
     }
     return {
       // As it is written: segments may be left until then.

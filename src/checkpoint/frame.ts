@@ -28,6 +28,8 @@ export type Head =
       readonly shard?: string
       readonly sizes?: readonly number[]
       readonly settled?: number
+      /** How many items of the run were on record then, as far as it knew. */
+      readonly done?: number
     }
   /**
    * Sessions that were found dead without a `close`: what their last segment lacks is no secret any more. `hasEnded`: they

@@ -65,7 +65,8 @@ function isHead(head: Head, bodyBytes: number): boolean {
         (head.hasFailed === undefined || head.hasFailed === true) &&
         (head.shard === undefined || typeof head.shard === 'string') &&
         (head.sizes === undefined || isCounts(head.sizes)) &&
-        (head.settled === undefined || isCounts([head.settled]))
+        (head.settled === undefined || isCounts([head.settled])) &&
+        (head.done === undefined || isCounts([head.done]))
       )
     case 'died':
       return (

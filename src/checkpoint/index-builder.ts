@@ -128,10 +128,10 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
         break
       case 'close':
         if (stem !== '') {
-          const { at: lastSeenAt, hasFailed = false, shard, sizes = [], settled } = head
+          const { at: lastSeenAt, hasFailed = false, shard, sizes = [], settled, done = 0 } = head
           // One that had more to record after it had ended said so again; segments are not read in the order of their numbers.
           if (sizes.length >= sessionOf(stem).sizes.length)
-            Object.assign(sessionOf(stem), { isClosed: true, hasFailed, shard, sizes, settled, lastSeenAt })
+            Object.assign(sessionOf(stem), { isClosed: true, hasFailed, shard, sizes, settled, done, lastSeenAt })
         }
         break
       case 'items':

@@ -13,7 +13,8 @@ export interface Loss {
    * that a session with a damaged file had begun before the damage. A session that ended by itself, with its end on record, says
    * how many items it settled, and the count is right, or too high: of what it lost, others may have recorded some again without
    * a word of which. For other sessions it is an estimate: what was in flight as the session ended is among them, if it was begun
-   * before the damage, and what was begun where the file is damaged is not.
+   * before the damage, and what was begun where the file is damaged is not. It is never less than what some session said, as it
+   * closed, to be on record and is not, and 0 where nothing tells of what is lost.
    */
   readonly items: number
   /** Whether all sessions concerned said how many items they settled. */
@@ -31,7 +32,7 @@ export interface Loss {
 export function findLoss(index: RunIndex, cut: ReadonlySet<string>, count: number | undefined): Loss {
   const files = findDamagedFiles(index, cut)
   const unnamed = new Map<string, number>()
-  if (files.size === 0) return { items: index.damaged, isExact: true, unnamed }
+  if (files.size + cut.size === 0) return { items: index.damaged, isExact: true, unnamed }
   const take = index.isKeyed ? takeHashes(index) : takeIndices(index)
   const total = count ?? index.total ?? Number.POSITIVE_INFINITY
   const most = Math.max(index.damaged, total - countSettled(index).done)
@@ -46,7 +47,20 @@ export function findLoss(index: RunIndex, cut: ReadonlySet<string>, count: numbe
     items += lost
     isExact &&= session.settled !== undefined
   }
-  return { items, isExact, unnamed }
+  const others = Math.min(countMissing(index), most) - items
+  if (others <= 0) return { items, isExact, unnamed }
+  const [name = ''] = [...cut, ...files.values()]
+  unnamed.set(name, (unnamed.get(name) ?? 0) + others)
+  return { items: items + others, isExact: false, unnamed }
+}
+
+/**
+ * How many items less are settled than some session said as it closed: what is settled stays so. At least so many are lost, also
+ * of sessions of which nothing is left, as when the snapshot that had all of them is.
+ */
+function countMissing(index: RunIndex): number {
+  if (index.isKeyed) return 0
+  return index.sessions.reduce((most, { done }) => Math.max(most, done), 0) - countSettled(index).done
 }
 
 /** By the writers of sessions that may have lost something, the name of a file of which that is true; one that lacks its end, or is gone, first. */

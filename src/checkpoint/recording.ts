@@ -19,6 +19,8 @@ export interface Known {
 export interface Recording extends Pick<Session, 'begin' | 'setAside' | 'record' | 'recordItems' | 'recordEnd'> {
   /** How many items it was told to have settled. */
   readonly settledItems: number
+  /** How many items of the run are on record with that; undefined when that was read anew, and some of it is counted. */
+  readonly done: number | undefined
   /** Notes that the run drains: nobody in flight is a suspect of whatever ends the process from now on, be it whoever cannot wait. */
   excuse(): void
   /** Adds to the log what is to be told of items that are set aside, as the session ends. */
@@ -38,7 +40,9 @@ export interface RecordingOptions {
 }
 
 export function createRecording({ writer, log, aside, entries, known, source, clock, closed }: RecordingOptions): Recording {
+  const { index: before } = known
   let settledItems = 0
+  let freshItems = 0
   let hasBegun = false
   let toSay = closed
   /** With the first that is said of items: a session that has nothing to run leaves no segment for its sake. */
@@ -49,6 +53,9 @@ export function createRecording({ writer, log, aside, entries, known, source, cl
   return {
     get settledItems() {
       return settledItems
+    },
+    get done() {
+      return known.index === before ? countSettled(before).done + freshItems : undefined
     },
     begin: (chunk) => {
       hasBegun = true
@@ -71,7 +78,10 @@ export function createRecording({ writer, log, aside, entries, known, source, cl
     record({ fulfilled, rejected }) {
       sayClosed()
       const settled = [...fulfilled.flatMap(entries.ofFulfilled), ...rejected.map(entries.ofRejected)]
-      for (const { items } of settled) settledItems += items
+      for (const { items, fresh } of settled) {
+        settledItems += items
+        freshItems += fresh
+      }
       log.add(settled)
     },
     recordItems(keys) {

@@ -13,6 +13,8 @@ export interface SessionTrace {
   sizes: readonly number[]
   /** How many items it had settled, once it closed, or was found dead; undefined when nobody said. */
   settled: number | undefined
+  /** How many items of the run were on record once it closed, as far as it knew; 0 when it did not say. */
+  done: number
   /** How many of its outcomes were read, and how many more only their heads name. */
   recorded: number
   broken: number
@@ -49,8 +51,7 @@ export function newTrace(writer: string): SessionTrace {
   const beganAt = timeOf(writer)
   return {
     ...{ writer, isClosed: false, hasFailed: false, shard: undefined, sizes: [], isKnownDead: false, hasEnded: false },
-    isDraining: false,
-    ...{ settled: undefined, recorded: 0, broken: 0, running: newBegun(), late: undefined },
+    ...{ isDraining: false, settled: undefined, done: 0, recorded: 0, broken: 0, running: newBegun(), late: undefined },
     ...{ beganAt, lastSeenAt: beganAt, lastIndex: -1, alone: new Set(), aside: new Set() },
   }
 }
