@@ -21,6 +21,7 @@ import { deleteAll } from './open-manifest.ts'
 import { readInOrder } from './read-in-order.ts'
 import { type RecordedRejection, type Restored, restore } from './restored.ts'
 import { isOfRun } from './run-file.ts'
+import { COMMAND_DAMAGED, findDamagedCommands } from './shard-commands.ts'
 
 export type { Damage } from './damage.ts'
 export { refuseHolders } from './holders.ts'
@@ -43,6 +44,7 @@ export async function verifyRun(
     file: key.slice(runId.length + 1),
     problem: 'the manifest is damaged, or that of a run of another name',
   }))
+  for (const file of await findDamagedCommands(store, runId)) damaged.push({ file, problem: COMMAND_DAMAGED })
   for (const file of misplaced) damaged.push({ file, problem: 'a file where a folder has to be' })
   // A session that died before it had written the manifest left a claim and nothing else.
   const isBegun = index.files.length > 0 || index.covered.length > 0

@@ -5,6 +5,7 @@ import type { Json } from '../types.ts'
 import type { FlagValues } from './flags.ts'
 import type { Assignment } from './perform.ts'
 import { toProjectPath } from './task-path.ts'
+import { say } from './terminal.ts'
 
 /**
  * What `pawl resume` finds in the manifest: what the last session was told. Flags that only matter to one session are left
@@ -54,12 +55,16 @@ export async function noteCommand({
     .catch(() => {})
 }
 
-/** The command of the last session of `shard`, not checked yet; undefined when there is none, or a damaged one. */
+/** The command of the last session of `shard`, not checked yet; undefined when there is none, or a damaged one, which is told. */
 export async function readNoted(store: Store, runId: string, shard: string): Promise<Json | undefined> {
-  const bytes = await store.get(keyOf(runId, shard))
+  const key = keyOf(runId, shard)
+  const bytes = await store.get(key)
   try {
     return bytes && (JSON.parse(Buffer.from(bytes).toString()) as Json)
   } catch {
+    say(
+      `${key} is damaged, so what shard ${shard} was told, and its output, are not known: it goes on with the flags of the run's last session; --output FILE says where the results go`,
+    )
     return undefined
   }
 }

@@ -1,6 +1,7 @@
 import { STOOD_FOR } from '../checkpoint/damage.ts'
 import { readManifests } from '../checkpoint/open-manifest.ts'
 import { type Damage, verifyRun } from '../checkpoint/runs.ts'
+import { COMMAND_DAMAGED } from '../checkpoint/shard-commands.ts'
 import { fileStore } from '../store/file.ts'
 import { FAILED, OK } from './failure.ts'
 import type { CommonFlags } from './flags.ts'
@@ -37,7 +38,9 @@ function listRemedies(runId: string, going: string, damaged: readonly Damage[]):
   const outcomes = damaged.filter(({ file }) => /^(seg|snap)\//.test(file))
   const files = outcomes.filter((it) => !isStoodFor(it))
   const remedies: string[] = []
-  if (damaged.some(({ file }) => file.startsWith('run/')))
+  const isCommand = ({ problem }: Damage) => problem === COMMAND_DAMAGED
+  if (damaged.some(isCommand)) remedies.push("The command of a shard is written again by 'pawl run … --shard K/N' with its flags")
+  if (damaged.some((it) => it.file.startsWith('run/') && !isCommand(it)))
     remedies.push(`The manifest is made again by the command or program that began the run (--run-id ${runId})`)
   if (files.some(({ settled }) => !settled)) remedies.push('What only these held runs again in the next session')
   else if (outcomes.length > 0) remedies.push('Nothing is lost: what these held is on record elsewhere, and does not run again')

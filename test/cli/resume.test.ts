@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { items, lines, project } from './pawl.ts'
@@ -356,6 +356,24 @@ export default async ({ n }) => {
     const { command } = JSON.parse((await pawl('inspect', 'slow', '--json')).stdout)
     expect(command).toMatchObject({ shard: '1/2', output: 'one.jsonl', flags: { workers: 1 } })
     expect((await pawl('verify', 'slow')).code).toBe(0)
+  })
+
+  test.each([
+    ['emptied', ''],
+    ['cut', '{"task":"slow.js","inp'],
+  ])('a damaged command of a shard is named by verify, and by the session that goes on without: %s', async (_, text) => {
+    const { pawl, directory } = project({ ...PROJECT, 'in.jsonl': items(20) })
+    expect((await pawl(...RUN, '--shard', '1/2')).code).toBe(0)
+    expect((await pawl('verify', 'slow')).code).toBe(0)
+    const file = join(directory, '.pawl', 'slow', 'run', 'command-1-of-2')
+    writeFileSync(file, text)
+    const { code, stdout } = await pawl('verify', 'slow')
+    expect(code).toBe(1)
+    expect(stdout).toMatch(/^run\/command-1-of-2: what the command line was told for this shard is damaged/)
+    expect(stdout).not.toContain('The manifest')
+    const resumed = await pawl('resume', 'slow', '--shard', '1/2', '--output', 'out.jsonl')
+    expect(resumed.stderr).toContain('slow/run/command-1-of-2 is damaged, so what shard 1/2 was told')
+    expect(await pawl('verify', 'slow')).toMatchObject({ code: 0 })
   })
 
   test.each([[['--shard', '1/3']], [['--quiet']]])(
