@@ -136,7 +136,7 @@ function isCutSnapshot(file: LoadedFile): boolean {
 }
 
 /** Whether all that a file that lacks its end can have held is in others: of a snapshot, in the files it stood for. */
-export function isToSpare(file: LoadedFile, { files, covered }: Pick<RunIndex, 'files' | 'covered'>): boolean {
+function isToSpare(file: LoadedFile, { files, covered }: Pick<RunIndex, 'files' | 'covered'>): boolean {
   if (!isCutSnapshot(file) || file.covers.length === 0) return false
   return file.covers.every(({ name, size }) => {
     const isIt = (other: RunFile) => other.name === name && other.size >= size
