@@ -10,6 +10,7 @@
  *                      bit 1: the worker packs what the items up to the cursor gave, until it has sent it
  *             claimed  one past the last place that the worker is about to start, whatever the main thread says
  *             wanted   1: the main thread would have taken places that are claimed
+ *             taken up 1: the worker is at the chunk, be it that the task has to be loaded first
  *
  * The worker stores `claimed`, then loads `limit`; the main thread stores `limit`, then loads `claimed`. All are
  * sequentially consistent, so when `takeTail` finds nothing claimed from the limit on that it set, the worker will see that
@@ -27,7 +28,8 @@ const STARTED = 2
 const FLAGS = 3
 const CLAIMED = 4
 const WANTED = 5
-const FIELDS = 6
+const TAKEN_UP = 6
+const FIELDS = 7
 const DRAINING = 1
 const PACKING = 2
 
@@ -51,8 +53,18 @@ export function prepare({ cells, at }: Slot, length: number): void {
   Atomics.store(cells, at + FLAGS, 0)
   Atomics.store(cells, at + CLAIMED, 0)
   Atomics.store(cells, at + WANTED, 0)
+  Atomics.store(cells, at + TAKEN_UP, 0)
   Atomics.store(cells, at + CURSOR, -1)
   Atomics.store(cells, at + LIMIT, length)
+}
+
+/** Worker: it has read the chunk, and all before it are answered. */
+export function takeUp({ cells, at }: Slot): void {
+  Atomics.store(cells, at + TAKEN_UP, 1)
+}
+
+export function isTakenUp({ cells, at }: Slot): boolean {
+  return Atomics.load(cells, at + TAKEN_UP) !== 0
 }
 
 /** Worker: about to start the places before `end`, one after the other. One past the last of them that it may start. */

@@ -1,5 +1,5 @@
 import { type Bench, hasBegunRun } from './bench.ts'
-import { cursorOf, slotOf } from './flight-recorder.ts'
+import { cursorOf, isTakenUp, slotOf } from './flight-recorder.ts'
 import type { Piece } from './job.ts'
 
 /** Threads that run nothing of what they were sent: late ones, which others may help out, and such as are to be ended. */
@@ -48,8 +48,16 @@ function stillFor(bench: Bench): number {
 }
 
 /**
- * So long a thread may begin nothing of what it was sent where its task is up, in ms, unless a shorter `timeout` says how soon
- * what hangs is to be ended. What items left behind runs there, such as a timer, and may run for ever. Lower, and a thread is
+ * Whether it has answered before, and is not yet at its oldest piece: nothing is in front of that but what earlier items left
+ * behind, and no task is being loaded. A thread that has answered nothing may still be on its way up.
+ */
+export function isDeaf({ isProven, pieces: [first], seat }: Bench): boolean {
+  return isProven && first !== undefined && !isTakenUp(slotOf(seat.cells, first.slot))
+}
+
+/**
+ * So long a thread may begin nothing of what it was sent where its task is up, or be deaf to it, in ms, unless a shorter `timeout`
+ * says how soon what hangs is to be ended. What items left behind runs there, such as a timer, and may run for ever. Lower, and a thread is
  * ended that only takes long to read what it was sent; a fresh one is given its time for that.
  */
 export const HUNG_MS = 10_000
@@ -57,8 +65,11 @@ export const HUNG_MS = 10_000
 /** Whether something else than items runs in it, and has for too long: no item is to blame, as nobody can tell who left it behind. */
 export function isHung(bench: Bench): boolean {
   const [first] = bench.pieces
-  if (!first || bench.doom || !hasBegunRun(bench, first.job.run)) return false
-  const { timeout = HUNG_MS } = first.job.run
+  if (!first || bench.doom) return false
+  const isUp = hasBegunRun(bench, first.job.run)
+  if (!isUp && !isDeaf(bench)) return false
+  const { timeout = HUNG_MS, setup } = first.job.run
+  if (!isUp && setup.shared !== undefined) return stillFor(bench) >= HUNG_MS // What is shared may take longer to read than any item.
   return stillFor(bench) >= Math.min(Math.max(timeout, LATE_MS), HUNG_MS)
 }
 

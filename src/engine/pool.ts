@@ -5,6 +5,7 @@ import { Crew } from './crew.ts'
 import type { Engine, EngineRun, EngineRunOptions } from './engine.ts'
 import { announceStop, isUntouched, slotOf, stop } from './flight-recorder.ts'
 import { createJob, createPiece, interruptPiece, type JobRun, type Piece } from './job.ts'
+import { isDeaf } from './late.ts'
 import { Receiver } from './receiver.ts'
 import { openSeat, type SeatOptions } from './seat.ts'
 
@@ -77,10 +78,11 @@ function openRun(crew: Crew, run: JobRun, clock: Clock, ended: () => void): Engi
   } as EngineRun
 }
 
-/** As `EngineRun` has it. What waits behind an item of another run does not wait for the task. */
+/** As `EngineRun` has it. What waits behind an item of another run, or what earlier items left behind, does not wait for the task. */
 function loadingFor(crew: Crew, run: JobRun, now: number): number {
   if ([...crew.benches].some((bench) => hasBegunRun(bench, run))) return 0
-  const waiting = [...crew.benches].flatMap(({ pieces: [first] }) => (first?.job.run === run ? [first.since ?? now] : []))
+  const loading = [...crew.benches].filter((bench) => !isDeaf(bench))
+  const waiting = loading.flatMap(({ pieces: [first] }) => (first?.job.run === run ? [first.since ?? now] : []))
   return Math.max(0, ...waiting.map((since) => now - since))
 }
 

@@ -2,7 +2,7 @@ import type { MessagePort } from 'node:worker_threads'
 import { packError } from '../carried-error.ts'
 import { loadCodec } from '../checkpoint/values/codec.ts'
 import { unpackItems } from '../file-items.ts'
-import { slotOf } from './flight-recorder.ts'
+import { slotOf, takeUp } from './flight-recorder.ts'
 import { type LoadedRun, loadPacking, type Port } from './part.ts'
 import { loadTaskInWorker } from './program.ts'
 import type { ChunkMessage, PartMessage, RunSetup, ServeMessage } from './protocol.ts'
@@ -11,8 +11,9 @@ import { findSpoiled } from './soundness.ts'
 
 /** The worker's side. */
 
-/** As it was when this was loaded: a task may put another in its place. */
-const { hasOwn } = Object
+/** As they were when this was loaded: a task may put others in their place. */
+const { Promise } = globalThis
+const { create, hasOwn } = Object
 
 /**
  * A crash loses no more than this of its neighbours' work, in ms. Lower costs messages, higher costs work done again.
@@ -31,7 +32,8 @@ const NOTHING = { id: NO_CHUNK, from: 0, to: 0, end: true, taskTime: 0 } as cons
 
 let cells: Int32Array
 let port: Port
-const runs = new Map<number, Promise<LoadedRun> | LoadedRun>()
+/** By their number. No Map: a task may put something in place of what that has. */
+const runs: { [run: number]: Promise<LoadedRun> | LoadedRun | undefined } = create(null)
 /** What the runs of an executor share, once a run of it came. */
 let kept: Pick<RunSetup, 'shared'> | undefined
 /** Linked by hand, oldest first: a task may have put something in place of what arrays have. */
@@ -114,11 +116,17 @@ async function answerAll(): Promise<void> {
 }
 
 async function answer(message: ChunkMessage): Promise<void> {
-  for (let at = 0; at < (message.ended?.length ?? 0); at++) runs.delete(message.ended?.[at] as number) // Not by an iterator, which may be a task's own and never end.
+  const slot = slotOf(cells, message.slot)
+  takeUp(slot)
+  for (let at = 0; at < (message.ended?.length ?? 0); at++) delete runs[message.ended?.[at] as number] // Not by an iterator, which may be a task's own and never end.
   const setup = hasOwn(message, 'setup') && message.setup && completeSetup(message.setup)
-  if (setup) runs.set(message.run, load(setup))
-  let run = runs.get(message.run)
-  if (!run) return // Its setup, or what it shares, came with a chunk that could not be read: the main thread sends both again.
+  if (setup) runs[message.run] = load(setup)
+  let run = runs[message.run]
+  if (!run) {
+    // Its setup, or what it shares, came with a chunk that could not be read: the main thread sends both again, and waits for nothing.
+    port.post({ ...NOTHING, id: message.id } satisfies PartMessage, [])
+    return
+  }
   if (run instanceof Promise) {
     try {
       run = await run
@@ -126,10 +134,10 @@ async function answer(message: ChunkMessage): Promise<void> {
       postLoadError(message.id, message.run, error)
       return
     }
-    runs.set(message.run, run)
+    runs[message.run] = run
   }
   const chunk = message.packed ? { ...message, items: await unpackItems(message.packed) } : message
-  await runItems(chunk, run, slotOf(cells, message.slot), port)
+  await runItems(chunk, run, slot, port)
 }
 
 /** With what the run shares; undefined when that did not come. */

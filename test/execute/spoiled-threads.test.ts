@@ -1,4 +1,4 @@
-import { execute, memoryStore, type Outcome, readResults } from 'pawl'
+import { createExecutor, execute, memoryStore, type Outcome, readResults } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import { ENDLESS, names, replaced } from '../fixtures/tasks/spoiling.mjs'
 import { range, sharedCells } from './calls.ts'
@@ -24,6 +24,15 @@ describe('a thread that a task spoiled', () => {
       shared: { name, tried: sharedCells(1) },
     })
     expect(report.results).toEqual(range(60).map((n) => n * 2))
+  })
+
+  test('answers later runs of an executor', async () => {
+    await using executor = createExecutor({ mode: 'threads', workers: 1 })
+    const spoil = (item: number) => {
+      Map.prototype.get = () => undefined
+      return item * 2
+    }
+    for (let run = 0; run < 3; run++) expect((await executor.execute(spoil, [1, 2, 3])).results).toEqual([2, 4, 6])
   })
 
   test.each(CARRIERS.flatMap((format) => names.map((name) => [format, name] as const)))(

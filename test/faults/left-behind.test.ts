@@ -1,6 +1,7 @@
-import { type Events, execute } from 'pawl'
+import { createExecutor, type Events, execute } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import { range, sharedCells, whenSet } from '../execute/calls.ts'
+import { spin } from '../fixtures/tasks/where.mjs'
 
 /** Item AT leaves something behind in its thread that runs for ever; it opens `latch` as it begins. `starts` tells how often each item began. */
 interface Shared {
@@ -81,4 +82,36 @@ describe('what an item leaves behind in its thread, and runs there for ever', ()
     expect(exits).toEqual([])
     expect(stats).toMatchObject({ succeeded: COUNT, attempts: COUNT, crashes: 0 })
   })
+})
+
+describe('what an item of an earlier run left behind in its thread, and runs there for ever', () => {
+  // What a run shares may take long to read, and has the thread given its time for that.
+  test.each([
+    { timeout: 1000, shares: false },
+    { timeout: undefined, shares: true },
+  ])('has the thread ended in a later run, which takes its task for none that loads: %o', async ({ timeout, shares }) => {
+    await using executor = createExecutor({ mode: 'threads', workers: 1, chunkSize: 1 })
+    const { exits, on } = hearExits()
+    const warnings: string[] = []
+    const shared = newShared('timer')
+    expect((await executor.execute(leaves, [20], { shared })).results).toEqual([40])
+    await whenSet(shared.latch, 0)
+    const heard = { ...on, warning: ({ code }: Events['warning']) => void warnings.push(code) }
+    const own = shares ? { shared: newShared('timer') } : { timeout }
+    const { results, stats } = await executor.execute(spin, [0, 0, 0], { ...own, on: heard })
+    expect(results).toHaveLength(3)
+    expect(stats).toMatchObject({ attempts: 3, crashes: 0, timeouts: 0 })
+    expect(exits).toMatchObject([{ index: undefined, reason: { message: REASON } }])
+    expect(warnings).toEqual([])
+  })
+})
+
+test('a task that takes longer to load than a thread may be deaf is waited for, in a thread that ran others', async () => {
+  await using executor = createExecutor({ mode: 'threads', workers: 1 })
+  await executor.execute(spin, [0])
+  const { exits, on } = hearExits()
+  const task = new URL('../fixtures/tasks/loads-busily.mjs', import.meta.url)
+  const { results } = await executor.execute<number, number>(task, [1, 2, 3], { timeout: 1000, on })
+  expect(results).toEqual([2, 4, 6])
+  expect(exits).toEqual([])
 })

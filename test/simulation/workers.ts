@@ -14,6 +14,7 @@ import {
   sharedNow,
   slotOf,
   takeNote,
+  takeUp,
 } from '../../src/engine/flight-recorder.ts'
 import type { ChunkMessage, PartMessage, RejectedPlace, RunSetup } from '../../src/engine/protocol.ts'
 import type { SimulatedPort } from './channel.ts'
@@ -142,6 +143,7 @@ class SimulatedThread extends EventEmitter {
     const message = this.#queue.shift()
     if (!message) return
     this.#isBusy = true
+    takeUp(slotOf(this.#cells, message.slot))
     for (const ended of message.ended ?? []) this.#setups.delete(ended)
     if (message.setup) this.#setups.set(message.run, message.setup)
     this.#after(this.#life.world.chance.wait(0.05), () => this.#runChunk(message, this.#setups.get(message.run) as RunSetup))
