@@ -1,23 +1,24 @@
-import { resolveOptions } from '../options.ts'
+import { type Listeners, resolveOptions } from '../options.ts'
 import type { Plan } from '../types.ts'
-import { wordsInList } from '../wording.ts'
+import { wordsIn, wordsInList } from '../wording.ts'
 import { OK } from './failure.ts'
 import { type CommonFlags, type FlagValues, toOptions } from './flags.ts'
 import { modeFor, readInput } from './input.ts'
 import { parseTask } from './task-path.ts'
-import { print, printable, printJson } from './terminal.ts'
+import { print, printable, printJson, say } from './terminal.ts'
 import { sayHere } from './ways-on.ts'
 
 /** `pawl plan TASK --input …`: runs a few items in a worker and explains how `pawl run` would, which keeps a record; here nothing is recorded. */
 export async function planRun(task: string, flags: FlagValues & CommonFlags & { readonly input: string }): Promise<number> {
   const [{ planOn }, { openEngines }] = await Promise.all([import('../execute.ts'), import('../engines.ts')])
   const engines = openEngines(resolveOptions(toOptions(flags)))
+  const on: Listeners = { warning: (warning) => say(`warning: ${sayHere(wordsIn(warning))}`) }
   try {
     const input = await readInput(flags.input, engines)
     const plan = await planOn(
       parseTask(task),
       input.items,
-      { ...toOptions(flags), checkpoint: flags.checkpoint, ...modeFor(input) },
+      { ...toOptions(flags), checkpoint: flags.checkpoint, on, ...modeFor(input) },
       engines,
     )
     const found = { ...plan, warnings: wordsInList(plan.warnings).map((words) => sayHere(words)) }

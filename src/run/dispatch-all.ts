@@ -15,6 +15,7 @@ import { type Growth, startGrowth } from './growth.ts'
 import type { Journey, Run } from './journey.ts'
 import { createRoom, runLoop, sourceError } from './loop.ts'
 import { describeProgramAgain } from './program-again.ts'
+import { watchLoading } from './slow-load.ts'
 
 /** Sends all pending items down the stages. */
 export async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>): Promise<void> {
@@ -41,10 +42,10 @@ export async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>):
     engines,
     unsettled,
     onPlan: () => emitter.emit('plan', planner.describe(unsettled())),
-    loadingFor: () => Math.max(0, ...Array.from(opened.all(), (engineRun) => engineRun.loadingFor())),
-    onSlowLoad: () => warnOfSlowLoad(emitter),
     fail: drain.fail,
   })
+  const loadingFor = () => Math.max(0, ...Array.from(opened.all(), (engineRun) => engineRun.loadingFor()))
+  const stopWatching = watchLoading(loadingFor, emitter.emit)
 
   const context: Omit<RunContext<T, R>, 'rest'> = {
     draining: drain.signal,
@@ -69,6 +70,7 @@ export async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>):
     })
   } finally {
     growth.close()
+    stopWatching()
     circuit?.close()
     for (const engineRun of opened.all()) engineRun.end()
     await source.close()
@@ -141,12 +143,6 @@ function warnOfIdleBreaker({ retry, maxFailures }: Pick<ResolvedOptions, 'retry'
   const message =
     "The breaker cannot act: with 'retry: 0' and 'maxFailures: 0' the first failure ends the run. Allow retries or failures"
   emit('warning', { code: 'BREAKER_IDLE', message })
-}
-
-function warnOfSlowLoad({ emit }: Emitter): void {
-  const message =
-    'Still loading the task: expected its module to be imported within seconds, got no item that began. See what it waits for at its top level'
-  emit('warning', { code: 'TASK_LOADING', message })
 }
 
 /** What an engine is told of the run. */

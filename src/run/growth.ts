@@ -21,9 +21,6 @@ const LOOK_MS = 1
 /** So long after the thread is up a task may load before others load it, too, in ms: no longer than a thread takes to come up. */
 const LOAD_MS = 25
 
-/** So long a task loads before that is worth a word, in ms. Its import may wait for what never comes. */
-const SLOW_LOAD_MS = 10_000
-
 export interface GrowthOptions {
   readonly planner: Planner
   readonly engines: Engines
@@ -31,10 +28,6 @@ export interface GrowthOptions {
   unsettled(): number | undefined
   /** More threads were started, or none: the plan is made. */
   onPlan(): void
-  /** How long the task has been loading, in ms; 0 when it is up. */
-  loadingFor(): number
-  /** It loads for long. */
-  onSlowLoad(): void
   fail(error: Error): void
 }
 
@@ -109,7 +102,6 @@ export async function startGrowth(options: GrowthOptions): Promise<Growth> {
     else timer = setTimeout(() => look(waited + LOOK_MS), LOOK_MS)
   }
 
-  const stopWatching = watchLoading(options)
   const opened = mode() === 'threads' ? await open().catch(fail) : undefined
   if (opened) opened.up().then(() => look())
   else look()
@@ -123,22 +115,7 @@ export async function startGrowth(options: GrowthOptions): Promise<Growth> {
     close: () => {
       isOver = true // What is still measured, of pieces that a drain overtook, starts nothing.
       clearTimeout(timer)
-      stopWatching()
       if (grown === 0 && seen > 0) onPlan() // It was over before there was anything to decide.
     },
   }
-}
-
-/** Tells once that the task loads for long, be it in the thread that took the place of a lost one. Gives what ends the watch. */
-function watchLoading({ loadingFor, onSlowLoad }: Pick<GrowthOptions, 'loadingFor' | 'onSlowLoad'>): () => void {
-  let timer: NodeJS.Timeout | undefined
-  const lookIn = (ms: number) => {
-    timer = setTimeout(() => {
-      const left = SLOW_LOAD_MS - loadingFor()
-      if (left > 0) lookIn(left)
-      else onSlowLoad()
-    }, ms).unref()
-  }
-  lookIn(SLOW_LOAD_MS)
-  return () => clearTimeout(timer)
 }

@@ -5,6 +5,7 @@ import { untilDrained } from '../drain.ts'
 import type { EngineRun, EngineRunOptions } from '../engine/engine.ts'
 import type { Engines } from '../engines.ts'
 import { messageOf, RunAbortedError } from '../errors.ts'
+import { createEmitter } from '../events.ts'
 import { checkItems, isArrayLike, type Source } from '../items.ts'
 import { iterableSource } from '../iterable-source.ts'
 import { createKeys } from '../keys.ts'
@@ -18,6 +19,7 @@ import { type Words, wording, wordsIn } from '../wording.ts'
 import { openPlanner } from './open-planner.ts'
 import { describeProgramAgain } from './program-again.ts'
 import { warnOfSize } from './result-size.ts'
+import { watchLoading } from './slow-load.ts'
 
 /** How long a plan measures at most, in ms, unless a single item takes longer; and how many items. */
 const PROBE_MS = 200
@@ -25,7 +27,8 @@ const PROBE_ITEMS = 1000
 
 /**
  * Runs the first items in one worker, in chunks that grow, until what is measured will do. An item that fails counts as any
- * other for the measurement, and a warning says that some did.
+ * other for the measurement, and a warning says that some did. Of the events of a run only the warning that the task loads for
+ * long is told.
  *
  * @throws RunAbortedError when the `signal` option aborts: what runs then is waited for, no longer than `drainTimeout`.
  */
@@ -47,6 +50,7 @@ export async function performPlan<T, R>(
   signal?.addEventListener('abort', onAbort, { once: true })
   if (signal?.aborted) onAbort()
   const run = engine.start<T, R>(describeProbe(task, options, planner))
+  const stopWatching = watchLoading(run.loadingFor, createEmitter(options.on).emit)
   const alive = setInterval(() => {}, 2 ** 30)
   const total = source.total
   let probed: Probed<T>
@@ -54,6 +58,7 @@ export async function performPlan<T, R>(
     probed = await probe({ run, source, signal, over, onSample: (values) => warnOfSize(values, total, planner.warn) })
   } finally {
     clearInterval(alive)
+    stopWatching()
     signal?.removeEventListener('abort', onAbort)
     run.end()
     await source.close()

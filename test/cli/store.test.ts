@@ -484,6 +484,16 @@ describe('pawl plan', () => {
     })
     expect(readdirSync(directory)).not.toContain('.pawl')
   })
+
+  test('tells that the task takes its time to load, and ends at a signal', async () => {
+    const never =
+      'import { isMainThread } from "node:worker_threads"\nif (!isMainThread) await new Promise(() => {})\nexport default (n) => n'
+    const { start } = project({ 'never.js': never, 'in.jsonl': items(3) })
+    const { child, ended, saying } = start(['plan', 'never.js', '--input', 'in.jsonl'], '')
+    await saying(/^pawl: warning: Still loading the task/m)
+    child.kill('SIGINT')
+    expect(await ended).toMatchObject({ signal: 'SIGINT', stdout: '' })
+  })
 })
 
 describe('pawl bench formats', () => {

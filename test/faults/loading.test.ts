@@ -131,6 +131,14 @@ describe('plan()', () => {
     expect(await planned).toMatchObject(told)
   })
 
+  test.each(['threads', 'inline'] as const)('tells that the task takes its time to load, once: %s', async (mode) => {
+    await using executor = createExecutor({ workers: 1, mode })
+    await executor.execute(spin, [0, 0])
+    const abort = new AbortController()
+    const codes = await codesOf((on) => stopped(executor.plan(NEVER, [1, 2], { signal: abort.signal, on })), abort)
+    expect(codes).toEqual(['TASK_LOADING'])
+  })
+
   test('ends when its signal aborts while it waits for an item', async () => {
     const abort = new AbortController()
     const items = { [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => abort.abort(REASON)) }) }
@@ -157,23 +165,28 @@ test('a task that calls execute() when it is imported fails its own run, and non
 test.each(['threads', 'inline'] as const)('a task that loads for long in a warm executor is told of, once: %s', async (mode) => {
   await using executor = createExecutor({ workers: 1, mode })
   await executor.execute(spin, [0, 0])
+  const abort = new AbortController()
+  const codes = await codesOf((on) => stopped(executor.execute(NEVER, [1, 2], { signal: abort.signal, on })), abort)
+  expect(codes).toEqual(['TASK_LOADING'])
+})
+
+/** The warnings within a minute of what `begin` begins, of which there are none before 10 s; then `abort` ends it. */
+async function codesOf(begin: (on: ExecuteOptions['on']) => Promise<unknown>, abort: AbortController): Promise<string[]> {
   // As far as pawl knows the time: neither threads nor files care for it.
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
   try {
-    const abort = new AbortController()
     const codes: string[] = []
-    const on = { warning: ({ code }: { code: string }) => void codes.push(code) }
-    const run = stopped(executor.execute(NEVER, [1, 2], { signal: abort.signal, on }))
+    const begun = begin({ warning: ({ code }) => void codes.push(code) })
     const turn = () => new Promise((resolve) => setImmediate(resolve))
     for (let second = 0; second < 60; second++) {
       vi.advanceTimersByTime(1000)
       for (let turns = 0; turns < 20; turns++) await turn()
       if (second < 9) expect(codes).toEqual([])
     }
-    expect(codes).toEqual(['TASK_LOADING'])
     abort.abort()
-    await run
+    await begun
+    return codes
   } finally {
     vi.useRealTimers()
   }
-})
+}

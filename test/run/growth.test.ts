@@ -15,7 +15,7 @@ function watched({ hasBegun = true } = {}) {
 }
 
 let tasks = 0
-async function begin(items: number, engines: Engines, loadingFor = () => 0) {
+async function begin(items: number, engines: Engines) {
   const planner = createPlanner({
     task: `growth ${++tasks}`,
     mode: 'threads',
@@ -24,14 +24,12 @@ async function begin(items: number, engines: Engines, loadingFor = () => 0) {
     chunkSize: undefined,
   })
   const told = vi.fn()
-  const slow = vi.fn()
-  const heard = { onPlan: told, onSlowLoad: slow, fail: told }
-  const growth = await startGrowth({ planner, engines, unsettled: () => items, loadingFor, ...heard })
+  const growth = await startGrowth({ planner, engines, unsettled: () => items, onPlan: told, fail: told })
   const measure = (count: number, taskTime: number) => {
     planner.observe({ items: count, taskTime, sendTime: 0.01, now: 0 })
     growth.measured(taskTime)
   }
-  return { growth, measure, told, slow }
+  return { growth, measure, told }
 }
 
 beforeEach(() => void vi.useFakeTimers())
@@ -132,8 +130,7 @@ test('more are started with the first where it turned out while that was on its 
     ...{ task: `growth ${++tasks}`, mode: 'auto', needsThreads: false, maxWorkers: 4, chunkSize: undefined },
   })
   planner.observe({ items: 1, taskTime: 0.001, sendTime: 0.01, now: 0 })
-  const heard = { onPlan: vi.fn(), onSlowLoad: vi.fn(), fail: vi.fn() }
-  const growth = await startGrowth({ planner, engines, unsettled: () => 40, loadingFor: () => 0, ...heard })
+  const growth = await startGrowth({ planner, engines, unsettled: () => 40, onPlan: vi.fn(), fail: vi.fn() })
   expect(growth.mayStayInline()).toBe(true)
   planner.observe({ items: 1, taskTime: 20, sendTime: undefined, now: 0 })
   growth.measured(20)
@@ -150,32 +147,6 @@ test('a task that is being loaded has not begun, and is waited for, but not for 
   await vi.advanceTimersByTimeAsync(20)
   expect(pool.workers).toBe(4)
   growth.close()
-})
-
-test('a task that has been loading for 10 s is told of once, whenever it began to', async () => {
-  for (const since of [0, 50, 12_345]) {
-    const { engines } = watched()
-    const began = Date.now() + since
-    const { growth, slow } = await begin(10, engines, () => Math.max(0, Date.now() - began))
-    await vi.advanceTimersByTimeAsync(since + 9990)
-    expect(slow).not.toHaveBeenCalled()
-    await vi.advanceTimersByTimeAsync(10_000)
-    expect(slow).toHaveBeenCalledOnce()
-    await vi.advanceTimersByTimeAsync(60_000)
-    expect(slow).toHaveBeenCalledOnce()
-    growth.close()
-  }
-})
-
-test('a task that came up in time is not told of, nor one whose run is over', async () => {
-  const { engines } = watched()
-  for (const isOver of [false, true]) {
-    const { growth, slow } = await begin(10, engines, () => (isOver ? 60_000 : 0))
-    if (isOver) growth.close()
-    await vi.advanceTimersByTimeAsync(60_000)
-    expect(slow).not.toHaveBeenCalled()
-    growth.close()
-  }
 })
 
 test('a run that is over before anything was decided has told its plan', async () => {
