@@ -56,7 +56,10 @@ export function isArrayLike<T>(items: unknown): items is readonly T[] {
  */
 export function takeItems<I>(items: I): I {
   if (Array.isArray(items)) return (shareNumbers(items) ?? [...items]) as I
-  if (isAsyncIterable(items)) return beginIterating(items) as I
+  if (isAsyncIterable(items)) {
+    const iterator = beginIterating(items)
+    return { [Symbol.asyncIterator]: () => iterator } as I
+  }
   if (!isArrayLike(items) || isFileItems(items)) return items
   const { slice } = Object.getPrototypeOf(Uint8Array.prototype) // Buffer's own gives a view.
   return slice.call(items)
@@ -66,12 +69,16 @@ function isAsyncIterable(items: unknown): items is AsyncIterable<unknown> {
   return typeof items === 'object' && items !== null && Symbol.asyncIterator in items && !isArrayLike(items)
 }
 
-function beginIterating<T>(items: AsyncIterable<T>): AsyncIterable<T> {
+/** Their iterator. What taking it throws, be it a getter, comes with the first item that is asked for: whoever asks can end a run with it. */
+export function beginIterating<T>(items: Iterable<T> | AsyncIterable<T>): Iterator<T> | AsyncIterator<T> {
   try {
-    const iterator = items[Symbol.asyncIterator]()
-    return { [Symbol.asyncIterator]: () => iterator }
-  } catch {
-    return items // It throws again where a run can reject with it.
+    return Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]()
+  } catch (error) {
+    return {
+      next: () => {
+        throw error
+      },
+    }
   }
 }
 

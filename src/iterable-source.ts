@@ -1,5 +1,5 @@
 import { countCrashes, historyAt } from './chunk.ts'
-import { BLOCK_ITEMS, byCrashes, historiesOf, type Selection, type Source } from './items.ts'
+import { BLOCK_ITEMS, beginIterating, byCrashes, historiesOf, type Selection, type Source } from './items.ts'
 import { createPull } from './pull-async.ts'
 import { SLICE_MS, turn } from './turn.ts'
 import type { Chunk } from './types.ts'
@@ -22,7 +22,7 @@ export function iterableSource<T>(
   selection: Selection<T> | undefined,
 ): Source<T> {
   const isAsync = Symbol.asyncIterator in items
-  const iterator = isAsync ? items[Symbol.asyncIterator]() : items[Symbol.iterator]()
+  const iterator = beginIterating(items)
   let wanted = 0
   let pulled = 0
   let total: number | undefined

@@ -3,7 +3,7 @@ import { messageOf, PawlError, RunAbortedError } from '../errors.ts'
 import type { Source } from '../items.ts'
 import type { Dispatch, RunContext } from '../stages/stage.ts'
 import type { Chunk } from '../types.ts'
-import { inReport, option, worded, wording } from '../wording.ts'
+import { inReport, type Mention, option, worded, wording } from '../wording.ts'
 
 /** Where chunks wait and how many may; see `runLoop`. */
 export interface Room {
@@ -114,11 +114,11 @@ export async function runLoop<T, R>({
   await Promise.all(inFlight)
 }
 
-/** What the items, or the `key` function, threw. Errors of ours say all there is to say. */
-export function sourceError(error: unknown): Error {
+/** What the items, or the `key` function, threw; `end` of the message. Errors of ours say all there is to say. */
+export function sourceError(error: unknown, end: Mention | '' = inReport()): Error {
   if (error instanceof PawlError) return error
   return worded(
-    wording`Cannot read the next item: expected the items to go on or end, but they, or ${option('key')}, threw: ${messageOf(error)}${inReport()}`,
+    wording`Cannot read the next item: expected the items to go on or end, but they, or ${option('key')}, threw: ${messageOf(error)}${end}`,
     (message) => new RunAbortedError(message, { cause: error }),
   )
 }

@@ -16,6 +16,7 @@ import type { RunContext } from '../stages/stage.ts'
 import type { TaskRef } from '../task.ts'
 import type { Outcomes, Plan, Rejection, TaskFunction } from '../types.ts'
 import { type Words, wording, wordsIn } from '../wording.ts'
+import { sourceError } from './loop.ts'
 import { openPlanner } from './open-planner.ts'
 import { describeProgramAgain } from './program-again.ts'
 import { warnOfSize } from './result-size.ts'
@@ -30,7 +31,8 @@ const PROBE_ITEMS = 1000
  * other for the measurement, and a warning says that some did. Of the events of a run only the warning that the task loads for
  * long is told.
  *
- * @throws RunAbortedError when the `signal` option aborts: what runs then is waited for, no longer than `drainTimeout`.
+ * @throws RunAbortedError when the `signal` option aborts: what runs then is waited for, no longer than `drainTimeout`. Also when
+ * the items throw.
  */
 export async function performPlan<T, R>(
   ref: TaskRef<T, R>,
@@ -108,7 +110,9 @@ async function probe<T, R>({ run, source, signal, over, onSample }: ProbeOptions
   const probed: Probed<T> = { tried: 0, failed: 0, first: undefined }
   while (probed.tried < PROBE_ITEMS && (probed.tried === 0 || systemClock.now() - began < PROBE_MS)) {
     endIfTold(signal)
-    const chunk = await untilDrained(over.signal, source.next(Math.max(1, probed.tried)))
+    const chunk = await untilDrained(over.signal, source.next(Math.max(1, probed.tried))).catch((error) => {
+      throw sourceError(error, '')
+    })
     endIfTold(signal)
     if (!chunk) break
     probed.tried += chunk.items.length

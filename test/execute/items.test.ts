@@ -1,7 +1,7 @@
 import { createReadStream, readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { createExecutor, execute, stream } from 'pawl'
+import { createExecutor, execute, memoryStore, plan, stream } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import { MAX_PULLED_ITEMS } from '../../src/plan.ts'
 import task from '../fixtures/tasks/arithmetic.mjs'
@@ -219,6 +219,35 @@ describe('execute() and an iterable that misbehaves', () => {
     expect(error).toMatchObject({ name: 'RunAbortedError', code: 'ERR_PAWL_ABORTED', cause })
     expect(error.report).toMatchObject({ status: 'partial', failures: [] })
     expect(error.report.stats.failed).toBe(0)
+  })
+
+  const cause = new Error('no connection')
+  const fail = () => {
+    throw cause
+  }
+  const failing: [string, Iterable<number> | AsyncIterable<number>][] = [
+    ['[Symbol.iterator]() throws', { [Symbol.iterator]: fail }],
+    ['[Symbol.asyncIterator]() throws', { [Symbol.asyncIterator]: fail }],
+    ['the getter of [Symbol.iterator] throws', Object.defineProperty({}, Symbol.iterator, { get: fail }) as Iterable<number>],
+    [
+      'the getter of [Symbol.asyncIterator] throws',
+      Object.defineProperty({}, Symbol.asyncIterator, { get: fail }) as AsyncIterable<number>,
+    ],
+    ['next() throws', { [Symbol.iterator]: () => ({ next: fail }) }],
+  ]
+  const told = {
+    ...{ name: 'RunAbortedError', code: 'ERR_PAWL_ABORTED', cause },
+    message: expect.stringMatching(/^Cannot read the next item: .*: no connection/),
+  }
+  test.each(failing)('one of which %s ends a run with report and cause, and a plan with the cause', async (_, items) => {
+    const error = await execute(task, items).catch((it) => it)
+    expect(error).toMatchObject({ ...told, report: { status: 'partial', stats: { attempts: 0 } } })
+    const streamed = stream(task, items, { checkpoint: memoryStore(), runId: 'run' })
+    const read = async () => {
+      for await (const _ of streamed);
+    }
+    await expect(read()).rejects.toMatchObject({ ...told, report: { stats: { attempts: 0 } } })
+    await expect(plan(task, items)).rejects.toMatchObject(told)
   })
 
   test('return() is called when the run ends early, and not when it was read to its end', async () => {
