@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createExecutor, type ExecuteOptions, execute, memoryStore, type Outcome, plan, readResults } from 'pawl'
+import { createExecutor, type ExecuteOptions, type Executor, execute, memoryStore, type Outcome, plan, readResults } from 'pawl'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { openLatch, range, sharedCells, whenSet } from '../execute/calls.ts'
 import { waitForLatch } from '../fixtures/tasks/counted.mjs'
@@ -132,10 +132,7 @@ describe('plan()', () => {
   })
 
   test.each(['threads', 'inline'] as const)('tells that the task takes its time to load, once: %s', async (mode) => {
-    await using executor = createExecutor({ workers: 1, mode })
-    await executor.execute(spin, [0, 0])
-    const abort = new AbortController()
-    const codes = await codesOf((on) => stopped(executor.plan(NEVER, [1, 2], { signal: abort.signal, on })), abort)
+    const codes = await codesOf(mode, (executor, options) => executor.plan(unloaded('plan'), ['fine', 'fine'], options))
     expect(codes).toEqual(['TASK_LOADING'])
   })
 
@@ -163,21 +160,28 @@ test('a task that calls execute() when it is imported fails its own run, and non
 })
 
 test.each(['threads', 'inline'] as const)('a task that loads for long in a warm executor is told of, once: %s', async (mode) => {
-  await using executor = createExecutor({ workers: 1, mode })
-  await executor.execute(spin, [0, 0])
-  const abort = new AbortController()
-  const codes = await codesOf((on) => stopped(executor.execute(NEVER, [1, 2], { signal: abort.signal, on })), abort)
+  const codes = await codesOf(mode, (executor, options) => executor.execute(unloaded('run'), ['fine', 'fine'], options))
   expect(codes).toEqual(['TASK_LOADING'])
 })
 
-/** The warnings within a minute of what `begin` begins, of which there are none before 10 s; then `abort` ends it. */
-async function codesOf(begin: (on: ExecuteOptions['on']) => Promise<unknown>, abort: AbortController): Promise<string[]> {
+/** SOME, as nothing before has loaded it here. */
+const unloaded = (by: string) => ({ ...SOME, module: new URL(`?${by}`, SOME.module) })
+
+type Begin = (executor: Executor, options: Pick<ExecuteOptions, 'signal' | 'on'>) => Promise<unknown>
+
+/** The warnings within a minute of what `begin` begins in a warm executor, where SOME never loads. There are none before 10 s. */
+async function codesOf(mode: 'threads' | 'inline', begin: Begin): Promise<string[]> {
+  vi.stubEnv('LOADS', '0')
+  await using executor = createExecutor({ workers: 1, mode })
+  await executor.execute(spin, [0, 0])
   // As far as pawl knows the time: neither threads nor files care for it.
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
   try {
+    const abort = new AbortController()
     const codes: string[] = []
-    const begun = begin({ warning: ({ code }) => void codes.push(code) })
+    const begun = stopped(begin(executor, { signal: abort.signal, on: { warning: ({ code }) => void codes.push(code) } }))
     const turn = () => new Promise((resolve) => setImmediate(resolve))
+    while (readdirSync(directory).length === 0) await turn()
     for (let second = 0; second < 60; second++) {
       vi.advanceTimersByTime(1000)
       for (let turns = 0; turns < 20; turns++) await turn()
