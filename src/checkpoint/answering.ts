@@ -5,10 +5,16 @@ import { type Ask, eachCall } from './each-call.ts'
 import type { Haste } from './haste.ts'
 import { HASTY_PATIENCE, SilentStoreError } from './patient-writes.ts'
 
-/** How long any call may take, in ms, also behind the deadline; and all others together once one took too long: a claim may yet be given back. */
+/**
+ * How long any call may take, in ms, also behind the deadline; and all others together once one took too long: a claim may yet be
+ * given back.
+ */
 const LEAST_PATIENCE = 1000
 
-/** Waits are cut into so many: of a process that was stopped meanwhile only one of them is over as it goes on, and answers may be there. */
+/**
+ * Waits are cut into so many: of a process that was stopped meanwhile only one of them is over as it goes on, and answers may be
+ * there.
+ */
 const WAITS = 5
 
 interface AnsweringOptions {
@@ -26,7 +32,9 @@ export function answering(store: Store, options: AnsweringOptions): Store {
   return eachCall(store, createAsk(options), inOrder(store))
 }
 
-/** What is put behind its deletion, since nobody waited for the put any more, is not to stay: a claim would be in the way of all. */
+/**
+ * What is put behind its deletion, since nobody waited for the put any more, is not to stay: a claim would be in the way of all.
+ */
 function inOrder(store: Store): Pick<Store, 'put' | 'delete'> {
   const puts = new Map<string, { isDeleted: boolean }>()
   return {

@@ -66,7 +66,10 @@ export class Aside {
     return this.#toEntry(rows)
   }
 
-  /** The deaths of processes that an item is charged with are told by what they left: only what came of it here is added to what is on record. */
+  /**
+   * The deaths of processes that an item is charged with are told by what they left: only what came of it here is added to what
+   * is on record.
+   */
   #toRow(chunk: Chunk, place: number): Row | undefined {
     const index = chunk.indices[place] as number
     const key = this.#index.isKeyed ? (chunk.keys?.[place] ?? String(index)) : undefined

@@ -20,7 +20,10 @@ const START = Buffer.from([0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 255, 16, 0, 0x50, 0x
 const HEADER_BYTES = 28
 const TRAILER_BYTES = 8
 
-/** A block that holds more than this may not be more than MAX_RATIO times smaller: reading takes no memory the file does not warrant. */
+/**
+ * A block that holds more than this may not be more than MAX_RATIO times smaller: reading takes no memory the file does not
+ * warrant.
+ */
 export const SMALL_BYTES = 2 ** 24
 const MAX_RATIO = 100
 

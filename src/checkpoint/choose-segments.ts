@@ -9,7 +9,9 @@ const MIN_SEGMENTS = 16
 /** All that is written over a run, for its values as JSON. The promise is 2.3; frames of the last flush come on top. */
 const MAX_COST = 2.2
 
-/** What may be copied whatever it costs: a run of many short sessions with little to say is worth few files more than few bytes. */
+/**
+ * What may be copied whatever it costs: a run of many short sessions with little to say is worth few files more than few bytes.
+ */
 const FREE_BYTES = 2 ** 20
 
 /** A segment of this size or more stays as it is. */

@@ -31,10 +31,16 @@ export interface Place {
   readonly processStart: string
 }
 
-/** A claim whose last beat is older than this is listed as dead. Larger than the time after which it is taken over (WATCH_MS) by what clocks may differ. */
+/**
+ * A claim whose last beat is older than this is listed as dead. Larger than the time after which it is taken over (WATCH_MS) by
+ * what clocks may differ.
+ */
 const LISTED_MS = 60_000
 
-/** A claim from elsewhere that does not beat for this long is taken over; and a live session that does not is not waited for to decide. */
+/**
+ * A claim from elsewhere that does not beat for this long is taken over; and a live session that does not is not waited for to
+ * decide.
+ */
 export const WATCH_MS = 15_000
 
 /** Between looks at others that are about to decide, or at a claim that is watched. */
@@ -141,7 +147,9 @@ export function hasEnded({ isEnded, writer }: Claim): boolean {
   return isEnded || ended.has(writer)
 }
 
-/** Whether the claimant's process lives, and the session in it; undefined when it is elsewhere, so that this machine cannot tell. */
+/**
+ * Whether the claimant's process lives, and the session in it; undefined when it is elsewhere, so that this machine cannot tell.
+ */
 export function isAlive(claim: Claim, here: Place = herePlace()): boolean | undefined {
   if (hasEnded(claim)) return false
   if (claim.host !== here.host || claim.bootId !== here.bootId || claim.pidNamespace !== here.pidNamespace) return undefined

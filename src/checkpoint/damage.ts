@@ -6,7 +6,7 @@ import { countSettled } from './item-places.ts'
 import { type CoveredFile, countKept, type LoadedFile, type RunIndex } from './load.ts'
 import type { Loss } from './loss.ts'
 import { readFrames } from './read-file.ts'
-import { type RunFile, writerNamed, writerOf } from './run-file.ts'
+import { type RunFile, sequenceOf, writerNamed, writerOf } from './run-file.ts'
 
 /** A part of a run that is damaged. */
 export interface Damage {
@@ -96,6 +96,11 @@ function describeLoss(runId: string, index: RunIndex, count: number | undefined,
   return `Parts of run '${runId}' are damaged: ${parts.join(', and ')}. ${loss}`
 }
 
+/** Names of all files that lack their end, or are gone. `claimed` as for `findCutSegments`. */
+export function findCut(index: RunIndex, claimed: ReadonlySet<string>): Set<string> {
+  return new Set([...findCutSegments(index, claimed), ...index.files.filter(isCutSnapshot).map(({ name }) => name)])
+}
+
 /**
  * Names of segments that lack their end, though nobody knows of a death that explains it: the last of a session, any that the
  * session, as it ended, or whoever found it dead, said to be longer, and any that does not even begin as it should; and of those
@@ -103,7 +108,7 @@ function describeLoss(runId: string, index: RunIndex, count: number | undefined,
  *
  * @param claimed writers of sessions that left a claim, live or dead.
  */
-export function findCutOff({ files, sessions, left, gone }: RunIndex, claimed: ReadonlySet<string>): string[] {
+export function findCutSegments({ files, sessions, left, gone }: RunIndex, claimed: ReadonlySet<string>): string[] {
   const explained = new Set(claimed)
   for (const { writer, hasEnded, isKnownDead } of sessions) if (hasEnded || isKnownDead) explained.add(writer)
   const last = new Map<string, string>()
@@ -111,7 +116,7 @@ export function findCutOff({ files, sessions, left, gone }: RunIndex, claimed: R
   const lastOnes = [...last].filter(([writer]) => !explained.has(writer)).map(([, name]) => name)
   const sizes = new Map(sessions.map((session) => [session.writer, session.sizes]))
   const isCut = ({ kind, name, stem, size, report }: LoadedFile) => {
-    const said = sizes.get(writerOf(stem))?.[Number(stem.slice(stem.lastIndexOf('-') + 1))] ?? 0
+    const said = sizes.get(writerOf(stem))?.[sequenceOf(stem)] ?? 0
     const least = Math.max(said, left.get(name) ?? 0)
     // Behind what was acknowledged a write that failed may have left something.
     return kind === 'segment' && (size < least || (least > 0 && report.torn > size - least) || isUnreadable(report))
@@ -126,11 +131,7 @@ function isUnreadable({ isForeign, header, frames }: FileReport): boolean {
   return isForeign && header === undefined && frames === 0
 }
 
-/** Names of snapshots that lack their end. No death explains that: a snapshot is put whole, and read back. */
-export function findCutSnapshots({ files }: RunIndex): string[] {
-  return files.filter(isCutSnapshot).map(({ name }) => name)
-}
-
+/** A snapshot that lacks its end. No death explains that: a snapshot is put whole, and read back. */
 function isCutSnapshot(file: LoadedFile): boolean {
   return file.kind === 'snapshot' && !file.isIntact && isSound(file)
 }

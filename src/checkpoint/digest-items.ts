@@ -16,8 +16,8 @@ const LOOK_BYTES = 2 ** 17
 const WEIGHED_ITEMS = 256
 
 /**
- * A digest of items, the same for equal items in the same order, made in slices between which the event loop turns. Beyond MAX_DIGESTED_ITEMS or MAX_DIGESTED_BYTES it covers
- * `sampled` of them, evenly spread, the first and the last included.
+ * A digest of items, the same for equal items in the same order, made in slices between which the event loop turns. Beyond
+ * MAX_DIGESTED_ITEMS or MAX_DIGESTED_BYTES it covers `sampled` of them, evenly spread, the first and the last included.
  */
 export async function digestItems(items: readonly unknown[]): Promise<{ digest: string; sampled?: number }> {
   const weighed = pick(items, WEIGHED_ITEMS)

@@ -24,8 +24,7 @@ export function createEnding(
       ...(hasFailed ? { hasFailed } : {}),
       ...(shard === undefined ? {} : { shard }),
       ...(settledItems > 0 ? { settled: settledItems } : {}),
-      // Of keyed items that may be others by then it would say nothing.
-      ...(done === undefined || index.isKeyed ? {} : { done }),
+      ...(done === undefined ? {} : { done }),
     }
     return {
       // As it is written: segments may be left until then.

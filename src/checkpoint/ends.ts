@@ -27,9 +27,9 @@ export function findOver({ sessions }: RunIndex): Set<string> {
 }
 
 /**
- * Says once which sessions were found dead, or at an end without a word of it, and what they left, and only then lets go of their claims: a segment
- * that ends without a word, of a session that left no claim and that nobody found dead, is told as damage. Of one without a
- * claim nobody knows that it is dead: somebody may have deleted the claim, and it writes on.
+ * Says once which sessions were found dead, or at an end without a word of it, and what they left, and only then lets go of their
+ * claims: a segment that ends without a word, of a session that left no claim and that nobody found dead, is told as damage. Of
+ * one without a claim nobody knows that it is dead: somebody may have deleted the claim, and it writes on.
  *
  * @param store the claims are deleted through it.
  */

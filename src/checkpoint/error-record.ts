@@ -7,7 +7,10 @@ const MAX_DEPTH = 32
 /** Takes a field of an error that a codec cannot hold. */
 type OnUnheld = (field: string, value: unknown) => void
 
-/** What of `error` the codec can hold, and the errors in it; `onUnheld` is told of the rest. Never throws, whatever its getters do. */
+/**
+ * What of `error` the codec can hold, and the errors in it; `onUnheld` is told of the rest. Never throws, whatever its getters
+ * do.
+ */
 export function recordError(error: unknown, codec: Codec, onUnheld: OnUnheld): unknown {
   return prune(packError(error), codec, onUnheld)
 }

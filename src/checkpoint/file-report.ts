@@ -28,7 +28,10 @@ export function isSound({ report, damagedItems }: ReadFile): boolean {
   return report.damage.length === 0 && damagedItems.length === 0
 }
 
-/** Whether, besides, all of it could be read: a tail that cannot be may be that of a killed session, or what damage has left of more. */
+/**
+ * Whether, besides, all of it could be read: a tail that cannot be may be that of a killed session, or what damage has left of
+ * more.
+ */
 export function isWithoutFault(file: ReadFile): boolean {
   return isSound(file) && file.report.torn === 0
 }

@@ -4,7 +4,10 @@ import { hashKey } from './hash-key.ts'
 
 /** What a run is. Everything in it must agree for a session to go on. */
 export interface Identity {
-  /** `module`: relative to the working directory, with `/`; `inline` for an inline function, whose `export` is a digest of its source. */
+  /**
+   * `module`: relative to the working directory, with `/`; `inline` for an inline function, whose `export` is a digest of its
+   * source.
+   */
   readonly task: { readonly module: string; readonly export: string }
   readonly items: ItemsIdentity
   readonly config: Json | null

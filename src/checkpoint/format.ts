@@ -60,8 +60,8 @@
  * the files it covers: read those too if they are there. Read them too when they have grown since. List `seg/` first, then
  * `snap/`, and start over when a listed file is gone.
  *
- * test/fixtures/checkpoint-v1.* hold segments written by the first release, checkpoint-v2.* one with a list of items, checkpoint-v3.*
- * one with values taken apart.
+ * test/fixtures/checkpoint-v1.* hold segments written by the first release, checkpoint-v2.* one with a list of items,
+ * checkpoint-v3.* one with values taken apart.
  */
 import { crc32 } from 'node:zlib'
 import { createReader, createWriter, type Reader, type Writer } from './bytes.ts'

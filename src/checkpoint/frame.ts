@@ -10,7 +10,10 @@ export type Head =
   | OutcomesHead
   | FailureHead
   | RunningHead
-  /** An item that is about to run with nothing else in flight, as it may have killed a process. `hash`: in keyed runs, `hashKey` of its key. */
+  /**
+   * An item that is about to run with nothing else in flight, as it may have killed a process. `hash`: in keyed runs, `hashKey`
+   * of its key.
+   */
   | { readonly kind: 'alone'; readonly index: number; readonly hash?: number }
   | AttemptedHead
   | SourceHead
@@ -51,8 +54,8 @@ export type Head =
   | { readonly kind: 'origin'; readonly stem: string }
 
 /**
- * What a session had left as another found it at an end: its segments below the run, with the bytes that held something, and how many
- * items it had settled, if nothing of it was damaged.
+ * What a session had left as another found it at an end: its segments below the run, with the bytes that held something, and how
+ * many items it had settled, if nothing of it was damaged.
  */
 export interface LeftHead {
   readonly writer: string

@@ -5,8 +5,8 @@ import { eachCall } from './each-call.ts'
 import type { Haste } from './haste.ts'
 
 /**
- * How long opening a run, and reading what is on record of it, may go on once it is told to end, in ms: what is on record, if it is
- * there by then, is in the report.
+ * How long opening a run, and reading what is on record of it, may go on once it is told to end, in ms: what is on record, if it
+ * is there by then, is in the report.
  */
 const PATIENCE = 1000
 

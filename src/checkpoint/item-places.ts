@@ -28,7 +28,10 @@ export function countAmong(
   return { done, failed }
 }
 
-/** Of a run without a list: whether readers find each of the items with these keys, as far as it is recorded, at its index, and no other. */
+/**
+ * Of a run without a list: whether readers find each of the items with these keys, as far as it is recorded, at its index, and no
+ * other.
+ */
 export function isAsRecorded({ fulfilled, failures, hasMoved, total = 0 }: RunIndex, keys: readonly string[]): boolean {
   let found = 0
   for (let index = 0; index < keys.length; index++) {

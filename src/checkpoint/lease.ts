@@ -24,7 +24,9 @@ export interface Lease {
   readonly others: readonly string[]
   /** Adds those that have begun since to `others`. */
   lookAgain(): Promise<void>
-  /** Raises RunLockedError when any of the others lives, of whatever shard: what concerns all of the run is not to be done then. */
+  /**
+   * Raises RunLockedError when any of the others lives, of whatever shard: what concerns all of the run is not to be done then.
+   */
   refuseOthers(): Promise<void>
   /** Writers that left a claim and are not at work any more. */
   readonly dead: readonly string[]
@@ -155,7 +157,9 @@ function leaveEnded(own: Beat, writer: string): Promise<void> {
   return remembering(writer, own, own.end().catch(own.endSilently).catch(endAnew))
 }
 
-/** Where the store may not know that the session is at an end, this process does: it may go on for long, and use the run again. */
+/**
+ * Where the store may not know that the session is at an end, this process does: it may go on for long, and use the run again.
+ */
 async function remembering(writer: string, own: Beat, lastWord: Promise<void>): Promise<void> {
   await lastWord.catch(() => rememberEnded(writer))
   if (own.mayComeLate) rememberEnded(writer)

@@ -2,7 +2,7 @@ import { isSound } from './file-report.ts'
 import type { Head, LeftHead } from './frame.ts'
 import type { Lease } from './lease.ts'
 import type { LoadedFile, RunIndex } from './load.ts'
-import { type RunFile, toRunFile, writerNamed, writerOf } from './run-file.ts'
+import { type RunFile, sequenceOf, toRunFile, writerNamed, writerOf } from './run-file.ts'
 import { newTrace, type SessionTrace } from './session-trace.ts'
 
 /** What could be read of sessions as others found them at an end: what is less by now was lost since. */
@@ -57,8 +57,8 @@ function nameAll(files: readonly LoadedFile[], covered: readonly RunFile[]): Set
 }
 
 /**
- * Names of the segments that sessions, as they closed, said to have left, and that are not among `known`. What a session acknowledged
- * is deleted only once a snapshot stands for it. One whose other segments nobody knows the form of is left out.
+ * Names of the segments that sessions, as they closed, said to have left, and that are not among `known`. What a session
+ * acknowledged is deleted only once a snapshot stands for it. One whose other segments nobody knows the form of is left out.
  */
 function findMissing(sessions: ReadonlyMap<string, SessionTrace>, known: ReadonlySet<string>): string[] {
   const closed = [...sessions.values()].filter(({ isClosed, sizes }) => isClosed && sizes.some((size) => size > 0))
@@ -111,7 +111,7 @@ function findLast({ files, covered }: RunIndex): Map<string, LeftHead['files'][n
   for (const { name, size } of [...files.flatMap(({ covers }) => covers), ...covered, ...own]) {
     const file = toRunFile(`run/${name}`, size)
     if (file?.kind !== 'segment' || size === 0) continue
-    const sequence = Number(file.stem.slice(file.stem.lastIndexOf('-') + 1))
+    const sequence = sequenceOf(file.stem)
     if (sequence >= (last.get(writerOf(file.stem))?.sequence ?? 0)) last.set(writerOf(file.stem), { name, size, sequence })
   }
   return new Map([...last].map(([writer, { name, size }]) => [writer, { name, size }]))

@@ -3,7 +3,7 @@ import { RunNotFoundError } from '../errors.ts'
 import { directoryOf } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import { type Claim, findLive, readClaims } from './claim.ts'
-import { findCutOff, findCutSnapshots } from './damage.ts'
+import { findCut } from './damage.ts'
 import { findUnclaimed } from './ends.ts'
 import { MAX_STARTS, startOver } from './file-bytes.ts'
 import { listFiles, loadIndex, type RunIndex } from './load.ts'
@@ -76,10 +76,10 @@ async function lookAt(store: Store, runId: string, isChecked: boolean, isLocated
   return { manifest, unreadable, misplaced, ignored, fingerprint, index, claims, holders, bytes, writtenAt }
 }
 
-/** What damage cost the run, and the names of segments that lack their end, or are gone, as `findCutOff` gives them. */
-export function lossOf({ index, claims, manifest }: LoadedRun): { loss: Loss; cut: string[] } {
-  const cut = findCutOff(index, new Set(claims.map(({ writer }) => writer)))
-  return { cut, loss: findLoss(index, new Set([...cut, ...findCutSnapshots(index)]), manifest?.identity.items.count) }
+/** What damage cost the run, and the names of files that lack their end, or are gone. */
+export function lossOf({ index, claims, manifest }: LoadedRun): { loss: Loss; cut: Set<string> } {
+  const cut = findCut(index, new Set(claims.map(({ writer }) => writer)))
+  return { cut, loss: findLoss(index, cut, manifest?.identity.items.count) }
 }
 
 /** When the segments of sessions that did not say how they ended were last written, as far as the store can tell. */

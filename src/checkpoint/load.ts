@@ -23,7 +23,10 @@ export interface RunIndex extends SourceRecord, LeftRecord {
   readonly fulfilled: ItemSet
   /** Failures of items that did not succeed elsewhere, by `idOf`. */
   readonly failures: ReadonlyMap<number | string, FailureEntry>
-  /** What became of items that were tried and have not settled since, by index or, in keyed runs, `hashKey`. Read it with `attemptedIn`. */
+  /**
+   * What became of items that were tried and have not settled since, by index or, in keyed runs, `hashKey`. Read it with
+   * `attemptedIn`.
+   */
   readonly attempted: ReadonlyMap<number, Attempted>
   /** In keyed runs, where the items are, and which there are; undefined: as they were recorded. */
   readonly list: ItemList | undefined
@@ -191,7 +194,10 @@ export async function loadFile(
   return { ...file, report, damagedItems, settled, valueBytes, kept, covers: covers ?? [], isIntact }
 }
 
-/** Counts a frame if it is one that is always copied when its segment is, or all but always: failures of what succeeded later are not. */
+/**
+ * Counts a frame if it is one that is always copied when its segment is, or all but always: failures of what succeeded later are
+ * not.
+ */
 export function countKept(kept: Map<string, number>, { head, stem, isWhole }: Located): void {
   if (isWhole && stem !== '' && head.kind !== 'running' && head.kind !== 'alone') kept.set(stem, (kept.get(stem) ?? 0) + 1)
 }

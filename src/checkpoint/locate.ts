@@ -26,7 +26,9 @@ interface StoredFrame extends FrameAddress {
   readonly file: RunFile
 }
 
-/** Where the outcomes of a run are: stretches in the order of indices, of items with one index by key, and the frames they name. */
+/**
+ * Where the outcomes of a run are: stretches in the order of indices, of items with one index by key, and the frames they name.
+ */
 export interface Whereabouts {
   readonly stretches: readonly Stretch[]
   readonly stored: readonly StoredFrame[]

@@ -22,10 +22,10 @@ export interface LogOptions extends SegmentOptions {
 const BACKLOG_BYTES = 2 ** 26
 
 /**
- * More bytes than this start a flush, however few items and ms there are: `every` and `interval` say when at the latest. Higher, and
- * large results wait for the timer while the disk is idle, then are put together in one go, which the event loop waits for; lower,
- * and syncs cost more than the bytes, and a store whose objects cannot grow has many. Set by bench/growth.bench.mjs, the saved run of
- * results of 1 MB: from 1 to 8 MiB it takes the same time, at 64 twice as long.
+ * More bytes than this start a flush, however few items and ms there are: `every` and `interval` say when at the latest. Higher,
+ * and large results wait for the timer while the disk is idle, then are put together in one go, which the event loop waits for;
+ * lower, and syncs cost more than the bytes, and a store whose objects cannot grow has many. Set by bench/growth.bench.mjs, the
+ * saved run of results of 1 MB: from 1 to 8 MiB it takes the same time, at 64 twice as long.
  */
 const FLUSH_BYTES = 2 ** 22
 
@@ -98,7 +98,9 @@ export class RunLog {
     else if (this.#timer === undefined) this.#startTimer()
   }
 
-  /** Adds entries that need not be durable, and sends them off at once unless a write is under way. Resolves when they are off. */
+  /**
+   * Adds entries that need not be durable, and sends them off at once unless a write is under way. Resolves when they are off.
+   */
   note(entry: Entry): Promise<void> {
     if (this.#isOver) return Promise.resolve()
     this.#notes.add(entry)
@@ -152,7 +154,10 @@ export class RunLog {
     }
   }
 
-  /** What said that it ended may be gone: the next `end` says it again. With `there`, if anything is to be forgotten; as in Segments. */
+  /**
+   * What said that it ended may be gone: the next `end` says it again. With `there`, if anything is to be forgotten; as in
+   * Segments.
+   */
   endAgain(there?: ReadonlySet<string>): void {
     if (there === undefined || this.#segments.forget(there)) this.#hasEnd = false
   }

@@ -26,7 +26,7 @@ export interface Loss {
 /**
  * Finds out what runs again for want of what is damaged. Nothing is read for it.
  *
- * @param cut names of files that lack their end, or are gone, as in `findCutOff`.
+ * @param cut names of files that lack their end, or are gone, as `findCut` gives them.
  * @param count how many items the run has, as far as its manifest knows.
  */
 export function findLoss(index: RunIndex, cut: ReadonlySet<string>, count: number | undefined): Loss {
@@ -63,7 +63,10 @@ function countMissing(index: RunIndex): number {
   return index.sessions.reduce((most, { done }) => Math.max(most, done), 0) - countSettled(index).done
 }
 
-/** By the writers of sessions that may have lost something, the name of a file of which that is true; one that lacks its end, or is gone, first. */
+/**
+ * By the writers of sessions that may have lost something, the name of a file of which that is true; one that lacks its end, or
+ * is gone, first.
+ */
 function findDamagedFiles({ files, gone }: RunIndex, cut: ReadonlySet<string>): Map<string, string> {
   const found = new Map<string, string>()
   for (const file of files) {
@@ -88,7 +91,10 @@ function correct({ running, recorded, broken }: SessionTrace, settled: number, b
   return Math.min(lost, begun + unnoted)
 }
 
-/** Counts the items that a session may have lost, and that are neither settled nor counted before. `isAll`: it may be any it began. */
+/**
+ * Counts the items that a session may have lost, and that are neither settled nor counted before. `isAll`: it may be any it
+ * began.
+ */
 type Take = (session: SessionTrace, isAll: boolean) => number
 
 function takeIndices({ fulfilled, failures, broken }: RunIndex): Take {

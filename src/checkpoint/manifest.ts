@@ -39,7 +39,8 @@ export function writeManifest(manifest: Manifest): Buffer {
 export function parseManifest(bytes: Uint8Array, key: string): Manifest | undefined {
   try {
     const { crc, ...manifest } = JSON.parse(Buffer.from(bytes).toString())
-    // Before the checksum, which a newer version may compute in another way: to rebuild a manifest that is only newer would harm it.
+    // Before the checksum, which a newer version may compute in another way: to rebuild a manifest that is only newer would harm
+    // it.
     if (Number.isInteger(manifest.version) && manifest.version > MANIFEST_VERSION) throw newerVersion(key, manifest.version)
     if (crc !== checksum(manifest)) return undefined
     return isManifest(manifest) ? manifest : undefined

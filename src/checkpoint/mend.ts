@@ -1,5 +1,5 @@
 import { listWriters } from './claim.ts'
-import { findCutOff, findCutSnapshots, findStoodFor, isAllSettled } from './damage.ts'
+import { findCut, findStoodFor, isAllSettled } from './damage.ts'
 import { findOver } from './ends.ts'
 import { isSound, newReport } from './file-report.ts'
 import { versionOf } from './frame.ts'
@@ -9,9 +9,9 @@ import { type Located, readFrames } from './read-file.ts'
 import { type RunFile, toRunFile, writerOf } from './run-file.ts'
 import { MAX_SNAPSHOT_BYTES, newStem, putSnapshot, type SnapshotOptions, toWhole, writeOrigin } from './snapshot.ts'
 
-/** The damaged files, and which of them lack their end. `claimed` as in `findCutOff`. */
+/** The damaged files, and which of them lack their end. `claimed` as for `findCut`. */
 export function findDamaged(index: RunIndex, claimed: ReadonlySet<string>): { files: LoadedFile[]; cut: Set<string> } {
-  const cut = new Set([...findCutOff(index, claimed), ...findCutSnapshots(index)])
+  const cut = findCut(index, claimed)
   return { files: index.files.filter((file) => !isSound(file) || cut.has(file.name)), cut }
 }
 
@@ -21,7 +21,10 @@ function findMended({ files, covered }: RunIndex): RunFile[] {
   return covered.filter(({ name, size }) => alone.some((it) => it.name === name && it.size === size))
 }
 
-/** Of a file that is gone a snapshot says that it has no bytes: there is nothing to be missed any more, and whoever brings it back has it read. */
+/**
+ * Of a file that is gone a snapshot says that it has no bytes: there is nothing to be missed any more, and whoever brings it back
+ * has it read.
+ */
 const isCopied = ({ size }: { readonly size: number }) => size > 0
 
 /** Whether there is anything to mend. `damaged`: the files that `findDamaged` gives. */
@@ -61,7 +64,10 @@ export async function mend(options: SnapshotOptions, writer: string): Promise<vo
   const useless = [...findMended(index), ...(await findStoodFor(store, fingerprint, index.covered))]
   for (const file of useless) if (!isClaimed(file)) await drop(file)
 
-  /** A session of which nothing is known may be at work after all, its claim lost: what it writes to a file deleted here would be gone. */
+  /**
+   * A session of which nothing is known may be at work after all, its claim lost: what it writes to a file deleted here would be
+   * gone.
+   */
   async function drop({ kind, stem, name, size, key }: RunFile): Promise<void> {
     if (kind === 'segment' && !ended.has(writerOf(stem))) return
     const now = (await listFiles(store, runId)).find((file) => file.name === name)

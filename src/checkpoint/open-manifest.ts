@@ -49,8 +49,8 @@ export async function readManifests(store: Store, runId: string): Promise<{ mani
 }
 
 /**
- * Raises what can be told before anything is touched: RunNotFoundError, CheckpointVersionError. False when there is no manifest, or
- * none that is to stay.
+ * Raises what can be told before anything is touched: RunNotFoundError, CheckpointVersionError. False when there is no manifest,
+ * or none that is to stay.
  */
 export async function checkBefore({ store, runId, resume }: ManifestOptions): Promise<boolean> {
   if (resume === 'fresh') return false

@@ -19,9 +19,9 @@ export { atLeisure, createHaste } from './haste.ts'
 /**
  * Opens a run for work: takes the lease, makes or checks the manifest, and loads what earlier sessions recorded.
  *
- * @throws RunLockedError, RunAbortedError, CheckpointMismatchError, CheckpointVersionError, CheckpointCorruptError, RunNotFoundError (for
- * `resume: 'require'`), and CheckpointWriteError, with the store's own error as its cause, when the store does not answer; of that
- * also when the outcomes that are on record are read.
+ * @throws RunLockedError, RunAbortedError, CheckpointMismatchError, CheckpointVersionError, CheckpointCorruptError,
+ * RunNotFoundError (for `resume: 'require'`), and CheckpointWriteError, with the store's own error as its cause, when the store
+ * does not answer; of that also when the outcomes that are on record are read.
  */
 export async function openSession(options: SessionOptions): Promise<Session> {
   try {

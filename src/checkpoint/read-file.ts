@@ -17,7 +17,10 @@ export interface Located extends FoundFrame {
   readonly body: Buffer
   /** All of it, where it was read whole. */
   readonly raw: Buffer
-  /** Offset of the compressed block it is in, -1 when there is none; `start` and the like are offsets in that block, else in the file. */
+  /**
+   * Offset of the compressed block it is in, -1 when there is none; `start` and the like are offsets in that block, else in the
+   * file.
+   */
   readonly block: number
 }
 
@@ -59,7 +62,9 @@ export async function* readFrames(
 
 /** Takes in what scans of a file, or of its blocks one after the other, find there; what is not whole goes to `report`. */
 interface Gatherer extends Visitor {
-  /** Where the checksums of frames start: of the file's own, and of those it copied, once it has said of which segment they are. */
+  /**
+   * Where the checksums of frames start: of the file's own, and of those it copied, once it has said of which segment they are.
+   */
   readonly seeds: { readonly own: number; origin: number | undefined }
   /** What is found from now on is in the block at `at`. */
   enter(at: number): void

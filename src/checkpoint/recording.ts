@@ -19,9 +19,14 @@ export interface Known {
 export interface Recording extends Pick<Session, 'begin' | 'setAside' | 'record' | 'recordItems' | 'recordEnd'> {
   /** How many items it was told to have settled. */
   readonly settledItems: number
-  /** How many items of the run are on record with that; undefined when that was read anew, and some of it is counted. */
+  /**
+   * How many items of the run are on record with that; undefined in keyed runs, and when that was read anew, and some of it is
+   * counted.
+   */
   readonly done: number | undefined
-  /** Notes that the run drains: nobody in flight is a suspect of whatever ends the process from now on, be it whoever cannot wait. */
+  /**
+   * Notes that the run drains: nobody in flight is a suspect of whatever ends the process from now on, be it whoever cannot wait.
+   */
   excuse(): void
   /** Adds to the log what is to be told of items that are set aside, as the session ends. */
   leaveAside(): void
@@ -55,7 +60,9 @@ export function createRecording({ writer, log, aside, entries, known, source, cl
       return settledItems
     },
     get done() {
-      return known.index === before ? countSettled(before).done + freshItems : undefined
+      // Of keyed items that may be others by the time somebody reads it, it would say nothing.
+      if (known.index !== before || before.isKeyed) return undefined
+      return countSettled(before).done + freshItems
     },
     begin: (chunk) => {
       hasBegun = true

@@ -26,7 +26,9 @@ export interface Restored {
   /** It gave no fewer: an item is on record with the index before this one. 0 in keyed runs. */
   readonly atLeast: number
   statusOf(index: number, key?: string): 'fulfilled' | 'rejected' | undefined
-  /** The past of a rejected item, of one that was tried, or of one that processes died of, as far as it counts in this session. */
+  /**
+   * The past of a rejected item, of one that was tried, or of one that processes died of, as far as it counts in this session.
+   */
   historyOf(index: number, key?: string): History | undefined
   /** Items were tried and have not settled since. */
   readonly hasAttempted: boolean

@@ -18,7 +18,8 @@ export interface RunSummary {
   readonly runId: string
   /**
    * `complete`: every item has settled, tolerated failures included. `failed`: the last session ended because more items failed
-   * than was tolerated. `partial`: anything else. `listRuns` reads no outcome, and so counts damaged ones as settled; `inspectRun` does not.
+   * than was tolerated. `partial`: anything else. `listRuns` reads no outcome, and so counts damaged ones as settled;
+   * `inspectRun` does not.
    */
   readonly status: 'complete' | 'failed' | 'partial'
   /** Items that settled, failures included. */
@@ -30,9 +31,15 @@ export interface RunSummary {
   readonly bytes: number
   /** About when it was last written, in milliseconds since 1970; undefined when nothing tells. */
   readonly lastWrite: number | undefined
-  /** A session is at work on it; of one on another machine, whose clock differs by more than a minute, it may be missed. `deleteRun` makes sure. */
+  /**
+   * A session is at work on it; of one on another machine, whose clock differs by more than a minute, it may be missed.
+   * `deleteRun` makes sure.
+   */
   readonly live: boolean
-  /** Why nothing else is known of it, in a sentence: a newer pawl wrote it, and reads it; or this user may not read it. Absent as a rule. */
+  /**
+   * Why nothing else is known of it, in a sentence: a newer pawl wrote it, and reads it; or this user may not read it. Absent as
+   * a rule.
+   */
   readonly unreadable?: string
 }
 
@@ -52,8 +59,8 @@ export interface RunDetails extends RunSummary {
   readonly files: readonly FileDetails[]
   readonly sessions: readonly SessionDetails[]
   /**
-   * Items whose record is damaged, and that are not recorded elsewhere. Of a session that did not end by itself it is an estimate:
-   * what was in flight then is among them if a damaged part is behind its start, and what was begun in one is not.
+   * Items whose record is damaged, and that are not recorded elsewhere. Of a session that did not end by itself it is an
+   * estimate: what was in flight then is among them if a damaged part is behind its start, and what was begun in one is not.
    */
   readonly damaged: number
   /** Items with two different successes on record. */

@@ -6,8 +6,8 @@ import type { Format } from './values/codec.ts'
 
 /**
  * The files of a run by their names: `seg/<writer>-<sequence>.<format>` and `snap/<stem>.<format>`, with `.gz` when compressed,
- * `lease/<writer>`, `run/<fingerprint>.json`, and of the command line `run/command-<K>-of-<N>`. Whatever else there is, somebody put there: nobody reads it, or deletes it but
- * with all of the run.
+ * `lease/<writer>`, `run/<fingerprint>.json`, and of the command line `run/command-<K>-of-<N>`. Whatever else there is, somebody
+ * put there: nobody reads it, or deletes it but with all of the run.
  */
 
 /** As `newWriter` gives them. A stem has a number behind it; one of a snapshot need not. */
@@ -15,7 +15,9 @@ const WRITER = '[0-9a-z]{9}[0-9a-f]+'
 
 const FILE = new RegExp(`^[^/]+/((seg/${WRITER}-\\d+|snap/${WRITER}(?:-\\d+)?)\\.(json|msgpack)(?:\\.gz)?)$`)
 
-const OTHERS = new RegExp(`^[^/]+/(run/[0-9a-f]+\\.json|run/command-\\d+-of-\\d+|lease/${WRITER})$`)
+const COMMAND = /^[^/]+\/run\/command-\d+-of-\d+$/
+
+const OTHERS = new RegExp(`^[^/]+/(run/[0-9a-f]+\\.json|lease/${WRITER})$`)
 
 /** A segment or snapshot, as the store lists it. */
 export interface RunFile {
@@ -39,12 +41,27 @@ export function toRunFile(key: string, size: number): RunFile | undefined {
 
 /** Whether pawl gives such names to what belongs to a run. */
 export function isOfRun(key: string): boolean {
-  return FILE.test(key) || OTHERS.test(key)
+  return FILE.test(key) || OTHERS.test(key) || isCommand(key)
+}
+
+/** Where the command line keeps what it was told for `shard`, `K/N`. Not `.json`, which manifests end in. */
+export function commandKey(runId: string, shard: string): string {
+  return `${runId}/run/command-${shard.replace('/', '-of-')}`
+}
+
+/** Whether `commandKey` gives such keys. */
+export function isCommand(key: string): boolean {
+  return COMMAND.test(key)
 }
 
 /** The writer of the segment `stem`. */
 export function writerOf(stem: string): string {
   return stem.slice(0, stem.lastIndexOf('-'))
+}
+
+/** Which of its writer's segments `stem` is, from 0 on. */
+export function sequenceOf(stem: string): number {
+  return Number(stem.slice(stem.lastIndexOf('-') + 1))
 }
 
 /** The writer of the segment `name`, below its run; undefined if it is the name of none. */

@@ -2,16 +2,7 @@ import { RunNotFoundError } from '../errors.ts'
 import { directoryOf } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import type { Outcome } from '../types.ts'
-import {
-  type Damage,
-  describeCut,
-  describeDamage,
-  describeGone,
-  describeLosses,
-  findCutSnapshots,
-  findStoodFor,
-  STOOD_FOR,
-} from './damage.ts'
+import { type Damage, describeCut, describeDamage, describeGone, describeLosses, findStoodFor, STOOD_FOR } from './damage.ts'
 import { toStore } from './given-store.ts'
 import { type HolderOptions, refuseHolders } from './holders.ts'
 import { placeIn } from './item-places.ts'
@@ -55,8 +46,10 @@ export async function verifyRun(
   for (const file of index.files) damaged.push(...describeDamage(file, index, count, loss))
   for (const { name } of await findStoodFor(store, fingerprint, index.covered))
     damaged.push({ file: name, problem: STOOD_FOR, settled: true })
-  for (const file of index.files) if (cut.includes(file.name)) damaged.push(describeCut(file, index, count, loss))
-  for (const name of index.gone) if (cut.includes(name)) damaged.push(describeGone(name, index, count, loss))
+  for (const file of index.files) {
+    if (file.kind === 'segment' && cut.has(file.name)) damaged.push(describeCut(file, index, count, loss))
+  }
+  for (const name of index.gone) if (cut.has(name)) damaged.push(describeGone(name, index, count, loss))
   return { ok: damaged.length === 0, damaged, ...(ignored.length > 0 ? { ignored } : {}) }
 }
 
@@ -84,8 +77,7 @@ export async function* readResultBatches(
   const loaded = await loadRun(store, runId, true, true)
   const { fingerprint, index, manifest } = loaded
   const { loss, cut } = lossOf(loaded)
-  const lacking = new Set([...cut, ...findCutSnapshots(index)])
-  for (const sentence of describeLosses(runId, index, manifest?.identity.items.count, lacking, loss))
+  for (const sentence of describeLosses(runId, index, manifest?.identity.items.count, cut, loss))
     warn(`${sentence} when the run is resumed; verifyRun names it`)
   yield* readInOrder(store, runId, fingerprint, index)
 }

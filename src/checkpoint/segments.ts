@@ -72,7 +72,10 @@ export function openSegments(options: SegmentOptions): Segments {
   let abandoned: string[] = []
   let claimError: unknown
 
-  /** Into a segment that is open bytes are on their way when the call returns, unless they are compressed first: `Session.begin` says so. */
+  /**
+   * Into a segment that is open bytes are on their way when the call returns, unless they are compressed first: `Session.begin`
+   * says so.
+   */
   async function write(entries: readonly Entry[], isFlush: boolean): Promise<number> {
     // Another process may have taken the run over while this one was stopped, and merged and deleted the segment: what was
     // written to it since would be lost. So nothing goes to, or counts in, a segment of before.
@@ -109,7 +112,10 @@ export function openSegments(options: SegmentOptions): Segments {
     await (options.durability === 'fsync' ? log?.sync() : log?.confirm?.())
   }
 
-  /** It says nothing of the segments: they are asked. Not of any error: whoever took the run over may have merged and deleted them. */
+  /**
+   * It says nothing of the segments: they are asked. Not of any error: whoever took the run over may have merged and deleted
+   * them.
+   */
   async function refuseClaim(error: unknown): Promise<never> {
     if (isGone(error)) await segment?.log?.confirm?.()
     claimError = error

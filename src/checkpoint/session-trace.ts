@@ -29,7 +29,9 @@ export interface SessionTrace {
   /** When it last told the time, in milliseconds since 1970. */
   lastSeenAt: number
   readonly running: Begun
-  /** Of `running`, what it began behind the last damage in its files: no outcome of that is lost. undefined: no damage was met. */
+  /**
+   * Of `running`, what it began behind the last damage in its files: no outcome of that is lost. undefined: no damage was met.
+   */
   late: Begun | undefined
   readonly alone: Set<number>
   /** Of `running`, what it had set aside when it was last heard of: not in flight any more. */

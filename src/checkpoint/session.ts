@@ -69,8 +69,8 @@ export interface Session {
   begin(chunk: Pick<Chunk, 'indices' | 'keys' | 'alone'>): Promise<void>
   /**
    * Takes word of items that were tried, have not settled, and are not in flight: they wait to be tried again, or stay pending.
-   * A process that dies meanwhile does not die of them, and the next session knows of their attempts. Until `begin` has them again.
-   * Resolves as `begin` does.
+   * A process that dies meanwhile does not die of them, and the next session knows of their attempts. Until `begin` has them
+   * again. Resolves as `begin` does.
    */
   setAside(chunk: Chunk): Promise<void>
   /** Takes final outcomes. The flush happens behind it. */
@@ -99,8 +99,8 @@ export interface Session {
    * and records again what is not there any more. True if there was such. `recordItems` and `recordEnd` are then to be called
    * again, and so is this: it looks again only if writes failed meanwhile.
    *
-   * @throws CheckpointWriteError when something of a run that is complete is neither on record any more nor at hand. Of one that is
-   * not, that is told: it runs again with the rest.
+   * @throws CheckpointWriteError when something of a run that is complete is neither on record any more nor at hand. Of one that
+   * is not, that is told: it runs again with the rest.
    */
   confirm(settled: Settled, hasFailed?: boolean): Promise<boolean>
   /** Everything recorded so far is durable when it resolves. Rejects with CheckpointWriteError. */

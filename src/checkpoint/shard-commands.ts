@@ -1,4 +1,5 @@
 import type { Store } from '../store/store.ts'
+import { isCommand } from './run-file.ts'
 
 /** The problem of a command of a shard that cannot be read. */
 export const COMMAND_DAMAGED = 'what the command line was told for this shard is damaged: its flags and its output are not known'
@@ -8,15 +9,14 @@ export async function findDamagedCommands(store: Store, runId: string): Promise<
   const keys = (await store.list(`${runId}/run/`)).map(({ key }) => key)
   const damaged: string[] = []
   for (const key of keys) {
-    const name = key.slice(runId.length + 1)
-    if (!/^run\/command-\d+-of-\d+$/.test(name)) continue
+    if (!isCommand(key)) continue
     const bytes = await store.get(key)
-    if (bytes !== undefined && !isCommand(bytes)) damaged.push(name)
+    if (bytes !== undefined && !saysWhatToRun(bytes)) damaged.push(key.slice(runId.length + 1))
   }
   return damaged
 }
 
-function isCommand(bytes: Uint8Array): boolean {
+function saysWhatToRun(bytes: Uint8Array): boolean {
   try {
     const command = JSON.parse(Buffer.from(bytes).toString())
     return typeof command?.task === 'string' && typeof command.input === 'string' && typeof command.flags === 'object'

@@ -22,7 +22,10 @@ export interface SnapshotOptions {
 /** A snapshot is put together in memory, and gets no larger than this, or one segment more. */
 export const MAX_SNAPSHOT_BYTES = 2 ** 26
 
-/** What goes into a snapshot of files it stands for: whole frames, and the oldest version of the format whose readers know them all. */
+/**
+ * What goes into a snapshot of files it stands for: whole frames, and the oldest version of the format whose readers know them
+ * all.
+ */
 export interface Copied {
   readonly version: number
   readonly frames: readonly Uint8Array[]

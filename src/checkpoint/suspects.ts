@@ -12,7 +12,10 @@ export interface Suspects {
   has(index: number, key: string | undefined): boolean
   /** None of them had a higher index; -1: there are none. */
   readonly lastIndex: number
-  /** The past of an item: its failure on record, attempts since then, and the deaths it is charged with. Of a failure, attempts are counted anew. */
+  /**
+   * The past of an item: its failure on record, attempts since then, and the deaths it is charged with. Of a failure, attempts
+   * are counted anew.
+   */
   historyOf(index: number, key: string | undefined): History | undefined
   /**
    * A process died while it ran alone, and somebody seems to kill processes from outside: to be run after all others, so that
@@ -22,9 +25,10 @@ export interface Suspects {
 }
 
 /**
- * Whoever was begun by a session that died before it had begun to drain, was not set aside since, and has no outcome from that session or a later one. They are to be run alone, and
- * nobody is charged before one of them dies so. That it was the only one in flight otherwise tells too little: sessions begin
- * with a single item, and a process that is killed from outside as it starts would have it convicted.
+ * Whoever was begun by a session that died before it had begun to drain, was not set aside since, and has no outcome from that
+ * session or a later one. They are to be run alone, and nobody is charged before one of them dies so. That it was the only one in
+ * flight otherwise tells too little: sessions begin with a single item, and a process that is killed from outside as it starts
+ * would have it convicted.
  *
  * Each death is put down to one of the charged that were in flight, the one charged first. So an item that kills each time
  * accounts for the death before it ran alone as well. Deaths that are left over tell that processes may be killed from outside:
@@ -65,7 +69,9 @@ interface Deaths {
   readonly suspects: ReadonlySet<number>
   /** Who was in flight, by session. */
   readonly inFlightAt: ReadonlyMap<string, ReadonlySet<number>>
-  /** Of the charged, the sessions that died while they ran alone. Whoever was charged first comes first: so are sessions in order. */
+  /**
+   * Of the charged, the sessions that died while they ran alone. Whoever was charged first comes first: so are sessions in order.
+   */
   readonly diedAlone: ReadonlyMap<number, readonly string[]>
   /** Sessions that may have died of an item that is a failure on record for it. */
   readonly explained: ReadonlySet<string>

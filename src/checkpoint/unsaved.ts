@@ -78,7 +78,9 @@ export class Unsaved {
     for (const { resolve } of ready) resolve()
   }
 
-  /** Nothing of it will be durable. Whoever waits hears of `failure`, or, when there is none, that there is nothing to wait for. */
+  /**
+   * Nothing of it will be durable. Whoever waits hears of `failure`, or, when there is none, that there is nothing to wait for.
+   */
   giveUp(failure: Error | undefined): void {
     const waiters = this.#waiters
     this.#waiters = []

@@ -1,3 +1,4 @@
+import { commandKey } from '../checkpoint/run-file.ts'
 import { nameShard, readShard } from '../shard.ts'
 import { fileStore } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
@@ -51,13 +52,13 @@ export async function noteCommand({
   if (directory === undefined || runId === undefined || command.shard === undefined) return
   const bytes = Buffer.from(JSON.stringify(command))
   await fileStore(directory)
-    .put(keyOf(runId, command.shard), bytes, { replace: true })
+    .put(commandKey(runId, command.shard), bytes, { replace: true })
     .catch(() => {})
 }
 
 /** The command of the last session of `shard`, not checked yet; undefined when there is none, or a damaged one, which is told. */
 export async function readNoted(store: Store, runId: string, shard: string): Promise<Json | undefined> {
-  const key = keyOf(runId, shard)
+  const key = commandKey(runId, shard)
   const bytes = await store.get(key)
   try {
     return bytes && (JSON.parse(Buffer.from(bytes).toString()) as Json)
@@ -67,9 +68,4 @@ export async function readNoted(store: Store, runId: string, shard: string): Pro
     )
     return undefined
   }
-}
-
-/** Not `.json`, which manifests end in. */
-function keyOf(runId: string, shard: string): string {
-  return `${runId}/run/command-${shard.replace('/', '-of-')}`
 }

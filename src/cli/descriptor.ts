@@ -1,8 +1,5 @@
 import { basename, dirname, join, resolve } from 'node:path'
-import { linkAt, toRealPath } from './task-path.ts'
-
-/** Links that lead from one to the next at most, as on Linux. */
-const MAX_LINKS = 40
+import { linkAt, MAX_LINKS, toRealPath } from './task-path.ts'
 
 /** What a process has open, as a real path says it: the process, unless it is this one, and the number. */
 const OPEN = /^(?:\/dev|\/proc\/([^/]+)(?:\/task\/\d+)?)\/fd\/(\d+)$/

@@ -31,8 +31,8 @@ export function isInProject(path: string): boolean {
   return !isOutside(relative(toRealPath(process.cwd()), toRealPath(path)))
 }
 
-/** Links to what is not there that lead from one to the next at most, as on Linux. */
-const MAX_LINKS = 40
+/** Links that lead from one to the next at most, as on Linux. */
+export const MAX_LINKS = 40
 
 /** The real path of what is there, symbolic links followed, also one to what is not there yet, with that behind it. */
 export function toRealPath(given: string, links = MAX_LINKS): string {

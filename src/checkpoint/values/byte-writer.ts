@@ -7,7 +7,10 @@ export interface StringTags {
   readonly utf16: number
 }
 
-/** Puts tags, numbers, strings and bytes one behind the other, and hands them over when there are many. Integers are little-endian. */
+/**
+ * Puts tags, numbers, strings and bytes one behind the other, and hands them over when there are many. Integers are
+ * little-endian.
+ */
 export class ByteWriter {
   readonly #buffer = Buffer.allocUnsafeSlow(CAPACITY)
   readonly #view = new DataView(this.#buffer.buffer)

@@ -2,7 +2,10 @@ import type { Codec, Format, Refusal } from './contract.ts'
 
 export type { Codec, Format } from './contract.ts'
 
-/** The codec of `format`, for values that are to be lines of output as well when `areLines`. msgpackr is imported only for `msgpack`. */
+/**
+ * The codec of `format`, for values that are to be lines of output as well when `areLines`. msgpackr is imported only for
+ * `msgpack`.
+ */
 export async function loadCodec(format: Format, areLines = false): Promise<Codec> {
   if (format === 'msgpack') return (await import('./msgpack.ts')).msgpackCodec
   const { jsonCodec, jsonLineCodec } = await import('./json.ts')

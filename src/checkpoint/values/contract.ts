@@ -26,9 +26,15 @@ export interface Codec {
    * values keep no hold of `bytes`. `isOwn`: an `encode` of this process wrote them, so nobody need make sure of it.
    */
   decode(bytes: Uint8Array, isOwn?: boolean): unknown[]
-  /** How many values `bytes` say they hold; undefined when only reading them would tell. Raises RangeError for bytes that `encode` did not write, if anything. */
+  /**
+   * How many values `bytes` say they hold; undefined when only reading them would tell. Raises RangeError for bytes that `encode`
+   * did not write, if anything.
+   */
   countIn(bytes: Uint8Array): number | undefined
-  /** False when `encode` does not make of values that are known what it should: a task has changed what it is made of. Microseconds. Never throws. */
+  /**
+   * False when `encode` does not make of values that are known what it should: a task has changed what it is made of.
+   * Microseconds. Never throws.
+   */
   isSound(): boolean
 }
 
@@ -71,7 +77,10 @@ const PLAIN = new Map([
   ['undefined', 'null'],
 ])
 
-/** The refusal of the value at `at`. `doing`: what cannot be done with it. The message says what was expected, what was found where, and what to do. */
+/**
+ * The refusal of the value at `at`. `doing`: what cannot be done with it. The message says what was expected, what was found
+ * where, and what to do.
+ */
 export function refuse(terms: Terms, at: number, misfit: Misfit, describe?: (at: number) => string, doing = 'record'): Refusal {
   const [expected, orElse] = TERMS[terms]
   const plain = terms === 'msgpack' ? undefined : PLAIN.get(misfit.got)

@@ -73,7 +73,10 @@ function copyRecord(record: object, depth: number): unknown {
   return copy
 }
 
-/** A value without parts that JSON holds as it is. Asked first, so that what V8 compiles for flat records does not hold the whole walk. */
+/**
+ * A value without parts that JSON holds as it is. Asked first, so that what V8 compiles for flat records does not hold the whole
+ * walk.
+ */
 function isLeaf(value: unknown): boolean {
   if (typeof value === 'number') return value - value === 0 && (value !== 0 || 1 / value > 0)
   return typeof value === 'string' || typeof value === 'boolean' || value === null

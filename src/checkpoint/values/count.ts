@@ -5,7 +5,10 @@ import { countNumbers, NUMBERS, STRINGS } from './columns.ts'
 export const PLAIN = 0x6d
 export const MIXED = 0x78
 
-/** How many values a column of the msgpack codec says it has, none of which is read. Raises RangeError for some bytes that are no column. */
+/**
+ * How many values a column of the msgpack codec says it has, none of which is read. Raises RangeError for some bytes that are no
+ * column.
+ */
 export function countColumn(bytes: Buffer): number | undefined {
   switch (bytes[0]) {
     case PLAIN:

@@ -5,7 +5,10 @@ import { isIndex } from './array-key.ts'
 import { type Misfit, TOO_DEEP } from './contract.ts'
 import { stepInto, stepTo, withArticle } from './steps.ts'
 
-/** As they were when this was loaded: a task may put others in their place. Nor is any array asked for its iterator here, which may be the task's own. */
+/**
+ * As they were when this was loaded: a task may put others in their place. Nor is any array asked for its iterator here, which
+ * may be the task's own.
+ */
 const { ArrayBuffer, Map, Set, structuredClone } = globalThis
 const { get } = Reflect
 

@@ -35,7 +35,10 @@ const VIEWS = new Set<unknown>([
   ...[Float32Array, Float64Array, BigInt64Array, BigUint64Array, Buffer],
 ])
 
-/** A check for the values of one column, in which dates and views, extensions that a program can redefine for all, may be plain or not. Not re-entrant. */
+/**
+ * A check for the values of one column, in which dates and views, extensions that a program can redefine for all, may be plain or
+ * not. Not re-entrant.
+ */
 export function plainCheck(allowsExtensions: boolean): PlainCheck {
   /** The objects of the value at hand. One that is there twice must stay one, which msgpackr does not see to. */
   const parts: object[] = []

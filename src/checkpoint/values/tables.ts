@@ -8,7 +8,8 @@ const { Set } = globalThis
 
 /**
  * Columns of values that have parts, taken apart into columns of their parts: what records have under one name lies together,
- * and the name is there once. A varint has 7 bits a byte, lowest first; a `column` is a varint of how many bytes it has, and they.
+ * and the name is there once. A varint has 7 bits a byte, lowest first; a `column` is a varint of how many bytes it has, and
+ * they.
  *
  *   records   'r' · varint count · varint fields, 1 to 64 · for each field: varint bytes of its name · the name in UTF-8
  *             · column of what the records have there. All records have these names, in this order.
@@ -35,7 +36,10 @@ const OTHER = CHOSEN.length
 
 type Bytes = Uint8Array<ArrayBuffer>
 
-/** The column of `values`; undefined when they are not plain data of one shape. Reads every property once; throws what a getter throws. */
+/**
+ * The column of `values`; undefined when they are not plain data of one shape. Reads every property once; throws what a getter
+ * throws.
+ */
 export function writeColumn(values: ArrayLike<unknown>): Bytes | undefined {
   return writeParts(values, 0, new Set())
 }
@@ -226,8 +230,8 @@ function readRecords(reader: Reader, count: number, level: number): unknown[] {
 }
 
 /**
- * Each record starts as a copy of one that has all names: that takes less time than giving them one after the other, and no name is
- * assigned that the record does not have, which a program may have made do something.
+ * Each record starts as a copy of one that has all names: that takes less time than giving them one after the other, and no name
+ * is assigned that the record does not have, which a program may have made do something.
  */
 function assemble(columns: ReadonlyMap<string, unknown[]>, count: number): Record<string, unknown>[] {
   const template: Record<string, unknown> = Object.fromEntries(Array.from(columns.keys(), (name) => [name, undefined]))
