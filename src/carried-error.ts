@@ -138,7 +138,8 @@ function packParts(errors: readonly unknown[], depth: number, room: { left: numb
   for (let at = 0; at < errors.length; at++) {
     const left = errors.length - at
     if (room.left <= 0 && left > 1) {
-      // Of one more there is nothing to say that is shorter. It may be this very sentence: an error is packed again for the record.
+      // Of one more there is nothing to say that is shorter. It may be this very sentence: an error is packed again for the
+      // record.
       packed.push({ name: 'Error', message: `${left} more errors are left out: ${MAX_PARTS} are carried`, stack: undefined })
       break
     }

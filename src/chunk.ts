@@ -1,6 +1,9 @@
 import type { Chunk, History } from './types.ts'
 
-/** Pieces of chunks, and how large they are: what planner and workers both know. Columns are shared with the whole where that costs nothing. */
+/**
+ * Pieces of chunks, and how large they are: what planner and workers both know. Columns are shared with the whole where that
+ * costs nothing.
+ */
 
 /**
  * Most items in a chunk the planner chooses: bounds a message when items take next to no time. Workers make room for so many

@@ -12,7 +12,10 @@ import { turn } from './turn.ts'
 export interface Engines {
   /** Worker threads. Piscina is loaded and a first thread started when it is asked for. */
   pool(): Promise<Engine>
-  /** Starts a first thread, so that it comes up while the run is still being made ready. Resolves when it is on its way; never rejects. */
+  /**
+   * Starts a first thread, so that it comes up while the run is still being made ready. Resolves when it is on its way; never
+   * rejects.
+   */
   warm(): Promise<void>
   /** An item has begun on a thread of the pool. */
   readonly isUp: boolean

@@ -94,7 +94,8 @@ export async function executeOn<T, R>(
   origin: RunOrigin<R> = {},
 ): Promise<Report<R, T>> {
   const options = resolveHere(given)
-  // Before anything else is loaded. With a checkpoint it may turn out that nothing is left to run, which costs less than a thread that comes late.
+  // Before anything else is loaded. With a checkpoint it may turn out that nothing is left to run, which costs less than a thread
+  // that comes late.
   if (options.mode !== 'inline' && (items as { length?: number } | undefined)?.length !== 0) await engines.warm()
   // Found and read beside what is loaded next: the first item waits for both. That it fails is told where it is awaited.
   if (options.checkpoint) import('./checkpoint/open.ts').catch(() => {})
@@ -134,7 +135,9 @@ export async function loadEngines(options: Parameters<typeof openEngines>[0]): P
   return engines.openEngines(options)
 }
 
-/** What `start` gives, unless a worker is here because it imported the program, which it has reported: then nothing ever comes. */
+/**
+ * What `start` gives, unless a worker is here because it imported the program, which it has reported: then nothing ever comes.
+ */
 export function unlessAgain<V>(start: () => Promise<V>): Promise<V> {
   return callsAgain() ? new Promise<never>(() => {}) : start()
 }

@@ -78,7 +78,10 @@ export function createExecutor(defaults: ExecuteOptions = {}): Executor {
     return { ...(defaults as ExecuteOptions<T>), ...given }
   }
   const { shared: ofAll } = defaults
-  /** Whether the run shares what the executor was made with: what a run is given may be another each time, though it is the same object. */
+  /**
+   * Whether the run shares what the executor was made with: what a run is given may be another each time, though it is the same
+   * object.
+   */
   const originOf = ({ shared }: ExecuteOptions<never>, options: RunOptions<never> = {}) => ({
     keepsShared: ofAll !== undefined && shared === ofAll && options.shared === undefined,
   })

@@ -69,7 +69,10 @@ function isAsyncIterable(items: unknown): items is AsyncIterable<unknown> {
   return typeof items === 'object' && items !== null && Symbol.asyncIterator in items && !isArrayLike(items)
 }
 
-/** Their iterator. What taking it throws, be it a getter, comes with the first item that is asked for: whoever asks can end a run with it. */
+/**
+ * Their iterator. What taking it throws, be it a getter, comes with the first item that is asked for: whoever asks can end a run
+ * with it.
+ */
 export function beginIterating<T>(items: Iterable<T> | AsyncIterable<T>): Iterator<T> | AsyncIterator<T> {
   try {
     return Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]()
@@ -82,7 +85,9 @@ export function beginIterating<T>(items: Iterable<T> | AsyncIterable<T>): Iterat
   }
 }
 
-/** The items, when all are numbers and come as they lie, in memory that threads share: what a worker is sent of them is a view. */
+/**
+ * The items, when all are numbers and come as they lie, in memory that threads share: what a worker is sent of them is a view.
+ */
 function shareNumbers(items: readonly unknown[]): Numbers | undefined {
   if (typeof items[0] !== 'number' || items[Symbol.iterator] !== Array.prototype[Symbol.iterator]) return undefined
   return packNumbers(items, SharedArrayBuffer)

@@ -7,7 +7,10 @@ import type { Chunk } from './types.ts'
 /** Most items of an iterable that are held back for a suspect which is still to come. Higher: more in memory. */
 const MAX_HELD = 10_000
 
-/** The clock, which takes as long as a small item, is looked at after so many items at most, and when they take longer than this, in ms, after each. */
+/**
+ * The clock, which takes as long as a small item, is looked at after so many items at most, and when they take longer than this,
+ * in ms, after each.
+ */
 const LOOK_ITEMS = 256
 const LOOK_MS = 0.1
 
@@ -134,7 +137,10 @@ export function iterableSource<T>(
   }
 }
 
-/** The blocks of an iterable: `selection` is told of each item as it comes, and of each block once. `pulled`: how many items came so far. */
+/**
+ * The blocks of an iterable: `selection` is told of each item as it comes, and of each block once. `pulled`: how many items came
+ * so far.
+ */
 function watchBlocks<T>(iterator: Iterator<T> | AsyncIterator<T>, selection: Selection<T> | undefined, isClosed: () => boolean) {
   /** Items of the block that came. */
   let count = 0
@@ -167,7 +173,10 @@ function watchBlocks<T>(iterator: Iterator<T> | AsyncIterator<T>, selection: Sel
   return {
     /** The next item is the first of a block that has not begun. */
     isDue: (pulled: number) => selection?.isKnownBlock !== undefined && Math.floor(pulled / BLOCK_ITEMS) > lastBegun,
-    /** Of a block that was seen before, no item is given out until all are known to be the same: what one came to would be recorded. */
+    /**
+     * Of a block that was seen before, no item is given out until all are known to be the same: what one came to would be
+     * recorded.
+     */
     begin: async (pulled: number, isKnown: boolean) => {
       const due = pulled / BLOCK_ITEMS
       const results = isKnown ? await pullBlock() : undefined

@@ -12,10 +12,15 @@ export const LONG_ENOUGH = 64
 /** What takes this long, in ms, tells what an item takes, however few they were. */
 const SLOW_MS = 1
 
-/** One slow chunk among cheap items, or a few, is the compiler or a pause for garbage: so many are needed to say that they are not cheap. */
+/**
+ * One slow chunk among cheap items, or a few, is the compiler or a pause for garbage: so many are needed to say that they are not
+ * cheap.
+ */
 const PAUSES = 4
 
-/** What a message costs there is measured; back it costs about the same, and results as much as items while nothing tells better. */
+/**
+ * What a message costs there is measured; back it costs about the same, and results as much as items while nothing tells better.
+ */
 const THERE_AND_BACK = 2
 
 /** What is known of a task. Times in ms per item. */
@@ -56,7 +61,8 @@ export interface Learner {
   learnTime(items: number, taskTime: number): void
   /**
    * To send `items` took `sendTime`, and to pack one result `packTime`: short chunks tell the cost of a message, long ones, and
-   * those of heavy items, that of an item, the least of the last few. A thread that has to wait for its core while it packs takes many times as long.
+   * those of heavy items, that of an item, the least of the last few. A thread that has to wait for its core while it packs takes
+   * many times as long.
    */
   learnCost(items: number, sendTime: number, packTime: number | undefined): void
   /** What earlier runs learned does not hold for these items; but that one was dangerous does. */

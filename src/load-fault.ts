@@ -103,7 +103,9 @@ function namePath(path: string): string {
 
 const UNKNOWN_EXTENSION = 'ERR_UNKNOWN_FILE_EXTENSION'
 
-/** The extension that Node's `import` has no way to run, of the module or of one that it imports; undefined of any other error. */
+/**
+ * The extension that Node's `import` has no way to run, of the module or of one that it imports; undefined of any other error.
+ */
 export function unknownExtension(error: unknown): string | undefined {
   const { code, message = '' } = (error ?? {}) as NodeJS.ErrnoException
   return code === UNKNOWN_EXTENSION ? /^Unknown file extension "(\.\w+)"/.exec(message)?.[1] : undefined

@@ -4,7 +4,8 @@ import { entriesOf, membersOf } from './members.ts'
 /**
  * How deep objects may lie in one another in a result that is recorded. V8 reads objects in objects by recursion: on the main
  * thread, whose stack is a quarter of a worker's, 1,400 levels at the least of all kinds and of Node 20 and 24. So what a
- * worker can give, the main thread may not be able to read back. Higher leaves less of the stack to whoever reads; lower refuses what could be read.
+ * worker can give, the main thread may not be able to read back. Higher leaves less of the stack to whoever reads; lower refuses
+ * what could be read.
  */
 export const MAX_NESTING = 1000
 

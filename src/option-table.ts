@@ -14,7 +14,10 @@ import {
 } from './option-values.ts'
 import type { ExecuteOptions } from './options.ts'
 
-/** The rows behind every option: its check, its default for people, its help text and its flag. The README table is made from them. */
+/**
+ * The rows behind every option: its check, its default for people, its help text and its flag. The README table is made from
+ * them.
+ */
 
 /** What an option is: its check, default, help and flag. */
 export interface OptionSpec {

@@ -7,8 +7,8 @@ import type { Store } from './store/store.ts'
 import type { Events, Json, Outcome } from './types.ts'
 
 /**
- * Every option of a run: its type here, its row (check, default, help, flag) in option-table.ts, and, at the end, its value when it
- * is not given. The build writes what the row says into the published types (scripts/option-comments.mjs).
+ * Every option of a run: its type here, its row (check, default, help, flag) in option-table.ts, and, at the end, its value when
+ * it is not given. The build writes what the row says into the published types (scripts/option-comments.mjs).
  */
 
 /** Retries, by p-retry's names but for `budget`. Durations in milliseconds. */
@@ -75,7 +75,9 @@ export type Listeners<R = unknown> = {
   [E in keyof Events]?: ((payload: E extends 'outcome' ? Outcome<R> : Events[E]) => void) | undefined
 }
 
-/** Options of `execute`, `stream` and `plan`. Durations in milliseconds; unknown options are refused; `undefined` means not given. */
+/**
+ * Options of `execute`, `stream` and `plan`. Durations in milliseconds; unknown options are refused; `undefined` means not given.
+ */
 export interface ExecuteOptions<T = unknown> {
   workers?: number | undefined
   mode?: 'auto' | 'threads' | 'inline' | undefined
@@ -241,7 +243,10 @@ const SHARE_FLOOR = 100
 /** Digits that every product of a percentage has right: 0.57 times 10,000 is 5,699.999999999999. */
 const PRECISE_DIGITS = 15
 
-/** How many failures `maxFailures` tolerates when `settled` items have settled, of `known` in all; undefined: nobody knows how many there are. */
+/**
+ * How many failures `maxFailures` tolerates when `settled` items have settled, of `known` in all; undefined: nobody knows how
+ * many there are.
+ */
 export function countTolerated(maxFailures: ResolvedOptions['maxFailures'], settled: number, known: number | undefined): number {
   if ('count' in maxFailures) return maxFailures.count
   if (known === undefined && settled < SHARE_FLOOR) return Number.POSITIVE_INFINITY

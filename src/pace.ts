@@ -2,7 +2,10 @@
 const PACE_MS = 5
 const PACE_ITEMS = 1000
 
-/** A task is cheap when threads take so many times as long as one alone would: the main thread has its own costs, and its code is still cold. Set by bench/peers, 'trivial'. */
+/**
+ * A task is cheap when threads take so many times as long as one alone would: the main thread has its own costs, and its code is
+ * still cold. Set by bench/peers, 'trivial'.
+ */
 const CHEAP = 2
 
 /** What is known of the items, as far as the pace goes. Times in ms per item. */

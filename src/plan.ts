@@ -13,11 +13,17 @@ import type { Words } from './wording.ts'
  */
 export const TARGET_CHUNK_MS = 25
 
-/** The same, in ms, while outcomes are recorded, which takes the main thread some tenths of a ms a chunk; at most a share of the time between two flushes. Set by bench/saving.bench.mjs, items of 1 ms. */
+/**
+ * The same, in ms, while outcomes are recorded, which takes the main thread some tenths of a ms a chunk; at most a share of the
+ * time between two flushes. Set by bench/saving.bench.mjs, items of 1 ms.
+ */
 export const RECORDED_CHUNK_MS = 100
 const CHUNKS_PER_FLUSH = 10
 
-/** Least time worth a chunk of its own near the end of a run, in ms: about ten times what sending one costs. Set by bench/chunk-size.bench.mjs. */
+/**
+ * Least time worth a chunk of its own near the end of a run, in ms: about ten times what sending one costs. Set by
+ * bench/chunk-size.bench.mjs.
+ */
 const MIN_CHUNK_MS = 1
 
 /**
@@ -32,7 +38,10 @@ const MAX_CARRY_MS = 0.6
  */
 const MAX_HEAVY_CARRY_MS = 2.5
 
-/** Most of an iterable, which has its items made for the chunk: some chunks of them are all that a stream holds. Set by bench/growth.bench.mjs, memory of streams. */
+/**
+ * Most of an iterable, which has its items made for the chunk: some chunks of them are all that a stream holds. Set by
+ * bench/growth.bench.mjs, memory of streams.
+ */
 export const MAX_PULLED_ITEMS = 2048
 
 /**
@@ -60,7 +69,10 @@ const THREAD_MS = 50
 const CHEAP_ITEM_MS = 0.0005
 const WARM_ITEMS = 20_000
 
-/** A task counts as slow again when its items take so many times what carrying them cost. Above 1, so that noise does not flip it to and fro. */
+/**
+ * A task counts as slow again when its items take so many times what carrying them cost. Above 1, so that noise does not flip it
+ * to and fro.
+ */
 const HYSTERESIS = 2
 
 export interface PlannerOptions {

@@ -4,8 +4,8 @@ import type { Store } from './store/store.ts'
 import type { Outcome } from './types.ts'
 
 /**
- * What a store knows of its runs. `store` is a Store or a directory, as a path or a file: URL; each call throws InvalidOptionError for anything else.
- * The code that reads checkpoints is loaded when first asked.
+ * What a store knows of its runs. `store` is a Store or a directory, as a path or a file: URL; each call throws
+ * InvalidOptionError for anything else. The code that reads checkpoints is loaded when first asked.
  */
 const load = () => import('./checkpoint/runs.ts')
 

@@ -47,7 +47,10 @@ export type TaskSpec =
       readonly url: string
       readonly export: string | undefined
       readonly ordinal: number | undefined
-      /** The module is the program itself. Only the main thread can tell: in a worker, the file that was given to `node` is the worker's. */
+      /**
+       * The module is the program itself. Only the main thread can tell: in a worker, the file that was given to `node` is the
+       * worker's.
+       */
       readonly isProgram?: boolean
     }
   | { readonly kind: 'inline'; readonly source: string }
@@ -89,7 +92,10 @@ export async function loadTask(spec: TaskSpec): Promise<TaskFunction<unknown, un
   throw explainExport(spec.url, spec.export ?? String(spec.ordinal ?? 0), found, names)
 }
 
-/** The export, also of a CommonJS module whose names the loader did not see, or that was compiled from an ES module with a default export. */
+/**
+ * The export, also of a CommonJS module whose names the loader did not see, or that was compiled from an ES module with a default
+ * export.
+ */
 function pick(namespace: Record<string, unknown>, name: string): unknown {
   const whole = namespace.default
   const isNested = typeof whole === 'object' && whole !== null && Object.hasOwn(whole, name)

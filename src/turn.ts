@@ -8,5 +8,7 @@ export function turn(): Promise<void> {
   })
 }
 
-/** Longest time the event loop is kept waiting by pieces of work that are shorter each, in ms. Promise 5 of docs/architecture.md. */
+/**
+ * Longest time the event loop is kept waiting by pieces of work that are shorter each, in ms. Promise 5 of docs/architecture.md.
+ */
 export const SLICE_MS = 4

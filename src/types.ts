@@ -171,7 +171,10 @@ export interface TaskContext<S = unknown> {
   readonly runId: string
   /** Aborts when a drain starts; `aborted` is current even in a loop that never awaits. */
   readonly signal: AbortSignal
-  /** The `shared` option, sent once per worker; that of an executor once for all its runs. To be read only: what a task writes stays in its thread. */
+  /**
+   * The `shared` option, sent once per worker; that of an executor once for all its runs. To be read only: what a task writes
+   * stays in its thread.
+   */
   readonly shared: S
   /** A number in [0, 1), seeded by `(seed, key)`: the same sequence on every attempt and however the run was cut. */
   random(): number

@@ -1,4 +1,7 @@
-/** Messages that say in a program what to do there, and on a command line what to do there: what happened is told apart from the ways on. */
+/**
+ * Messages that say in a program what to do there, and on a command line what to do there: what happened is told apart from the
+ * ways on.
+ */
 
 /** What a command line has other words for. `says`: those for a program, which make its message. */
 export type Mention = { readonly says: string } & (

@@ -45,7 +45,10 @@ const QUOTE_FAULTS: Record<string, string> = {
     'expected a field with a quote in it to stand in quotes, and the quote to be written twice, got a quote within a bare field',
 }
 
-/** Calls `onRow` with each row of `text`, until it says false. What is wrong with the row after those it was given; undefined: nothing. */
+/**
+ * Calls `onRow` with each row of `text`, until it says false. What is wrong with the row after those it was given; undefined:
+ * nothing.
+ */
 export function eachRow(text: string, delimiter: string, onRow: (row: readonly string[]) => boolean): string | undefined {
   if (isPlain(text, delimiter)) {
     const rows = (text.endsWith(delimiter) ? text.slice(0, -delimiter.length) : text).split(delimiter)
@@ -73,7 +76,8 @@ function isPlain(text: string, delimiter: string): boolean {
 }
 
 /**
- * The first row of `bytes`, which begins at the byte `from`: the names of the columns, where it ends, and how many lines it takes.
+ * The first row of `bytes`, which begins at the byte `from`: the names of the columns, where it ends, and how many lines it
+ * takes.
  *
  * @throws UsageError
  */

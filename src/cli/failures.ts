@@ -11,7 +11,10 @@ import { nameFailure } from './unrecorded.ts'
 /** Longest input shown, in characters; `--json` gives all of it. */
 const INPUT_WIDTH = 200
 
-/** `pawl failures RUN`: each failed item with its input, its reason, the line of the user's code it came from, and its past; with `--json` the whole stack. */
+/**
+ * `pawl failures RUN`: each failed item with its input, its reason, the line of the user's code it came from, and its past; with
+ * `--json` the whole stack.
+ */
 export async function failures(runId: string, { checkpoint, json }: CommonFlags): Promise<number> {
   const store = fileStore(checkpoint)
   const found = await readKnown(checkpoint, runId, () => readFailures(store, runId))

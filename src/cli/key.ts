@@ -1,6 +1,9 @@
 import { UsageError } from './failure.ts'
 
-/** The identity of an item by its `field`: its text, of `.` that of the item itself. An object: there is none, and what there is instead. */
+/**
+ * The identity of an item by its `field`: its text, of `.` that of the item itself. An object: there is none, and what there is
+ * instead.
+ */
 export function readKey(item: unknown, field: string): string | { readonly got: string } {
   const value = field === '.' ? item : isRecord(item) && Object.hasOwn(item, field) ? item[field] : undefined
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return String(value)

@@ -19,10 +19,14 @@ const STDIN: Record<string, string> = {
   ERR_PAWL_CHECKPOINT_MISMATCH: 'the stdin it was begun with',
 }
 
-/** What to say of a session that ended early, and the commands that lead on from there. `place`: where all results are, though not on record. */
+/**
+ * What to say of a session that ended early, and the commands that lead on from there. `place`: where all results are, though not
+ * on record.
+ */
 export function listNextSteps(assignment: Assignment, report: Report, { exitCode, code }: Explanation, place?: string): string[] {
   const { stats, failures } = report
-  // What to mend is in its message, and the command that was given is the one to give again. Where the run is recorded was said before.
+  // What to mend is in its message, and the command that was given is the one to give again. Where the run is recorded was said
+  // before.
   if (code === 'ERR_PAWL_TASK_LOAD' && stats.succeeded + stats.failed === 0)
     return assignment.directory === undefined || assignment.quiet ? [] : ['nothing was recorded']
   if (place !== undefined)

@@ -200,8 +200,9 @@ async function finishFailed(assignment: Assignment, error: unknown, isUnsaved: b
 }
 
 /**
- * Tells what failed and writes the results, once every item has settled, though neither could be recorded: here they are, and nowhere else.
- * Gives where the results are, for a sentence; undefined when some are missing, more items failed than tolerated, or they cannot be written either.
+ * Tells what failed and writes the results, once every item has settled, though neither could be recorded: here they are, and
+ * nowhere else. Gives where the results are, for a sentence; undefined when some are missing, more items failed than tolerated,
+ * or they cannot be written either.
  */
 async function saveUnrecorded(assignment: Assignment, report: Report): Promise<string | undefined> {
   const { output, json } = assignment

@@ -8,7 +8,10 @@ import { parseTask } from './task-path.ts'
 import { print, printable, printJson, say } from './terminal.ts'
 import { sayHere } from './ways-on.ts'
 
-/** `pawl plan TASK --input …`: runs a few items in a worker and explains how `pawl run` would, which keeps a record; here nothing is recorded. */
+/**
+ * `pawl plan TASK --input …`: runs a few items in a worker and explains how `pawl run` would, which keeps a record; here nothing
+ * is recorded.
+ */
 export async function planRun(task: string, flags: FlagValues & CommonFlags & { readonly input: string }): Promise<number> {
   const [{ planOn }, { openEngines }] = await Promise.all([import('../execute.ts'), import('../engines.ts')])
   const engines = openEngines(resolveOptions(toOptions(flags)))

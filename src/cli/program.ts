@@ -50,7 +50,10 @@ function namedCommand(program: Command, [name, ...rest]: readonly string[]): str
   return command ? [command.name(), ...namedCommand(command, rest)] : []
 }
 
-/** Without `help` in front of a name that is no command's, which is refused by itself: there commander tells all of its help, and not why. */
+/**
+ * Without `help` in front of a name that is no command's, which is refused by itself: there commander tells all of its help, and
+ * not why.
+ */
 function withoutHelp({ commands }: Command, argv: readonly string[]): readonly string[] {
   const [name = '', ...rest] = argv
   const find = (wanted: string) => commands.find((it) => it.name() === wanted)

@@ -58,7 +58,10 @@ async function unlessLocked({ runId }: RunSummary, check: () => Promise<boolean>
   }
 }
 
-/** False for a run some of whose results are damaged, which a list does not read: it stays, for a session to make up for them. And for one that was taken up between the list and now. */
+/**
+ * False for a run some of whose results are damaged, which a list does not read: it stays, for a session to make up for them. And
+ * for one that was taken up between the list and now.
+ */
 async function isWhole(directory: string, runId: string): Promise<boolean> {
   const { status, damaged } = await inspectRun(directory, runId)
   if (status === 'complete') return true

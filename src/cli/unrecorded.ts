@@ -47,7 +47,9 @@ export async function listUnrecorded(assignment: Assignment, { failures }: Repor
   ]
 }
 
-/** Tells of a failure whether it got into the checkpoint after all, with a flush before the one that failed or as a part of that. */
+/**
+ * Tells of a failure whether it got into the checkpoint after all, with a flush before the one that failed or as a part of that.
+ */
 async function findRecorded({ directory, runId }: Assignment): Promise<(failure: Failure) => boolean> {
   if (directory === undefined || runId === undefined) return () => false
   try {

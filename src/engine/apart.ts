@@ -23,7 +23,10 @@ const { slice } = ArrayBuffer.prototype
 /** What `copyApart` gives for a value of which it can make no exact copy. */
 export const ODD = Symbol('odd')
 
-/** Deeper values, such with more parts, and longer arrays are ODD: to look for parts that are in a value twice, or for holes, takes structured clone less time. */
+/**
+ * Deeper values, such with more parts, and longer arrays are ODD: to look for parts that are in a value twice, or for holes,
+ * takes structured clone less time.
+ */
 const MAX_DEPTH = 20
 const MAX_PARTS = 32
 const MAX_LENGTH = 64
@@ -56,7 +59,9 @@ export function copyApart(value: object): unknown {
   }
 }
 
-/** A copy of a result that is ODD; itself when it cannot be cloned, and will be refused. What in it was given to `move` leaves it. */
+/**
+ * A copy of a result that is ODD; itself when it cannot be cloned, and will be refused. What in it was given to `move` leaves it.
+ */
 export function cloneApart(value: unknown): unknown {
   try {
     return structuredClone(value, { transfer: countMoves() > 0 ? findMoved([value]) : [] })

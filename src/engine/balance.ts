@@ -22,7 +22,10 @@ export function leastBusy(benches: Iterable<Bench>, isSuspect: boolean, now: num
   return best
 }
 
-/** A tail worth less than this is not taken from its worker, in ms: to send it costs about a tenth of that. Set by bench/chunk-size.bench.mjs. */
+/**
+ * A tail worth less than this is not taken from its worker, in ms: to send it costs about a tenth of that. Set by
+ * bench/chunk-size.bench.mjs.
+ */
 const MIN_STEAL_MS = 0.5
 
 /**
@@ -51,7 +54,10 @@ export function steal(benches: Iterable<Bench>, thief: Bench): Piece | undefined
   return best && take(best.bench, best.piece, best.from)
 }
 
-/** Takes the places of `piece` from `from` on from its bench. Undefined when its worker may have claimed some of them, or there are none. */
+/**
+ * Takes the places of `piece` from `from` on from its bench. Undefined when its worker may have claimed some of them, or there
+ * are none.
+ */
 function take({ seat }: Bench, piece: Piece, from: number): Piece | undefined {
   if (!takeTail(slotOf(seat.cells, piece.slot), from)) return undefined
   const tail = cutPiece(piece, from, piece.end)
@@ -59,7 +65,10 @@ function take({ seat }: Bench, piece: Piece, from: number): Piece | undefined {
   return tail
 }
 
-/** How much of the `rest` of a chunk to take: all of one that waits behind another, half of one that runs, and never the only item of one that is about to. */
+/**
+ * How much of the `rest` of a chunk to take: all of one that waits behind another, half of one that runs, and never the only item
+ * of one that is about to.
+ */
 function tailLength(rest: number, isRunning: boolean, isFirst: boolean): number {
   if (!isRunning && !isFirst) return rest
   return isRunning ? Math.ceil(rest / 2) : Math.floor(rest / 2)
@@ -82,14 +91,16 @@ export function takeBack(benches: Iterable<Bench>, now: number): Piece[] {
   })
 }
 
-/** From threads in which its task is up a piece is taken back once: one that takes long to be read would go to and fro for ever. */
+/**
+ * From threads in which its task is up a piece is taken back once: one that takes long to be read would go to and fro for ever.
+ */
 function mayLeave(bench: Bench, { job, wasTakenBack }: Piece): boolean {
   return !wasTakenBack || !hasBegunRun(bench, job.run)
 }
 
 /**
- * Whether `piece` may begin on `other` before it does on `late`. Where its task has yet to come up as well it may be no sooner, but
- * all others may wait for a suspect, and what is behind another task does not wait for its own.
+ * Whether `piece` may begin on `other` before it does on `late`. Where its task has yet to come up as well it may be no sooner,
+ * but all others may wait for a suspect, and what is behind another task does not wait for its own.
  */
 function mayBegin(other: Bench, { job: { run }, isAlone }: Piece, late: Bench): boolean {
   if (hasBegunRun(other, run)) return true

@@ -18,7 +18,9 @@ export interface Bench {
   isProven: boolean
   /** Runs of which it answered something: their tasks came up in it. */
   readonly ran: Set<number>
-  /** As it was when `look` last saw it at nothing: its oldest piece, and how often in a row it was seen so since the first time. */
+  /**
+   * As it was when `look` last saw it at nothing: its oldest piece, and how often in a row it was seen so since the first time.
+   */
   still: { readonly piece: Piece; readonly settled: number; readonly looks: number } | undefined
   /**
    * Why the main thread ended it: an item, or the packing of what items gave, took too long; a drain; what it said of some

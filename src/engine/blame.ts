@@ -71,7 +71,10 @@ export function blame(worker: LostWorker, error: Error | undefined, exitCode: nu
 interface Trace {
   /** The places from `settled` to before this one were begun, and nothing came of them. */
   readonly end: number
-  /** What it was at when it ended: the last of them, the packing of what all of them gave, or what it sent of them cannot be read or be true. */
+  /**
+   * What it was at when it ended: the last of them, the packing of what all of them gave, or what it sent of them cannot be read
+   * or be true.
+   */
   readonly state: 'waiting' | 'running' | 'packing' | 'unreadable' | 'untrue'
 }
 
@@ -152,7 +155,10 @@ function isDoomed(doom: LostWorker['doom'], piece: Piece, cursor: number, isPack
   return isOverdue(doom, piece) && doom.cursor === cursor && doom.isPacking === isPacked
 }
 
-/** The main thread ended the worker because of something in `piece` that took too long: a stop, which counts for nothing else, does not excuse it. */
+/**
+ * The main thread ended the worker because of something in `piece` that took too long: a stop, which counts for nothing else,
+ * does not excuse it.
+ */
 function isOverdue(doom: LostWorker['doom'], piece: Piece): doom is Overdue {
   return typeof doom === 'object' && !(doom instanceof Error) && doom.piece === piece
 }

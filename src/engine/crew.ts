@@ -11,7 +11,10 @@ import { DEPTH, type Seat } from './seat.ts'
 import { isRefusal, MAX_TRIES, noThreadError, Shortage } from './shortage.ts'
 import { createTimeoutWatch } from './timeout-watch.ts'
 
-/** After so many chunks that were lost while packed, and none of their items to blame, results of the run are packed one by one: once could be a pause of the machine. */
+/**
+ * After so many chunks that were lost while packed, and none of their items to blame, results of the run are packed one by one:
+ * once could be a pause of the machine.
+ */
 const MAX_UNEXPLAINED = 2
 
 /** The threads of a pool and the pieces that wait for one: decides which piece goes to which thread, and sends it. */
@@ -130,7 +133,9 @@ export class Crew {
     }
   }
 
-  /** The system gave no thread. Those that are there go on; without any the runs end that wait, unless it is a matter of a moment. */
+  /**
+   * The system gave no thread. Those that are there go on; without any the runs end that wait, unless it is a matter of a moment.
+   */
   #doWithout(error: Error): void {
     const tries = this.#shortage.refused()
     if (this.#benches.size > 0) {

@@ -52,7 +52,9 @@ export interface EngineRunOptions {
   workerExit(threadId: number, index: number | undefined, reason: Error): void
   /** Called when the program ran in a worker, since the task is in its own file. `workers`: how many there are by now. */
   ranAgain(workers: number): void
-  /** Called, also again, when there are `count` threads and the system, as `error` tells, has no room for as many as are wanted. */
+  /**
+   * Called, also again, when there are `count` threads and the system, as `error` tells, has no room for as many as are wanted.
+   */
   onShortage(count: number, wanted: number, error: Error): void
   /** Time of one item as the planner knows it, in ms; 0 when unknown. */
   itemTime(): number

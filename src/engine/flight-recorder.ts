@@ -74,7 +74,9 @@ export function claim({ cells, at }: Slot, end: number): number {
   return end < limit ? end : limit
 }
 
-/** Worker: about to start `place`, which it claimed. False when it may not any more. `now` is left out when nobody measures items. */
+/**
+ * Worker: about to start `place`, which it claimed. False when it may not any more. `now` is left out when nobody measures items.
+ */
 export function enter({ cells, at }: Slot, place: number, now: number | undefined): boolean {
   if (now === undefined) cells[at + CURSOR] = place
   else {
@@ -120,14 +122,17 @@ export function isPacking({ cells, at }: Slot): boolean {
   return (Atomics.load(cells, at + FLAGS) & PACKING) !== 0
 }
 
-/** One past the last place that has ended, of `length`, while the worker is on the way with what it gave; 0 while it is in an item, or before. */
+/**
+ * One past the last place that has ended, of `length`, while the worker is on the way with what it gave; 0 while it is in an
+ * item, or before.
+ */
 export function packedTo(slot: Slot, length: number): number {
   const cursor = cursorOf(slot)
   if (cursor >= length) return length
   return isPacking(slot) ? cursor + 1 : 0
 }
 
-/** The place that runs: -1 before the first. A place >= the limit is not running. */
+/** The place that runs, or ran last: -1 before the first, the chunk's length once the worker is past all that it may run. */
 export function cursorOf({ cells, at }: Slot): number {
   return Atomics.load(cells, at + CURSOR)
 }
@@ -136,7 +141,10 @@ export function limitOf({ cells, at }: Slot): number {
   return Atomics.load(cells, at + LIMIT)
 }
 
-/** How long the place at the cursor has been running, or packed, in ms. Only meaningful while `cursorOf` and `isPacking` stay the same. */
+/**
+ * How long the place at the cursor has been running, or packed, in ms. Only meaningful while `cursorOf` and `isPacking` stay the
+ * same.
+ */
 export function runningFor({ cells, at }: Slot, now: number): number {
   return (now - Atomics.load(cells, at + STARTED)) | 0
 }

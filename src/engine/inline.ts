@@ -16,7 +16,10 @@ import { settlePart } from './settle-part.ts'
 /** Items that turn from short to 1 ms each still fit into a slice. A look at the clock costs as much as a trivial item. */
 const MAX_STRIDE = 4
 
-/** A chunk does not begin so long after the event loop turned, in ms: with a slice of its own it would keep it waiting for longer than 5. */
+/**
+ * A chunk does not begin so long after the event loop turned, in ms: with a slice of its own it would keep it waiting for longer
+ * than 5.
+ */
 const BEGUN_MS = 0.5
 
 /**
@@ -100,7 +103,10 @@ export function createInline(clock: Clock): Engine {
   }
 }
 
-/** When a drain starts, stops what runs in `slot` between two items; `isUp` resolves when an item took longer than `timeout` to end after that. */
+/**
+ * When a drain starts, stops what runs in `slot` between two items; `isUp` resolves when an item took longer than `timeout` to
+ * end after that.
+ */
 function watchDrain(slot: Slot, draining: AbortSignal, timeout: number) {
   let patience: NodeJS.Timeout | undefined
   let giveUp!: () => void

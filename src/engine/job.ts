@@ -118,7 +118,10 @@ export function cutPiece(piece: Piece, from: number, to: number): Piece {
   return createPiece(piece.job, cut(piece.chunk, from, to), piece.isAlone, piece.isSingly)
 }
 
-/** Nothing more of a piece settles in this session: none of it begins any more, be it sent or not. That a suspect took a worker down is not forgotten. */
+/**
+ * Nothing more of a piece settles in this session: none of it begins any more, be it sent or not. That a suspect took a worker
+ * down is not forgotten.
+ */
 export function interruptPiece(piece: Piece): void {
   const { settled, end } = piece
   if (piece.isAlone) void piece.job.context.setAside(piece.chunk)

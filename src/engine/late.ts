@@ -56,13 +56,15 @@ export function isDeaf({ isProven, pieces: [first], seat }: Bench): boolean {
 }
 
 /**
- * So long a thread may begin nothing of what it was sent where its task is up, or be deaf to it, in ms, unless a shorter `timeout`
- * says how soon what hangs is to be ended. What items left behind runs there, such as a timer, and may run for ever. Lower, and a thread is
- * ended that only takes long to read what it was sent; a fresh one is given its time for that.
+ * So long a thread may begin nothing of what it was sent where its task is up, or be deaf to it, in ms, unless a shorter
+ * `timeout` says how soon what hangs is to be ended. What items left behind runs there, such as a timer, and may run for ever.
+ * Lower, and a thread is ended that only takes long to read what it was sent; a fresh one is given its time for that.
  */
 export const HUNG_MS = 10_000
 
-/** Whether something else than items runs in it, and has for too long: no item is to blame, as nobody can tell who left it behind. */
+/**
+ * Whether something else than items runs in it, and has for too long: no item is to blame, as nobody can tell who left it behind.
+ */
 export function isHung(bench: Bench): boolean {
   const [first] = bench.pieces
   if (!first || bench.doom) return false

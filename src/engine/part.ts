@@ -24,13 +24,19 @@ export interface LoadedRun {
   readonly codec: Codec | undefined
   /** For results that are to be lines of output, and that no codec has checked to be JSON. */
   readonly checkLines: LineCheck | undefined
-  /** What it took to pack one value when there were many last, or heavy ones, in ms; undefined before, and when a codec packs them. */
+  /**
+   * What it took to pack one value when there were many last, or heavy ones, in ms; undefined before, and when a codec packs
+   * them.
+   */
   packTime?: number
   /** What it took to copy a result that is not plain, when that was last done, in ms. */
   cloneTime?: number
 }
 
-/** Results that take longer to copy, in ms, are posted by themselves: several times what a message takes (bench/chunk-size.bench.mjs). */
+/**
+ * Results that take longer to copy, in ms, are posted by themselves: several times what a message takes
+ * (bench/chunk-size.bench.mjs).
+ */
 const MAX_CLONE_MS = 0.2
 
 /** What packs the results of a run, or checks them, loaded. */
@@ -52,11 +58,17 @@ export interface Port {
   readonly maxStride: number
   /** Called after each part but the last. */
   readonly turn?: () => Promise<void>
-  /** Resolves when what tasks printed has left this thread; undefined when nothing waits. A thread may be ended once its last chunk is answered, and its unread output with it. */
+  /**
+   * Resolves when what tasks printed has left this thread; undefined when nothing waits. A thread may be ended once its last
+   * chunk is answered, and its unread output with it.
+   */
   readonly flushOutput?: () => Promise<void> | undefined
   /** What in this thread a task has spoiled, when it has; asked when results are packed, and before they are posted. */
   readonly findSpoiled?: (codec: Codec | undefined) => string | undefined
-  /** What the task gets to see of an item that did not come from another thread. Throws when the item cannot be cloned, which is a failure of that item. */
+  /**
+   * What the task gets to see of an item that did not come from another thread. Throws when the item cannot be cloned, which is a
+   * failure of that item.
+   */
   readonly clone?: (item: unknown) => unknown
 }
 
@@ -85,7 +97,9 @@ export class Part {
     return threadNow() - this.#began
   }
 
-  /** A task may go on with what it returned, so that is kept apart from it. What would not be there any more in a copy is refused. */
+  /**
+   * A task may go on with what it returned, so that is kept apart from it. What would not be there any more in a copy is refused.
+   */
   keep(value: unknown, place: number): void {
     if (typeof value !== 'object' || value === null) return this.#kept.push(value)
     const copy = copyApart(value)
@@ -165,7 +179,10 @@ export class Part {
     this.#began = threadNow()
   }
 
-  /** What of `values` leaves this thread instead of being copied. They are looked through only if something was moved since the last part. */
+  /**
+   * What of `values` leaves this thread instead of being copied. They are looked through only if something was moved since the
+   * last part.
+   */
   #toTransfer(values: ArrayLike<unknown>): ArrayBuffer[] {
     if (values instanceof Float64Array) return [values.buffer as ArrayBuffer]
     return this.#moves === countMoves() ? [] : findMoved(values)
@@ -192,7 +209,10 @@ export class Part {
     return `item ${nameItem(index, keys?.[place])}`
   }
 
-  /** Turns values into failures of their items, and gives the others. `at` counts among the values, which are the places that were not rejected. */
+  /**
+   * Turns values into failures of their items, and gives the others. `at` counts among the values, which are the places that were
+   * not rejected.
+   */
   #refuse(values: ArrayLike<unknown>, refused: readonly { readonly at: number; readonly error: Error }[]): ArrayLike<unknown> {
     if (refused.length === 0) return values
     const places = refused.map(({ at }) => this.#placeOf(at))

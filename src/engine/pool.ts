@@ -78,7 +78,9 @@ function openRun(crew: Crew, run: JobRun, clock: Clock, ended: () => void): Engi
   } as EngineRun
 }
 
-/** As `EngineRun` has it. What waits behind an item of another run, or what earlier items left behind, does not wait for the task. */
+/**
+ * As `EngineRun` has it. What waits behind an item of another run, or what earlier items left behind, does not wait for the task.
+ */
 function loadingFor(crew: Crew, run: JobRun, now: number): number {
   if ([...crew.benches].some((bench) => hasBegunRun(bench, run))) return 0
   const loading = [...crew.benches].filter((bench) => !isDeaf(bench))

@@ -139,7 +139,10 @@ export class Receiver {
     this.#crew.advance()
   }
 
-  /** The chunk behind the one of `id`, which may be answered by now, cannot be read; where it held what its run needs, or all runs of the executor, others of those cannot run either. */
+  /**
+   * The chunk behind the one of `id`, which may be answered by now, cannot be read; where it held what its run needs, or all runs
+   * of the executor, others of those cannot run either.
+   */
   #sendAgain(bench: Bench, id: number, why: string): void {
     const unread = bench.pieces[bench.pieces.findIndex((it) => it.id === id) + 1]
     if (!unread) return
@@ -158,7 +161,10 @@ export class Receiver {
     this.#crew.advance()
   }
 
-  /** Ends `suspects`, or all runs when nobody knows whose fault it is, as every run ends: what came of them is kept, and what runs has `drainTimeout`. */
+  /**
+   * Ends `suspects`, or all runs when nobody knows whose fault it is, as every run ends: what came of them is kept, and what runs
+   * has `drainTimeout`.
+   */
   #failRuns(error: Error, suspects: readonly JobRun[]): void {
     for (const { job } of this.#crew.pieces()) {
       const isMeant = suspects.length === 0 || suspects.includes(job.run)

@@ -149,7 +149,10 @@ function postFirst(passage: Passage): void {
   passage.readAtMs = 0
 }
 
-/** Claims what comes next, and gives one past the last place of it; where nothing may start before what was kept is posted, or at all, no more than the place. */
+/**
+ * Claims what comes next, and gives one past the last place of it; where nothing may start before what was kept is posted, or at
+ * all, no more than the place.
+ */
 function claimNext(passage: Passage): number {
   const { chunk, slot, place } = passage
   const { length } = chunk.items

@@ -17,7 +17,9 @@ const SLOTS = DEPTH
 
 export interface SeatOptions {
   readonly resourceLimits: WorkerLimits | undefined
-  /** The codec that values will be packed with, as far as is known when the thread starts: it loads it before a chunk is there. */
+  /**
+   * The codec that values will be packed with, as far as is known when the thread starts: it loads it before a chunk is there.
+   */
   readonly record: Format | undefined
 }
 
@@ -59,7 +61,10 @@ const WORKER_FILE = URL.canParse('./worker-entry.cjs', import.meta.url)
   ? fileURLToPath(new URL('./worker-entry.cjs', import.meta.url))
   : undefined
 
-/** @throws TaskLoadError where what threads load does not lie beside this file, as in a bundle: of that, Piscina would say nothing of use. */
+/**
+ * @throws TaskLoadError where what threads load does not lie beside this file, as in a bundle: of that, Piscina would say nothing
+ * of use.
+ */
 export function refuseBundle(): void {
   if (WORKER_FILE === undefined || !existsSync(WORKER_FILE)) throw bundledError(WORKER_FILE)
 }

@@ -9,7 +9,10 @@ import { option, type Wording, wording } from '../wording.ts'
 const FIRST_WAIT_MS = 100
 const MAX_WAIT_MS = 30_000
 
-/** After so many tries in a row, over three seconds, a run that has no thread at all ends. Whoever runs it again can wait for longer. */
+/**
+ * After so many tries in a row, over three seconds, a run that has no thread at all ends. Whoever runs it again can wait for
+ * longer.
+ */
 export const MAX_TRIES = 6
 
 /** Whether the system gives threads, and when it is asked next. */

@@ -11,7 +11,10 @@ const WATCH_MS = 8
  */
 const PACKING_MS = 20
 
-/** Ends threads whose item, or packing, takes longer than the `timeout` of its run. Time in which the process stood still does not count. */
+/**
+ * Ends threads whose item, or packing, takes longer than the `timeout` of its run. Time in which the process stood still does not
+ * count.
+ */
 export interface TimeoutWatch {
   /** A piece with a timeout was sent. The watch goes on until no thread has one. */
   start(): void
@@ -32,7 +35,9 @@ export function createTimeoutWatch(benches: Iterable<Bench>): TimeoutWatch {
     clearInterval(timer)
     timer = undefined
   }
-  /** How long `work` has been going on, the time left out in which the process stood still, `still` of that since the last look. */
+  /**
+   * How long `work` has been going on, the time left out in which the process stood still, `still` of that since the last look.
+   */
   const timeOf = (bench: Bench, work: Overdue, elapsed: number, still: number) => {
     const known = pardons.get(bench)
     const before = known && isSame(known.work, work) ? known.time : 0
@@ -62,7 +67,10 @@ export function createTimeoutWatch(benches: Iterable<Bench>): TimeoutWatch {
   }
 }
 
-/** What a worker has been at for too long, in its oldest piece. `timeOf`: how much counts of the time that has passed since it began. */
+/**
+ * What a worker has been at for too long, in its oldest piece. `timeOf`: how much counts of the time that has passed since it
+ * began.
+ */
 function findOverdue(
   { seat: { cells }, pieces, doom }: Bench,
   now: number,

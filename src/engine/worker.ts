@@ -24,7 +24,9 @@ const PART_MS = 50
 /** Late by so many items is no harm here, where nothing waits but the rest of the chunk. */
 const MAX_STRIDE = 64
 
-/** Stands for a chunk where there is none: of what was read before the first, and for a task that cannot be loaded outside any. */
+/**
+ * Stands for a chunk where there is none: of what was read before the first, and for a task that cannot be loaded outside any.
+ */
 const NO_CHUNK = -1
 
 /** Said of nothing that ran, and, unless more is said, of no chunk. */
@@ -47,7 +49,10 @@ interface Waiting {
   next: Waiting | undefined
 }
 
-/** Piscina's handler, called once: from now on the thread serves `port`. Chunks queue up here, one runs at a time, also while its items await. */
+/**
+ * Piscina's handler, called once: from now on the thread serves `port`. Chunks queue up here, one runs at a time, also while its
+ * items await.
+ */
 export default function serve(message: ServeMessage): void {
   cells = message.cells
   port = openPort(message.port)
@@ -123,7 +128,8 @@ async function answer(message: ChunkMessage): Promise<void> {
   if (setup) runs[message.run] = load(setup)
   let run = runs[message.run]
   if (!run) {
-    // Its setup, or what it shares, came with a chunk that could not be read: the main thread sends both again, and waits for nothing.
+    // Its setup, or what it shares, came with a chunk that could not be read: the main thread sends both again, and waits for
+    // nothing.
     port.post({ ...NOTHING, id: message.id } satisfies PartMessage, [])
     return
   }

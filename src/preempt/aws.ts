@@ -59,7 +59,9 @@ export function awsSources(clock: Pick<Clock, 'now'>): Source[] {
   ]
 }
 
-/** A token; `undefined` as `text` where the service has none to give (IMDSv1). `until`: when to ask for the next, on the clock. */
+/**
+ * A token; `undefined` as `text` where the service has none to give (IMDSv1). `until`: when to ask for the next, on the clock.
+ */
 interface Token {
   readonly text: string | undefined
   readonly until: number
@@ -81,7 +83,10 @@ function createTokenAsk(clock: Pick<Clock, 'now'>): (ask: Ask, path: string) => 
     token = renewed
     return renewed
   }
-  /** A token that lives and is not the one that was refused. Of two that ask at once, the second gets what the first has asked for. */
+  /**
+   * A token that lives and is not the one that was refused. Of two that ask at once, the second gets what the first has asked
+   * for.
+   */
   const take = async (ask: Ask, refused?: Token): Promise<Token> => {
     const pending = token
     const known = await pending

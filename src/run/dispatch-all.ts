@@ -81,8 +81,8 @@ export async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>):
 const PASSED_OVER = 100
 
 /**
- * Where more failures were restored than are tolerated, has an iterable give the items that no record holds. Nothing else of it is
- * used, and whoever wants the run to end does not wait for it.
+ * Where more failures were restored than are tolerated, has an iterable give the items that no record holds. Nothing else of it
+ * is used, and whoever wants the run to end does not wait for it.
  */
 async function findItems<T, R>({ hastened, fail }: Drain, { collector, source }: Journey<T, R>): Promise<void> {
   try {

@@ -12,7 +12,10 @@ const ENOUGH_MS = 2.5
 /** An item that takes longer than this is reason enough, in ms. Set by bench/peers, 'uniform-10ms'. */
 const WATCH_MS = 5
 
-/** When nothing more is heard for so long, in ms, what is left is not what was measured. Four chunks, so that a pause of the machine is no reason. */
+/**
+ * When nothing more is heard for so long, in ms, what is left is not what was measured. Four chunks, so that a pause of the
+ * machine is no reason.
+ */
 const STALL_MS = 100
 
 /** How often it is looked whether the first item has begun, in ms. */

@@ -30,7 +30,10 @@ export interface RunOrigin<R = unknown> {
   readonly jsonResults?: boolean
   /** Takes each outcome as it settles; restored ones first. */
   readonly onOutcomes?: (outcomes: OutcomeList<R>) => void
-  /** Called once the record is open and the items are known, before any runs, which waits for it: from here on nothing refuses the run. */
+  /**
+   * Called once the record is open and the items are known, before any runs, which waits for it: from here on nothing refuses the
+   * run.
+   */
   readonly onOpen?: () => void | Promise<void>
   /** A promise while whoever takes the outcomes cannot take more. */
   readonly backlog?: () => Promise<void> | undefined

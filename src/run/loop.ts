@@ -33,7 +33,8 @@ export function createRoom(draining: AbortSignal): Room {
         chunks--
         items -= chunk.items.length
         wake?.()
-        // Given a place or not: when a drain was first, the stage finds out by itself, and the place it gives back later is taken now.
+        // Given a place or not: when a drain was first, the stage finds out by itself, and the place it gives back later is taken
+        // now.
         if (!(await places.take(draining))) places.borrow()
       }
     },

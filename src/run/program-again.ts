@@ -1,4 +1,6 @@
-/** What a worker that imports the program's own file, since the task is in it, does besides; `workers`: how many there are by now. */
+/**
+ * What a worker that imports the program's own file, since the task is in it, does besides; `workers`: how many there are by now.
+ */
 export function describeProgramAgain(workers: number): string {
   return (
     `The program itself runs again in each worker (${workers} by now), up to where it calls execute(): its task is in its own file, which workers import. ` +

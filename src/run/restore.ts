@@ -94,7 +94,10 @@ export function createSelection<T>(
   }
 }
 
-/** Records the digest of each block. It is made as the items come: kept until there are 1000 of them, large ones would fill the memory. */
+/**
+ * Records the digest of each block. It is made as the items come: kept until there are 1000 of them, large ones would fill the
+ * memory.
+ */
 function watchSource<T>(session: Session): Pick<Required<Selection<T>>, 'onItem' | 'onBlock'> {
   let digest = createDigest()
   return {

@@ -9,7 +9,10 @@ const ELSEWHERE = {
   says: 'use collect: false with a checkpoint and read them from the store, or stream()',
 } as const
 
-/** What results may weigh, in bytes, once a run asked: to find out reads some files, a twentieth of what a short run on a warm executor takes. */
+/**
+ * What results may weigh, in bytes, once a run asked: to find out reads some files, a twentieth of what a short run on a warm
+ * executor takes.
+ */
 let limit: number | undefined
 
 /** Warns when results like `sample`, `count` of them, will not fit into memory. */
@@ -23,7 +26,10 @@ export function warnOfSize(sample: readonly unknown[], count: number | undefined
   )
 }
 
-/** Node's v8 is taken here: at the top of the file it would load while the main thread is busiest (bench/peers, 'small-cold': its delay). */
+/**
+ * Node's v8 is taken here: at the top of the file it would load while the main thread is busiest (bench/peers, 'small-cold': its
+ * delay).
+ */
 function measure(sample: readonly unknown[]): number {
   try {
     return process.getBuiltinModule('node:v8').serialize(sample).length

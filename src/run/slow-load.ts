@@ -4,8 +4,8 @@ import type { Emit } from '../types.ts'
 const SLOW_LOAD_MS = 10_000
 
 /**
- * Warns once that the task loads for long, be it in the thread that took the place of a lost one. `loadingFor`: how long it has been
- * loading, in ms; 0 when it is up. Gives what ends the watch.
+ * Warns once that the task loads for long, be it in the thread that took the place of a lost one. `loadingFor`: how long it has
+ * been loading, in ms; 0 when it is up. Gives what ends the watch.
  */
 export function watchLoading(loadingFor: () => number, emit: Emit): () => void {
   let timer: NodeJS.Timeout | undefined

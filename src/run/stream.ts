@@ -4,13 +4,15 @@ import type { Outcome, Report } from '../types.ts'
 /** What `stream` returns. `V`: what its report has for an item, undefined among it where results may be missing. */
 export type OutcomeStream<R, T, V = R> = AsyncIterable<Outcome<R>> & { readonly report: Promise<Report<V, T>> }
 
-/** Outcomes that may wait for the loop that takes them; then the run waits too. Set by bench/growth.bench.mjs, memory of streams. */
+/**
+ * Outcomes that may wait for the loop that takes them; then the run waits too. Set by bench/growth.bench.mjs, memory of streams.
+ */
 const MAX_WAITING = 4096
 
 /**
- * Bytes of values that may wait for it, about, where they are large. Higher: more in memory, and longer without a turn of the event
- * loop, since Node takes messages of a port for as long as there are any, and at each a worker is sent a chunk that makes another.
- * Lower: workers idle while the loop is at what it took.
+ * Bytes of values that may wait for it, about, where they are large. Higher: more in memory, and longer without a turn of the
+ * event loop, since Node takes messages of a port for as long as there are any, and at each a worker is sent a chunk that makes
+ * another. Lower: workers idle while the loop is at what it took.
  */
 const MAX_WAITING_BYTES = 2 ** 26
 

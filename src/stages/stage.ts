@@ -7,14 +7,19 @@ export interface RunContext<T = unknown, R = unknown> {
   readonly draining: AbortSignal
   readonly clock: Clock
   readonly emit: Emit
-  /** Takes outcomes that are final before others of their chunk are, such as successes whose neighbours wait to be tried again. */
+  /**
+   * Takes outcomes that are final before others of their chunk are, such as successes whose neighbours wait to be tried again.
+   */
   settle(outcomes: Outcomes<T, R>): void
   /**
    * Takes word of items that were tried, as their histories say, have not settled, and are not in flight any more. Resolves when
    * a process that dies leaves this word.
    */
   setAside(chunk: Chunk<T>): Promise<void>
-  /** Runs `wait` without holding the chunk's place, so that others are dispatched meanwhile; takes a place again before it resolves. */
+  /**
+   * Runs `wait` without holding the chunk's place, so that others are dispatched meanwhile; takes a place again before it
+   * resolves.
+   */
   rest<V>(chunk: Chunk<T>, wait: () => Promise<V>): Promise<V>
   /** Ends the run: drains it, and rejects it with `error`. */
   fail(error: Error): void

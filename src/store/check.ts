@@ -19,7 +19,9 @@ export function checkSize(size: number): void {
   }
 }
 
-/** What of `range` lies within an object of `size` bytes; all of it without a range. Refuses ranges that are not integers >= 0. */
+/**
+ * What of `range` lies within an object of `size` bytes; all of it without a range. Refuses ranges that are not integers >= 0.
+ */
 export function cutRange(size: number, range: ByteRange = { start: 0, length: size }): ByteRange {
   const { start, length } = range
   if (![start, length].every((it) => Number.isSafeInteger(it) && it >= 0)) {

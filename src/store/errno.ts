@@ -21,7 +21,10 @@ export function systemError(code: string, message: string): Error {
 /** What libuv has no name for, and people meet: a full quota. */
 const UNNAMED: Readonly<Record<string, string>> = { EDQUOT: 'disk quota exceeded' }
 
-/** Rejects as `call` does, and with a code and a sentence where Node has neither (`Unknown system error -122`; of synchronous calls `UNKNOWN`). */
+/**
+ * Rejects as `call` does, and with a code and a sentence where Node has neither (`Unknown system error -122`; of synchronous
+ * calls `UNKNOWN`).
+ */
 export async function withNamedErrors<V>(call: () => Promise<V>): Promise<V> {
   try {
     return await call()

@@ -5,7 +5,8 @@ import { logTo } from './log.ts'
 import type { Log } from './store.ts'
 
 /**
- * A log that writes to `file`, which was just made at `path` and opened to append, and closes it. `syncName` makes its name durable.
+ * A log that writes to `file`, which was just made at `path` and opened to append, and closes it. `syncName` makes its name
+ * durable.
  *
  * Appended, since what is written behind a cut then leaves the file short, which shows. Written where the file should have ended,
  * it would leave a hole, and a size as if nothing were missing.
@@ -46,7 +47,9 @@ export async function fileLog(file: FileHandle, path: string, syncName: () => Pr
   })
 }
 
-/** What tells a file from every other one while it is open, and how long it is. As numbers, neighbours are one from 2 ** 53 on. */
+/**
+ * What tells a file from every other one while it is open, and how long it is. As numbers, neighbours are one from 2 ** 53 on.
+ */
 interface Identity {
   readonly dev: bigint
   readonly ino: bigint

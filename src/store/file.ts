@@ -36,7 +36,8 @@ const NO_HARD_LINKS = new Set(['EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOS
 
 /**
  * Keeps each object in the file of its key below `directory`, which is made (0700, files 0600) when something is first
- * put there, and resolved against the working directory now; it may be a file: URL. Folders that `delete` leaves empty go with the object.
+ * put there, and resolved against the working directory now; it may be a file: URL. Folders that `delete` leaves empty go with
+ * the object.
  *
  * Only regular files are objects. A symbolic link below `directory`, planted as file or as folder, is never followed:
  * to `get`, `list` and `delete` there is nothing; `put` and `append` reject with code ELOOP at a folder and with
@@ -44,8 +45,9 @@ const NO_HARD_LINKS = new Set(['EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOS
  * refuse; folders are 0700 so that only the same user could.)
  *
  * Where `directory` cannot be made, since something else is there or the file system takes none, `put` and `append` reject with
- * `InvalidOptionError`; so does `list` where something else is there, and with EACCES or EPERM where there is something that this user may not read. A key cannot be at once an object and the folder of others. Errors of the system (ENOSPC, EMFILE, EIO…) come as Node
- * gives them. Reserved names of Windows (`con`, `nul`) are not looked for.
+ * `InvalidOptionError`; so does `list` where something else is there, and with EACCES or EPERM where there is something that this
+ * user may not read. A key cannot be at once an object and the folder of others. Errors of the system (ENOSPC, EMFILE, EIO…) come
+ * as Node gives them. Reserved names of Windows (`con`, `nul`) are not looked for.
  */
 export function fileStore(directory: string | URL): Store {
   const root = resolve(pathOfDirectory(directory))
@@ -166,7 +168,9 @@ async function writeAside(aside: string, bytes: Uint8Array, durable: boolean): P
   }
 }
 
-/** Gives the file `aside` the name `path`: link() is the one call that is atomic and refuses a taken name; rename() replaces it. */
+/**
+ * Gives the file `aside` the name `path`: link() is the one call that is atomic and refuses a taken name; rename() replaces it.
+ */
 async function create(aside: string, path: string, key: string): Promise<void> {
   try {
     await link(aside, path)
@@ -228,7 +232,10 @@ async function readRange(path: string, range: ByteRange | undefined): Promise<Ui
   }
 }
 
-/** Reads into `bytes` from `position` on, without one from where the last read ended. How many there were: fewer where the file ends. */
+/**
+ * Reads into `bytes` from `position` on, without one from where the last read ended. How many there were: fewer where the file
+ * ends.
+ */
 export async function fill(file: FileHandle, bytes: Uint8Array, position?: number): Promise<number> {
   let filled = 0
   while (filled < bytes.length) {

@@ -47,7 +47,8 @@ function findLink(above: readonly Above[]): string | undefined {
 
 /**
  * Makes the folder of `path` and calls `fill` with it, with the topmost directory that may have a new entry, and with whether
- * the folder was made for it. All again when the folder is gone meanwhile: `delete` in another process removes folders that it finds empty.
+ * the folder was made for it. All again when the folder is gone meanwhile: `delete` in another process removes folders that it
+ * finds empty.
  */
 export async function inFolder<V>(
   root: string,

@@ -28,7 +28,10 @@ export interface Store {
   append?(key: string): Promise<Log>
   /** Stores in which readers see nothing but what is durable leave this out. */
   sync?(key: string): Promise<void>
-  /** When the object was last written, in milliseconds since 1970; undefined when it is not there. Stores that cannot tell leave this out. */
+  /**
+   * When the object was last written, in milliseconds since 1970; undefined when it is not there. Stores that cannot tell leave
+   * this out.
+   */
   modifiedAt?(key: string): Promise<number | undefined>
   list(prefix: string): Promise<readonly StoredObject[]>
   delete(key: string): Promise<void>
@@ -59,9 +62,15 @@ export interface StoredObject {
 export interface Log {
   /** Writes all of `bytes` at the end. A short write is a rejection. */
   write(bytes: Uint8Array): Promise<void>
-  /** Makes durable whatever was written. Rejects with ENOENT when the object is gone from where readers look for it, another is there, or it was cut. */
+  /**
+   * Makes durable whatever was written. Rejects with ENOENT when the object is gone from where readers look for it, another is
+   * there, or it was cut.
+   */
   sync(): Promise<void>
-  /** Rejects with ENOENT when the object is gone from there or was cut; makes nothing durable. Stores that cannot tell leave this out. */
+  /**
+   * Rejects with ENOENT when the object is gone from there or was cut; makes nothing durable. Stores that cannot tell leave this
+   * out.
+   */
   confirm?(): Promise<void>
   /** Lets go of the object; does not sync. */
   close(): Promise<void>
