@@ -58,6 +58,7 @@ async function drawBar(): Promise<Progress> {
       stream: Object.create(process.stderr, { write: { value: write } }),
       clearOnComplete: true,
       hideCursor: null,
+      linewrap: true, // What is too long is cut. Else the terminal is told not to wrap lines, and left so by a second signal.
       gracefulExit: false,
     }
     const created = new cliProgress.SingleBar(options, cliProgress.Presets.legacy)

@@ -1,3 +1,4 @@
+import { ECHO_MS } from '../preempt/signals.ts'
 import { formatDuration } from './duration.ts'
 
 /** Why a run was asked to stop; its message goes into the summary. */
@@ -30,14 +31,18 @@ export interface Interrupts {
 
 /**
  * Listens for SIGINT and SIGTERM: the first one aborts `signal`, so that the run drains; the second ends the process at
- * once, with 130 or 143. `stopAt`: milliseconds since the process began at which to abort in any case.
+ * once, with 130 or 143. The same one again within ECHO_MS is no second one. `stopAt`: milliseconds since the process began at
+ * which to abort in any case.
  */
 export function watchInterrupts(options: { stopAt?: number | undefined; timeLimit?: number | undefined } = {}): Interrupts {
   const controller = new AbortController()
+  let first: { readonly name: string; readonly at: number } | undefined
   const listeners = (['SIGINT', 'SIGTERM'] as const).map((name) => {
     const listener = () => {
-      if (controller.signal.aborted) process.exit(SECOND[name])
-      controller.abort(new Signalled(`${name} received`))
+      const at = performance.now()
+      if (first && (first.name !== name || at - first.at > ECHO_MS)) process.exit(SECOND[name])
+      first ??= { name, at }
+      controller.abort(new Signalled(`${name} received`)) // Of a run that drains for the time limit it changes nothing.
     }
     process.on(name, listener)
     return { name, listener }

@@ -9,6 +9,7 @@ import { AWS_URL, awsSources } from './aws.ts'
 import { AZURE_URL, azureSources } from './azure.ts'
 import { type Cloud, detectCloud } from './detect.ts'
 import { GCP_URL, gcpSources } from './gcp.ts'
+import { hearSignal } from './signals.ts'
 import { listen, type Said, type Source } from './source.ts'
 
 /** Watches for notices that the machine or the process is about to go away. */
@@ -18,7 +19,10 @@ export interface Watch {
 }
 
 export interface WatchOptions {
-  /** The process was told to end, or the machine is about to go. Called at most once; the watch is closed by then. */
+  /**
+   * The process was told to end, or the machine is about to go. Called at most once; no question is asked from then on, but until
+   * it is closed the watch goes on to hear a signal.
+   */
   onNotice(reason: Error): void
   /** The machine may go before long: a time to save, not to stop. Called at most once. */
   onAdvice(reason: Error): void
@@ -58,14 +62,20 @@ export function watchPreemption(option: 'auto' | PreemptOptions, options: WatchO
   const { onNotice, onAdvice, emit, clock = idleClock, sysfs } = options
   const controller = new AbortController()
   setMaxListeners(0, controller.signal) // Every question and every pause listens; Node would warn of the eleventh.
-  const close = () => controller.abort()
+  const closed = new AbortController()
+  const close = () => {
+    controller.abort()
+    closed.abort()
+  }
   const notice = (reason: Error) => {
     if (controller.signal.aborted) return
-    close()
+    controller.abort()
     onNotice(reason)
   }
   const chosen = option === 'auto' ? chooseAll(detectCloud(sysfs)) : option
-  if (chosen.signals && isMainThread) watchSignals(controller.signal, notice)
+  const onSignal = (name: NodeJS.Signals) => notice(new Error(`The process was asked to end by ${name}`))
+  // Also behind the notice of a cloud, which sends the first SIGTERM right after it, while the run is still about to save.
+  if (chosen.signals && isMainThread) hearSignal(closed.signal, clock, onSignal)
   else if (chosen.signals) emit('warning', { code: 'SIGNALS_UNHEARD', message: UNHEARD })
 
   const onSaid = ({ kind, reason }: Said) => (kind === 'notice' ? notice(reason) : onAdvice(reason))
@@ -92,13 +102,4 @@ const UNHEARD =
 
 function chooseAll(cloud: Cloud | undefined): PreemptOptions {
   return cloud ? { signals: true, [cloud]: true } : { signals: true }
-}
-
-/** Listens until `over` aborts, and so to one signal at most: the next has its default effect, which is to end the process. */
-function watchSignals(over: AbortSignal, notice: (reason: Error) => void): void {
-  for (const name of ['SIGTERM', 'SIGINT'] as const) {
-    const listener = () => notice(new Error(`The process was asked to end by ${name}`))
-    process.on(name, listener)
-    over.addEventListener('abort', () => process.removeListener(name, listener), { once: true })
-  }
 }

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { showProgress } from '../../src/cli/progress.ts'
 
 afterEach(() => {
@@ -30,5 +30,19 @@ describe('showProgress()', () => {
 
   test('makes no estimate of a few items, however many are restored', async () => {
     expect(await lineOf({ done: 109, restored: 100 })).toBe('pawl: 109/1000 done, 1 failed, 100 restored, 2.0/s\n')
+  })
+
+  test('cuts the bar to the terminal, of which it changes nothing that a process ended meanwhile would leave so', async () => {
+    vi.stubEnv('TERM', 'xterm')
+    const written: string[] = []
+    const { isTTY, columns } = process.stderr
+    Object.assign(process.stderr, { isTTY: true, columns: 40 })
+    onTestFinished(() => void Object.assign(process.stderr, { isTTY, columns }))
+    vi.spyOn(process.stderr, 'write').mockImplementation((text) => written.push(String(text)) > 0)
+    const progress = await showProgress(false)
+    onTestFinished(progress.stop)
+    progress.update({ total: 1000, done: 110, restored: 100, failed: 1, itemsPerSecond: 2, eta: 30_000 })
+    expect(written.find((text) => text.includes('11%'))).toHaveLength(40)
+    expect(written.filter((text) => text.includes('\x1b[?'))).toEqual([])
   })
 })

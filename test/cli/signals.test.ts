@@ -1,5 +1,54 @@
-import { describe, expect, test } from 'vitest'
-import { planDrain } from '../../src/cli/signals.ts'
+import { once } from 'node:events'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { planDrain, Signalled, TimeUp, watchInterrupts } from '../../src/cli/signals.ts'
+import { ECHO_MS } from '../../src/preempt/signals.ts'
+
+describe('watchInterrupts()', () => {
+  /** Signals are emitted, time is fake, and `exit` is called in place of the end of the process. */
+  function watching(options: Parameters<typeof watchInterrupts>[0] = {}) {
+    const exit = vi.spyOn(process, 'exit').mockImplementation((() => {}) as never)
+    vi.useFakeTimers({ toFake: ['performance'] })
+    const interrupts = watchInterrupts(options)
+    onTestFinished(() => {
+      interrupts.stop()
+      vi.useRealTimers()
+      vi.restoreAllMocks()
+    })
+    return { exit, signal: interrupts.signal }
+  }
+
+  test.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('a second %s ends the process with %d, but not one that is handed on with the first', (name, code) => {
+    const { exit, signal } = watching()
+    process.emit(name)
+    expect(signal.reason).toBeInstanceOf(Signalled)
+    vi.advanceTimersByTime(ECHO_MS)
+    process.emit(name)
+    expect(exit).not.toHaveBeenCalled()
+    vi.advanceTimersByTime(1)
+    process.emit(name)
+    expect(exit.mock.calls).toEqual([[code]])
+  })
+
+  test('another signal than the first is the second at once', () => {
+    const { exit } = watching()
+    process.emit('SIGINT')
+    process.emit('SIGTERM')
+    expect(exit.mock.calls).toEqual([[143]])
+  })
+
+  test('the first signal of a run that drains for its time limit leaves it to that', async () => {
+    const { exit, signal } = watching({ stopAt: 0, timeLimit: 1000 })
+    await once(signal, 'abort')
+    process.emit('SIGTERM')
+    expect(exit).not.toHaveBeenCalled()
+    expect(signal.reason).toBeInstanceOf(TimeUp)
+    process.emit('SIGINT')
+    expect(exit.mock.calls).toEqual([[130]])
+  })
+})
 
 describe('planDrain', () => {
   test.each([

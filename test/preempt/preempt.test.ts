@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { detectCloud } from '../../src/preempt/detect.ts'
+import { ECHO_MS } from '../../src/preempt/signals.ts'
 import { serve } from './metadata-server.ts'
 import { watched } from './watched.ts'
 
@@ -47,17 +48,29 @@ describe('detectCloud()', () => {
 describe('watchPreemption()', () => {
   const listeners = () => process.listenerCount('SIGTERM') + process.listenerCount('SIGINT')
 
-  test.each(['SIGTERM', 'SIGINT'] as const)('%s is a notice, given once; its listeners are gone by then', (name) => {
+  test.each(['SIGTERM', 'SIGINT'] as const)('%s is a notice, given once; the same soon again is no second one', async (name) => {
     const before = listeners()
-    const { notices } = watched({ signals: true })
+    const { clock, notices } = watched({ signals: true })
     expect(listeners()).toBe(before + 2)
-    const keep = () => {}
-    process.on(name, keep)
-    onTestFinished(() => void process.removeListener(name, keep))
     process.emit(name)
     expect(listeners()).toBe(before + 1)
-    process.emit(name)
+    expect(process.emit(name)).toBe(true) // Somebody listens, so it does not end the process.
     expect(notices.map(({ message }) => message)).toEqual([`The process was asked to end by ${name}`])
+    clock.advance(ECHO_MS)
+    await expect.poll(listeners).toBe(before)
+  })
+
+  test('a first signal behind the notice of a cloud has its default effect no more than one alone', async () => {
+    const before = listeners()
+    const action = { body: { action: 'terminate', time: '2026-01-01T08:22:00Z' } }
+    const { url: baseUrl } = await serve({ '/latest/meta-data/spot/instance-action': action })
+    const { clock, notices, noticed } = watched({ signals: true, aws: { baseUrl } })
+    await noticed
+    expect(process.emit('SIGTERM')).toBe(true)
+    expect(notices.map(({ message }) => message)).toEqual([expect.stringContaining('AWS gave notice')])
+    await clock.asleep(ECHO_MS)
+    clock.advance(ECHO_MS)
+    await expect.poll(listeners).toBe(before)
   })
 
   test('close() takes the listeners back', () => {
