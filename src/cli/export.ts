@@ -5,7 +5,7 @@ import { fileStore } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import { OK } from './failure.ts'
 import type { CommonFlags } from './flags.ts'
-import { listGlob } from './input.ts'
+import { listGlob } from './glob.ts'
 import { readKnown } from './known-run.ts'
 import { checkApart, checkTarget, type Kept, resultLine, writeLines } from './output.ts'
 import { printJson, say } from './terminal.ts'
@@ -40,7 +40,8 @@ async function filesOf({ identity, command }: RunDetails, output: string): Promi
   const input = typeof command === 'object' && command !== null && 'input' in command ? command.input : undefined
   if (typeof input !== 'string' || input === '-') return { files }
   if (existsSync(input) || !existsSync(output)) return { files: [...files, input] }
-  return { files, listed: (await listGlob(input)) ?? [] }
+  const { paths = [], linked = [] } = (await listGlob(input)) ?? {}
+  return { files: [...files, ...linked], listed: paths }
 }
 
 /** What was met on the way through a run. */

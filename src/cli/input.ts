@@ -1,15 +1,16 @@
-import { existsSync, readdir } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { extname, isAbsolute } from 'node:path'
 import type { Engines } from '../engines.ts'
+import { plural } from '../errors.ts'
 import { isFileItems } from '../file-items.ts'
 import type { Json } from '../types.ts'
 import { inShell } from '../wording.ts'
 import { UsageError } from './failure.ts'
 import { BLANK_LINE, explainNoJson } from './fault.ts'
+import { listGlob } from './glob.ts'
 import { noKey, readKey } from './key.ts'
 import { readLines } from './lines.ts'
-import { toProjectPath } from './task-path.ts'
+import { say } from './terminal.ts'
 
 /** The items of a run, read from what `--input` names. */
 export interface Input {
@@ -19,6 +20,8 @@ export interface Input {
   /** Of a file: what makes out its items, and the keys, when `field` was given. */
   readonly itemsDigest?: string
   readonly keys?: readonly string[]
+  /** Of a glob: the paths that are symbolic links. */
+  readonly linked?: readonly string[]
   /** Where item `index` stands in the input, for people: `line 3`. */
   placeOf(index: number): string
 }
@@ -111,44 +114,21 @@ function parseLine(line: string, name: string, number: number): Json {
   }
 }
 
-/**
- * The files that match `pattern`, in no order; undefined when it is none.
- *
- * @throws UsageError when the name of one, or of a directory that may have some, is no UTF-8, and so opens nothing.
- */
-export async function listGlob(pattern: string): Promise<string[] | undefined> {
-  const { glob, isDynamicPattern } = await import('tinyglobby')
-  if (!isDynamicPattern(pattern)) return undefined
-  const closed: string[] = []
-  const noteClosed = (path: string) => {
-    if (path.includes(REPLACED) && !existsSync(path)) closed.push(toProjectPath(path))
-  }
-  const list = ((path: string, options: { withFileTypes: true }, onList: Parameters<typeof readdir>[2]) => {
-    noteClosed(path)
-    readdir(path, options, onList as never)
-  }) as unknown as typeof readdir
-  const paths = await glob(pattern, { expandDirectories: false, followSymbolicLinks: false, fs: { readdir: list } })
-  paths.forEach(noteClosed)
-  const [first] = closed.sort()
-  if (first === undefined) return paths
-  throw new UsageError(
-    `Cannot use input '${pattern}': expected names of files in UTF-8, got other bytes in '${first}'. Rename it, or leave it out of the glob`,
-  )
-}
-
-/** Stands in a name for bytes that are no UTF-8, and maybe for itself. */
-const REPLACED = '\ufffd'
-
 async function readGlob(pattern: string): Promise<Input> {
-  const paths = await listGlob(pattern)
-  if (!paths)
+  const found = await listGlob(pattern)
+  if (!found)
     throw new UsageError(
       `Cannot read input '${pattern}': expected a file or a glob, got nothing of that name${whereFrom(pattern)}`,
     )
+  const { paths, linked, closed } = found
+  if (closed.length > 0) {
+    const others = closed.length > 1 ? ` and ${plural(closed.length - 1, 'other directory', 'other directories')}` : ''
+    say(`warning: what matches ${pattern} in ${closed[0]}${others} is left out: this user may not read it`)
+  }
   if (paths.length === 0)
     throw new UsageError(`Cannot use input '${pattern}': expected at least one file that matches, got none${whereFrom(pattern)}`)
   // By code units, so that the order is the same on every machine.
-  return { kind: 'glob', items: paths.sort(), placeOf: (index) => `path ${index + 1}` }
+  return { kind: 'glob', items: paths.sort(), linked, placeOf: (index) => `path ${index + 1}` }
 }
 
 /** Where a relative path was looked for: the usual reason why there is nothing. */

@@ -61,7 +61,7 @@ function checkDescriptor(path: string, descriptor: number | 'elsewhere'): void {
 export interface Kept {
   /** Files that are read: the input, the task. */
   readonly files: readonly string[]
-  /** Further ones, by the names that a glob gave: maybe so many that not each can be asked for its real path. */
+  /** Further ones, by the names that a glob gave and they have: maybe so many that not each can be asked for its real path. */
   readonly listed?: readonly string[]
   /** Whether stdin is read, which may be a file as well. */
   readonly stdin?: boolean

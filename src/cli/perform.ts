@@ -96,8 +96,11 @@ async function runSession(assignment: Assignment, input: Input, engines: Engines
 }
 
 /** What the session reads. */
-function filesOf({ task, input: path }: Assignment, { kind, items }: Input): Pick<Kept, 'files' | 'listed' | 'stdin'> {
-  if (kind === 'glob') return { files: [task.module], listed: items as readonly string[] }
+function filesOf(
+  { task, input: path }: Assignment,
+  { kind, items, linked = [] }: Input,
+): Pick<Kept, 'files' | 'listed' | 'stdin'> {
+  if (kind === 'glob') return { files: [task.module, ...linked], listed: items as readonly string[] }
   return kind === 'stdin' ? { files: [task.module], stdin: true } : { files: [task.module, path] }
 }
 

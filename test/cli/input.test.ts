@@ -1,6 +1,6 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -157,6 +157,32 @@ describe('readInput() of paths', () => {
       'd/c.js',
     ])
   })
+
+  test.each([
+    // The pattern, what it gives, and which of that are links.
+    ['a/*.txt', ['a/here.txt', 'a/in.txt', 'a/lost.txt'], ['a/in.txt', 'a/lost.txt']],
+    ['*/in.txt', ['a/in.txt', 'b/in.txt', 'to-b/in.txt'], ['a/in.txt']],
+    ['**/in.txt', ['a/in.txt', 'b/in.txt'], ['a/in.txt']],
+    ['{a,to-b}/in.txt', ['a/in.txt', 'to-b/in.txt'], ['a/in.txt']],
+    ['{a,b/*,to-b}/in.txt', ['a/in.txt'], ['a/in.txt']],
+    ['b/*/*/in.txt', ['b/round/a/in.txt', 'b/round/b/in.txt', 'b/round/to-b/in.txt'], ['b/round/a/in.txt']],
+  ])(
+    'of %s gives symbolic links to files, too, and goes through those to directories where that ends',
+    async (glob, ...expected) => {
+      for (const name of ['a', 'b']) await mkdir(join(directory, name))
+      for (const name of ['a/here.txt', 'b/in.txt']) await writeFile(join(directory, name), '')
+      for (const [name, target] of Object.entries({
+        'a/in.txt': '../b/in.txt',
+        'a/lost.txt': 'gone',
+        'to-b': 'b',
+        'b/round': '..',
+      }))
+        await symlink(target, join(directory, name))
+      const { items, linked } = await readInput(join(directory, glob))
+      const shorten = (paths: readonly unknown[] = []) => paths.map((path) => relative(directory, resolve(String(path)))).sort()
+      expect([shorten(items as string[]), shorten(linked)]).toEqual(expected)
+    },
+  )
 
   test('takes an existing file with glob characters as the file', async () => {
     expect(await read('a[1].jsonl', '7\n')).toEqual([7])

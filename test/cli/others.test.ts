@@ -1,6 +1,6 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { items, project } from './pawl.ts'
 
 /** How long a claim from elsewhere is watched, in ms. */
@@ -91,4 +91,14 @@ test('pawl prune watches runs of other machines, all at once, and deletes none t
     expect(stderr).toContain("run 'beats' stays: a process is at work on it")
   }
   expect(readdirSync(join(directory, '.pawl'))).toEqual(['beats'])
+})
+
+test('a glob that leads into a directory that this user may not read says what it leaves out', async () => {
+  const { start, directory } = project({ 't.js': 'export default (path) => path', 'in/ours/a.txt': '', 'in/theirs/b.txt': '' })
+  const closed = join(directory, 'in/theirs')
+  chmodSync(closed, 0)
+  onTestFinished(() => chmodSync(closed, 0o700))
+  const { code, stdout, stderr } = await start(['run', 't.js', '--input', 'in/*/*.txt', '--quiet'], '', OTHER).ended
+  expect({ code, stdout }).toEqual({ code: 0, stdout: '{"index":0,"value":"in/ours/a.txt"}\n' })
+  expect(stderr).toBe('pawl: warning: what matches in/*/*.txt in in/theirs is left out: this user may not read it\n')
 })

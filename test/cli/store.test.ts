@@ -220,15 +220,19 @@ describe('pawl export', () => {
 
   test('replaces none of the files that a glob gave, but others beside them', async () => {
     const { pawl, put, directory } = project({ 't.js': 'export default (path) => path', 'in/a.txt': 'a', 'in/b.txt': 'b' })
+    put('real.txt', 'c')
+    symlinkSync('../real.txt', join(directory, 'in/c.txt'))
     await pawl('run', 't.js', '--input', 'in/*.txt', '--run-id', 'r', '--quiet')
     linkSync(join(directory, 'in/b.txt'), join(directory, 'hard.txt'))
     put('out.txt', '')
-    for (const [output, file] of Object.entries({ 'in/a.txt': 'in/a.txt', 'hard.txt': 'in/b.txt' })) {
-      const { code, stderr } = await pawl('export', 'r', '--output', output)
-      expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining(`got ${file}, which is read\n`) })
+    for (const [output, file] of Object.entries({ 'in/a.txt': 'in/a.txt', 'hard.txt': 'in/b.txt', 'real.txt': 'in/c.txt' })) {
+      for (const command of ['export r', 'run t.js --input in/*.txt --run-id r']) {
+        const { code, stderr } = await pawl(...command.split(' '), '--output', output)
+        expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining(`got ${file}, which is read\n`) })
+      }
     }
     expect(await pawl('export', 'r', '--output', 'out.txt')).toMatchObject({ code: 0 })
-    expect(['in/a.txt', 'in/b.txt'].map((it) => readFileSync(join(directory, it), 'utf8'))).toEqual(['a', 'b'])
+    expect(['in/a.txt', 'in/b.txt', 'real.txt'].map((it) => readFileSync(join(directory, it), 'utf8'))).toEqual(['a', 'b', 'c'])
   })
 
   test('does not replace the task of a run that a program began', async () => {

@@ -1,0 +1,95 @@
+import { type Dirent, existsSync, readdir } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { codeOf } from '../store/errno.ts'
+import { UsageError } from './failure.ts'
+import { toProjectPath } from './task-path.ts'
+
+/** What matches a glob, each by its path from the working directory. */
+export interface Matches {
+  /** Files, and symbolic links to files or to nothing, in no order. */
+  readonly paths: string[]
+  /** Those of them that are symbolic links. */
+  readonly linked: readonly string[]
+  /** Directories where others may match, but that this user may not read. */
+  readonly closed: readonly string[]
+}
+
+/**
+ * What matches `pattern`; undefined when it is none. A symbolic link to a directory is gone through like a directory, but not by
+ * a pattern that may go to any depth, which would find no end where links lead in a circle.
+ *
+ * @throws UsageError when the name of one, or of a directory that may have some, is no UTF-8, and so opens nothing; the error of
+ * the system when there is a directory that cannot be read now.
+ */
+export async function listGlob(pattern: string): Promise<Matches | undefined> {
+  const { glob, isDynamicPattern } = await import('tinyglobby')
+  if (!isDynamicPattern(pattern)) return undefined
+  const unnamed: string[] = []
+  const closed: string[] = []
+  const failed: Error[] = []
+  const links = new Set<string>()
+  const isBounded = !goesDeep(pattern)
+  const noteUnnamed = (path: string) => {
+    if (path.includes(REPLACED) && !existsSync(path)) unnamed.push(toProjectPath(path))
+  }
+  const list = ((
+    path: string,
+    options: { withFileTypes: true },
+    onList: (error: Error | null, entries: readonly Entry[]) => void,
+  ) => {
+    noteUnnamed(path)
+    readdir(path, options, (error, entries = []) => {
+      if (CLOSED.has(codeOf(error))) closed.push(toProjectPath(path))
+      else if (error && !ABSENT.has(codeOf(error))) failed.push(error)
+      void followLinks(path, entries, links, isBounded).then((found) => onList(error, found))
+    })
+  }) as unknown as typeof readdir
+  const paths = await glob(pattern, { expandDirectories: false, followSymbolicLinks: false, fs: { readdir: list } })
+  if (failed[0]) throw failed[0]
+  paths.forEach(noteUnnamed)
+  const [first] = unnamed.sort()
+  const linked = links.size === 0 ? [] : paths.filter((it) => links.has(resolve(it)))
+  if (first === undefined) return { paths, linked, closed: closed.sort() }
+  throw new UsageError(
+    `Cannot use input '${pattern}': expected names of files in UTF-8, got other bytes in '${first}'. Rename it, or leave it out of the glob`,
+  )
+}
+
+/** Stands in a name for bytes that are no UTF-8, and maybe for itself. */
+const REPLACED = '\ufffd'
+
+/** What the system says of a directory that this user may not read, and of one that is gone by now, or is none. */
+const CLOSED = new Set(['EACCES', 'EPERM'])
+const ABSENT = new Set(['ENOENT', 'ENOTDIR'])
+
+/** True of a pattern that may go to any depth: by `**`, or by a group with a `/` in it. */
+function goesDeep(pattern: string): boolean {
+  return /\*\*|[({]/.test(pattern.replace(/[({][^(){}/]*[)}]/g, ''))
+}
+
+type Entry = Pick<Dirent, 'name' | 'isFile' | 'isDirectory' | 'isSymbolicLink'>
+
+/**
+ * The entries of `folder`, each symbolic link as what it leads to, and noted in `links`: to nothing as a file, which whoever reads
+ * it will tell. One to a directory stays a link, which nobody goes through, unless `intoFolders`.
+ */
+async function followLinks(
+  folder: string,
+  entries: readonly Entry[],
+  links: Set<string>,
+  intoFolders: boolean,
+): Promise<readonly Entry[]> {
+  const follow = async (entry: Entry): Promise<Entry> => {
+    if (!entry.isSymbolicLink()) return entry
+    const path = resolve(folder, entry.name)
+    const found = await stat(path).catch(() => undefined)
+    if (found?.isDirectory() && !intoFolders) return entry
+    links.add(path)
+    const { name } = entry
+    return found ? Object.assign(found, { name }) : { name, isFile: () => true, isDirectory: no, isSymbolicLink: no }
+  }
+  return entries.some((it) => it.isSymbolicLink()) ? Promise.all(entries.map(follow)) : entries
+}
+
+const no = () => false
