@@ -5,10 +5,10 @@ import type { Json } from './types.ts'
  * is parsed when somebody asks for it, say for a failure, each time anew.
  */
 
-/** How an item is read from its bytes. `delimiter`: what ends a row. */
+/** How an item is read from its bytes. `delimiter`: what ends a row; `\n` may have a `\r` before it, in each row anew. */
 export type FileFormat =
   | { readonly kind: 'jsonl' | 'text' }
-  | { readonly kind: 'csv'; readonly names: readonly string[]; readonly delimiter: string }
+  | { readonly kind: 'csv'; readonly names: readonly string[]; readonly delimiter: '\n' | '\r' }
 
 /** A stretch of whole items. Both arrays are in shared memory. */
 export interface Block {
@@ -34,13 +34,20 @@ async function openFormat(format: FileFormat): Promise<Read> {
   }
   const { names, delimiter } = format
   const { parse } = await import('csv-parse/sync')
+  const ends = rowEnds(delimiter)
+  const endOf = (text: string) => text.length - (ends.find((end) => text.endsWith(end))?.length ?? 0)
   return (texts) => {
     const isQuoted = texts.some((text) => text.includes('"'))
     const rows = isQuoted
-      ? (parse(texts.join(''), { record_delimiter: delimiter, relax_column_count: true }) as string[][])
-      : texts.map((text) => (text.endsWith(delimiter) ? text.slice(0, -delimiter.length) : text).split(','))
+      ? (parse(texts.join(''), { record_delimiter: ends, relax_column_count: true }) as string[][])
+      : texts.map((text) => text.slice(0, endOf(text)).split(','))
     return rows.map((row) => toObject(names, row))
   }
+}
+
+/** All that may end a row of CSV, the longest first. */
+export function rowEnds(delimiter: '\n' | '\r'): string[] {
+  return delimiter === '\n' ? ['\r\n', '\n'] : ['\r']
 }
 
 /** A line without what ends it. */

@@ -1,5 +1,5 @@
 import { parse } from 'csv-parse/sync'
-import { type FileFormat, toObject } from '../file-items.ts'
+import { type FileFormat, rowEnds, toObject } from '../file-items.ts'
 import { UsageError } from './failure.ts'
 import { countBreaks, explainFields, explainLong } from './fault.ts'
 import type { Findings } from './scan.ts'
@@ -8,8 +8,10 @@ const QUOTE = 0x22
 const LF = 0x0a
 const CR = 0x0d
 
+type Delimiter = (FileFormat & { kind: 'csv' })['delimiter']
+
 /** What ends the rows, as the first row tells; undefined when it does not end in `bytes`, which may go on when not `isWhole`. */
-export function findDelimiter(bytes: Uint8Array, isWhole: boolean): string | undefined {
+export function findDelimiter(bytes: Uint8Array, isWhole: boolean): Delimiter | undefined {
   let isQuoted = false
   for (let at = 0; at < bytes.length; at++) {
     const byte = bytes[at]
@@ -17,21 +19,21 @@ export function findDelimiter(bytes: Uint8Array, isWhole: boolean): string | und
     else if (isQuoted) continue
     else if (byte === LF) return '\n'
     else if (byte !== CR) continue
-    else if (at + 1 < bytes.length) return bytes[at + 1] === LF ? '\r\n' : '\r'
+    else if (at + 1 < bytes.length) return bytes[at + 1] === LF ? '\n' : '\r'
     else return isWhole ? '\r' : undefined
   }
   return undefined
 }
 
 /** One past each row that `delimiter` ends, from the byte `from` on, where a row begins. */
-export function listRowEnds(bytes: Uint8Array, from: number, delimiter: string): number[] {
+export function listRowEnds(bytes: Uint8Array, from: number, delimiter: Delimiter): number[] {
   const ends: number[] = []
   const last = delimiter === '\r' ? CR : LF
   let isQuoted = false
   for (let at = from; at < bytes.length; at++) {
     const byte = bytes[at]
     if (byte === QUOTE) isQuoted = !isQuoted
-    else if (byte === last && !isQuoted && (delimiter.length === 1 || bytes[at - 1] === CR)) ends.push(at + 1)
+    else if (byte === last && !isQuoted) ends.push(at + 1)
   }
   return ends
 }
@@ -49,10 +51,10 @@ const QUOTE_FAULTS: Record<string, string> = {
  * Calls `onRow` with each row of `text`, until it says false. What is wrong with the row after those it was given; undefined:
  * nothing.
  */
-export function eachRow(text: string, delimiter: string, onRow: (row: readonly string[]) => boolean): string | undefined {
-  if (isPlain(text, delimiter)) {
-    const rows = (text.endsWith(delimiter) ? text.slice(0, -delimiter.length) : text).split(delimiter)
-    if (text !== '') rows.every((row) => onRow(row.split(',')))
+export function eachRow(text: string, delimiter: Delimiter, onRow: (row: readonly string[]) => boolean): string | undefined {
+  const plain = plainRows(text, delimiter)
+  if (plain) {
+    plain.every((row) => onRow(row.split(',')))
     return undefined
   }
   let goesOn = true
@@ -61,7 +63,7 @@ export function eachRow(text: string, delimiter: string, onRow: (row: readonly s
     return null
   }
   try {
-    parse(text, { record_delimiter: delimiter, relax_column_count: true, on_record: onRecord })
+    parse(text, { record_delimiter: rowEnds(delimiter), relax_column_count: true, on_record: onRecord })
   } catch (error) {
     const problem = error instanceof Error && 'code' in error ? QUOTE_FAULTS[String(error.code)] : undefined
     if (problem === undefined) throw error
@@ -70,9 +72,11 @@ export function eachRow(text: string, delimiter: string, onRow: (row: readonly s
   return undefined
 }
 
-/** Nothing in it needs a parser. */
-function isPlain(text: string, delimiter: string): boolean {
-  return !text.includes('"') && !/[\r\n]/.test(text.replaceAll(delimiter, ''))
+/** The rows of a text in which nothing needs a parser; undefined of any other. */
+function plainRows(text: string, delimiter: Delimiter): string[] | undefined {
+  const lines = delimiter === '\n' && text.includes('\r') ? text.replaceAll('\r\n', '\n') : text
+  if (lines.includes('"') || lines.includes(delimiter === '\n' ? '\r' : '\n')) return undefined
+  return lines === '' ? [] : (lines.endsWith(delimiter) ? lines.slice(0, -1) : lines).split(delimiter)
 }
 
 /**
@@ -98,7 +102,7 @@ export function readHeader(bytes: Buffer, from: number, path: string, longest: n
 }
 
 /** The line, from 1, that the longest of the rows from the byte `from` on begins on. */
-export function findLongestRow(bytes: Buffer, from: number, delimiter: string): number {
+export function findLongestRow(bytes: Buffer, from: number, delimiter: Delimiter): number {
   let [start, longest] = [from, 0]
   let begin = from
   for (const end of [...listRowEnds(bytes, from, delimiter), bytes.length]) {

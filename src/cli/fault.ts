@@ -62,7 +62,7 @@ export function findLongLine(bytes: Uint8Array, from: number, longest: number): 
  * How many lines of CSV end in `bytes` before `to`, as an editor counts them: within quotes as well; at a lone CR where rows end
  * in one.
  */
-export function countBreaks(bytes: Uint8Array, from: number, to: number, delimiter: string): number {
+export function countBreaks(bytes: Uint8Array, from: number, to: number, delimiter: '\n' | '\r'): number {
   let count = 0
   for (let at = bytes.indexOf(LF, from); at >= 0 && at < to; at = bytes.indexOf(LF, at + 1)) count++
   if (delimiter !== '\r') return count

@@ -8,15 +8,15 @@ import { eachRow, findDelimiter, listRowEnds } from '../../src/cli/csv.ts'
 import { readInput } from '../../src/cli/input.ts'
 
 const text = (unit: string[]) => fc.string({ unit: fc.constantFrom(...unit), maxLength: 30 })
-const rowsOf = (content: string, delimiter: string) => {
+const rowsOf = (content: string, delimiter: '\n' | '\r') => {
   const rows: (readonly string[])[] = []
   const problem = eachRow(content, delimiter, (row) => rows.push(row) > 0)
   return { rows, problem }
 }
 /** What csv-parse makes of it; undefined for what it refuses. */
-const parsed = (content: string) => {
+const parsed = (content: string, record_delimiter: string[]) => {
   try {
-    return parse(content, { relax_column_count: true }) as string[][]
+    return parse(content, { relax_column_count: true, record_delimiter }) as string[][]
   } catch {
     return undefined
   }
@@ -27,8 +27,9 @@ test.each([
   ['with quotes', ['a', ',', '\n', '\r\n', '"', '"a",', '"\n"']],
 ])('eachRow() gives the rows that csv-parse gives of text %s', (_, unit) => {
   const property = fc.property(text(unit), (content) => {
-    const expected = parsed(content)
-    const { rows, problem } = rowsOf(content, findDelimiter(Buffer.from(content), true) ?? '\n')
+    const delimiter = findDelimiter(Buffer.from(content), true) ?? '\n'
+    const expected = parsed(content, delimiter === '\r' ? ['\r'] : ['\r\n', '\n'])
+    const { rows, problem } = rowsOf(content, delimiter)
     expect(problem === undefined).toBe(expected !== undefined)
     if (expected) expect(rows).toEqual(expected)
   })
@@ -42,14 +43,37 @@ test('listRowEnds() cuts where rows end, so that pieces have the rows of the who
     fc.constantFrom('\n', '\r\n', '\r'),
     (rows, end) => {
       const bytes = Buffer.from(rows.map((row) => row.join(',') + end).join(''))
-      expect(findDelimiter(bytes, false)).toBe(end === '\r' && rows.length === 1 ? undefined : end)
-      const ends = listRowEnds(bytes, 0, end)
-      const whole = rowsOf(bytes.toString(), end).rows
+      const delimiter = end === '\r' ? end : '\n'
+      expect(findDelimiter(bytes, false)).toBe(end === '\r' && rows.length === 1 ? undefined : delimiter)
+      const ends = listRowEnds(bytes, 0, delimiter)
+      const whole = rowsOf(bytes.toString(), delimiter).rows
       expect(whole).toHaveLength(rows.length)
-      expect(ends.map((it, at) => rowsOf(bytes.toString('utf8', ends[at - 1] ?? 0, it), end).rows[0])).toEqual(whole)
+      expect(ends.map((it, at) => rowsOf(bytes.toString('utf8', ends[at - 1] ?? 0, it), delimiter).rows[0])).toEqual(whole)
     },
   )
   fc.assert(property)
+})
+
+test('rows of one file may end in a newline with a carriage return before it, or without', async () => {
+  const end = fc.constantFrom('\n', '\r\n')
+  const field = fc.oneof(
+    text(['a', 'é']),
+    text(['a', ',', '\n', '\r\n']).map((it) => `"${it}"`),
+  )
+  const row = fc.tuple(field, field, end)
+  const directory = await mkdtemp(join(tmpdir(), 'pawl-csv-'))
+  const property = fc.asyncProperty(end, fc.array(row), fc.boolean(), async (headEnd, rows, isEnded) => {
+    const path = join(directory, 'in.csv')
+    const content = `a,b${headEnd}${rows.map(([a, b, rowEnd]) => `${a},${b}${rowEnd}`).join('')}`
+    await writeFile(path, isEnded ? content : content.replace(/\r?\n$/, ''))
+    const bare = (it: string) => (it.startsWith('"') ? it.slice(1, -1) : it)
+    const expected = rows.map(([a, b]) => ({ a: bare(a), b: bare(b) }))
+    const { items } = await readInput(path)
+    expect(items).toEqual(expected)
+  })
+  await fc.assert(property, { numRuns: 300 })
+  await writeFile(join(directory, 'one.csv'), 'n\r\n1\n2\r\n\n\r\n')
+  expect((await readInput(join(directory, 'one.csv'))).items).toEqual([{ n: '1' }, { n: '2' }])
 })
 
 const quoted = text(['a', ',', '""', '\n', '\r\n']).map((it) => `"${it}"`)

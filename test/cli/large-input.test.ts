@@ -43,6 +43,13 @@ describe('pawl run with an input of several blocks', () => {
         .join('\r\n')}`,
     ],
     [
+      'CSV of which some rows end in CRLF, and some have quotes',
+      'in.csv',
+      `n,pad\r\n${jsonl()
+        .map((_, n) => `${n},${n % 999 === 0 ? `"${PAD}"` : PAD}${n % 3 === 0 ? '\r' : ''}\n`)
+        .join('')}`,
+    ],
+    [
       'CSV that CR ends',
       'in.csv',
       `n,pad\r${jsonl()
