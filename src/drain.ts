@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events'
-import { messageOf, PawlError, RunAbortedError } from './errors.ts'
+import { messageOf, RunAbortedError } from './errors.ts'
 import type { Emit } from './types.ts'
 import { inReport, worded, wording } from './wording.ts'
 
@@ -69,7 +69,6 @@ export function untilDrained<V>(draining: AbortSignal, answer: Promise<V>): Prom
 }
 
 function aborted(reason: unknown): Error {
-  if (reason instanceof PawlError) return reason
   return worded(
     wording`Cannot finish the run: expected every item to settle, got a request to stop (${messageOf(reason)})${inReport('; with a checkpoint, run it again to go on')}`,
     (message) => new RunAbortedError(message, { cause: reason }),

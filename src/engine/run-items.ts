@@ -30,6 +30,9 @@ const { structuredClone } = globalThis
 const MAX_CLAIM = 16
 const CLAIM_MS = 0.25
 
+/** Errors are looked at so far down their causes, which may lead back to where they began. */
+const MAX_CAUSES = 16
+
 /** A chunk that is being run. */
 interface Passage {
   readonly chunk: ItemColumns
@@ -194,8 +197,20 @@ async function settlePromised(passage: Passage): Promise<void> {
 /** A task that stopped because of the drain is an interruption, not a failure. */
 function reject(passage: Passage, error: unknown): void {
   const { signal, part, place } = passage
-  passage.isOver = signal?.aborted === true && (error === signal.reason || (error as Error | undefined)?.name === 'AbortError')
+  passage.isOver = signal?.aborted === true && tellsOfStop(error, signal.reason)
   if (!passage.isOver) part.reject(place, 'error', error)
+}
+
+/** Whether `error` is what a signal that aborted for `reason` makes of a call, or has that as its cause, be it some errors down. */
+function tellsOfStop(error: unknown, reason: unknown): boolean {
+  let it = error as Error | undefined | null
+  try {
+    for (let depth = 0; it && depth < MAX_CAUSES; depth++) {
+      if (it === reason || it.name === 'AbortError') return true
+      it = it.cause as Error
+    }
+  } catch {} // A getter threw: it says nothing.
+  return false
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

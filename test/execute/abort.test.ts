@@ -2,7 +2,7 @@ import { execute } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import task from '../fixtures/tasks/arithmetic.mjs'
 import { counted } from '../fixtures/tasks/counted.mjs'
-import { block, loop, never, wait } from '../fixtures/tasks/signalled.mjs'
+import { block, loop, never, wait, waitAndTell, waitInside } from '../fixtures/tasks/signalled.mjs'
 import { range, sharedCells, whenSet } from './calls.ts'
 
 const cells = (items: number) => ({ started: sharedCells(items), seen: sharedCells(1) })
@@ -69,6 +69,29 @@ describe('signal', () => {
   })
 })
 
+test('aborted with the error of another run: each ends in its own, with a report of its own', async () => {
+  const abort = new AbortController()
+  const shared = cells(2)
+  const other = execute(loop, ['a', 'b'], {
+    mode: 'threads',
+    workers: 1,
+    chunkSize: 2,
+    signal: abort.signal,
+    shared,
+    runId: 'other',
+  })
+  await whenSet(shared.started, 0)
+  const fails = () => {
+    throw new Error('no luck')
+  }
+  const failed = await execute(fails, [1], { mode: 'threads', runId: 'failed' }).catch((it) => it)
+  abort.abort(failed)
+  const error = await other.catch((it) => it)
+  expect(error).toMatchObject({ name: 'RunAbortedError', code: 'ERR_PAWL_ABORTED', report: { runId: 'other', failures: [] } })
+  expect(error.cause).toBe(failed)
+  expect(failed).toMatchObject({ code: 'ERR_PAWL_RUN_FAILED', report: { runId: 'failed', failures: [{ index: 0 }] } })
+})
+
 describe('context.signal', () => {
   test('is seen by a loop that never awaits; its outcome still counts', async () => {
     const abort = new AbortController()
@@ -90,6 +113,21 @@ describe('context.signal', () => {
     abort.abort()
     const { report } = await run.catch((it) => it)
     expect(report).toMatchObject({ status: 'partial', failures: [], stats: { failed: 0, attempts: 0, retries: 0, crashes: 0 } })
+  })
+
+  test.each([
+    ['threads', waitAndTell],
+    ['inline', waitAndTell],
+    ['threads', waitInside],
+  ] as const)('makes it one as well for a task that tells of it in words of its own: %s, %#', async (mode, task) => {
+    const abort = new AbortController()
+    const shared = cells(1)
+    const run = execute<string, unknown>(task, ['sleeper'], { mode, signal: abort.signal, shared, retry: 3 })
+    await whenSet(shared.started, 0)
+    abort.abort(new Error('enough'))
+    const error = await run.catch((it) => it)
+    expect(error).toMatchObject({ code: 'ERR_PAWL_ABORTED', cause: new Error('enough') })
+    expect(error.report).toMatchObject({ status: 'partial', failures: [], stats: { failed: 0, attempts: 0 } })
   })
 
   test.each(['threads', 'inline'] as const)('fires for listeners, and for all that takes a signal: %s', async (mode) => {
