@@ -4,6 +4,7 @@ import { openLatch, range, sharedCells, whenSet } from './execute/calls.ts'
 import arithmetic, { cube } from './fixtures/tasks/arithmetic.mjs'
 import { counted, tell, waitForLatch } from './fixtures/tasks/counted.mjs'
 import { die } from './fixtures/tasks/deaths.mjs'
+import nested from './fixtures/tasks/nested.mjs'
 
 /** A value that knows how often it was cloned. */
 function watched(values: number[]) {
@@ -106,6 +107,46 @@ describe('createExecutor()', () => {
     expect(results).toEqual([0, 1, 4, 9, 16])
     expect(settledBy).toBeLessThan(100)
     expect((await long).results).toEqual(range(2000))
+  })
+
+  test.each(['threads', 'inline'] as const)('keeps no run waiting for others that wait for their source: %s', async (mode) => {
+    await using executor = createExecutor({ workers: 1, mode })
+    let asked = 0
+    let feed!: () => void
+    const fed = new Promise<void>((resolve) => {
+      feed = resolve
+    })
+    async function* items() {
+      asked++
+      await fed
+      yield 3
+    }
+    const waiting = range(2).map(() => executor.execute(cube, items()))
+    while (asked < 2) await new Promise((resolve) => setImmediate(resolve))
+    expect((await executor.execute(cube, [2])).results).toEqual([8])
+    feed()
+    for (const run of waiting) expect((await run).results).toEqual([27])
+  })
+
+  test('runs a task that calls execute beside a run whose task cannot be loaded, in the same thread', async () => {
+    await using executor = createExecutor({ workers: 1, mode: 'threads' })
+    let feed!: () => void
+    const fed = new Promise<void>((resolve) => {
+      feed = resolve
+    })
+    async function* items() {
+      yield 3
+      await fed
+      yield 3
+    }
+    const failing = async () => {
+      await expect(executor.execute('data:text/javascript,throw 5', [1])).rejects.toMatchObject({ code: 'ERR_PAWL_TASK_LOAD' })
+      feed()
+    }
+    const failed: Promise<void>[] = []
+    const { results } = await executor.execute(nested, items(), { on: { outcome: () => void failed.push(failing()) } })
+    expect(results).toMatchObject([{ results: [0, 1, 4] }, { results: [0, 1, 4] }])
+    await Promise.all(failed)
   })
 
   test('ends no other run for one whose task ends each thread as it is loaded', async () => {

@@ -159,6 +159,30 @@ describe('runLoop()', () => {
     ])
   })
 
+  test('a chunk that is alone leaves its place to those that have to end before it', async () => {
+    const chunks: Chunk<number>[] = [
+      { items: [1], indices: Uint32Array.of(0) },
+      { items: [2], indices: Uint32Array.of(1), alone: true },
+    ]
+    const source: Source<number> = { total: 2, left: 2, next: async () => chunks.shift(), close: async () => {} }
+    const order: number[] = []
+    const { run } = loop(
+      async (chunk, context) => {
+        // Until the other has the place, which is the only one.
+        if (first(chunk) === 0) {
+          await context.rest(chunk, async () => {
+            while (chunks.length > 0) await turn()
+          })
+        }
+        order.push(first(chunk))
+        return NOTHING
+      },
+      { count: 1, source },
+    )
+    await run
+    expect(order).toEqual([0, 1])
+  })
+
   test('waits while too much waits to be taken', async () => {
     let taken = 0
     let release: (() => void) | undefined

@@ -1,4 +1,4 @@
-import { type Log, memoryStore, type Outcome, type Store, stream } from 'pawl'
+import { createExecutor, execute, type Log, memoryStore, type Outcome, type Store, stream } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import { openLatch, range, sharedCells } from './execute/calls.ts'
 import arithmetic from './fixtures/tasks/arithmetic.mjs'
@@ -202,6 +202,50 @@ describe('stream()', () => {
     let taken = 0
     for await (const _ of outcomes) taken++
     expect(taken).toBe(100_000)
+  })
+
+  test.each(['threads', 'inline'] as const)('ends when told to, though its loop stands still: %s', async (mode) => {
+    const executor = createExecutor({ workers: 1, mode })
+    const abort = new AbortController()
+    let pulled = 0
+    function* items() {
+      for (;;) yield pulled++
+    }
+    const outcomes = executor.stream(arithmetic, items(), { signal: abort.signal, chunkSize: 1000 })
+    const loop = outcomes[Symbol.asyncIterator]()
+    await loop.next()
+    const before: number[] = []
+    // Until nothing moves any more: the run waits for the loop.
+    while (before.length < 3 || before.at(-1) !== before.at(-3)) {
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      before.push(pulled)
+    }
+    abort.abort(new Error('enough'))
+    await executor.close()
+    const rest = async () => {
+      for (;;) if ((await loop.next()).done) return
+    }
+    await expect(rest()).rejects.toMatchObject({ code: 'ERR_PAWL_ABORTED', cause: new Error('enough') })
+  })
+
+  test('takes no more from the checkpoint than its loop can hold', async () => {
+    const checkpoint = memoryStore()
+    const options = { mode: 'threads', workers: 2, chunkSize: 4, collect: false, checkpoint, runId: 'large' } as const
+    const task = () => new Uint8Array(2 ** 20)
+    await execute(task, range(300), options)
+    let restored = 0
+    const on = { outcome: () => void restored++ }
+    let taken = 0
+    for await (const { index } of stream(task, range(300), { ...options, on })) {
+      if (taken++ > 0) continue
+      const before: number[] = []
+      while (before.length < 3 || before.at(-1) !== before.at(-3)) {
+        await new Promise((resolve) => setTimeout(resolve, 100))
+        before.push(restored)
+      }
+      expect(restored, `of the first, ${index}`).toBeLessThan(200)
+    }
+    expect([taken, restored]).toEqual([300, 300])
   })
 
   test('ends with what its signal said', async () => {

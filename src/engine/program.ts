@@ -58,13 +58,19 @@ export async function loadTaskInWorker(spec: TaskSpec, events: ProgramEvents): P
     }
   })
   reached.catch(() => {})
-  const load = () => Promise.race([loadTask(spec), reached])
+  const importTask = async () => {
+    try {
+      return await loadTask(spec)
+    } finally {
+      if (state.reached === onReached) state.reached = undefined // Also in vain: who calls `execute` now is a task of another run.
+    }
+  }
+  const load = () => Promise.race([importTask(), reached])
   // Following asynchronous calls costs every promise something, so it is done for the program's own file only.
   const imports = spec.kind === 'module' && spec.isProgram ? follow(state, onReached) : undefined
   if (!imports) state.reached = onReached
   const run = await (imports ? imports.run(true, load) : load())
   isLoaded = true
-  if (!imports) state.reached = undefined
   return imports ? (item, context) => imports.exit(() => run(item, context)) : run
 }
 

@@ -33,9 +33,7 @@ export function createRoom(draining: AbortSignal): Room {
         chunks--
         items -= chunk.items.length
         wake?.()
-        // Given a place or not: when a drain was first, the stage finds out by itself, and the place it gives back later is taken
-        // now.
-        if (!(await places.take(draining))) places.borrow()
+        await takeAgain(places, draining)
       }
     },
     ready: (places) => {
@@ -52,6 +50,30 @@ export function createRoom(draining: AbortSignal): Room {
       })
     },
   }
+}
+
+/**
+ * Takes a place again that was given away. Given one or not: when a drain was first, whoever asks finds out by itself, and the
+ * place it gives back later is taken now.
+ */
+async function takeAgain(places: Places, draining: AbortSignal): Promise<void> {
+  if (!(await places.take(draining))) places.borrow()
+}
+
+/**
+ * What `answer` gives. Where that takes longer than a turn of the event loop, others have the place meanwhile: a source may give
+ * nothing for long, or wait for what comes of them. To be ready for that takes some microseconds.
+ */
+async function lendWhile<V>(answer: Promise<V>, places: Places, draining: AbortSignal): Promise<V> {
+  let isLent = false
+  const lending = setImmediate(() => {
+    isLent = true
+    places.give()
+  })
+  const given = await answer
+  clearImmediate(lending)
+  if (isLent) await takeAgain(places, draining)
+  return given
 }
 
 /** What the loop asks of its surroundings. */
@@ -92,12 +114,13 @@ export async function runLoop<T, R>({
       continue
     }
     if (!(await places.take(draining))) break
-    const chunk = await untilDrained(source.next(chunkSize())).catch((error) => context.fail(sourceError(error)))
+    const asked = untilDrained(source.next(chunkSize())).catch((error) => context.fail(sourceError(error)))
+    const chunk = await (source.total === undefined ? lendWhile(asked, places, draining) : asked)
     if (!chunk) {
       places.give()
       break
     }
-    if (chunk.alone) await Promise.all(inFlight)
+    if (chunk.alone) await room.rest(places, chunk, () => Promise.all(inFlight)) // One of them may need its place.
     const rest: RunContext<T, R>['rest'] = (resting, wait) => room.rest(places, resting, wait)
     const settled = dispatch(chunk, { ...context, rest })
       .then((outcomes) => context.settle(outcomes))
@@ -115,9 +138,12 @@ export async function runLoop<T, R>({
   await Promise.all(inFlight)
 }
 
-/** What the items, or the `key` function, threw; `end` of the message. Errors of ours say all there is to say. */
+/**
+ * What the items, or the `key` function, threw; `end` of the message. Errors of ours say all there is to say, but one that ended
+ * another run, of which the items were made, has the report of that.
+ */
 export function sourceError(error: unknown, end: Mention | '' = inReport()): Error {
-  if (error instanceof PawlError) return error
+  if (error instanceof PawlError && (error as { readonly report?: unknown }).report === undefined) return error
   return worded(
     wording`Cannot read the next item: expected the items to go on or end, but they, or ${option('key')}, threw: ${messageOf(error)}${end}`,
     (message) => new RunAbortedError(message, { cause: error }),

@@ -3,7 +3,7 @@ import { deriveRunId, type Identity } from '../checkpoint/fingerprint.ts'
 import type { Session, Settled } from '../checkpoint/session.ts'
 import { loadCodec } from '../checkpoint/values/codec.ts'
 import { systemClock } from '../clock.ts'
-import { createDrain } from '../drain.ts'
+import { createDrain, untilDrained } from '../drain.ts'
 import type { Engines } from '../engines.ts'
 import { isPawlError } from '../errors.ts'
 import { createEmitter } from '../events.ts'
@@ -44,7 +44,7 @@ export async function performRun<T, R>(
   const backlog = () => {
     const pause = origin.backlog?.()
     if (pause) alive.unref()
-    return pause?.finally(() => alive.ref())
+    return pause && untilDrained(drain.signal, pause).finally(() => alive.ref()) // Whoever takes outcomes may have stopped.
   }
   const run: Run<T, R> = {
     task,
@@ -120,7 +120,8 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
     const journey = await prepare(run, options.runId ?? deriveRunId(identity, session !== undefined), session, source, selected)
     await origin.onOpen?.()
     if (session) {
-      const kept = { keepFailures: options.retryFailed === false, isKeyedIterable: !array && options.key !== undefined }
+      const isKeyedIterable = !array && options.key !== undefined
+      const kept = { keepFailures: options.retryFailed === false, isKeyedIterable, backlog: origin.backlog }
       await restoreOutcomes(session.restored, journey.collector, selected, kept).catch((error: unknown) => {
         // What was read before the store failed is in the report.
         if (!isPawlError(error, 'ERR_PAWL_CHECKPOINT_WRITE')) throw error

@@ -6,6 +6,7 @@ import type { ResolvedOptions } from '../options.ts'
 import { type Shard, shardOf } from '../shard.ts'
 import type { Failure, FulfilledBatch } from '../types.ts'
 import type { Collector } from './collector.ts'
+import type { RunOrigin } from './journey.ts'
 import { toFailure } from './outcomes.ts'
 
 /** Which items this session dispatches, and which it answers from the checkpoint. */
@@ -133,7 +134,11 @@ export async function restoreOutcomes<T, R>(
   restored: Restored,
   collector: Collector<T, R>,
   selected: Selected<T>,
-  options: { readonly keepFailures: boolean; readonly isKeyedIterable: boolean },
+  options: {
+    readonly keepFailures: boolean
+    readonly isKeyedIterable: boolean
+    readonly backlog?: RunOrigin['backlog'] | undefined
+  },
 ): Promise<void> {
   const held = new Map<string, (index: number, item: T) => void>()
   selected.onSettled((index, key, item) => {
@@ -152,6 +157,7 @@ export async function restoreOutcomes<T, R>(
       if (options.isKeyedIterable) held.set(failure.key as string, restore)
       else if (index !== undefined) restore(index, (selected.itemOf(index) ?? failure.item) as T)
     }
+    await options.backlog?.() // No more is read than whoever takes outcomes can hold.
   }
   collector.judge()
 }

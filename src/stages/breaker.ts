@@ -42,7 +42,7 @@ export function breaker<T, R>(options: BreakerSettings): Breaker<T, R> {
     stage: (next) => async (chunk, context) => {
       opening ??= open(context)
       const opened = gate ?? (await opening)
-      const epoch = isClosed ? undefined : await opened.admit(chunk)
+      const epoch = isClosed ? undefined : await opened.admit(chunk, context)
       if (epoch === undefined) return NOTHING
       let outcomes: Outcomes<T, R> | undefined
       try {
@@ -82,15 +82,18 @@ class Gate<T, R> {
     context.draining.addEventListener('abort', this.#hold.wake)
   }
 
-  /** Waits until `chunk` may pass. Resolves with the epoch it passes in, or undefined when the run is over. */
-  async admit(chunk: Chunk<T>): Promise<number | undefined> {
+  /**
+   * Waits until `chunk` may pass, without the place that its own context says it has. Resolves with the epoch it passes in, or
+   * undefined when the run is over.
+   */
+  async admit(chunk: Chunk<T>, { rest }: RunContext<T, R>): Promise<number | undefined> {
     const untilFree = async () => {
       while (this.#mustWait(chunk)) await this.#hold.next()
     }
     // Once more after each rest: while the chunk waited for its place, the circuit may have opened again.
     while (this.#mustWait(chunk)) {
       try {
-        await this.#context.rest(chunk, untilFree)
+        await rest(chunk, untilFree)
       } catch (error) {
         if (!this.#isOver()) throw error
       }

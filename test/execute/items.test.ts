@@ -202,6 +202,25 @@ describe('execute() pulls an iterable', () => {
     })
     expect(report.results).toEqual([1, 4, 9])
   })
+
+  test.each(['threads', 'inline'] as const)(
+    'and tries an item again while the next waits for what comes of it: %s',
+    async (mode) => {
+      let tell!: () => void
+      const told = new Promise<void>((resolve) => {
+        tell = resolve
+      })
+      async function* items() {
+        yield 5
+        await told
+        yield 6
+      }
+      const shared = { calls: sharedCells(2), fails: [1] }
+      const options = { mode, workers: 1, retry: { retries: 1, minTimeout: 20 }, on: { outcome: () => tell() } }
+      expect((await execute(counted, items(), { ...options, shared })).results).toEqual([10, 12])
+      expect([...shared.calls]).toEqual([2, 1])
+    },
+  )
 })
 
 describe('execute() and an iterable that misbehaves', () => {
@@ -219,6 +238,19 @@ describe('execute() and an iterable that misbehaves', () => {
     expect(error).toMatchObject({ name: 'RunAbortedError', code: 'ERR_PAWL_ABORTED', cause })
     expect(error.report).toMatchObject({ status: 'partial', failures: [] })
     expect(error.report.stats.failed).toBe(0)
+  })
+
+  test('one made of a run that failed ends with that as its cause, and the report of each is its own', async () => {
+    const shared = { calls: sharedCells(4), fails: [0, 9] }
+    const outcomes = stream(counted, range(4), { mode: 'threads', workers: 1, chunkSize: 1, shared, runId: 'first' })
+    async function* items() {
+      for await (const { index } of outcomes) yield index
+    }
+    const error = await execute(task, items(), { runId: 'second' }).catch((it) => it)
+    const first = await outcomes.report.catch((it) => it)
+    expect(error).toMatchObject({ name: 'RunAbortedError', report: { runId: 'second', failures: [] } })
+    expect(error.cause).toBe(first)
+    expect(first).toMatchObject({ code: 'ERR_PAWL_RUN_FAILED', report: { runId: 'first', failures: [{ index: 1 }] } })
   })
 
   const cause = new Error('no connection')

@@ -186,6 +186,23 @@ describe('breaker: while it is open', () => {
     expect(run.events.breaker?.map((it) => it.state)).toEqual(['open', 'halfOpen', 'open', 'halfOpen', 'closed'])
   })
 
+  test('a chunk gives back the place it has, which may be on another engine than that of the first', async () => {
+    const { run, engine, dispatch, sendMany } = circuitOver({ volumeThreshold: 2, resetTimeout: 500 }, { now: true })
+    await sendMany(2, true)
+    const rested: Chunk<string>[] = []
+    const rest: typeof run.context.rest = (chunk, wait) => {
+      rested.push(chunk)
+      return wait()
+    }
+    const chunk = chunkOf([7])
+    const held = dispatch(chunk, { ...run.context, rest })
+    await vi.advanceTimersByTimeAsync(500)
+    await held
+    expect(engine.indices()).toEqual([[0], [1], [7]])
+    expect(rested).toEqual([chunk])
+    expect(run.resting.size).toBe(0)
+  })
+
   test('chunks dispatched before its last change neither close nor open it, and their outcomes are kept', async () => {
     const run = fakeRun(globalClock)
     const engine = manualEngine()
