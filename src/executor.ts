@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { InvalidOptionError } from './errors.ts'
 import { executeOn, loadEngines, type MayMissResults, planOn, unlessAgain } from './execute.ts'
 import { takeItems } from './items.ts'
@@ -44,7 +45,7 @@ export interface Executor<Missing extends undefined = never> extends AsyncDispos
   ): OutcomeStream<R, T, R | Missing>
   /** As the function of that name, on threads that are up. */
   plan<T, R>(task: TaskRef<T, R>, items: Iterable<T> | AsyncIterable<T>, options?: RunOptions<T>): Promise<Plan>
-  /** Waits for the runs under way, then ends the threads. Further runs are refused. */
+  /** Waits for the runs under way, also for streams that nobody reads, then ends the threads. Further runs are refused. */
   close(): Promise<void>
 }
 
@@ -65,10 +66,12 @@ export function createExecutor(defaults: ExecuteOptions = {}): Executor {
   const resolved = resolveOptions(defaults)
   const opening = loadEngines(resolved)
   const runs = new Set<Promise<unknown>>()
-  let closing: Promise<void> | undefined
+  let closed: Promise<void> | undefined
+  const closing = new AbortController()
+  setMaxListeners(0, closing.signal) // Every stream listens; Node would warn of the eleventh.
 
   const optionsOf = <T>(options: RunOptions<T> = {}): ExecuteOptions<T> => {
-    if (closing) throw new InvalidOptionError('executor', 'it to be open', 'closed', { subject: 'this executor' })
+    if (closed) throw new InvalidOptionError('executor', 'it to be open', 'closed', { subject: 'this executor' })
     if (!isPlain(options)) throw new InvalidOptionError('options', 'a plain object', options)
     for (const option of OF_THE_POOL) {
       const value = (options as ExecuteOptions<T>)[option]
@@ -92,6 +95,7 @@ export function createExecutor(defaults: ExecuteOptions = {}): Executor {
     return run
   }
   const close = async () => {
+    closing.abort()
     await Promise.allSettled(runs)
     await (await opening).close()
   }
@@ -107,8 +111,9 @@ export function createExecutor(defaults: ExecuteOptions = {}): Executor {
       const merged = optionsOf(options)
       const taken = takeItems(items)
       const own = originOf(merged, options)
-      return createStream((origin) =>
-        track(opening.then((engines) => executeOn(task, taken, merged, engines, { ...origin, ...own }))),
+      return createStream(
+        (origin) => track(opening.then((engines) => executeOn(task, taken, merged, engines, { ...origin, ...own }))),
+        closing.signal,
       )
     },
     plan: async (task, items, options) => {
@@ -116,7 +121,7 @@ export function createExecutor(defaults: ExecuteOptions = {}): Executor {
       const taken = takeItems(items)
       return unlessAgain(() => track(opening.then((engines) => planOn(task, taken, merged, engines))))
     },
-    close: () => (closing ??= close()),
-    [Symbol.asyncDispose]: () => (closing ??= close()),
+    close: () => (closed ??= close()),
+    [Symbol.asyncDispose]: () => (closed ??= close()),
   }
 }

@@ -305,6 +305,41 @@ describe('close()', () => {
     await executor.close()
   })
 
+  test('waits for no loop over a stream that has not begun', async () => {
+    const executor = createExecutor({ workers: 1, mode: 'threads', chunkSize: 1000 })
+    let settled = 0
+    const isPaused = new Promise<void>((resolve) => {
+      const outcome = () => void (++settled === 4096 && setImmediate(resolve))
+      executor.stream(arithmetic, range(100_000), { on: { outcome } })
+    })
+    await isPaused
+    await executor.close()
+    expect(settled).toBe(100_000)
+  })
+
+  test('waits for one that has, which takes its time', async () => {
+    const executor = createExecutor({ workers: 1, mode: 'threads', chunkSize: 1000 })
+    const on = { outcome: () => void settled++ }
+    let settled = 0
+    let taken = 0
+    let isClosed = false
+    for await (const _ of executor.stream(arithmetic, range(100_000), { on })) {
+      if (++taken > 1) continue
+      void executor.close().then(() => {
+        isClosed = true
+      })
+      const before: number[] = []
+      while (before.length < 3 || before.at(-1) !== before.at(-3)) {
+        await new Promise((resolve) => setTimeout(resolve, 50))
+        before.push(settled)
+      }
+      expect(settled).toBeLessThan(60_000)
+      expect(isClosed).toBe(false)
+    }
+    expect(taken).toBe(100_000)
+    await executor.close()
+  })
+
   test('is what `await using` does', async () => {
     let kept: ReturnType<typeof createExecutor>
     {

@@ -37,9 +37,13 @@ export interface StreamOrigin<R> {
  * A stream of the outcomes of a run. The run starts at once. It waits while the loop has many outcomes before it;
  * asking for `report` before looping lifts that bound, since then there may never be a loop. Leaving the loop drains
  * the run; a run that fails throws its error in the loop once all outcomes were taken, and rejects `report` with it.
+ * `closing`: aborts when somebody waits for the run to end, which then waits for no loop that has not begun.
  */
-export function createStream<R, T>(start: (origin: StreamOrigin<R>) => Promise<Report<R, T>>): OutcomeStream<R, T> {
-  const handover = new Handover(start)
+export function createStream<R, T>(
+  start: (origin: StreamOrigin<R>) => Promise<Report<R, T>>,
+  closing?: AbortSignal,
+): OutcomeStream<R, T> {
+  const handover = new Handover(start, closing)
   return {
     [Symbol.asyncIterator]: () => new Reader(handover),
     get report() {
@@ -57,26 +61,33 @@ class Handover<R, T> {
   #waiting = 0
   #bytes = 0
   #isBounded = true
+  #isRead = false
   #isOver = false
   #readers: (() => void)[] = []
   #wakeRun: (() => void) | undefined
 
-  constructor(start: (origin: StreamOrigin<R>) => Promise<Report<R, T>>) {
+  constructor(start: (origin: StreamOrigin<R>) => Promise<Report<R, T>>, closing?: AbortSignal) {
     const origin: StreamOrigin<R> = {
       onOutcomes: (outcomes) => this.#put(outcomes),
       backlog: () => this.#backlog(),
       abandoned: this.#abandoned.signal,
     }
     this.report = callsAgain() ? new Promise<never>(() => {}) : start(origin)
+    const onClosing = () => {
+      if (!this.#isRead) this.lift()
+    }
+    closing?.addEventListener('abort', onClosing, { once: true })
     const end = () => {
+      closing?.removeEventListener('abort', onClosing)
       this.#isOver = true
       this.#wakeReaders()
     }
     this.report.then(end, end)
   }
 
-  /** From here on the run waits while many outcomes do. */
+  /** There is a loop: from here on the run waits while many outcomes do. */
   bound(): void {
+    this.#isRead = true
     this.#isBounded = true
   }
 
