@@ -1,5 +1,5 @@
 import { packBlock, SMALL_BYTES, storeBlock } from './blocks.ts'
-import { blockSeedOf, type Head, type OutcomesHead, seedOf, versionOf } from './frame.ts'
+import { blockSeedOf, countCharacters, type Head, type OutcomesHead, seedOf, versionOf } from './frame.ts'
 import { layoutOf } from './run-file.ts'
 import type { Layout } from './scan.ts'
 import type { Format } from './values/codec.ts'
@@ -29,8 +29,8 @@ export interface Encoder {
 }
 
 /**
- * Outcomes are put together into one frame until its body has this many bytes. Smaller frames cost more for themselves,
- * up to more than the values when chunks are of one item; larger ones lose more to a damaged byte.
+ * Outcomes are put together into one frame until its body and its keys have this many bytes. Smaller frames cost more for
+ * themselves, up to more than the values when chunks are of one item; larger ones lose more to a damaged byte.
  */
 const MERGE_BYTES = 2 ** 16
 
@@ -104,7 +104,7 @@ function mergeEntries(entries: readonly Entry[], format: Format): Part[] {
       continue
     }
     group.push({ head, body })
-    bytes += sizeOf(body)
+    bytes += sizeOf(body) + countCharacters(head.keys)
     if (bytes >= MERGE_BYTES) end()
   }
   end()

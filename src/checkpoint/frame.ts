@@ -161,6 +161,16 @@ export const MAX_BODY_BYTES = 2 ** 29
 /** Most bytes a head may have. */
 export const MAX_HEAD_BYTES = 2 ** 28
 
+/** Most characters of keys in one frame: with each as the longest escape JSON has, the head stays far from its bound. */
+export const MAX_KEY_CHARACTERS = MAX_HEAD_BYTES / 64
+
+/** How many characters keys have together. */
+export function countCharacters(keys: readonly string[] = []): number {
+  let count = 0
+  for (const key of keys) count += key.length
+  return count
+}
+
 /** The newest version. */
 export const FORMAT_VERSION = 4
 

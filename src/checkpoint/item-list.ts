@@ -1,4 +1,4 @@
-import { type ItemsHead, MAX_HEAD_BYTES } from './frame.ts'
+import { type ItemsHead, MAX_KEY_CHARACTERS } from './frame.ts'
 import { newWriter, timeOf } from './run-file.ts'
 
 /** The items of a keyed run, as the last session that had to say so told them. */
@@ -10,9 +10,6 @@ export interface ItemList {
   /** The index of each. */
   readonly places: ReadonlyMap<string, number>
 }
-
-/** Most characters of keys in one frame: with each as the longest escape JSON has, the head stays far from its bound. */
-const MAX_CHARACTERS = MAX_HEAD_BYTES / 64
 
 /** Frames of lists, taken in any order and any number of times. `latest` is the last list of which nothing is missing. */
 export function createItemLists(): { add(head: ItemsHead): void; latest(): ItemList | undefined } {
@@ -83,7 +80,7 @@ export function writeItemList(keys: readonly string[], known: ItemList | undefin
   const heads: ItemsHead[] = []
   for (let start = from; start < keys.length || heads.length === 0; ) {
     let end = start
-    for (let characters = 0; end < keys.length && characters < MAX_CHARACTERS; end++)
+    for (let characters = 0; end < keys.length && characters < MAX_KEY_CHARACTERS; end++)
       characters += (keys[end] as string).length + 1
     const some = { from: start, count: keys.length, keys: keys.slice(start, end) }
     heads.push({ kind: 'items', list, ...(start === from ? base : {}), ...some })

@@ -1,5 +1,6 @@
 import { systemClock } from '../clock.ts'
 import { RunNotFoundError } from '../errors.ts'
+import { RUN_ID } from '../option-table.ts'
 import { directoryOf } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import { type Claim, findLive, readClaims } from './claim.ts'
@@ -56,7 +57,7 @@ function findUnexplained({ index, claims }: LoadedRun): string[] {
 }
 
 async function lookAt(store: Store, runId: string, isChecked: boolean, isLocated: boolean): Promise<LoadedRun> {
-  const objects = await store.list(`${runId}/`)
+  const objects = RUN_ID.test(runId) ? await store.list(`${runId}/`) : [] // Below another name there may be files of a run.
   const misplaced = FOLDERS.filter((folder) => objects.some(({ key }) => key === `${runId}/${folder}`))
   const others = objects.filter(({ key }) => !isOfRun(key)).map(({ key }) => key.slice(runId.length + 1))
   const ignored = others.filter((name) => !misplaced.includes(name))

@@ -3,7 +3,7 @@ import { nameItem } from '../errors.ts'
 import type { Chunk, FulfilledBatch, Rejection } from '../types.ts'
 import type { Entry } from './entries.ts'
 import { recordError } from './error-record.ts'
-import { type Head, MAX_BODY_BYTES, toRuns } from './frame.ts'
+import { countCharacters, type Head, MAX_BODY_BYTES, MAX_KEY_CHARACTERS, toRuns } from './frame.ts'
 import { hashKey } from './hash-key.ts'
 import type { Restored } from './restored.ts'
 import type { Codec, Format } from './values/codec.ts'
@@ -43,7 +43,8 @@ export function createOutcomeEntries({ isKeyed, codec, statusOf, hasFailures, on
     const { record } = batch
     if (record === undefined) return ofFulfilled(encodeBatch(batch))
     const keys = isKeyed ? keysOf(batch) : undefined
-    if (record.byteLength > MAX_BODY_BYTES && indices.length > 1) return halve(batch, codec).flatMap(ofFulfilled)
+    const isTooLarge = record.byteLength > MAX_BODY_BYTES || countCharacters(keys) > MAX_KEY_CHARACTERS
+    if (isTooLarge && indices.length > 1) return halve(batch, codec).flatMap(ofFulfilled)
     const hasRetries = attempts?.some((count) => count !== 1)
     const head = {
       kind: 'outcomes' as const,
@@ -107,7 +108,7 @@ function selectFrom(batch: FulfilledBatch, isChosen: (at: number) => boolean): F
   }
 }
 
-/** Two batches of a batch whose record is too large for a frame. */
+/** Two batches of a batch whose record, or keys, are too large for a frame. */
 function halve(batch: FulfilledBatch, codec: Codec): FulfilledBatch[] {
   const whole = { ...batch, values: codec.decode(batch.record as Uint8Array, true) }
   const middle = batch.indices.length >>> 1

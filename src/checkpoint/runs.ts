@@ -1,4 +1,5 @@
 import { RunNotFoundError } from '../errors.ts'
+import { RUN_ID } from '../option-table.ts'
 import { directoryOf } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import type { Outcome } from '../types.ts'
@@ -110,7 +111,8 @@ export async function readFailures(given: Store | string | URL, runId: string): 
  */
 export async function deleteRun(given: Store | string | URL, runId: string, options?: HolderOptions): Promise<void> {
   const store = toStore(given)
-  if (!(await store.list(`${runId}/`)).some(({ key }) => isOfRun(key))) throw new RunNotFoundError(runId, directoryOf(store))
+  if (!RUN_ID.test(runId) || !(await store.list(`${runId}/`)).some(({ key }) => isOfRun(key)))
+    throw new RunNotFoundError(runId, directoryOf(store))
   await refuseHolders(store, runId, options)
   await deleteAll(store, runId)
 }

@@ -38,6 +38,40 @@ describe.each(FORMS)('a run of $format, $compress', (form) => {
     },
   )
 
+  test('long keys are spread over frames, in however many batches they came', async () => {
+    const identity = { ...IDENTITY, key: 'function', items: { kind: 'keyed' as const } }
+    const places = Array.from({ length: 12 }, (_, place) => place)
+    const framesOf = async (length: number, count: number) => {
+      const store = memoryStore()
+      const session = await open(store, { ...form, identity })
+      const keys = places.map((place) => String.fromCharCode(97 + place).repeat(length))
+      for (let at = 0; at < keys.length; at += count) {
+        const indices = Uint32Array.from(places.slice(at, at + count))
+        session.record({ fulfilled: [{ indices, keys: keys.slice(at, at + count), values: Array.from(indices) }], rejected: [] })
+      }
+      await session.close()
+      expect((await collect(store)).map(({ key }) => key)).toEqual(keys)
+      return (await inspectRun(store, 'run-1')).files[0]?.frames as number
+    }
+    const least = await framesOf(1, 12)
+    expect(await framesOf(1, 1)).toBe(least)
+    expect(await framesOf(2 ** 20, 1)).toBe(least + 11)
+    expect(await framesOf(2 ** 20, 12)).toBe(least + 3)
+  })
+
+  test('is not found by the name of a folder of it', async () => {
+    const store = memoryStore()
+    const session = await open(store, { ...form, identity: small })
+    session.record(outcomes([0, 1, 2]))
+    await session.close()
+    const before = await store.list('')
+    for (const folder of ['seg', 'run', 'lease']) {
+      await expect(inspectRun(store, `run-1/${folder}`)).rejects.toMatchObject({ code: 'ERR_PAWL_RUN_NOT_FOUND' })
+      await expect(deleteRun(store, `run-1/${folder}`)).rejects.toMatchObject({ code: 'ERR_PAWL_RUN_NOT_FOUND' })
+    }
+    expect(await store.list('')).toEqual(before)
+  })
+
   test('listRuns() and inspectRun() tell how far it is', async () => {
     const store = memoryStore()
     const session = await open(store, { ...form, identity: small })
