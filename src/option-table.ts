@@ -50,7 +50,12 @@ export const PARTS: Record<string, OptionSpec> = {
     check: (v) => typeof v === 'number' && v >= 1 && Number.isFinite(v),
     expected: 'a number >= 1',
   },
-  'retry.minTimeout': { type: 'ms', default: '1000', help: 'wait before the first retry', ...isDuration(0) },
+  'retry.minTimeout': {
+    type: 'ms',
+    default: '1000',
+    help: 'wait before the first retry, or `maxTimeout` if that is shorter',
+    ...isDuration(0),
+  },
   'retry.maxTimeout': { type: 'ms', default: '60000', help: 'longest wait', ...isDuration(0) },
   'retry.randomize': {
     type: 'boolean',

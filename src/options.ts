@@ -194,7 +194,7 @@ export function resolveOptions<T>(given: ExecuteOptions<T> = {}): ResolvedOption
 
 function resolveRetry(given: ExecuteOptions['retry'] = {}): ResolvedOptions['retry'] {
   const options: RetryOptions = checkPart('retry', typeof given === 'number' ? { retries: given } : given)
-  const { minTimeout = 1000, maxTimeout = 60_000 } = options
+  const { maxTimeout = 60_000, minTimeout = Math.min(1000, maxTimeout) } = options
   if (minTimeout > maxTimeout)
     throw new InvalidOptionError('retry.minTimeout', `at most retry.maxTimeout (${maxTimeout})`, minTimeout)
   return {

@@ -153,6 +153,8 @@ test.each([
   { runId: '-_.a'.repeat(32) },
   { maxFailures: '0.5%' as const },
   { drainTimeout: 0 },
+  { retry: { retries: 1, maxTimeout: 500 } },
+  { retry: { maxTimeout: 0 } },
   { resourceLimits: { maxOldGenerationSizeMb: 64, stackSizeMb: 1 } },
   { shard: '1/1' as const },
   { seed: -5 },

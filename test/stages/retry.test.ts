@@ -172,6 +172,11 @@ describe('retry: waiting', () => {
     expect(await delays({ retries: 5, minTimeout: 100, factor: 3, maxTimeout: 1000 })).toEqual([100, 300, 900, 1000, 1000])
   })
 
+  test('a maxTimeout alone is the longest wait, also where it is shorter than the first one would be', async () => {
+    expect(await delays({ retries: 3, maxTimeout: 500 })).toEqual([500, 500, 500])
+    expect(await delays({ retries: 3, maxTimeout: 1500 })).toEqual([1000, 1500, 1500])
+  })
+
   test('randomize multiplies it by 1 to 2, drawn from the clock', async () => {
     expect(await delays({ retries: 2, minTimeout: 100, randomize: true }, 0)).toEqual([100, 200])
     expect(await delays({ retries: 2, minTimeout: 100, randomize: true }, 0.25)).toEqual([125, 250])
