@@ -17,6 +17,9 @@ const FREE_BYTES = 2 ** 20
 /** A segment of this size or more stays as it is. */
 const SMALL_BYTES = 2 ** 24
 
+/** A segment, and, if it was read as the run was opened, what was whole of it then. */
+type Candidate = RunFile & Partial<Pick<LoadedFile, 'kept'>>
+
 /** What there is to choose from, of either format. */
 interface Stock {
   /** Small segments that will not grow any more. */
@@ -63,7 +66,11 @@ export function chooseSegments(format: Format, { waiting, snapshots, broken, jso
   return chosen.length < needed && !isBroken ? [] : chosen
 }
 
-/** Whether all that a damaged snapshot stands for is among `files`, so that it says nothing they do not. */
-export function isReplaced({ covers }: LoadedFile, files: readonly RunFile[]): boolean {
-  return covers.every(({ name }) => files.some((file) => file.name === name))
+/**
+ * Whether all that a damaged snapshot stands for is among `files`, so that it says nothing they do not: one that was cut since may
+ * have less of itself than the snapshot has of it.
+ */
+export function isReplaced({ covers, kept }: LoadedFile, files: readonly Candidate[]): boolean {
+  const hasAll = ({ stem, kept: own }: Candidate) => (own?.get(stem) ?? 0) >= (kept.get(stem) ?? 0)
+  return covers.every(({ name }) => files.some((file) => file.name === name && hasAll(file)))
 }

@@ -103,8 +103,10 @@ function mergeEntries(entries: readonly Entry[], format: Format): Part[] {
       merged.push({ head, body })
       continue
     }
+    const weight = sizeOf(body) + countCharacters(head.keys)
+    if (weight >= MERGE_BYTES) end() // Together they might be more than a frame holds.
     group.push({ head, body })
-    bytes += sizeOf(body) + countCharacters(head.keys)
+    bytes += weight
     if (bytes >= MERGE_BYTES) end()
   }
   end()

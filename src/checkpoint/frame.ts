@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib'
 import type { FailureKind } from '../types.ts'
-import type { Format } from './values/contract.ts'
+import { type Format, MAX_COLUMN_BYTES } from './values/contract.ts'
 
 /**
  * What a frame says. Its body, if any, is apart: the values of `outcomes`, column by column; of a `failure` the column
@@ -156,7 +156,7 @@ export interface FileHeader {
 }
 
 /** Most bytes the body of a frame may have: with its head it fits into any object. */
-export const MAX_BODY_BYTES = 2 ** 29
+export const MAX_BODY_BYTES = MAX_COLUMN_BYTES
 
 /** Most bytes a head may have. */
 export const MAX_HEAD_BYTES = 2 ** 28

@@ -71,7 +71,8 @@ export function findUnrecorded(index: RunIndex, settled: Settled): Unrecorded {
   let missing = 0
   for (let place = 0; place < (complete ?? results.length); place++) {
     const key = keys?.[place]
-    if (failed.has(place) || !isMine(place, key) || statusIn(index, place, key) !== undefined) continue
+    // What failed in an earlier session and succeeded since is on record only as a success.
+    if (failed.has(place) || !isMine(place, key) || statusIn(index, place, key) === 'fulfilled') continue
     if (place in results) places.push(place)
     else if (complete !== undefined) missing++
   }

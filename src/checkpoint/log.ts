@@ -230,11 +230,11 @@ export class RunLog {
     }
   }
 
-  /** All that is to be durable, behind what was noted. */
+  /** What is to be durable, behind what was noted; the rest, if that is too much at once, is due from then on. */
   async #flushAll(noted: readonly Entry[]): Promise<void> {
     const { clock, tidings } = this.#options
     const batch = this.#unsaved.take()
-    this.#isDue = false
+    this.#isDue = this.#unsaved.pending.entries.length > 0
     this.#timer?.abort()
     this.#timer = undefined
     tidings.begin(batch)

@@ -100,7 +100,8 @@ export function openSegments(options: SegmentOptions): Segments {
       await opened.log.write(bytes)
       if (isFlush) await save(opened.log)
     }
-    if (isFlush && options.lease.isStale()) throw new Error('the process was stopped while it wrote')
+    // What was put whole nobody has seen a part of: it may be merged, and counts in any case.
+    if (isFlush && opened.log !== undefined && options.lease.isStale()) throw new Error('the process was stopped while it wrote')
     opened.size += bytes.byteLength
     if (isFlush) opened.acknowledged = opened.size
     if (isFlush) await deleteAbandoned()

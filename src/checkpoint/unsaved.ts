@@ -14,7 +14,21 @@ interface Waiter {
   reject(error: Error): void
 }
 
+/**
+ * More bytes than this do not go together, unless they are of one entry: with the largest of those behind a segment that is
+ * almost full they still fit into an object.
+ */
+const BATCH_BYTES = 2 ** 27
+
 const emptyBatch = (): Batch => ({ entries: [], items: 0, bytes: 0 })
+
+function addTo(batch: Batch, entries: readonly Entry[]): void {
+  for (const entry of entries) {
+    batch.entries.push(entry)
+    batch.items += entry.items
+    batch.bytes += entry.bytes
+  }
+}
 
 /** Entries that are to be durable and are not yet, be they on their way, and who waits for them. */
 export class Unsaved {
@@ -44,20 +58,24 @@ export class Unsaved {
   }
 
   add(entries: readonly Entry[]): void {
-    for (const entry of entries) {
-      this.#pending.entries.push(entry)
-      this.#pending.items += entry.items
-      this.#pending.bytes += entry.bytes
-      this.#bytes += entry.bytes
-    }
+    for (const { bytes } of entries) this.#bytes += bytes
+    addTo(this.#pending, entries)
     this.#added += entries.length
   }
 
-  /** Sends what is pending on its way. */
+  /** Sends what is pending on its way, the first of it where it is too much at once. */
   take(): Batch {
     const batch = this.#pending
     this.#pending = emptyBatch()
-    return batch
+    if (batch.bytes <= BATCH_BYTES) return batch
+    const { entries } = batch
+    const first = emptyBatch()
+    for (const entry of entries) {
+      if (first.bytes > 0 && first.bytes + entry.bytes > BATCH_BYTES) break
+      addTo(first, [entry])
+    }
+    addTo(this.#pending, entries.slice(first.entries.length))
+    return first
   }
 
   /** A batch is durable. Nobody hears of it before `tell`. */

@@ -73,6 +73,26 @@ describe.each(FORMS)('compaction of $format, $compress', (form) => {
     expect(await verifyRun(store, 'run-1')).toEqual({ ok: true, damaged: [] })
   })
 
+  test.each([0.5, 1])(
+    'keeps a damaged snapshot that has more than what it stood for, which lost its end (to %d)',
+    async (share) => {
+      const store = memoryStore()
+      await fill(store, 16, { ...form, keep: 2 })
+      const [snapshot] = await names(store, 'snap')
+      const bytes = Buffer.from((await store.get(snapshot as string)) as Uint8Array)
+      await store.put(snapshot as string, bytes.subarray(0, -3), { replace: true })
+      const [, , third] = await names(store, 'seg')
+      const segment = Buffer.from((await store.get(third as string)) as Uint8Array)
+      await store.put(third as string, Buffer.alloc(segment.length * share), { replace: true })
+      for (let sessions = 0; sessions < 2; sessions++) {
+        const session = await open(store, { ...form, keep: 2 })
+        // Of a compressed one the damage takes the block, which is all there is.
+        expect(session.restored.fulfilled).toBe(form.compress === 'gzip' ? 30 : 32)
+        await session.close()
+      }
+    },
+  )
+
   test.each([true, false])('keeps what proves how long a source is at least: an item that began (alone: %j)', async (alone) => {
     const store = memoryStore()
     const iterable = { ...form, identity: { ...IDENTITY, items: { kind: 'iterable' } as const } }

@@ -62,7 +62,8 @@ test.each([undefined, KEYS])(
 
 test.each([undefined, KEYS])('confirm() rejects when nothing runs again (keys: %s)', async (keys) => {
   const session = await withoutSnapshot(keys)
-  const all = { ...settled(keys, 19), complete: COUNT }
+  const failures = [{ ...rejection(3, new Error('three')), ...(keys ? { key: KEYS[3] as string } : {}) }]
+  const all = { ...settled(keys, 19), failures, complete: COUNT }
   await expect(session.confirm(all)).rejects.toThrow(/got 4 items whose outcomes were in files that were deleted/)
   await session.close()
 })

@@ -396,6 +396,29 @@ describe('files that a run has left, and that are gone as it ends', () => {
     expect(read).toEqual([1, 2, 1, 1])
   })
 
+  test('are recorded again where an earlier session had the item down as failed', async () => {
+    const { runs, spoil, heal } = newPlace()
+    const options = { workers: 1, runId: 'run', maxFailures: 1, checkpoint: { store: runs, every: 1 } }
+    spoil(1)
+    expect(await execute(noted, range(3), options)).toMatchObject({ status: 'complete', failures: [{ index: 1 }] })
+    heal(1)
+    const old = readdirSync(join(runs, 'run/seg'))
+    const { codes, on } = listenForWarnings()
+    let hasDeleted = false
+    const deleteOwn = () => {
+      if (hasDeleted) return
+      hasDeleted = true
+      for (const name of readdirSync(join(runs, 'run/seg'))) if (!old.includes(name)) rmSync(join(runs, 'run/seg', name))
+    }
+    const { results } = await execute(noted, range(3), { ...options, on: { ...on, afterCheckpoint: deleteOwn } })
+    expect(codes()).toEqual(['CHECKPOINT_DAMAGED'])
+    const read: unknown[] = []
+    for await (const outcome of readResults(runs, 'run'))
+      read.push(outcome.status === 'fulfilled' ? outcome.value : outcome.reason)
+    expect(read).toEqual(results)
+    expect((await execute(noted, range(3), options)).stats).toMatchObject({ dispatched: 0, restored: 3 })
+  })
+
   test('cost a run nothing that are there: one listing, and none when nothing was recorded before its end', async () => {
     const { runs } = newPlace()
     const listed: string[] = []

@@ -5,6 +5,9 @@ import { sayPlace } from './steps.ts'
 /** How values become bytes. `msgpack` holds what structured clone carries; `json` what JSON can hold, readable by people. */
 export type Format = 'msgpack' | 'json'
 
+/** Most bytes of a column of one value: what the body of a frame may have. */
+export const MAX_COLUMN_BYTES = 2 ** 29
+
 /** A value the codec cannot hold. `at` is its place in the column; `error.path` says where in the value, '' for all of it. */
 export interface Refusal {
   readonly at: number

@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib'
 import type { Packr, Unpackr } from 'msgpackr'
 import { CheckpointCorruptError } from '../../errors.ts'
 import { carry, deserialize, serialize } from './carry.ts'
-import { type Codec, type Encoded, type Refusal, refuse } from './contract.ts'
+import { type Codec, type Encoded, MAX_COLUMN_BYTES, type Misfit, type Refusal, refuse } from './contract.ts'
 import { countColumn, MIXED, PLAIN } from './count.ts'
 import { plainCheck } from './plain.ts'
 import { gives } from './proof.ts'
@@ -56,7 +56,36 @@ interface Odd {
   readonly bytes: Uint8Array
 }
 
+const TOO_LARGE: Misfit = {
+  path: '',
+  got: `one that takes more than ${MAX_COLUMN_BYTES / 2 ** 20} MiB, the most that is recorded of an item`,
+  cure: 'Return it in parts, as results of several items, or write it to a file and return its path',
+}
+
 function encode(values: ArrayLike<unknown>, describe?: (at: number) => string): Encoded {
+  const encoded = encodeAll(values, describe)
+  return encoded.bytes.byteLength > MAX_COLUMN_BYTES ? refuseLarge(values, encoded, describe) : encoded
+}
+
+/** As `encoded`, less the values that alone are too large: those that only together are go to frames of their own. */
+function refuseLarge(values: ArrayLike<unknown>, encoded: Encoded, describe?: (at: number) => string): Encoded {
+  const places = Array.from(values, (_, at) => at)
+  const isLarge = (at: number) => values.length === 1 || encodeAll([values[at]]).bytes.byteLength > MAX_COLUMN_BYTES
+  const large = new Set(places.filter(isLarge))
+  if (large.size === 0) return encoded
+  const rest = places.filter((at) => !large.has(at))
+  const others = encodeAll(
+    rest.map((at) => values[at]),
+    describe && ((at) => describe(rest[at] as number)),
+  )
+  const refused = [
+    ...Array.from(large, (at) => refuse('msgpack', at, TOO_LARGE, describe)),
+    ...others.refused.map(({ at, error }) => ({ at: rest[at] as number, error })),
+  ]
+  return { bytes: others.bytes, refused: refused.sort((a, b) => a.at - b.at) }
+}
+
+function encodeAll(values: ArrayLike<unknown>, describe?: (at: number) => string): Encoded {
   try {
     const bytes = writeColumn(values)
     if (bytes !== undefined) return { bytes, refused: [] }
