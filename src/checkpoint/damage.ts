@@ -108,7 +108,7 @@ export function findCut(index: RunIndex, claimed: ReadonlySet<string>): Set<stri
  *
  * @param claimed writers of sessions that left a claim, live or dead.
  */
-export function findCutSegments({ files, sessions, left, gone }: RunIndex, claimed: ReadonlySet<string>): string[] {
+function findCutSegments({ files, sessions, left, gone }: RunIndex, claimed: ReadonlySet<string>): string[] {
   const explained = new Set(claimed)
   for (const { writer, hasEnded, isKnownDead } of sessions) if (hasEnded || isKnownDead) explained.add(writer)
   const last = new Map<string, string>()
