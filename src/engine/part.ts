@@ -4,7 +4,7 @@ import { sayPlace } from '../checkpoint/values/steps.ts'
 import { tellsCarrying } from '../chunk.ts'
 import { nameItem, SerializationError } from '../errors.ts'
 import { countMoves, findMoved } from '../move.ts'
-import type { TaskFunction } from '../types.ts'
+import type { TaskContext, TaskFunction } from '../types.ts'
 import { cloneApart, copyApart, ODD } from './apart.ts'
 import { Column } from './column.ts'
 import { type Dropped, findDropped } from './dropped.ts'
@@ -17,10 +17,15 @@ const { Set, structuredClone } = globalThis
 /** The items of a chunk, as far as whoever runs them needs to know. */
 export type ItemColumns = Pick<ChunkMessage, 'id' | 'items' | 'packed' | 'indices' | 'keys' | 'attempts' | 'isSingly'>
 
+export type CallTask = (run: TaskFunction<unknown, unknown>, item: unknown, context: TaskContext) => unknown
+
 /** A run whose task is at hand. */
 export interface LoadedRun {
   readonly setup: Omit<RunSetup, 'run'>
   readonly run: TaskFunction<unknown, unknown>
+  /** How many strides in a row had items that are not that short; and how the task is called once there were enough of them. */
+  longStrides?: number
+  call?: CallTask | undefined
   readonly codec: Codec | undefined
   /** For results that are to be lines of output, and that no codec has checked to be JSON. */
   readonly checkLines: LineCheck | undefined
@@ -65,6 +70,8 @@ export interface Port {
   readonly flushOutput?: () => Promise<void> | undefined
   /** What in this thread a task has spoiled, when it has; asked when results are packed, and before they are posted. */
   readonly findSpoiled?: (codec: Codec | undefined) => string | undefined
+  /** Calls a task whose items are not that short. Default: it is called where they are run, and V8 may inline it there. */
+  readonly call?: CallTask
   /**
    * What the task gets to see of an item that did not come from another thread. Throws when the item cannot be cloned, which is a
    * failure of that item.

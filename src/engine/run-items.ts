@@ -30,6 +30,14 @@ const { structuredClone } = globalThis
 const MAX_CLAIM = 16
 const CLAIM_MS = 0.25
 
+/**
+ * Items that take longer on average, in ms, are called as the port says: what that costs for each is more than such as are
+ * shorter can gain by it. One stride that took long, or a few, is code that runs for the first time, or a pause for garbage. Set
+ * by bench/peers, 'trivial' and 'uniform-1us'.
+ */
+const SHORT_MS = 0.005
+const LONG_STRIDES = 4
+
 /** Errors are looked at so far down their causes, which may lead back to where they began. */
 const MAX_CAUSES = 16
 
@@ -112,7 +120,7 @@ function runOn(passage: Passage): void {
 function runStride(passage: Passage, end: number): void {
   const { chunk, loaded, slot, part, clone, signalOf } = passage
   const { items, indices, keys, attempts } = chunk
-  const { run, setup } = loaded
+  const { run, setup, call } = loaded
   for (let { place } = passage; place < end; passage.place = ++place) {
     if (part.isLoose && !part.secure()) return postFirst(passage)
     if (!enter(slot, place, setup.timed ? sharedNow() : undefined)) {
@@ -131,7 +139,7 @@ function runStride(passage: Passage, end: number): void {
     }
     const context = new ItemContext(setup, index, keys?.[place], (attempts?.[place] ?? 0) + 1, signalOf)
     try {
-      const value = run(item, context)
+      const value = call ? call(run, item, context) : run(item, context)
       if (isThenable(value)) {
         passage.promised = value
         return
@@ -168,12 +176,15 @@ function claimNext(passage: Passage): number {
 
 /** Sees how long the last items took: whether it is time to post, and for how many items the clock need not be read. */
 function readClock(passage: Passage): void {
-  const { chunk, slot, port, part, place } = passage
+  const { chunk, loaded, slot, port, part, place } = passage
   const isHurried = isWanted(slot)
   if (isHurried) takeNote(slot)
   const elapsed = part.elapsed()
   passage.isDue = elapsed > port.partMs || chunk.isSingly === true || isHurried
-  passage.areShort = !isHurried && place > 0 && elapsed - passage.readAtMs < CLAIM_MS
+  const took = elapsed - passage.readAtMs
+  passage.areShort = !isHurried && place > 0 && took < CLAIM_MS
+  if (place > 0) loaded.longStrides = took > Math.max(CLAIM_MS, passage.stride * SHORT_MS) ? (loaded.longStrides ?? 0) + 1 : 0
+  if (loaded.longStrides === LONG_STRIDES) loaded.call = port.call
   const maxStride = chunk.isSingly ? 1 : port.maxStride
   passage.stride = !isHurried && elapsed < passage.stride / 2 ? Math.min(passage.stride * 2, maxStride) : 1
   passage.readAt = Math.min(place + passage.stride, chunk.items.length)
