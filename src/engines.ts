@@ -2,7 +2,7 @@ import { systemClock } from './clock.ts'
 import type { Engine } from './engine/engine.ts'
 import { createInline } from './engine/inline.ts'
 import { loadPiscina } from './engine/load-piscina.ts'
-import { createPool } from './engine/pool.ts'
+import { createPool, type Pool } from './engine/pool.ts'
 import { refuseBundle } from './engine/seat.ts'
 import { countWorkers } from './machine.ts'
 import type { ResolvedOptions } from './options.ts'
@@ -19,6 +19,8 @@ export interface Engines {
   warm(): Promise<void>
   /** An item has begun on a thread of the pool. */
   readonly isUp: boolean
+  /** Time that tasks took in runs which had its threads and have ended, in ms. */
+  readonly worked: number
   /**
    * Lets the event loop turn, as long as no thread is up: what a run loads and makes until then takes milliseconds the first
    * time, and there is nothing to wait for it yet (bench/peers, 'small-cold': its delay).
@@ -36,7 +38,7 @@ export function openEngines({
   checkpoint,
 }: Pick<ResolvedOptions, 'workers' | 'resourceLimits' | 'checkpoint'>): Engines {
   let opening: Promise<Engine> | undefined
-  let opened: Engine | undefined
+  let opened: Pool | undefined
   const isUp = () => opened?.hasBegun ?? false
   const breathe = async () => {
     if (!isUp()) await turn()
@@ -49,6 +51,9 @@ export function openEngines({
   return {
     get isUp() {
       return isUp()
+    },
+    get worked() {
+      return opened?.worked ?? 0
     },
     breathe,
     pool: () => (opening ??= open()),

@@ -58,7 +58,8 @@ const SMALL_RUN_MS = 5
 /**
  * Work that is worth one thread more, in ms. One comes up in 20 ms when nothing else runs and in twice that beside a
  * thread at work, and the run does not end before it is up. Lower, and short runs wait for threads they had no need of;
- * higher, and runs of some hundred ms leave cores idle. Set by bench/peers, 'small-cold' and 'uniform-10ms'.
+ * higher, and runs of some hundred ms leave cores idle. Set by bench/peers, 'small-cold' and 'uniform-10ms'. Of an executor the
+ * work of all runs counts: none of them may be worth a thread that all of them are.
  */
 const THREAD_MS = 50
 
@@ -88,6 +89,8 @@ export interface PlannerOptions {
   readonly interval?: number | undefined
   /** A thread stands ready, be it from an earlier run. Default: none does. */
   readonly isThreadUp?: () => boolean
+  /** Time the tasks of earlier runs took on the same threads, in ms. Default: 0. */
+  readonly worked?: number
 }
 
 /** Some items of one chunk came back. Times in ms. */
@@ -110,6 +113,8 @@ export interface Planner {
   mode(left: number | undefined): 'threads' | 'inline'
   /** Threads worth having for `left` items that have not settled: those that run, or wait for a thread, are work as well. */
   workers(left: number | undefined): number
+  /** Threads that earlier runs would have been worth, and so, where more runs come, those to come. */
+  readonly earned: number
   /** False as long as the items look cheap and too few were measured to say how cheap. */
   readonly isWarm: boolean
   /** `items` took `taskTime`; to hand them to a worker took the main thread `sendTime`, when it did. */
@@ -136,6 +141,8 @@ export function createPlanner(options: PlannerOptions): Planner {
   const pace = createPace(known)
   let isConfirmed = false
 
+  const { worked = 0 } = options
+  const threadsFor = (ms: number) => Math.max(1, Math.min(options.maxWorkers, Math.ceil(ms / THREAD_MS)))
   const looksCheap = () => learner.steadyTime < CHEAP_ITEM_MS
 
   const mode = (left: number | undefined): 'threads' | 'inline' => {
@@ -151,7 +158,7 @@ export function createPlanner(options: PlannerOptions): Planner {
     if (left === undefined) return options.maxWorkers
     if (known.measured === 0) return Math.max(1, Math.min(options.maxWorkers, left))
     const itemTime = looksCheap() ? learner.steadyTime : known.itemTime
-    return Math.max(1, Math.min(options.maxWorkers, left, Math.ceil((left * itemTime) / THREAD_MS)))
+    return Math.min(left || 1, threadsFor(worked + left * itemTime))
   }
 
   const chunkSize = (left: number | undefined): number => {
@@ -172,6 +179,7 @@ export function createPlanner(options: PlannerOptions): Planner {
     chunkSize,
     mode,
     workers,
+    earned: threadsFor(worked),
     get isWarm() {
       return !looksCheap() || known.measured >= WARM_ITEMS
     },

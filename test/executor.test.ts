@@ -5,6 +5,7 @@ import arithmetic, { cube } from './fixtures/tasks/arithmetic.mjs'
 import { counted, tell, waitForLatch } from './fixtures/tasks/counted.mjs'
 import { die } from './fixtures/tasks/deaths.mjs'
 import nested from './fixtures/tasks/nested.mjs'
+import { spin } from './fixtures/tasks/where.mjs'
 
 /** A value that knows how often it was cloned. */
 function watched(values: number[]) {
@@ -147,6 +148,18 @@ describe('createExecutor()', () => {
     const { results } = await executor.execute(nested, items(), { on: { outcome: () => void failed.push(failing()) } })
     expect(results).toMatchObject([{ results: [0, 1, 4] }, { results: [0, 1, 4] }])
     await Promise.all(failed)
+  })
+
+  test('starts another thread once its runs together are worth one, though none of them is', async () => {
+    await using executor = createExecutor({ workers: 2, mode: 'threads' })
+    const threads = new Set<number>()
+    for (let runs = 0; runs < 100 && threads.size < 2; runs++) {
+      const { results } = await executor.execute(spin, new Array(20).fill(1))
+      for (const { threadId } of results) threads.add(threadId)
+    }
+    expect(threads.size).toBe(2)
+    const { plan } = await executor.execute(spin, new Array(20).fill(1))
+    expect(plan.workers).toBe(2)
   })
 
   test('ends no other run for one whose task ends each thread as it is loaded', async () => {

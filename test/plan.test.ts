@@ -187,6 +187,16 @@ describe('createPlanner()', () => {
     expect(it.workers(100_000)).toBe(4)
   })
 
+  test('wants workers for what earlier runs on the same threads would have been worth, though no run is', () => {
+    const it = planner({ mode: 'threads', worked: 120 })
+    expect(it.earned).toBe(3)
+    observe(it, 10, 1)
+    expect(it.workers(10)).toBe(3)
+    expect(it.workers(2)).toBe(2)
+    expect(planner({ worked: 120, maxWorkers: 2 }).earned).toBe(2)
+    expect(planner().earned).toBe(1)
+  })
+
   test('wants workers for what has not settled, also when nothing is left to be dispatched', () => {
     const it = planner()
     observe(it, 2, 600)

@@ -9,11 +9,17 @@ import { isDeaf } from './late.ts'
 import { Receiver } from './receiver.ts'
 import { openSeat, type SeatOptions } from './seat.ts'
 
+/** Worker threads. */
+export interface Pool extends Engine {
+  /** Time that tasks took in the runs that have ended, in ms. */
+  readonly worked: number
+}
+
 /**
  * Runs chunks on worker threads: the crew sends them out, the receiver takes in what comes back. All that knows Piscina is
  * here, in seat.ts and in load-piscina.ts.
  */
-export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOptions, clock: Clock): Engine {
+export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOptions, clock: Clock): Pool {
   const runs = new Map<number, JobRun>()
   const open = (bench: Bench) => openSeat(PiscinaClass, seatOptions, receiver.hear(bench))
   const crew: Crew = new Crew(open, clock, (count, wanted, error) => {
@@ -21,11 +27,15 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
   })
   const receiver = new Receiver(crew, runs, clock)
   let numbered = 0
+  let worked = 0
 
   const start = (options: EngineRunOptions): EngineRun => {
     const run: JobRun = { ...options, number: ++numbered, unexplained: 0, endedAt: undefined }
     runs.set(run.number, run)
-    return openRun(crew, run, clock, () => runs.delete(run.number))
+    return openRun(crew, run, clock, () => {
+      runs.delete(run.number)
+      worked += run.tally.taskTime
+    })
   }
 
   return {
@@ -39,6 +49,9 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
     },
     get hasBegun() {
       return [...crew.benches].some(hasBegun)
+    },
+    get worked() {
+      return worked
     },
     start: start as Engine['start'],
     close: () => crew.close(),

@@ -67,7 +67,7 @@ export async function startGrowth(options: GrowthOptions): Promise<Growth> {
   const open = () => {
     opening ??= engines.pool().then((opened) => {
       pool = opened
-      pool.grow(Math.max(1, grown)) // What was measured meanwhile may call for more.
+      pool.grow(Math.max(planner.earned, grown)) // What was measured meanwhile may call for more.
       return pool
     })
     return opening

@@ -14,5 +14,6 @@ export function openPlanner(task: Pick<ResolvedTask, 'identity'>, options: Resol
     chunkSize,
     interval: checkpoint?.interval,
     isThreadUp: () => engines.isUp,
+    worked: engines.worked,
   })
 }

@@ -49,6 +49,7 @@ export async function performSession(session: Session): Promise<End> {
       warm: async () => {},
       inline: pool,
       isUp: false,
+      worked: 0,
       breathe: async () => {},
       maxWorkers: scenario.workers,
     },
