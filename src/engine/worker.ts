@@ -2,9 +2,8 @@ import type { MessagePort } from 'node:worker_threads'
 import { packError } from '../carried-error.ts'
 import { loadCodec } from '../checkpoint/values/codec.ts'
 import { unpackItems } from '../file-items.ts'
-import type { TaskContext, TaskFunction } from '../types.ts'
 import { slotOf, takeUp } from './flight-recorder.ts'
-import { type LoadedRun, loadPacking, type Port } from './part.ts'
+import { type CallTask, type LoadedRun, loadPacking, type Port } from './part.ts'
 import { loadTaskInWorker } from './program.ts'
 import type { ChunkMessage, PartMessage, RunSetup, ServeMessage } from './protocol.ts'
 import { runItems } from './run-items.ts'
@@ -90,13 +89,11 @@ function openPort(far: MessagePort): Port {
  * Calls the task where V8 does not inline it: one that computes with fractions takes 7 % longer as a part of our loop than
  * compiled by itself (bench/inlining.bench.mjs). V8 inlines no call in which it has seen several functions.
  */
-function callTask(run: TaskFunction<unknown, unknown>, item: unknown, context: TaskContext | undefined): unknown {
-  return run(item, context as TaskContext)
-}
+const callTask: CallTask = (run, item, context) => run(item, context)
 
 /** So often that V8 takes note of what is called. */
 const CALLS = 100
-for (let i = 0; i < CALLS; i++) for (const other of [() => 0, () => 1, () => 2]) callTask(other, undefined, undefined)
+for (let i = 0; i < CALLS; i++) for (const other of [() => 0, () => 1, () => 2]) callTask(other, undefined, undefined as never)
 
 function openOutput(stream: NodeJS.WriteStream): Output {
   return { stream, write: stream.write.bind(stream) }
