@@ -1,4 +1,4 @@
-import { ECHO_MS } from '../preempt/signals.ts'
+import { echoed } from '../preempt/signals.ts'
 import { formatDuration } from './duration.ts'
 
 /** Why a run was asked to stop; its message goes into the summary. */
@@ -31,17 +31,20 @@ export interface Interrupts {
 
 /**
  * Listens for SIGINT and SIGTERM: the first one aborts `signal`, so that the run drains; the second ends the process at
- * once, with 130 or 143. The same one again within ECHO_MS is no second one. `stopAt`: milliseconds since the process began at
+ * once, with 130 or 143. The same one again before `echoed` is no second one. `stopAt`: milliseconds since the process began at
  * which to abort in any case.
  */
 export function watchInterrupts(options: { stopAt?: number | undefined; timeLimit?: number | undefined } = {}): Interrupts {
   const controller = new AbortController()
-  let first: { readonly name: string; readonly at: number } | undefined
+  let first: string | undefined
+  let hasEchoed = false
   const listeners = (['SIGINT', 'SIGTERM'] as const).map((name) => {
     const listener = () => {
-      const at = performance.now()
-      if (first && (first.name !== name || at - first.at > ECHO_MS)) process.exit(SECOND[name])
-      first ??= { name, at }
+      if (first !== undefined && (first !== name || hasEchoed)) process.exit(SECOND[name])
+      first = name
+      void echoed().then(() => {
+        hasEchoed = true
+      })
       controller.abort(new Signalled(`${name} received`)) // Of a run that drains for the time limit it changes nothing.
     }
     process.on(name, listener)

@@ -75,7 +75,7 @@ export function watchPreemption(option: 'auto' | PreemptOptions, options: WatchO
   const chosen = option === 'auto' ? chooseAll(detectCloud(sysfs)) : option
   const onSignal = (name: NodeJS.Signals) => notice(new Error(`The process was asked to end by ${name}`))
   // Also behind the notice of a cloud, which sends the first SIGTERM right after it, while the run is still about to save.
-  if (chosen.signals && isMainThread) hearSignal(closed.signal, clock, onSignal)
+  if (chosen.signals && isMainThread) hearSignal(closed.signal, onSignal)
   else if (chosen.signals) emit('warning', { code: 'SIGNALS_UNHEARD', message: UNHEARD })
 
   const onSaid = ({ kind, reason }: Said) => (kind === 'notice' ? notice(reason) : onAdvice(reason))

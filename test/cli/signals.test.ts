@@ -1,17 +1,15 @@
 import { once } from 'node:events'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { planDrain, Signalled, TimeUp, watchInterrupts } from '../../src/cli/signals.ts'
-import { ECHO_MS } from '../../src/preempt/signals.ts'
+import { echoed } from '../../src/preempt/signals.ts'
 
 describe('watchInterrupts()', () => {
-  /** Signals are emitted, time is fake, and `exit` is called in place of the end of the process. */
+  /** Signals are emitted, and `exit` is called in place of the end of the process. */
   function watching(options: Parameters<typeof watchInterrupts>[0] = {}) {
     const exit = vi.spyOn(process, 'exit').mockImplementation((() => {}) as never)
-    vi.useFakeTimers({ toFake: ['performance'] })
     const interrupts = watchInterrupts(options)
     onTestFinished(() => {
       interrupts.stop()
-      vi.useRealTimers()
       vi.restoreAllMocks()
     })
     return { exit, signal: interrupts.signal }
@@ -20,14 +18,13 @@ describe('watchInterrupts()', () => {
   test.each([
     ['SIGINT', 130],
     ['SIGTERM', 143],
-  ] as const)('a second %s ends the process with %d, but not one that is handed on with the first', (name, code) => {
+  ] as const)('a second %s ends the process with %d, but not one that is handed on with the first', async (name, code) => {
     const { exit, signal } = watching()
     process.emit(name)
     expect(signal.reason).toBeInstanceOf(Signalled)
-    vi.advanceTimersByTime(ECHO_MS)
     process.emit(name)
     expect(exit).not.toHaveBeenCalled()
-    vi.advanceTimersByTime(1)
+    await echoed()
     process.emit(name)
     expect(exit.mock.calls).toEqual([[code]])
   })

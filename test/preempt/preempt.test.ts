@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { detectCloud } from '../../src/preempt/detect.ts'
-import { ECHO_MS } from '../../src/preempt/signals.ts'
 import { serve } from './metadata-server.ts'
 import { watched } from './watched.ts'
 
@@ -50,13 +49,12 @@ describe('watchPreemption()', () => {
 
   test.each(['SIGTERM', 'SIGINT'] as const)('%s is a notice, given once; the same soon again is no second one', async (name) => {
     const before = listeners()
-    const { clock, notices } = watched({ signals: true })
+    const { notices } = watched({ signals: true })
     expect(listeners()).toBe(before + 2)
     process.emit(name)
     expect(listeners()).toBe(before + 1)
     expect(process.emit(name)).toBe(true) // Somebody listens, so it does not end the process.
     expect(notices.map(({ message }) => message)).toEqual([`The process was asked to end by ${name}`])
-    clock.advance(ECHO_MS)
     await expect.poll(listeners).toBe(before)
   })
 
@@ -64,12 +62,10 @@ describe('watchPreemption()', () => {
     const before = listeners()
     const action = { body: { action: 'terminate', time: '2026-01-01T08:22:00Z' } }
     const { url: baseUrl } = await serve({ '/latest/meta-data/spot/instance-action': action })
-    const { clock, notices, noticed } = watched({ signals: true, aws: { baseUrl } })
+    const { notices, noticed } = watched({ signals: true, aws: { baseUrl } })
     await noticed
     expect(process.emit('SIGTERM')).toBe(true)
     expect(notices.map(({ message }) => message)).toEqual([expect.stringContaining('AWS gave notice')])
-    await clock.asleep(ECHO_MS)
-    clock.advance(ECHO_MS)
     await expect.poll(listeners).toBe(before)
   })
 
