@@ -282,12 +282,12 @@ for await (const { index } of stream('./t.mjs', items, { checkpoint: '.pawl', ru
   })
 })
 
-/** Alters a byte in the middle of what is recorded. */
-function damage(directory: string, runs?: string): void {
+/** Damages what holds `text`; without it the byte in the middle, be that of a result or of what is told of some. */
+function damage(directory: string, runs?: string, text?: string): void {
   const path = filesOf(directory, runs).find((it) => /[\\/](seg|snap)[\\/]/.test(it)) as string
   const bytes = readFileSync(path)
-  const middle = Math.floor(bytes.length / 2)
-  bytes.writeUInt8(bytes.readUInt8(middle) ^ 0xff, middle)
+  const at = text === undefined ? Math.floor(bytes.length / 2) : bytes.indexOf(text)
+  bytes.writeUInt8(bytes.readUInt8(at) ^ 0xff, at)
   writeFileSync(path, bytes)
 }
 
@@ -433,7 +433,7 @@ describe('pawl prune, of a run whose results are damaged', () => {
     const { pawl, put, directory } = project({ 'in.jsonl': items(300) })
     put('long.js', 'export default ({ n }) => `value ${n} value`')
     await pawl('run', 'long.js', '--input', 'in.jsonl', '--run-id', 'long', '--checkpoint-every', '100')
-    damage(directory)
+    damage(directory, undefined, 'value 1')
     for (const flags of [[], ['--dry-run']]) {
       const { stdout, stderr } = await pawl('prune', '--older-than', '0', ...flags)
       expect(stdout).toMatch(/^(deleted|would delete) 0 runs/)
