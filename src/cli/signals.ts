@@ -40,12 +40,13 @@ export function watchInterrupts(options: { stopAt?: number | undefined; timeLimi
   let hasEchoed = false
   const listeners = (['SIGINT', 'SIGTERM'] as const).map((name) => {
     const listener = () => {
-      if (first !== undefined && (first !== name || hasEchoed)) process.exit(SECOND[name])
+      if (first === name && !hasEchoed) return
+      if (first !== undefined) process.exit(SECOND[name])
       first = name
       void echoed().then(() => {
         hasEchoed = true
+        controller.abort(new Signalled(`${name} received`)) // Of a run that drains for the time limit it changes nothing.
       })
-      controller.abort(new Signalled(`${name} received`)) // Of a run that drains for the time limit it changes nothing.
     }
     process.on(name, listener)
     return { name, listener }

@@ -4,8 +4,8 @@ const NAMES = ['SIGTERM', 'SIGINT'] as const
 
 /**
  * Resolves when a signal that is heard now has had its echo, if any: whoever signals a group of processes may have the signal
- * handed on to them besides, as `timeout` does. What comes later is meant as a second one, be it a moment later: by then the
- * first was answered.
+ * handed on to them besides, as `timeout` does. Nobody is to hear of the first one before that: what is sent in answer is meant
+ * as a second one.
  */
 export const echoed = turn
 
@@ -19,8 +19,10 @@ export function hearSignal(over: AbortSignal, onSignal: (name: NodeJS.Signals) =
     if (isHeard) return
     isHeard = true
     for (const it of listeners) if (it.name !== name) it.remove()
-    void echoed().then(removeAll)
-    onSignal(name)
+    void echoed().then(() => {
+      removeAll()
+      onSignal(name)
+    })
   }
   const listeners = NAMES.map((name) => {
     const listener = () => hear(name)
