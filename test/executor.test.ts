@@ -1,6 +1,6 @@
 import { createExecutor } from 'pawl'
 import { describe, expect, test } from 'vitest'
-import { openLatch, range, sharedCells, whenSet } from './execute/calls.ts'
+import { gate, openLatch, range, sharedCells, whenSet } from './execute/calls.ts'
 import arithmetic, { cube } from './fixtures/tasks/arithmetic.mjs'
 import { counted, tell, waitForLatch } from './fixtures/tasks/counted.mjs'
 import { die } from './fixtures/tasks/deaths.mjs'
@@ -113,10 +113,7 @@ describe('createExecutor()', () => {
   test.each(['threads', 'inline'] as const)('keeps no run waiting for others that wait for their source: %s', async (mode) => {
     await using executor = createExecutor({ workers: 1, mode })
     let asked = 0
-    let feed!: () => void
-    const fed = new Promise<void>((resolve) => {
-      feed = resolve
-    })
+    const { passed: fed, open: feed } = gate()
     async function* items() {
       asked++
       await fed
@@ -131,10 +128,7 @@ describe('createExecutor()', () => {
 
   test('runs a task that calls execute beside a run whose task cannot be loaded, in the same thread', async () => {
     await using executor = createExecutor({ workers: 1, mode: 'threads' })
-    let feed!: () => void
-    const fed = new Promise<void>((resolve) => {
-      feed = resolve
-    })
+    const { passed: fed, open: feed } = gate()
     async function* items() {
       yield 3
       await fed

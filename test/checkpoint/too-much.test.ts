@@ -5,6 +5,7 @@ import { createOutcomeEntries } from '../../src/checkpoint/outcome-entries.ts'
 import { msgpackCodec } from '../../src/checkpoint/values/msgpack.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Log, Store } from '../../src/store/store.ts'
+import { gate } from '../execute/calls.ts'
 import { IDENTITY, open, readAll, virtualClock } from './fixture.ts'
 
 /** What is too much for one frame, or one object, of what a run may give. */
@@ -72,10 +73,7 @@ test('large keys are in frames of their own', async () => {
 test('what waits for a flush is written bit by bit where it is more than fits into an object, and all of it', async () => {
   const memory = memoryStore()
   const writes: number[] = []
-  let release!: () => void
-  const held = new Promise<void>((resolve) => {
-    release = resolve
-  })
+  const { passed: held, open: release } = gate()
   const append = async (key: string): Promise<Log> => {
     const log = (await memory.append?.(key)) as Log
     const write = async (bytes: Uint8Array) => {
@@ -92,9 +90,7 @@ test('what waits for a flush is written bit by bit where it is more than fits in
   const session = await open(store, { every: 1 })
   const record = msgpackCodec.encode([new Uint8Array(48 * MIB)]).bytes
   const add = (index: number) => session.record({ fulfilled: [{ indices: Uint32Array.of(index), record }], rejected: [] })
-  add(0)
-  for (let index = 1; index < 6; index++) add(index)
-  add(6)
+  for (let index = 0; index < 7; index++) add(index)
   session.record({ fulfilled: [{ indices: Uint32Array.of(7), values: ['last'] }], rejected: [] })
   const saved = session.flush()
   release()
@@ -113,21 +109,11 @@ test('the rest of what was too much at once is saved without another reason', as
   const session = await open(memory, { every: 1_000_000 })
   const record = msgpackCodec.encode([new Uint8Array(127 * MIB)]).bytes
   const small = msgpackCodec.encode([new Uint8Array(2 * MIB)]).bytes
-  const saved: number[] = []
-  const until = new Promise<void>((resolve) => {
-    const look = setInterval(() => {
-      saved.splice(0, saved.length, session.stats.checkpoints)
-      if (session.stats.checkpoints < 2) return
-      clearInterval(look)
-      resolve()
-    }, 5)
-  })
   session.record({
     fulfilled: [record, small].map((bytes, index) => ({ indices: Uint32Array.of(index), record: bytes })),
     rejected: [],
   })
-  await until
-  expect(saved).toEqual([2])
+  await expect.poll(() => session.stats.checkpoints, { timeout: 30_000 }).toBe(2)
   await session.close()
 })
 

@@ -19,3 +19,12 @@ export function openLatch(cells: Int32Array<SharedArrayBuffer>, at = 0): void {
   Atomics.store(cells, at, 1)
   Atomics.notify(cells, at)
 }
+
+/** What a test lets others wait for: they await `passed`, which `open` resolves. */
+export function gate(): { readonly passed: Promise<void>; open(): void } {
+  let open!: () => void
+  const passed = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  return { passed, open: () => open() }
+}

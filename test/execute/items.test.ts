@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { MAX_PULLED_ITEMS } from '../../src/plan.ts'
 import task from '../fixtures/tasks/arithmetic.mjs'
 import { counted, waitForLatch } from '../fixtures/tasks/counted.mjs'
-import { openLatch, range, sharedCells, whenSet } from './calls.ts'
+import { gate, openLatch, range, sharedCells, whenSet } from './calls.ts'
 
 function* count(to: number): Generator<number> {
   for (let i = 0; i < to; i++) yield i
@@ -180,10 +180,7 @@ describe('execute() pulls an iterable', () => {
   })
 
   test('and sends on what is there while the next item lets itself be waited for', async () => {
-    let release!: () => void
-    const held = new Promise<void>((resolve) => {
-      release = resolve
-    })
+    const { passed: held, open: release } = gate()
     async function* items() {
       yield 1
       yield 2
@@ -206,10 +203,7 @@ describe('execute() pulls an iterable', () => {
   test.each(['threads', 'inline'] as const)(
     'and tries an item again while the next waits for what comes of it: %s',
     async (mode) => {
-      let tell!: () => void
-      const told = new Promise<void>((resolve) => {
-        tell = resolve
-      })
+      const { passed: told, open: tell } = gate()
       async function* items() {
         yield 5
         await told
