@@ -5,10 +5,13 @@ import type { Json } from './types.ts'
  * is parsed when somebody asks for it, say for a failure, each time anew.
  */
 
-/** How an item is read from its bytes. `delimiter`: what ends a row; `\n` may have a `\r` before it, in each row anew. */
+/** What ends the rows of CSV: a `\n` may have a `\r` before it, in each row anew. */
+export type Delimiter = '\n' | '\r'
+
+/** How an item is read from its bytes. */
 export type FileFormat =
   | { readonly kind: 'jsonl' | 'text' }
-  | { readonly kind: 'csv'; readonly names: readonly string[]; readonly delimiter: '\n' | '\r' }
+  | { readonly kind: 'csv'; readonly names: readonly string[]; readonly delimiter: Delimiter }
 
 /** A stretch of whole items. Both arrays are in shared memory. */
 export interface Block {
@@ -46,7 +49,7 @@ async function openFormat(format: FileFormat): Promise<Read> {
 }
 
 /** All that may end a row of CSV, the longest first. */
-export function rowEnds(delimiter: '\n' | '\r'): string[] {
+export function rowEnds(delimiter: Delimiter): string[] {
   return delimiter === '\n' ? ['\r\n', '\n'] : ['\r']
 }
 

@@ -2,7 +2,7 @@ import { systemClock } from '../clock.ts'
 import { RunNotFoundError } from '../errors.ts'
 import { RUN_ID } from '../option-table.ts'
 import { directoryOf } from '../store/file.ts'
-import type { Store } from '../store/store.ts'
+import type { Store, StoredObject } from '../store/store.ts'
 import { type Claim, findLive, readClaims } from './claim.ts'
 import { findCut } from './damage.ts'
 import { findUnclaimed } from './ends.ts'
@@ -56,8 +56,13 @@ function findUnexplained({ index, claims }: LoadedRun): string[] {
   return findUnclaimed(index, { others: claims.map(({ writer }) => writer), dead: [] })
 }
 
+/** All that lies below a run; nothing of a name that no run can have, below which there may be files of one. */
+export async function listObjects(store: Store, runId: string): Promise<readonly StoredObject[]> {
+  return RUN_ID.test(runId) ? store.list(`${runId}/`) : []
+}
+
 async function lookAt(store: Store, runId: string, isChecked: boolean, isLocated: boolean): Promise<LoadedRun> {
-  const objects = RUN_ID.test(runId) ? await store.list(`${runId}/`) : [] // Below another name there may be files of a run.
+  const objects = await listObjects(store, runId)
   const misplaced = FOLDERS.filter((folder) => objects.some(({ key }) => key === `${runId}/${folder}`))
   const others = objects.filter(({ key }) => !isOfRun(key)).map(({ key }) => key.slice(runId.length + 1))
   const ignored = others.filter((name) => !misplaced.includes(name))

@@ -1,5 +1,4 @@
 import { RunNotFoundError } from '../errors.ts'
-import { RUN_ID } from '../option-table.ts'
 import { directoryOf } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import type { Outcome } from '../types.ts'
@@ -7,7 +6,7 @@ import { type Damage, describeCut, describeDamage, describeGone, describeLosses,
 import { toStore } from './given-store.ts'
 import { type HolderOptions, refuseHolders } from './holders.ts'
 import { placeIn } from './item-places.ts'
-import { loadRun, lossOf } from './load-run.ts'
+import { listObjects, loadRun, lossOf } from './load-run.ts'
 import { oneByOne } from './one-by-one.ts'
 import { deleteAll } from './open-manifest.ts'
 import { readInOrder } from './read-in-order.ts'
@@ -111,8 +110,7 @@ export async function readFailures(given: Store | string | URL, runId: string): 
  */
 export async function deleteRun(given: Store | string | URL, runId: string, options?: HolderOptions): Promise<void> {
   const store = toStore(given)
-  if (!RUN_ID.test(runId) || !(await store.list(`${runId}/`)).some(({ key }) => isOfRun(key)))
-    throw new RunNotFoundError(runId, directoryOf(store))
+  if (!(await listObjects(store, runId)).some(({ key }) => isOfRun(key))) throw new RunNotFoundError(runId, directoryOf(store))
   await refuseHolders(store, runId, options)
   await deleteAll(store, runId)
 }

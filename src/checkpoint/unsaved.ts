@@ -22,12 +22,10 @@ const BATCH_BYTES = 2 ** 27
 
 const emptyBatch = (): Batch => ({ entries: [], items: 0, bytes: 0 })
 
-function addTo(batch: Batch, entries: readonly Entry[]): void {
-  for (const entry of entries) {
-    batch.entries.push(entry)
-    batch.items += entry.items
-    batch.bytes += entry.bytes
-  }
+function addTo(batch: Batch, entry: Entry): void {
+  batch.entries.push(entry)
+  batch.items += entry.items
+  batch.bytes += entry.bytes
 }
 
 /** Entries that are to be durable and are not yet, be they on their way, and who waits for them. */
@@ -58,8 +56,10 @@ export class Unsaved {
   }
 
   add(entries: readonly Entry[]): void {
-    for (const { bytes } of entries) this.#bytes += bytes
-    addTo(this.#pending, entries)
+    for (const entry of entries) {
+      addTo(this.#pending, entry)
+      this.#bytes += entry.bytes
+    }
     this.#added += entries.length
   }
 
@@ -68,13 +68,12 @@ export class Unsaved {
     const batch = this.#pending
     this.#pending = emptyBatch()
     if (batch.bytes <= BATCH_BYTES) return batch
-    const { entries } = batch
     const first = emptyBatch()
-    for (const entry of entries) {
-      if (first.bytes > 0 && first.bytes + entry.bytes > BATCH_BYTES) break
-      addTo(first, [entry])
+    let isFull = false
+    for (const entry of batch.entries) {
+      isFull ||= first.bytes > 0 && first.bytes + entry.bytes > BATCH_BYTES
+      addTo(isFull ? this.#pending : first, entry)
     }
-    addTo(this.#pending, entries.slice(first.entries.length))
     return first
   }
 

@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises'
-import type { FileFormat } from '../file-items.ts'
+import type { Delimiter, FileFormat } from '../file-items.ts'
 import { fill } from '../store/file.ts'
 
 /**
@@ -43,7 +43,7 @@ export async function* readBlocks(path: string, kind: FileFormat['kind'], longes
 /** The end of the last row, for blocks one after the other. */
 async function endOfRows(): Promise<(bytes: Uint8Array) => number> {
   const { findDelimiter, listRowEnds } = await import('./csv.ts')
-  let delimiter: ReturnType<typeof findDelimiter>
+  let delimiter: Delimiter | undefined
   return (bytes) => {
     delimiter ??= findDelimiter(bytes, false)
     return delimiter === undefined ? 0 : (listRowEnds(bytes, 0, delimiter).at(-1) ?? 0)

@@ -1,5 +1,5 @@
 import { parse } from 'csv-parse/sync'
-import { type FileFormat, rowEnds, toObject } from '../file-items.ts'
+import { type Delimiter, type FileFormat, rowEnds, toObject } from '../file-items.ts'
 import { UsageError } from './failure.ts'
 import { countBreaks, explainFields, explainLong } from './fault.ts'
 import type { Findings } from './scan.ts'
@@ -7,8 +7,6 @@ import type { Findings } from './scan.ts'
 const QUOTE = 0x22
 const LF = 0x0a
 const CR = 0x0d
-
-type Delimiter = (FileFormat & { kind: 'csv' })['delimiter']
 
 /** What ends the rows, as the first row tells; undefined when it does not end in `bytes`, which may go on when not `isWhole`. */
 export function findDelimiter(bytes: Uint8Array, isWhole: boolean): Delimiter | undefined {

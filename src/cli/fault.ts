@@ -1,5 +1,6 @@
 import { constants, isUtf8 } from 'node:buffer'
 import { plural } from '../errors.ts'
+import type { Delimiter } from '../file-items.ts'
 import { formatBytes } from './terminal.ts'
 
 /** What is wrong with a line of an input, as its user is told. */
@@ -62,7 +63,7 @@ export function findLongLine(bytes: Uint8Array, from: number, longest: number): 
  * How many lines of CSV end in `bytes` before `to`, as an editor counts them: within quotes as well; at a lone CR where rows end
  * in one.
  */
-export function countBreaks(bytes: Uint8Array, from: number, to: number, delimiter: '\n' | '\r'): number {
+export function countBreaks(bytes: Uint8Array, from: number, to: number, delimiter: Delimiter): number {
   let count = 0
   for (let at = bytes.indexOf(LF, from); at >= 0 && at < to; at = bytes.indexOf(LF, at + 1)) count++
   if (delimiter !== '\r') return count

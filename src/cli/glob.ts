@@ -2,6 +2,7 @@ import { type Dirent, existsSync, readdir } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { codeOf } from '../store/errno.ts'
+import { isRefused } from '../store/refused.ts'
 import { UsageError } from './failure.ts'
 import { toProjectPath } from './task-path.ts'
 
@@ -40,7 +41,7 @@ export async function listGlob(pattern: string): Promise<Matches | undefined> {
   ) => {
     noteUnnamed(path)
     readdir(path, options, (error, entries = []) => {
-      if (CLOSED.has(codeOf(error))) closed.push(toProjectPath(path))
+      if (isRefused(error)) closed.push(toProjectPath(path))
       else if (error && !ABSENT.has(codeOf(error))) failed.push(error)
       void followLinks(path, entries, links, isBounded).then((found) => onList(error, found))
     })
@@ -59,8 +60,7 @@ export async function listGlob(pattern: string): Promise<Matches | undefined> {
 /** Stands in a name for bytes that are no UTF-8, and maybe for itself. */
 const REPLACED = '\ufffd'
 
-/** What the system says of a directory that this user may not read, and of one that is gone by now, or is none. */
-const CLOSED = new Set(['EACCES', 'EPERM'])
+/** What the system says of a directory that is gone by now, or is none. */
 const ABSENT = new Set(['ENOENT', 'ENOTDIR'])
 
 /** True of a pattern that may go to any depth: by `**`, or by a group with a `/` in it. */
