@@ -82,8 +82,7 @@ interface Survey {
 function explore(copy: unknown): Survey {
   const survey: Survey = { seen: new Set(), places: [], users: new Map(), errors: [], fault: undefined }
   visit(copy, 0, survey)
-  const { length } = survey.errors // Without those that are found in a cause.
-  for (let at = 0; at < length; at++) visit((survey.errors[at] as Error).cause, 0, survey)
+  for (let at = 0; at < survey.errors.length; at++) visit((survey.errors[at] as Error).cause, 0, survey) // It finds more of them.
   return survey
 }
 

@@ -2,7 +2,9 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { carry } from '../../../src/checkpoint/values/carry.ts'
 import { loadCodec } from '../../../src/checkpoint/values/codec.ts'
+import { MAX_NESTING } from '../../../src/nesting.ts'
 import { assertSame, identities } from './same.ts'
 import { anything, carriedKinds, nest, pairs } from './samples.ts'
 
@@ -118,6 +120,15 @@ describe('msgpackCodec', () => {
     const [decoded] = roundTrip([error]) as [Error]
     expect(decoded).toBeInstanceOf(RangeError)
     expect(decoded.stack).toBe(error.stack)
+  })
+
+  test('leaves no cause of any error to V8, of which a newer one cannot read the older form', () => {
+    const chain = ['a', 'b', 'c', 'd', 'e'].reduce((cause: unknown, name) => new Error(name, { cause }), 'core')
+    const { causes = [] } = carry({ failures: [chain] }) as { causes?: readonly unknown[] }
+    const errors = causes.filter((_, at) => at % 2 === 0) as Error[]
+    expect(errors.map(({ message }) => message)).toEqual(['e', 'd', 'c', 'b', 'a'])
+    for (const error of errors) expect('cause' in error).toBe(false)
+    assertSame(roundTrip([chain]), [structuredClone(chain)])
   })
 
   test('keeps shared parts shared however many ways lead to them', () => {
@@ -325,6 +336,24 @@ describe('msgpackCodec refuses', () => {
     ['a function as key of a Map', new Map([[() => 1, 1]]), 'keys[0]', /a function/],
     ['a function in a Set', new Set([1, () => 1]), 'values[1]', /a function/],
     ['a function as cause', new Error('x', { cause: () => 1 }), 'cause', /the function 'cause' at result\.cause\./],
+    [
+      'a Blob as the cause of a cause of a cause',
+      ['a', 'b', 'c'].reduce((cause: unknown, name) => new Error(name, { cause }), new Blob(['x'])),
+      'cause.cause.cause',
+      /got a Blob at result\.cause\.cause\.cause\./,
+    ],
+    [
+      'a SharedArrayBuffer as the cause of a cause',
+      new Error('a', { cause: new Error('b', { cause: new SharedArrayBuffer(8) }) }),
+      'cause.cause',
+      /got a SharedArrayBuffer/,
+    ],
+    [
+      'what is nested too deep as the cause of a cause',
+      new Error('a', { cause: new Error('b', { cause: nest(MAX_NESTING + 1) }) }),
+      '',
+      /more than 1000 levels deep/,
+    ],
     ['a function in a class instance', { w: new Weird() }, 'w.run', /the function 'run'/],
     ['a getter that throws', throwing, 'a.b', /a property that throws when it is read \(Error: boom\) at result\.a\.b/],
     ['a boxed symbol', [Object(Symbol('s'))], '[0]', /got a Symbol/],
