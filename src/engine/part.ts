@@ -117,12 +117,12 @@ export class Part {
   }
 
   /**
-   * To be called before another item runs when the last value `isLoose`: makes a copy of it, which is not made when the part is
-   * posted first. False when that is to be done, since a copy would take longer.
+   * To be called before anything else runs when the last value `isLoose`: makes a copy of it, which is not made when the part is
+   * posted first. False when that is to be done, since a copy would take longer; never where it cannot be, `isHeld`.
    */
-  secure(): boolean {
+  secure(isHeld = false): boolean {
     const { cloneTime = 0 } = this.#run
-    if (cloneTime > MAX_CLONE_MS) {
+    if (cloneTime > MAX_CLONE_MS && !isHeld) {
       this.#run.cloneTime = cloneTime / 2 // So that a copy is made, and measured, now and then.
       return false
     }

@@ -94,7 +94,10 @@ export async function runItems(chunk: ItemColumns, loaded: LoadedRun, slot: Slot
   }
   leave(slot, length)
   const flushing = port.flushOutput?.()
-  if (flushing) await flushing
+  if (flushing) {
+    if (part.isLoose) part.secure(true) // Meanwhile a timer of the task may write into it.
+    await flushing
+  }
   send(passage, true)
   if (passage.signal) announceStop(slot)
 }
