@@ -101,11 +101,12 @@ function copyRecord(record: object, parts: object[], depth: number): unknown {
 }
 
 function copyArray(array: unknown[], parts: object[], depth: number): unknown {
-  // As many keys as elements: no hole is among them, or else one is named.
+  // As many keys as elements: no hole is among them, or else a key is a name, which the copy would lack.
   if (array.length > MAX_LENGTH || keys(array).length !== array.length) return ODD
   const copy: unknown[] = apply(toSpliced, array, [0, 0]) // Asks neither an iterator nor a constructor, which may be the task's own.
   for (let at = 0; at < copy.length; at++) {
     const value = copy[at]
+    if (value === undefined && !(at in array)) return ODD
     if (isLeaf(value)) continue
     const part = isObject(value) ? copyPart(value, parts, depth + 1) : ODD
     if (part === ODD) return ODD
@@ -171,6 +172,7 @@ function meet(value: object, seen: Set<object>, ranges: Map<object, Range[]>): b
   if (isArray(value)) return meetAll(value, seen, ranges)
   if (types.isMap(value) && !meetAll(entriesOf(value), seen, ranges)) return false
   if (types.isSet(value) && !meetAll(membersOf(value), seen, ranges)) return false
+  if (types.isNativeError(value) && !meetAll([value.cause], seen, ranges)) return false // Which is not enumerable.
   for (const key in value) {
     const part = value[key as keyof object] as unknown
     if (isObject(part) && !meet(part, seen, ranges)) return false

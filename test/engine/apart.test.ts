@@ -49,6 +49,8 @@ const VALUES: readonly (readonly [string, () => unknown])[] = [
   ['a cycle', () => cycle],
   ['an array with a hole', () => [1, , 3]],
   ['an array with a name', () => 'x'.match(/x/)],
+  ['an array with a hole and a name', () => Object.assign([1, , 3], { sum: 4 })],
+  ['an array with as many names as holes', () => ({ list: Object.assign([, , 'x'], { a: 1, b: 2 }) })],
   ['a long array', () => Array.from({ length: 1000 }, (_, at) => ({ at }))],
   [
     'an instance of a class',
@@ -163,6 +165,8 @@ describe('items lie apart', () => {
     ],
     ['a part of two, deep inside', [{ a: [{ twice }] }, { b: new Map([['k', [twice]]]) }], false],
     ['a member of two sets', [new Set([twice]), new Set([twice])], false],
+    ['the cause of two errors', [new Error('a', { cause: twice }), { e: new Error('b', { cause: twice }) }], false],
+    ['errors with causes of their own', [new Error('a', { cause: { n: 1 } }), new Error('a', { cause: { n: 1 } })], true],
     ['a key of two maps', [new Map([[twice, 1]]), new Map([[twice, 1]])], false],
     ['views next to one another', [bytes.subarray(5, 9), bytes.subarray(0, 5)], true],
     ['views that overlap', [{ a: bytes.subarray(0, 6) }, { b: bytes.subarray(5, 9) }], false],
