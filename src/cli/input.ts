@@ -2,7 +2,6 @@ import { open, stat } from 'node:fs/promises'
 import { extname, isAbsolute } from 'node:path'
 import type { Engines } from '../engines.ts'
 import { plural } from '../errors.ts'
-import { isFileItems } from '../file-items.ts'
 import type { Json } from '../types.ts'
 import { inShell } from '../wording.ts'
 import { UsageError } from './failure.ts'
@@ -134,11 +133,6 @@ async function readGlob(pattern: string): Promise<Input> {
 /** Where a relative path was looked for: the usual reason why there is nothing. */
 function whereFrom(path: string): string {
   return isAbsolute(path) ? '' : ` below ${process.cwd()}`
-}
-
-/** Lines that no thread has parsed are not worth being parsed here, and threads are there: they have looked at the file. */
-export function modeFor({ items }: Input): { readonly mode?: 'threads' } {
-  return isFileItems(items) ? { mode: 'threads' } : {}
 }
 
 /**

@@ -10,7 +10,7 @@ import { noteCommand, type RecordedCommand } from './command.ts'
 import { formatDuration } from './duration.ts'
 import { AGAIN, explain, OK, tell } from './failure.ts'
 import { type FlagValues, toCheckpoint, toOptions } from './flags.ts'
-import { type Input, keyFrom, modeFor, readInput } from './input.ts'
+import { type Input, keyFrom, readInput } from './input.ts'
 import { goOnWithOthers, hasSettledNone, listNextSteps, saveResults, summarize } from './next-steps.ts'
 import { checkApart, checkTarget, type Kept, resultLine, type Target, writeLines } from './output.ts'
 import { type Progress, showProgress } from './progress.ts'
@@ -137,7 +137,7 @@ function toExecuteOptions(
   const { drainTimeout: drain } = resolveOptions({ ...given, ...limited })
   return {
     ...given,
-    ...modeFor(input),
+    mode: 'threads', // On the main thread a task that never ends would keep us from signals, and what it leaves open from our end.
     ...limited,
     ...(typeof key === 'string' ? { key: keyFrom(key, input.placeOf) } : {}),
     signal,

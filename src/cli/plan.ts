@@ -3,7 +3,7 @@ import type { Plan } from '../types.ts'
 import { wordsIn, wordsInList } from '../wording.ts'
 import { OK } from './failure.ts'
 import { type CommonFlags, type FlagValues, toOptions } from './flags.ts'
-import { modeFor, readInput } from './input.ts'
+import { readInput } from './input.ts'
 import { parseTask } from './task-path.ts'
 import { print, printable, printJson, say } from './terminal.ts'
 import { sayHere } from './ways-on.ts'
@@ -21,7 +21,7 @@ export async function planRun(task: string, flags: FlagValues & CommonFlags & { 
     const plan = await planOn(
       parseTask(task),
       input.items,
-      { ...toOptions(flags), checkpoint: flags.checkpoint, on, ...modeFor(input) },
+      { ...toOptions(flags), checkpoint: flags.checkpoint, on, mode: 'threads' },
       engines,
     )
     const found = { ...plan, warnings: wordsInList(plan.warnings).map((words) => sayHere(words)) }

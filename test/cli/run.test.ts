@@ -405,6 +405,32 @@ describe('pawl run', () => {
     })
   })
 
+  test('no task runs on the main thread, however little its items are: a timer would keep it, an item without end the signals', async () => {
+    const task = `import { writeSync } from 'node:fs'
+      import { isMainThread } from 'node:worker_threads'
+      if (isMainThread) setInterval(() => {}, 1000)
+      export default ({ n }) => {
+        if (n === 100_000) for (writeSync(2, 'at it\\n');;);
+        return n
+      }`
+    const { start } = project({ 't.js': task })
+    const args = ['run', 't.js', '--input', '-', '--json', '--drain-timeout', '100ms']
+    const { code, stdout } = await start(args, items(100_000)).ended
+    expect(JSON.parse(stdout)).toMatchObject({ status: 'complete', plan: { mode: 'threads' } })
+    expect(code).toBe(0)
+    const endless = start(args, items(100_001))
+    await endless.saying(/at it/)
+    endless.child.kill('SIGTERM')
+    expect(await endless.ended).toMatchObject({ code: 75 })
+  })
+
+  test('a glob that begins above the working directory matches whatever that is called', async () => {
+    const { directory } = project({ 'same.js': 'export default (item) => item', '[team]/b/1.md': '', '[team]/a/x': '' })
+    const args = [BIN, 'run', '../../same.js', '--input', '../b/*.md', '--no-checkpoint', '--quiet']
+    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: join(directory, '[team]/a') })
+    expect(stdout).toBe('{"index":0,"value":"../b/1.md"}\n')
+  })
+
   test('a reader that goes away is a quiet end', async () => {
     const { directory, put } = project(DOUBLE)
     put('in.jsonl', items(50_000))
