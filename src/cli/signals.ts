@@ -31,7 +31,7 @@ export interface Interrupts {
 
 /**
  * Listens for SIGINT and SIGTERM: the first one aborts `signal`, so that the run drains; the second ends the process at
- * once, with 130 or 143. The same one again before `echoed` is no second one. `stopAt`: milliseconds since the process began at
+ * once, with 130 or 143, and a third by itself. The same one again before `echoed` is no second one. `stopAt`: milliseconds since the process began at
  * which to abort in any case.
  */
 export function watchInterrupts(options: { stopAt?: number | undefined; timeLimit?: number | undefined } = {}): Interrupts {
@@ -41,7 +41,10 @@ export function watchInterrupts(options: { stopAt?: number | undefined; timeLimi
   const listeners = (['SIGINT', 'SIGTERM'] as const).map((name) => {
     const listener = () => {
       if (first === name && !hasEchoed) return
-      if (first !== undefined) process.exit(SECOND[name])
+      if (first !== undefined) {
+        stop() // It may wait for a thread in a call that nothing ends, say of a pipe: a third signal is not to be held back by us.
+        process.exit(SECOND[name])
+      }
       first = name
       void echoed().then(() => {
         hasEchoed = true
@@ -56,13 +59,11 @@ export function watchInterrupts(options: { stopAt?: number | undefined; timeLimi
     stopAt === undefined
       ? undefined
       : setTimeout(() => controller.abort(new TimeUp(timeLimit)), Math.max(0, stopAt - performance.now())).unref()
-  return {
-    signal: controller.signal,
-    stop: () => {
-      clearTimeout(timer)
-      for (const { name, listener } of listeners) process.off(name, listener)
-    },
+  const stop = () => {
+    clearTimeout(timer)
+    for (const { name, listener } of listeners) process.off(name, listener)
   }
+  return { signal: controller.signal, stop }
 }
 
 /**

@@ -123,6 +123,24 @@ describe('pawl resume', () => {
     )
   })
 
+  test.skipIf(process.platform === 'win32')('a third one where a thread waits in a call that nothing ends', async () => {
+    const task = `
+import { readFileSync, writeSync } from 'node:fs'
+export default () => {
+  writeSync(2, 'waits\\n')
+  return readFileSync('pipe', 'utf8')
+}`
+    const { start, directory } = project({ 'blocked.js': task, 'in.jsonl': items(1) })
+    expect(spawnSync('mkfifo', [join(directory, 'pipe')]).status).toBe(0)
+    const { child, saying } = start(['run', 'blocked.js', '--input', 'in.jsonl', '--drain-timeout', '60s'])
+    await saying(/^waits/m)
+    child.kill('SIGTERM')
+    await saying(/stopping/)
+    // Nothing tells when the second was heard, so what follows is sent until it counts.
+    const end = () => child.kill('SIGTERM') && (child.exitCode ?? child.signalCode)
+    await expect.poll(end, { timeout: 10_000 }).not.toBeNull()
+  })
+
   test('--help says which flags are of one session only', async () => {
     const { pawl } = project(PROJECT)
     const { stdout } = await pawl('resume', '--help')
