@@ -1,6 +1,6 @@
 import { type Dirent, existsSync, readdir } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { isAbsolute, relative, resolve } from 'node:path'
 import { codeOf } from '../store/errno.ts'
 import { isRefused } from '../store/refused.ts'
 import { UsageError } from './failure.ts'
@@ -17,14 +17,16 @@ export interface Matches {
 }
 
 /**
- * What matches `pattern`; undefined when it is none. A symbolic link to a directory is gone through like a directory, but not by
+ * What matches the pattern `given`; undefined when it is none. A symbolic link to a directory is gone through like a directory, but not by
  * a pattern that may go to any depth, which would find no end where links lead in a circle.
  *
  * @throws UsageError when the name of one, or of a directory that may have some, is no UTF-8, and so opens nothing; the error of
  * the system when there is a directory that cannot be read now.
  */
-export async function listGlob(pattern: string): Promise<Matches | undefined> {
+export async function listGlob(given: string): Promise<Matches | undefined> {
   const { glob, isDynamicPattern } = await import('tinyglobby')
+  // Else what the directories above the working directory are called, say `[team]`, would be a part of the pattern.
+  const pattern = isAbsolute(given) ? relative(process.cwd(), given) : given
   if (!isDynamicPattern(pattern)) return undefined
   const unnamed: string[] = []
   const closed: string[] = []
@@ -53,7 +55,7 @@ export async function listGlob(pattern: string): Promise<Matches | undefined> {
   const linked = links.size === 0 ? [] : paths.filter((it) => links.has(resolve(it)))
   if (first === undefined) return { paths, linked, closed: closed.sort() }
   throw new UsageError(
-    `Cannot use input '${pattern}': expected names of files in UTF-8, got other bytes in '${first}'. Rename it, or leave it out of the glob`,
+    `Cannot use input '${given}': expected names of files in UTF-8, got other bytes in '${first}'. Rename it, or leave it out of the glob`,
   )
 }
 
