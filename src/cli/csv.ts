@@ -94,6 +94,8 @@ export function readHeader(bytes: Buffer, from: number, path: string, longest: n
   })
   const twice = names.find((name, at) => names.indexOf(name) !== at)
   if (problem) throw new UsageError(`Cannot read ${path}, line 1: ${problem}`)
+  if (names.length === 1 && names[0] === '' && bytes[from] !== QUOTE && bytes.subarray(end).some((it) => it !== LF && it !== CR))
+    throw new UsageError(`Cannot read ${path}, line 1: expected the names of the columns, got a blank line`)
   if (twice !== undefined)
     throw new UsageError(`Cannot read ${path}, line 1: expected a name of its own for each column, got '${twice}' twice`)
   return { format: { kind: 'csv' as const, names, delimiter }, end, lines: countBreaks(bytes, from, end, delimiter) }

@@ -133,6 +133,14 @@ describe('readInput() of CSV', () => {
     await expect(read('a.csv', 'a,b\n1,2\n""\n')).rejects.toThrow(/a\.csv, line 3: expected 2 fields as in the first row, got 1/)
   })
 
+  test('refuses a blank line in place of the names, unless nothing follows', async () => {
+    const sentence = /a\.csv, line 1: expected the names of the columns, got a blank line/
+    for (const content of ['\n1\n2\n', '\ufeff\r\na,b\r\n1,2\r\n', '\n\nname\nA\n', '\r\r1'])
+      await expect(read('a.csv', content)).rejects.toThrow(sentence)
+    for (const content of ['\n', '\r\n\r\n', '\ufeff\n\n\n']) expect(await read('a.csv', content)).toEqual([])
+    expect(await read('a.csv', '""\nA\n')).toEqual([{ '': 'A' }])
+  })
+
   test('names the line of a row with too few fields, an open quote, a blank line', async () => {
     await expect(read('a.csv', 'a,b\n1,2\n3\n')).rejects.toThrow(/a\.csv, line 3: expected 2 fields as in the first row, got 1/)
     await expect(read('a.csv', 'a,b\n1,"x\ny"\n1,"2\n3,4\n5,6\n')).rejects.toThrow(
