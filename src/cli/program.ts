@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from 'commander'
 import { InvalidOptionError } from '../errors.ts'
+import { pathOfDirectory } from '../store/directory.ts'
 import { ownVersion } from '../version.ts'
 import { parseOutput, parseRunId, refuseEmpty } from './arguments.ts'
 import { DURATION_FORM, parseDuration } from './duration.ts'
@@ -81,7 +82,7 @@ function describeProgram(exitWith: (code: number) => void): Command {
     parent
       .command(usage)
       .description(help)
-      .option('--checkpoint <dir>', 'where runs are recorded', '.pawl')
+      .option('--checkpoint <dir>', 'where runs are recorded', pathOfDirectory, '.pawl')
       .option('--json', 'print one JSON object on stdout')
       .action(async (...args: unknown[]) => {
         const call = (await load()) as unknown as (...given: unknown[]) => Promise<number>

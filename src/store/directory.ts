@@ -1,11 +1,23 @@
 import { fileURLToPath } from 'node:url'
+import { InvalidOptionError } from '../errors.ts'
 
 /** True for what a store of files can be given as its directory: a path, or a file: URL. */
 export function isDirectory(value: unknown): value is string | URL {
   return typeof value === 'string' || (value instanceof URL && value.protocol === 'file:')
 }
 
-/** Its path. The string of a file: URL, as `import.meta.resolve` gives it, is one, too. */
+/**
+ * Its path. The string of a file: URL, as `import.meta.resolve` gives it, is one, too.
+ *
+ * @throws InvalidOptionError for a URL that names no file of this machine: in `file://runs` that is the name of another.
+ */
 export function pathOfDirectory(directory: string | URL): string {
-  return directory instanceof URL || directory.startsWith('file://') ? fileURLToPath(directory) : directory
+  if (!(directory instanceof URL) && !directory.startsWith('file://')) return directory
+  try {
+    return fileURLToPath(directory)
+  } catch (cause) {
+    throw new InvalidOptionError('checkpoint', 'a path, or a file: URL of a directory on this machine', String(directory), {
+      cause,
+    })
+  }
 }

@@ -78,6 +78,7 @@ describe('pawl', () => {
     ['run t.js --input a.jsonl --key id', "Cannot use '--key id' for item 0 (line 1)"],
     ['run a.jsonl --input a.jsonl --no-checkpoint', 'A task is a module: .js, .mjs or .cjs'],
     ['run . --input a.jsonl', "Cannot load task '.'"],
+    ['list --checkpoint file://runs', "Cannot use option '--checkpoint': expected a path, or a file: URL of a directory on this"],
     ['resume nothing', "Cannot find run 'nothing'"],
     ['run t.js --input a.jsonl --run-id no --resume --checkpoint other', "'pawl list --checkpoint other' shows what is there"],
     ['inspect nothing', "Cannot find run 'nothing': expected a run of this name in the store, got none. 'pawl list' shows"],

@@ -32,3 +32,14 @@ test('a URL that is no file is refused', async () => {
   })
   await expect(listRuns(url)).rejects.toMatchObject({ code: 'ERR_PAWL_INVALID_OPTION', option: 'store' })
 })
+
+test('a URL of a file elsewhere is refused as an option, not as a fault', async () => {
+  const message = "expected a path, or a file: URL of a directory on this machine, got 'file://runs"
+  for (const url of ['file://runs', new URL('file://runs/a'), 'file:///a%2Fb']) {
+    const refusal = { code: 'ERR_PAWL_INVALID_OPTION', option: 'checkpoint' }
+    await expect(execute((n: number) => n, [1], { checkpoint: url })).rejects.toMatchObject(refusal)
+    await expect(execute((n: number) => n, [1], { checkpoint: { store: url } })).rejects.toMatchObject(refusal)
+    await expect(listRuns(url)).rejects.toMatchObject(refusal)
+  }
+  expect(() => fileStore('file://runs')).toThrow(message)
+})
