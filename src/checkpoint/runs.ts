@@ -6,7 +6,7 @@ import { type Damage, describeCut, describeDamage, describeGone, describeLosses,
 import { toStore } from './given-store.ts'
 import { type HolderOptions, refuseHolders } from './holders.ts'
 import { placeIn } from './item-places.ts'
-import { listObjects, loadRun, lossOf } from './load-run.ts'
+import { type LoadedRun, listObjects, loadRun, lossOf } from './load-run.ts'
 import { oneByOne } from './one-by-one.ts'
 import { deleteAll } from './open-manifest.ts'
 import { readInOrder } from './read-in-order.ts'
@@ -75,21 +75,31 @@ export async function* readResultBatches(
 ): AsyncGenerator<readonly Outcome[], void, void> {
   const store = toStore(given)
   const loaded = await loadRun(store, runId, true, true)
-  const { fingerprint, index, manifest } = loaded
+  for (const sentence of listLosses(runId, loaded)) warn(`${sentence} when the run is resumed; verifyRun names it`)
+  yield* readInOrder(store, runId, loaded.fingerprint, loaded.index)
+}
+
+/** What of the run is damaged, and what that means, in sentences that one may go on with. */
+function listLosses(runId: string, loaded: LoadedRun): string[] {
   const { loss, cut } = lossOf(loaded)
-  for (const sentence of describeLosses(runId, index, manifest?.identity.items.count, cut, loss))
-    warn(`${sentence} when the run is resumed; verifyRun names it`)
-  yield* readInOrder(store, runId, fingerprint, index)
+  return describeLosses(runId, loaded.index, loaded.manifest?.identity.items.count, cut, loss)
 }
 
 /**
- * The failures of a run, in the order of their indices, with reason and, where it could be recorded, item.
+ * The failures of a run, in the order of their indices, with reason and, where it could be recorded, item. `warn` is told what is
+ * damaged, as by `listLosses`.
  *
  * @throws RunNotFoundError, CheckpointVersionError.
  */
-export async function readFailures(given: Store | string | URL, runId: string): Promise<RecordedRejection[]> {
+export async function readFailures(
+  given: Store | string | URL,
+  runId: string,
+  warn: (sentence: string) => void = () => {},
+): Promise<RecordedRejection[]> {
   const store = toStore(given)
-  const { fingerprint, index } = await loadRun(store, runId, true)
+  const loaded = await loadRun(store, runId, true)
+  for (const sentence of listLosses(runId, loaded)) warn(sentence)
+  const { fingerprint, index } = loaded
   const failures: RecordedRejection[] = []
   const restored: Restored = await restore(store, runId, fingerprint, index, new Set())
   if (restored.rejected > 0) {

@@ -4,8 +4,9 @@ import { fileStore } from '../store/file.ts'
 import { OK } from './failure.ts'
 import type { CommonFlags } from './flags.ts'
 import { readKnown } from './known-run.ts'
+import { directoryFlag, runCommand } from './next-steps.ts'
 import { findOwnLine } from './stack.ts'
-import { formatTime, print, printable, printJson, toJson } from './terminal.ts'
+import { formatTime, print, printable, printJson, say, toJson } from './terminal.ts'
 import { nameFailure } from './unrecorded.ts'
 
 /** Longest input shown, in characters; `--json` gives all of it. */
@@ -17,7 +18,9 @@ const INPUT_WIDTH = 200
  */
 export async function failures(runId: string, { checkpoint, json }: CommonFlags): Promise<number> {
   const store = fileStore(checkpoint)
-  const found = await readKnown(checkpoint, runId, () => readFailures(store, runId))
+  const verify = runCommand('verify', runId, directoryFlag({ directory: checkpoint }))
+  const warn = (sentence: string) => say(`warning: ${sentence} when the run is resumed; '${verify}' names it`)
+  const found = await readKnown(checkpoint, runId, () => readFailures(store, runId, warn))
   if (json) await printJson({ runId, failures: found })
   else if (found.length === 0) await print(`no failures in ${printable(runId)}\n`)
   else await print(found.map(describe).join(''))

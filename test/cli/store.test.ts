@@ -127,6 +127,18 @@ describe('pawl failures', () => {
       { index: 3, kind: 'error', attempts: 1, item: { n: 3 }, reason: { name: 'RangeError', status: 503 } },
     ])
   })
+
+  test('says that parts of the record are damaged, in which there may be more', async () => {
+    const { pawl, directory } = await withRun()
+    damage(directory, undefined, 'three')
+    for (const flags of [[], ['--json']]) {
+      const { code, stdout, stderr } = await pawl('failures', 'odd', ...flags)
+      expect({ code, stdout }).toEqual({ code: 0, stdout: flags[0] ? '{"runId":"odd","failures":[]}\n' : 'no failures in odd\n' })
+      expect(stderr).toMatch(
+        /^pawl: warning: Parts of run 'odd' are damaged: .* when the run is resumed; 'pawl verify odd' names it\n$/,
+      )
+    }
+  })
 })
 
 describe('pawl failures of what only programs record', () => {
