@@ -24,8 +24,8 @@ export const isOneOf = (...values: readonly unknown[]) => ({
 export const isBoolean = isOneOf(true, false)
 
 export const isAtLeast = (min: number) => ({
-  check: (value: unknown) => typeof value === 'number' && value >= min,
-  expected: `a number >= ${min}`,
+  check: (value: unknown) => typeof value === 'number' && value >= min && Number.isFinite(value),
+  expected: `a finite number >= ${min}`,
 })
 
 export const isFunction = { check: (value: unknown) => typeof value === 'function', expected: 'a function' }
@@ -87,7 +87,5 @@ export function isJson(value: unknown, depth = 0, room = { left: MAX_CONFIG }): 
   if (typeof value === 'number') return Number.isFinite(value)
   if (typeof value !== 'object' || depth > 200) return false
   if (Array.isArray(value)) return value.every((it) => isJson(it, depth + 1, room))
-  const prototype = Object.getPrototypeOf(value)
-  if (prototype !== Object.prototype && prototype !== null) return false
-  return Object.values(value).every((it) => it === undefined || isJson(it, depth + 1, room))
+  return isPlain(value) && Object.values(value).every((it) => it === undefined || isJson(it, depth + 1, room))
 }

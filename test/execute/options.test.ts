@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm'
 import { createExecutor, execute, memoryStore, plan, stream } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import arithmetic from '../fixtures/tasks/arithmetic.mjs'
@@ -52,7 +53,10 @@ const BAD: Record<string, object[]> = {
   collect: [{ collect: 'no' }, { collect: 1 }],
   seed: [{ seed: 'x' }, { seed: Number.NaN }],
   'resourceLimits.stackSizeMb': [{ resourceLimits: { stackSizeMb: 0.4 } }],
-  'resourceLimits.maxOldGenerationSizeMb': [{ resourceLimits: { maxOldGenerationSizeMb: 3 } }],
+  'resourceLimits.maxOldGenerationSizeMb': [
+    { resourceLimits: { maxOldGenerationSizeMb: 3 } },
+    { resourceLimits: { maxOldGenerationSizeMb: Number.POSITIVE_INFINITY } },
+  ],
   signal: [{ signal: {} }, { signal: new AbortController() }],
   on: [{ on: 5 }, { on: () => {} }, { on: new Map([['outcome', () => {}]]) }],
   'on.outcome': [{ on: { outcome: 'log' } }],
@@ -150,6 +154,7 @@ test.each([
   { retry: {} },
   { breaker: {}, retry: 1 },
   { config: { deep: [1, 'a', null, { b: false }] } },
+  { config: runInNewContext("({ made: [{ in: 'another realm' }] })") },
   { runId: '-_.a'.repeat(32) },
   { maxFailures: '0.5%' as const },
   { drainTimeout: 0 },
