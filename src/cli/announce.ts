@@ -5,8 +5,8 @@ import type { Assignment } from './perform.ts'
 import { say } from './terminal.ts'
 
 /** Said when nothing refuses the run any more. */
-export function announce({ input, runId, directory, quiet }: Assignment, { kind, items }: Input): void {
-  if (input === '-' && runId === undefined) say('items from stdin are not recorded; --run-id ID records them')
+export function announce({ input, runId, directory, isDeclined, quiet }: Assignment, { kind, items }: Input): void {
+  if (input === '-' && runId === undefined && !isDeclined) say('items from stdin are not recorded; --run-id ID records them')
   else if (!quiet) {
     const count = 'length' in items ? ` of ${plural(items.length, 'item')}` : ''
     say(directory === undefined ? `run${count}, not recorded` : `run ${runId}${count}, recorded in ${directory}`)

@@ -28,6 +28,8 @@ export interface Assignment {
   readonly output: Target
   /** Where it is recorded; undefined: nowhere. */
   readonly directory: string | undefined
+  /** --no-checkpoint asked for that. */
+  readonly isDeclined: boolean
   /** undefined for stdin that is not recorded. */
   readonly runId: string | undefined
   /** True when the run id was derived from task and input. */
@@ -172,6 +174,7 @@ async function finish(assignment: Assignment, report: Report): Promise<number> {
       throw error
     })
   }
+  if (assignment.input === '-' && report.results.length === 0) say('stdin held no items') // Of a file it was known before.
   if (!quiet) say(`complete: ${summarize(report)}${output === undefined ? '' : `; results in ${output}`}`)
   if (json) await printJson({ ...withoutResults(report), output })
   return OK

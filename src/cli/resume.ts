@@ -53,6 +53,7 @@ export async function resume(runId: string, flags: ResumeFlags): Promise<number>
     input: recorded.input,
     output,
     directory: checkpoint,
+    isDeclined: false,
     runId,
     isDerived: false,
     resume: 'require',

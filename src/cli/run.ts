@@ -30,6 +30,7 @@ export async function run(taskText: string, flags: RunFlags): Promise<number> {
     input,
     output,
     directory: isRecorded ? (flags.checkpoint as string) : undefined,
+    isDeclined: flags.checkpoint === false,
     runId: flags.runId ?? (input === '-' ? undefined : deriveRunName(task, input)),
     isDerived: flags.runId === undefined,
     resume: flags.resume ? 'require' : flags.overwrite ? 'fresh' : true,
