@@ -1,4 +1,5 @@
 import { isPawlError, PawlError } from '../errors.ts'
+import { codeOf, nameError } from '../store/errno.ts'
 import { printable, say } from './terminal.ts'
 
 /**
@@ -32,7 +33,8 @@ const CODES: Record<string, number> = {
 }
 
 /** Errors of the operating system that go away by themselves or by making room, so that running again may help. */
-const PASSING = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EMFILE', 'ENFILE', 'EAGAIN', 'EBUSY'])
+const PASSING = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EMFILE', 'ENFILE', 'EAGAIN', 'EBUSY', 'ENOMEM'])
+for (const remote of ['ESTALE', 'ETIMEDOUT', 'EHOSTDOWN', 'ENOTCONN']) PASSING.add(remote)
 
 /** What an error means to the shell. */
 export interface Explanation {
@@ -49,13 +51,14 @@ export function tell({ message, isBug }: Explanation): void {
   else say(message)
 }
 
-export function explain(error: unknown): Explanation {
+export function explain(given: unknown): Explanation {
+  const error = nameError(given)
   const known = findKnown(error)
   if (known) {
     return { exitCode: CODES[known.code] ?? USAGE, code: known.code, message: known.message, isBug: false }
   }
   if (isSystemError(error)) {
-    const exitCode = PASSING.has(error.code) ? AGAIN : USAGE
+    const exitCode = isPassing(error) ? AGAIN : USAGE
     return { exitCode, code: error.code, message: `Cannot go on: ${error.message}`, isBug: false }
   }
   const { message, stack } = error instanceof Error ? error : new Error(String(error))
@@ -68,6 +71,11 @@ function findKnown(error: unknown): PawlError | undefined {
     if (it instanceof UsageError) return it
   }
   return isPawlError(error) ? error : undefined
+}
+
+/** Whether it is an error of the system that may be gone when the command is run again. */
+export function isPassing(error: unknown): boolean {
+  return PASSING.has(codeOf(nameError(error)))
 }
 
 function isSystemError(error: unknown): error is Error & { code: string } {

@@ -1,15 +1,16 @@
 import { randomBytes } from 'node:crypto'
-import { createWriteStream, existsSync, fstatSync, statSync, writeSync } from 'node:fs'
-import { open, rename, rm, stat } from 'node:fs/promises'
+import { createWriteStream, existsSync, fstatSync, rmSync, statSync, writeSync } from 'node:fs'
+import { open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, relative, sep } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { WriteStream } from 'node:tty'
+import { isOfRun } from '../checkpoint/run-file.ts'
 import { refuse } from '../checkpoint/values/contract.ts'
 import { writeJson } from '../checkpoint/values/json.ts'
 import { syncFolder } from '../store/folder.ts'
 import { descriptorOf } from './descriptor.ts'
-import { UsageError } from './failure.ts'
+import { isPassing, UsageError } from './failure.ts'
 import { toProjectPath, toRealPath } from './task-path.ts'
 import { escapeJson, isReaderGone, stdout } from './terminal.ts'
 
@@ -25,7 +26,8 @@ export type Target = string | undefined
 /**
  * Makes sure, before any work is done, that `path` can be written.
  *
- * @throws UsageError when its directory is missing or closed to us, it is a directory, or open already and not for us to write.
+ * @throws UsageError when its directory is missing or closed to us, it is a directory or mounted by itself, or open already and
+ * not for us to write; the error of the system where there is no room for it now.
  */
 export async function checkTarget(path: Target): Promise<void> {
   if (path === undefined) return
@@ -35,15 +37,27 @@ export async function checkTarget(path: Target): Promise<void> {
   const descriptor = descriptorOf(path)
   if (descriptor !== undefined) return checkDescriptor(path, descriptor)
   const real = toRealPath(path)
+  if (found && (await isMounted(real)))
+    throw new UsageError(
+      `Cannot write output '${path}': expected a file that another can take the place of, got one that is mounted by itself, as into a container. Mount its directory, and name a file in there`,
+    )
   const aside = asideOf(real)
   try {
     await (await open(aside, 'wx')).close()
   } catch (error) {
+    if (isPassing(error)) throw error
     const { code, message } = error as NodeJS.ErrnoException
     const got = code === 'ENOENT' ? `no directory '${dirname(toProjectPath(real))}'. Make it first` : message
     throw new UsageError(`Cannot write output '${path}': expected a directory that files can be made in, got ${got}`)
   }
   await rm(aside, { force: true })
+}
+
+/** Whether something is mounted at `path`; of a single file its container, or whoever made it, may have done so. */
+async function isMounted(path: string): Promise<boolean> {
+  const mounts = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '') // Linux only.
+  const unescape = (text = '') => text.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
+  return mounts.split('\n').some((line) => unescape(line.split(' ')[4]) === path)
 }
 
 /** Only a file is asked: there is no telling what a device makes of being written nothing. */
@@ -86,12 +100,17 @@ export function checkApart(path: Target, { files, listed = [], stdin = false, di
   if (file !== undefined) {
     throw new UsageError(`Cannot write output '${path}': expected a file of its own, got ${file}, which is read`)
   }
+  const [other = '', ...names] = target.split(sep).slice(-3)
+  if (isOfRun([other, ...names].join('/'))) throw inRecord(path, other)
   if (directory === undefined) return
   const [run, folder, ...rest] = relative(toRealPath(directory), target).split(sep)
   if (run === undefined || run === '..' || folder === undefined) return
   const isRecord = rest.length > 0 && ['run', 'seg', 'snap', 'lease'].includes(folder)
-  if (!isRecord && run !== runId && !existsSync(join(directory, run, 'run'))) return
-  throw new UsageError(`Cannot write output '${path}': expected a file of its own, got one in the record of run '${run}'`)
+  if (isRecord || run === runId || existsSync(join(directory, run, 'run'))) throw inRecord(path, run)
+}
+
+function inRecord(path: string, run: string): UsageError {
+  return new UsageError(`Cannot write output '${path}': expected a file of its own, got one in the record of run '${run}'`)
 }
 
 /** What is at a path, or open under a number. */
@@ -135,6 +154,8 @@ async function writeFileLines(
   if (found && !found.isFile()) return pipeline(Readable.from(inBlocks(lines)), createWriteStream(target))
   const path = toRealPath(target) // The link stays, and its file is replaced, or made.
   const aside = asideOf(path)
+  const remove = () => rmSync(aside, { force: true })
+  process.once('exit', remove) // A second signal ends the process here, too.
   try {
     const file = await open(aside, 'wx', found?.mode ?? 0o666)
     try {
@@ -146,6 +167,7 @@ async function writeFileLines(
     await rename(aside, path)
     await syncFolder(dirname(path)).catch(() => {}) // The file itself is synced and in place.
   } finally {
+    process.off('exit', remove)
     await rm(aside, { force: true })
   }
 }

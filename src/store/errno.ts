@@ -18,8 +18,8 @@ export function systemError(code: string, message: string): Error {
   return Object.assign(new Error(message), { code })
 }
 
-/** What libuv has no name for, and people meet: a full quota. */
-const UNNAMED: Readonly<Record<string, string>> = { EDQUOT: 'disk quota exceeded' }
+/** What libuv has no name for, and people meet: a full quota, and what a server of files that was restarted says. */
+const UNNAMED: Readonly<Record<string, string>> = { EDQUOT: 'disk quota exceeded', ESTALE: 'stale file handle' }
 
 /**
  * Rejects as `call` does, and with a code and a sentence where Node has neither (`Unknown system error -122`; of synchronous
@@ -29,13 +29,14 @@ export async function withNamedErrors<V>(call: () => Promise<V>): Promise<V> {
   try {
     return await call()
   } catch (error) {
-    throw nameError(error as NodeJS.ErrnoException)
+    throw nameError(error)
   }
 }
 
-function nameError(error: NodeJS.ErrnoException): unknown {
-  const { code, errno, message } = error
-  if (errno === undefined || !code || !/^(Unknown system error|UNKNOWN$)/.test(code)) return error
+/** The error, with such a code and sentence where it lacks them. */
+export function nameError(error: unknown): unknown {
+  const { code, errno, message = '' } = Object(error) as NodeJS.ErrnoException
+  if (!(error instanceof Error) || errno === undefined || !/^(Unknown system error|UNKNOWN$)/.test(code ?? '')) return error
   const name = Object.keys(UNNAMED).find((known) => constants.errno[known as keyof typeof constants.errno] === -errno)
   if (name === undefined) return error
   return Object.assign(error, { code: name, message: message.replace(/^[^:]*: [^,]*/, `${name}: ${UNNAMED[name]}`) })

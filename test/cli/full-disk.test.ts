@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { type MountSpace, newMountSpace } from '../crash/mounts.ts'
+import { injecting } from '../crash/strace.ts'
 import { nameOf, whyNot } from '../crash/tools.ts'
 import { BIN, items, lines, project } from './pawl.ts'
 
@@ -171,4 +172,52 @@ test.skipIf(noRoot)(nameOf('a disk that is full before the start asks for room, 
   expect(stderr).toMatch(
     /^pawl: Cannot open the checkpoint of run 'r': .* ENOSPC: .*\. Nothing was run: make room, then run again\n$/,
   )
+})
+
+test.skipIf(noRoot)(nameOf('no room for an output is exit code 75, before anything runs', noRoot), async () => {
+  const { directory } = project({ 'task.js': TASK, 'in.jsonl': items(1) })
+  const space = await newMountSpace()
+  space.run(`mount -t tmpfs -o nr_inodes=2 tmpfs ${space.point} && touch ${space.point}/other`)
+  const [command = '', ...inside] = enter(space, directory)
+  const args = [process.execPath, BIN, 'run', 'task.js', ...FLAGS, '--output', `${space.point}/out.jsonl`]
+  const { status, stdout, stderr } = spawnSync(command, [...inside, ...args], { encoding: 'utf8' })
+  expect({ status, stdout }).toEqual({ status: 75, stdout: '' })
+  expect(stderr).toMatch(/^pawl: Cannot go on: ENOSPC: no space left on device, open '.*'\n$/)
+})
+
+test.skipIf(noRoot)(
+  nameOf('an output that is a mount, which cannot be replaced, is refused before anything runs', noRoot),
+  async () => {
+    const { directory } = project({ 'task.js': TASK, 'in.jsonl': items(1), 'the out.jsonl': 'before' })
+    const space = await newMountSpace()
+    space.run(`mount --bind '${directory}/in.jsonl' '${directory}/the out.jsonl'`)
+    const [command = '', ...inside] = enter(space, directory)
+    const args = [process.execPath, BIN, 'run', 'task.js', ...FLAGS, '--output', 'the out.jsonl']
+    const { status, stdout, stderr } = spawnSync(command, [...inside, ...args], { encoding: 'utf8' })
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
+    expect(stderr).toMatch(
+      /^pawl: Cannot write output 'the out\.jsonl': expected a file that another can take the place of, got one/,
+    )
+  },
+)
+
+const noStrace = whyNot(['strace'])
+
+test.skipIf(noStrace).each([
+  ['fsync', 'EDQUOT', 'disk quota exceeded'],
+  ['read', 'ESTALE', 'stale file handle'],
+])(nameOf('what may pass, and Node has no name for, is exit code 75: %s %s', noStrace), (call, code, sentence) => {
+  const { directory } = project({ 'task.js': 'export default ({ n }) => n', 'in.jsonl': items(2), 'out.jsonl': 'before' })
+  const [strace = '', ...inject] = injecting(call, `error=${code}`)
+  const paths = call === 'read' ? [`-P${join(directory, 'in.jsonl')}`] : []
+  const args = [...inject, ...paths, process.execPath, BIN, 'run', 'task.js', '--input', 'in.jsonl', '--quiet']
+  const { status, stderr } = spawnSync(strace, [...args, '--no-checkpoint', '--output', 'out.jsonl'], {
+    cwd: directory,
+    encoding: 'utf8',
+  })
+  expect({ status, stderr }).toMatchObject({
+    status: 75,
+    stderr: expect.stringMatching(`^pawl: Cannot go on: ${code}: ${sentence}, `),
+  })
+  expect(readFileSync(join(directory, 'out.jsonl'), 'utf8')).toBe('before')
 })

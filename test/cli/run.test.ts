@@ -125,9 +125,11 @@ describe('pawl run', () => {
     ['hard.jsonl', ['--input', 'i*.jsonl'], 'in.jsonl, which is read'],
     ['.pawl/other/seg/x-0.msgpack', ['--input', 'in.jsonl'], "one in the record of run 'other'"],
     ['.pawl/mine/out.jsonl', ['--input', 'in.jsonl', '--run-id', 'mine'], "one in the record of run 'mine'"],
+    ['.pawl/other/run/0f.json', ['--input', 'in.jsonl', '--no-checkpoint'], "one in the record of run 'other'"],
   ])('--output %s for %j is refused before anything starts', async (output, flags, sentence) => {
     const { pawl, put, directory } = project(DOUBLE)
     put('.pawl/other/seg/x-0.msgpack', '')
+    put('.pawl/other/run/0f.json', '')
     put('.pawl/mine/notes', '')
     put('sub/x', '')
     symlinkSync('in.jsonl', join(directory, 'link.jsonl'))
@@ -373,6 +375,17 @@ describe('pawl run', () => {
       const named = await start(['run', 'double.js', '--input', '-', '--run-id', 'mine', '--json'], items(20)).ended
       expect(JSON.parse(named.stdout)).toMatchObject({ runId: 'mine', stats: { dispatched, restored } })
     }
+  })
+
+  test('--quiet says of stdin that it is not recorded unless that was asked for, and that it held nothing', async () => {
+    const { start } = project(DOUBLE)
+    const told = async (stdin: string, ...flags: string[]) =>
+      (await start(['run', 'double.js', '--input', '-', '--quiet', ...flags], stdin).ended).stderr
+    expect(await told(items(2))).toBe('pawl: items from stdin are not recorded; --run-id ID records them\n')
+    expect(await told(items(2), '--no-checkpoint')).toBe('')
+    expect(await told('', '--no-checkpoint')).toBe('pawl: stdin held no items\n')
+    expect(await told(items(1), '--no-checkpoint', '--shard', '2/2')).toBe('')
+    expect(await told(items(1), '--no-checkpoint', '--shard', '1/2')).toBe('')
   })
 
   test('a bad line on stdin is exit code 2, with its number', async () => {
