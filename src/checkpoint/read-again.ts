@@ -1,13 +1,14 @@
 import type { Store } from '../store/store.ts'
 import { readBytes } from './file-bytes.ts'
 import { seedOf } from './frame.ts'
-import { readBlock } from './read-blocks.ts'
+import type { BlockReader } from './read-blocks.ts'
 import type { FrameAddress, Located } from './read-file.ts'
 import { layoutOf, type RunFile } from './run-file.ts'
 
 /**
  * One frame again, checked; undefined when it is not what it was.
  *
+ * @param readBlock reads the block it is in, of a compressed file.
  * @throws FileGoneError
  */
 export async function readAgain(
@@ -15,8 +16,9 @@ export async function readAgain(
   file: RunFile,
   fingerprint: string,
   address: FrameAddress,
+  readBlock: BlockReader,
 ): Promise<Located | undefined> {
-  const bytes = await readStretch(store, file, address)
+  const bytes = await readStretch(store, file, address, readBlock)
   const readWhole = (stretch: Buffer) => {
     const found = layoutOf(file.format).readFrame(stretch, 0, seedOf(address.stem, fingerprint), true, true)
     return typeof found === 'object' && found.isWhole ? found : undefined
@@ -33,7 +35,12 @@ export async function readAgain(
   }
 }
 
-async function readStretch(store: Store, file: RunFile, { block, start, end }: FrameAddress): Promise<Buffer | undefined> {
+async function readStretch(
+  store: Store,
+  file: RunFile,
+  { block, start, end }: FrameAddress,
+  readBlock: BlockReader,
+): Promise<Buffer | undefined> {
   if (block < 0) return readBytes(store, file, start, end - start)
-  return (await readBlock(store, file, block))?.subarray(start, end)
+  return (await readBlock(file, block))?.subarray(start, end)
 }

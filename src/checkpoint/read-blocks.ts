@@ -46,8 +46,32 @@ export async function* readBlocks(store: Store, file: RunFile, opening: Buffer, 
   if (badFrom >= 0) report.torn = file.size - badFrom
 }
 
+/** Bytes of what blocks hold that are kept: some of the largest that hold many frames, or one of each file read side by side. */
+const MAX_KEPT_BYTES = 2 ** 26
+
 /** What the block at `at` holds; undefined when it is not what it was. */
-export async function readBlock(store: Store, file: RunFile, at: number): Promise<Buffer | undefined> {
+export type BlockReader = (file: RunFile, at: number) => Promise<Buffer | undefined>
+
+/** Keeps the blocks it read last: one holds up to hundreds of frames, which are asked for one by one. */
+export function createBlockReader(store: Store): BlockReader {
+  const kept = new Map<string, Buffer>()
+  let keptBytes = 0
+  return async (file, at) => {
+    const name = `${file.key} ${at}`
+    const block = kept.get(name) ?? (await readBlock(store, file, at))
+    if (block === undefined || kept.has(name) || block.length > MAX_KEPT_BYTES) return block
+    for (const [other, { length }] of kept) {
+      if (keptBytes + block.length <= MAX_KEPT_BYTES) break
+      kept.delete(other)
+      keptBytes -= length
+    }
+    kept.set(name, block)
+    keptBytes += block.length
+    return block
+  }
+}
+
+async function readBlock(store: Store, file: RunFile, at: number): Promise<Buffer | undefined> {
   const header = readBlockHeader(await readBytes(store, file, at, MIN_BLOCK_BYTES), 0, blockSeedOf(file.stem))
   return header && unpackBlock(await readBytes(store, file, at, header.bytes), header)
 }

@@ -8,6 +8,7 @@ import { countSettled } from './item-places.ts'
 import { type FailureEntry, loadIndex, type RunIndex } from './load.ts'
 import { locateAnew, locateLoaded, type Stretch, type Whereabouts } from './locate.ts'
 import { readAgain } from './read-again.ts'
+import { createBlockReader } from './read-blocks.ts'
 import { writerOf } from './run-file.ts'
 import { type Codec, type Format, loadCodec } from './values/codec.ts'
 import { decodeColumns, findWinners, type Winner } from './winners.ts'
@@ -134,6 +135,7 @@ function frameReader(
   { stretches, stored }: Whereabouts,
   codecs: Record<Format, Codec>,
 ): FrameReader {
+  const readBlock = createBlockReader(store)
   const kept = new Map<number, { readonly frame: Frame; readonly bytes: number }>()
   let keptBytes = 0
   const left = new Uint32Array(stored.length)
@@ -147,7 +149,7 @@ function frameReader(
       const known = kept.get(number)
       if (known !== undefined) return known.frame
       const { file, ...address } = stored[number] as Whereabouts['stored'][number]
-      const found = await readAgain(store, file, fingerprint, address)
+      const found = await readAgain(store, file, fingerprint, address, readBlock)
       const { head, body } = found ?? {}
       if (head === undefined || body === undefined || (head.kind !== 'outcomes' && head.kind !== 'failure')) {
         throw new CheckpointCorruptError(

@@ -11,6 +11,34 @@ async function collect(store: Store, runId = 'run-1'): Promise<Outcome[]> {
   return all
 }
 
+test.each(['json', 'msgpack'] as const)(
+  'readResults() reads a compressed block of %s once, however many frames it holds, and however they lie',
+  async (format) => {
+    const store = memoryStore()
+    const text = 'x'.repeat(2 ** 17) // A frame of its own for each.
+    const indices = Array.from({ length: 120 }, (_, at) => (at * 7) % 120)
+    for (const half of [indices.slice(0, 60), indices.slice(60)]) {
+      const session = await open(store, { format, compress: 'gzip' })
+      for (const index of half) session.record(outcomes([index], () => `${index} ${text}`))
+      await session.close()
+    }
+    let bytes = 0
+    const get: Store['get'] = async (key, range) => {
+      const found = await store.get(key, range)
+      if (key.includes('/seg/')) bytes += found?.byteLength ?? 0
+      return found
+    }
+    const all = await collect({ ...store, get })
+    expect(all.map((outcome) => outcome.status === 'fulfilled' && outcome.value)).toEqual(
+      indices.toSorted((a, b) => a - b).map((index) => `${index} ${text}`),
+    )
+    const sizes = (await store.list('run-1/seg/')).map(({ size }) => size)
+    expect(sizes).toHaveLength(2)
+    // Once to find out where everything is, once to read it.
+    expect(bytes).toBeLessThan(2.5 * sizes.reduce((a, b) => a + b))
+  },
+)
+
 const small = { ...IDENTITY, items: { kind: 'array' as const, count: 6 } }
 
 describe.each(FORMS)('a run of $format, $compress', (form) => {
