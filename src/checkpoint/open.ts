@@ -70,12 +70,14 @@ async function claimAndLoad(options: SessionOptions): Promise<Session> {
     const { manifest, isNew } = await openManifest(opening, writer, wasThere)
     const { fingerprint } = manifest
     const { index, damaged, hasDamage } = isNew ? nothingEarlier(manifest) : await loadEarlier(opening, lease, manifest)
-    const spared = new Set([...lease.others, ...findEnded(index, lease)])
+    // Who died of what `resume: 'fresh'` discarded is none of the new run's.
+    const known = isNew ? { ...lease, dead: [], ended: [] } : lease
+    const spared = new Set([...lease.others, ...findEnded(index, known)])
     const restored = explaining(runId, await restore(opening.store, runId, fingerprint, index, spared, damaged))
     // Neither the start nor an item waits for files that nobody needs to read.
     const looking = warnOfStoodFor({ ...options, store: options.leisurely }, fingerprint, index)
     const isToMend = hasDamage ? looking.then(() => true) : looking
-    return startSession(options, { writer, lease, manifest, index, restored, isToMend, codec: await loading })
+    return startSession(options, { writer, lease: known, manifest, index, restored, isToMend, codec: await loading })
   } catch (error) {
     await lease.release()
     throw error

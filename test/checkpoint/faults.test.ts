@@ -256,6 +256,27 @@ describe('a store that fails for good', () => {
     expect(await store.list('run-1/lease/')).toEqual([])
   })
 
+  test("with onError: 'warn' leaves the claim of a killed session to whoever can say that it died", async () => {
+    const store = memoryStore()
+    const killed = await open(store)
+    killed.begin({ indices: Uint32Array.of(3, 4) })
+    killed.record(outcomes([3]))
+    await killed.flush()
+    await abandon(store, killed)
+    const broken = faulty(store, () => {
+      throw failure('ENOSPC')
+    })
+    const session = await open(broken, { clock: virtualClock(), onError: 'warn' })
+    session.record(outcomes([5]))
+    await session.close()
+    expect((await verifyRun(store, 'run-1')).damaged).toEqual([])
+    const next = await open(store)
+    expect(next.events).toEqual([])
+    expect(next.restored.isSuspect(4)).toBe(true)
+    await next.close()
+    expect(await verifyRun(store, 'run-1')).toEqual({ ok: true, damaged: [] })
+  })
+
   test.each([
     ['is at work', 'Going on without saving'],
     ['was told to end', 'The run ends without saving the rest'],
@@ -470,6 +491,25 @@ describe('items in flight as their process died', () => {
     expect(fourth.restored.historyOf(3)).toBeUndefined()
     expect(fourth.restored.isPutOff(3)).toBe(true)
     await fourth.close()
+  })
+
+  test("are charged alike, whoever died before resume: 'fresh' discarded what was on record", async () => {
+    const store = memoryStore()
+    const die = async (resume: true | 'fresh', alone: boolean) => {
+      const session = await open(store, { resume })
+      session.begin({ indices: Uint32Array.of(3), ...(alone ? { alone } : {}) })
+      session.record(outcomes([50]))
+      await session.flush()
+      await abandon(store, session)
+    }
+    for (const resume of [true, 'fresh'] as const) {
+      await die(resume, false)
+      await die(true, true)
+      const session = await open(store)
+      expect(session.restored.historyOf(3)).toMatchObject({ attempts: 2, crashes: 2 })
+      expect(session.restored.isPutOff(3)).toBe(false)
+      await abandon(store, session)
+    }
   })
 
   test('are no suspects when their session ended on its own', async () => {
