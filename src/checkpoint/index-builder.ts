@@ -31,6 +31,7 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
   const lists = createItemLists()
   const source = createSourceRecord(isKeyed)
   let hasMoved = false
+  let hasKeys = false
 
   const sessionOf = (stem: string) => {
     const writer = writerOf(stem)
@@ -69,6 +70,7 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
   }
 
   const addOutcomes = ({ runs, keys }: HeadOf<'outcomes'>, isWhole: boolean, stem: string) => {
+    hasKeys ||= keys !== undefined
     if (isKeyed ? keys === undefined : endOf(runs) > count) return false
     addCount(stem, countOf(runs), isWhole)
     source.reachRuns(runs)
@@ -79,6 +81,7 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
 
   const addFailure = (head: FailureHead, isWhole: boolean, stem: string) => {
     const id = idOf(isKeyed, head.index, head.key)
+    hasKeys ||= head.key !== undefined
     if (id === undefined || (!isKeyed && head.index >= count)) return false
     source.reach(head.index + 1)
     addCount(stem, 1, isWhole)
@@ -164,7 +167,7 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
     for (const [id, { index, key }] of failures) if (fulfilled.has(index, key)) failures.delete(id)
     const list = lists.latest()
     return {
-      ...{ isKeyed, files, covered, fulfilled, failures, attempted, list, hasMoved, duplicates, broken, ...found },
+      ...{ isKeyed, files, covered, fulfilled, failures, attempted, list, hasMoved, hasKeys, duplicates, broken, ...found },
       total: list?.keys.length ?? found.total,
       damaged: countUnsettled(broken, fulfilled, failures, list),
       knownDead: [...knownDead].filter((writer) => !knownEnded.has(writer) && !sessions.get(writer)?.isClosed),

@@ -68,13 +68,11 @@ async function lookAt(store: Store, runId: string, isChecked: boolean, isLocated
   const ignored = others.filter((name) => !misplaced.includes(name))
   if (ignored.length === objects.length) throw new RunNotFoundError(runId, directoryOf(store))
   const { manifest, unreadable, fingerprint } = await startOver(() => readIdentity(store, runId))
-  const isKeyed = manifest !== undefined && manifest.identity.key !== 'index'
-  const index = await loadIndex(store, runId, fingerprint, {
-    isKeyed,
-    isChecked,
-    isLocated,
-    count: manifest?.identity.items.count,
-  })
+  const options = { isChecked, isLocated, count: manifest?.identity.items.count }
+  const load = (isKeyed: boolean) => loadIndex(store, runId, fingerprint, { ...options, isKeyed })
+  const recorded = await load(manifest !== undefined && manifest.identity.key !== 'index')
+  // Without its manifest only what is on record tells.
+  const index = manifest === undefined && recorded.hasKeys ? await load(true) : recorded
   const bytes = objects.reduce((sum, { size }) => sum + size, 0)
   const claims = await readClaims(store, runId)
   const holders = await findLive(store, runId, claims, systemClock.today())

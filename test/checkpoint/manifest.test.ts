@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { digestItems } from '../../src/checkpoint/digest-items.ts'
 import { deriveRunId, fingerprintOf, type Identity } from '../../src/checkpoint/fingerprint.ts'
-import { verifyRun } from '../../src/checkpoint/runs.ts'
+import { inspectRun, readResults, verifyRun } from '../../src/checkpoint/runs.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
-import { IDENTITY, open, outcomes } from './fixture.ts'
+import { IDENTITY, open, outcomes, rejection } from './fixture.ts'
 
 const key = `run-1/run/${fingerprintOf(IDENTITY)}.json`
 
@@ -162,6 +162,36 @@ describe('a damaged manifest', () => {
     expect(warnings(session)).toEqual(['CHECKPOINT_DAMAGED'])
     expect(session.restored.fulfilled).toBe(1)
     await session.close()
+  })
+
+  test.each(['deleted', 'damaged'])('of keyed items keeps nobody from finding each at its index when it is %s', async (how) => {
+    const store = memoryStore()
+    const identity: Identity = { ...IDENTITY, key: 'function', items: { kind: 'keyed' } }
+    const record = async (keys: string[], fresh: number[], failed: number[]) => {
+      const session = await open(store, { identity })
+      session.recordItems(keys)
+      session.record({
+        fulfilled: [
+          { indices: Uint32Array.from(fresh), keys: fresh.map((at) => keys[at] ?? ''), values: fresh.map((at) => keys[at]) },
+        ],
+        rejected: failed.map((at) => ({ ...rejection(at, new Error('no')), key: keys[at] ?? '' })),
+      })
+      await session.close()
+    }
+    await record(['a', 'b', 'c'], [0, 1, 2], [])
+    await record(['b', 'x', 'c', 'd'], [3], [1])
+    const read = async () => {
+      const { done, failures, total } = await inspectRun(store, 'run-1')
+      const found: unknown[] = [done, failures, total]
+      for await (const { index, key, status } of readResults(store, 'run-1')) found.push(`${index} ${key} ${status}`)
+      return found
+    }
+    const found = await read()
+    expect(found).toEqual([4, 1, 4, '0 b fulfilled', '1 x rejected', '2 c fulfilled', '3 d fulfilled'])
+    const [manifest] = await store.list('run-1/run/')
+    if (how === 'deleted') await store.delete(manifest?.key ?? '')
+    else await store.put(manifest?.key ?? '', Buffer.from('{'), { replace: true })
+    expect(await read()).toEqual(found)
   })
 
   test('is a CheckpointCorruptError when the files are of another run', async () => {
