@@ -52,6 +52,8 @@ export function createScanner(
 ): Scanner {
   let badFrom = -1
   let tries = 0
+  /** Where the body of the last frame ends, if it does not hold: no other stretch of it is to be told. -1 where nobody knows. */
+  let brokenEnd = -1
 
   let isOwn = true
   const read = (bytes: Buffer, at: number, isLast: boolean) => {
@@ -67,8 +69,10 @@ export function createScanner(
       const found = read(bytes, at, isLast)
       if (typeof found === 'number' && !isLast && base + at + found <= size) return { next: base + at, need: found }
       if (typeof found === 'object' && base + found.end <= size) {
-        if (badFrom >= 0) visitor.damage(badFrom, base + at)
+        if (badFrom >= 0 && base + at !== brokenEnd) visitor.damage(badFrom, base + at)
         badFrom = -1
+        // A line of JSON that has lost its newline goes on over others.
+        brokenEnd = found.isWhole || layout.format === 'json' ? -1 : base + found.end
         visitor.frame(found, bytes, base, isOwn)
         at = found.isWhole ? found.end : skipBody(bytes, found)
         continue
@@ -84,7 +88,7 @@ export function createScanner(
       else if (isLast) break
       else return { next: base + Math.max(at + 1, bytes.length - layout.minBytes), need: layout.minBytes }
     }
-    if (isLast && badFrom >= 0) visitor.torn(badFrom, base + bytes.length)
+    if (isLast && badFrom >= 0 && base + bytes.length !== brokenEnd) visitor.torn(badFrom, base + bytes.length)
     return { next: base + at, need: layout.minBytes }
   }
 

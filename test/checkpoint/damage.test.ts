@@ -241,3 +241,20 @@ describe('a segment that was followed by another', () => {
     expect(await next(whole)).toEqual({ told: [], isThere: true })
   })
 })
+
+test.each([1, 4])('a damaged body of %d frames is told once, whatever it is made of', async (frames) => {
+  const store = memoryStore()
+  const session = await open(store, { identity })
+  for (let at = 0; at < frames; at++) {
+    session.record(outcomes([at], () => 'PF'.repeat(50)))
+    await session.flush()
+  }
+  await session.close()
+  const [object] = await store.list('run-1/seg/')
+  const key = object?.key as string
+  const bytes = Buffer.from((await store.get(key)) ?? [])
+  const at = bytes.indexOf('PFPFPF')
+  await store.put(key, bytes.fill('PFx', at + 10, at + 13), { replace: true })
+  const { damaged } = await verifyRun(store, 'run-1')
+  expect(damaged).toMatchObject([{ problem: 'the outcomes of 1 item', items: [0] }])
+})
