@@ -3,6 +3,7 @@ import type { Chunk } from '../types.ts'
 import type { Entry } from './entries.ts'
 import { toRuns } from './frame.ts'
 import { hashKey, notedId } from './hash-key.ts'
+import { MAX_RUNNING } from './head.ts'
 import { idOf } from './item-set.ts'
 import type { RunIndex } from './load.ts'
 import type { Restored } from './restored.ts'
@@ -51,7 +52,7 @@ export class Aside {
   add(chunk: Chunk): Entry | undefined {
     const rows = Array.from(chunk.indices, (_, place) => this.#toRow(chunk, place)).filter((row) => row !== undefined)
     for (const row of rows) this.#rows.set(row.index, row)
-    return this.#toEntry(rows)
+    return rows.length === 0 ? undefined : this.#toEntry(rows)
   }
 
   /** They are about to run. */
@@ -59,11 +60,13 @@ export class Aside {
     if (this.#rows.size > 0) for (const index of indices) this.#rows.delete(index)
   }
 
-  /** What to record of all that are left; undefined when nobody is. From then on nobody is. */
-  take(): Entry | undefined {
+  /** What to record of all that are left: of more chunks than one, in as many frames as that takes. From then on nobody is. */
+  take(): Entry[] {
     const rows = [...this.#rows.values()].sort((a, b) => a.index - b.index)
     this.#rows.clear()
-    return this.#toEntry(rows)
+    const entries: Entry[] = []
+    for (let at = 0; at < rows.length; at += MAX_RUNNING) entries.push(this.#toEntry(rows.slice(at, at + MAX_RUNNING)))
+    return entries
   }
 
   /**
@@ -86,8 +89,7 @@ export class Aside {
     }
   }
 
-  #toEntry(rows: readonly Row[]): Entry | undefined {
-    if (rows.length === 0) return undefined
+  #toEntry(rows: readonly Row[]): Entry {
     const crashes = rows.map((row) => row.crashes)
     const head = {
       kind: 'attempted' as const,

@@ -1,8 +1,8 @@
 import { countOf, type Head, type LeftHead } from './frame.ts'
 import { MAX_INDEX } from './index-set.ts'
 
-/** Most items a `running` frame may name: what one chunk may hold. It has no body to hold it to. */
-const MAX_RUNNING = 1_000_000
+/** Most items a `running` or `attempted` frame may name: what one chunk may hold. It has no body to hold it to. */
+export const MAX_RUNNING = 1_000_000
 
 const FAILURES: readonly unknown[] = ['error', 'timeout', 'crash', 'memory', 'serialization']
 

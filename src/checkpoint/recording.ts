@@ -79,8 +79,7 @@ export function createRecording({ writer, log, aside, entries, known, source, cl
     },
     leaveAside: () => {
       hasBegun = false // From here on its end is the word of it.
-      const entry = aside.take()
-      if (entry) log.add([entry])
+      log.add(aside.take())
     },
     record({ fulfilled, rejected }) {
       sayClosed()
