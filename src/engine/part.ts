@@ -87,6 +87,8 @@ export class Part {
   #from = 0
   #kept: Column
   #rejected: RejectedPlace[] = []
+  /** Of the values, once somebody asked while the part is sent: many may be refused. */
+  #places: number[] | undefined
   #moves = countMoves()
   #began = threadNow()
   /** The last value that was kept may still be changed by the task. */
@@ -179,6 +181,7 @@ export class Part {
       this.#port.post(message(), [])
     }
     this.#from = to
+    this.#places = undefined
     this.isLoose = false
     this.#kept = new Column(this.#chunk.items.length - to)
     this.#rejected = []
@@ -197,14 +200,17 @@ export class Part {
 
   /** The place of value `at`: values are those of the places that were not rejected. */
   #placeOf(at: number): number {
+    this.#places ??= this.#listPlaces()
+    return this.#places[at] ?? this.#chunk.items.length // Of a thread that is spoiled: its answer does not count.
+  }
+
+  #listPlaces(): number[] {
     const isRejected = new Set<number>()
     for (let i = 0; i < this.#rejected.length; i++) isRejected.add((this.#rejected[i] as RejectedPlace).place)
-    let place = this.#from
-    for (let left = at; place < this.#chunk.items.length; place++) {
-      if (isRejected.has(place)) continue
-      if (left-- === 0) return place
-    }
-    return place // Of a thread that is spoiled: its answer does not count.
+    const places: number[] = []
+    for (let place = this.#from; place < this.#chunk.items.length; place++)
+      if (!isRejected.has(place)) places[places.length] = place
+    return places
   }
 
   /** Names the item that gave value `at`, for messages. */
@@ -231,6 +237,7 @@ export class Part {
       isRefused.add(at)
     }
     this.#rejected.sort((a, b) => a.place - b.place)
+    this.#places = undefined
     return Array.from({ length: values.length }, (_, at) => values[at]).filter((_, at) => !isRefused.has(at))
   }
 }

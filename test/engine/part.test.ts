@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { jsonCodec } from '../../src/checkpoint/values/json.ts'
 import { msgpackCodec } from '../../src/checkpoint/values/msgpack.ts'
 import { HEAVY_MS } from '../../src/chunk.ts'
 import { type LoadedRun, Part } from '../../src/engine/part.ts'
@@ -104,4 +105,31 @@ test('gives nothing away that a codec packs, or that was refused', () => {
   const [failed] = carry(undefined, () => ({ bytes: move(refused), no: () => {} }))
   expect(failed?.rejected).toMatchObject([{ place: 0, kind: 'serialization' }])
   expect([packed.length, refused.length]).toEqual([1, 1])
+})
+
+test('finds the items of refused values without going over the chunk for each', () => {
+  const count = 1000
+  let looks = 0
+  const items = {
+    get length() {
+      looks++
+      return count
+    },
+  }
+  const posted: PartMessage[] = []
+  const part = new Part({ id: 1, items, indices: 100 }, createRun(jsonCodec), {
+    post: (message) => void posted.push(message),
+    partMs: 50,
+    maxStride: 64,
+  })
+  for (let place = 0; place < count; place++) {
+    if (place % 4 === 0) part.reject(place, 'error', new Error('no'))
+    else part.keep(place % 2 === 0 ? place : undefined, place)
+  }
+  part.send(count, true)
+  const { rejected = [] } = posted[0] as PartMessage
+  expect(rejected.map(({ place }) => place)).toEqual(Array.from({ length: count }, (_, at) => at).filter((it) => it % 4 !== 2))
+  for (const { place, kind, error } of rejected)
+    if (kind === 'serialization') expect(error.message).toContain(`the result of item ${100 + place}:`)
+  expect(looks).toBeLessThan(4 * count)
 })
