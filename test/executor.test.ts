@@ -222,6 +222,31 @@ describe('createExecutor()', () => {
     await expect(executor.execute(arithmetic, [5])).resolves.toMatchObject({ results: [25] })
   })
 
+  test('tells of which item a thread died only the run that has it', async () => {
+    await using executor = createExecutor({ workers: 1, mode: 'threads' })
+    const [begun, fed] = [gate(), gate()]
+    async function* items() {
+      yield 1
+      await fed.passed
+      yield 2
+    }
+    const exits: [run: string, index: number | undefined][] = []
+    const other = executor.execute(cube, items(), {
+      on: { outcome: begun.open, workerExit: ({ index }) => void exits.push(['other', index]) },
+    })
+    await begun.passed
+    await executor.execute(die, ['exit', 'fine'], {
+      ...{ shared: { calls: sharedCells(2) }, maxFailures: 1, maxCrashes: 1 },
+      on: { workerExit: ({ index }) => void exits.push(['dying', index]) },
+    })
+    fed.open()
+    expect((await other).results).toEqual([1, 8])
+    expect(exits.sort()).toEqual([
+      ['dying', 0],
+      ['other', undefined],
+    ])
+  })
+
   test('goes on however many tasks could not be loaded by the same worker', async () => {
     await using executor = createExecutor({ workers: 1, mode: 'threads' })
     for (let run = 0; run < 5; run++) {

@@ -22,7 +22,8 @@ interface LostWorker {
 export interface Verdict {
   /** What is to be run again, suspects first. */
   readonly again: readonly Piece[]
-  readonly suspectIndex: number | undefined
+  /** The item it died in, of whichever run; undefined when it is none, or cannot be told. */
+  readonly suspect: { readonly run: JobRun; readonly index: number } | undefined
   readonly reason: Error
 }
 
@@ -43,11 +44,11 @@ export function blame(worker: LostWorker, error: Error | undefined, exitCode: nu
   let reason = reasonOf(worker, error, exitCode)
   const suspects: Piece[] = []
   const innocents: Piece[] = []
-  let suspectIndex: number | undefined
+  let suspect: Verdict['suspect']
   for (const piece of worker.pieces) {
     const trace = traceOf(worker, piece)
     const { settled, job } = piece
-    const isFound = suspects.length > 0 || suspectIndex !== undefined
+    const isFound = suspects.length > 0 || suspect !== undefined
     const culprit = isFound ? 'none' : accuse(worker, piece, trace)
     // Of those answered one by one it is the next that was to be answered, whatever else began meanwhile.
     const place = trace.state === 'untrue' && piece.isSingly ? settled : trace.end - 1
@@ -58,13 +59,13 @@ export function blame(worker: LostWorker, error: Error | undefined, exitCode: nu
     if (trace.end < piece.end) innocents.push(cutPiece(piece, trace.end, piece.end))
     if (culprit !== 'none' && trace.state !== 'running') explain(job.run, culprit === 'some')
     if (culprit !== 'one') continue
-    suspectIndex = piece.chunk.indices[place] as number
+    suspect = { run: job.run, index: piece.chunk.indices[place] as number }
     if (worker.doom === undefined || trace.state === 'untrue') {
       const again = charge(piece, place, reason, isSure(worker, error, piece, place), today)
       if (again) suspects.push(again)
     } else reason = timeOut(piece, place, today)
   }
-  return { again: [...suspects, ...innocents], suspectIndex, reason }
+  return { again: [...suspects, ...innocents], suspect, reason }
 }
 
 /** How far a worker came with a piece. */

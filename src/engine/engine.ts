@@ -48,7 +48,7 @@ export interface EngineRunOptions {
   /** What a worker packed: the values when somebody will look at them, and how many they are unless only the values would say. */
   readRecord(record: Uint8Array): { readonly values?: ArrayLike<unknown> | undefined; readonly count: number | undefined }
   readonly tally: Tally
-  /** Called when a worker that knew this run is gone; `index`: the item it died in. */
+  /** Called when a worker that knew this run is gone; `index`: the item of this run it died in. */
   workerExit(threadId: number, index: number | undefined, reason: Error): void
   /** Called when the program ran in a worker, since the task is in its own file. `workers`: how many there are by now. */
   ranAgain(workers: number): void

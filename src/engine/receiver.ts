@@ -96,11 +96,13 @@ export class Receiver {
   /** The thread is gone: whoever ran in it is a suspect, everybody else goes back. */
   #lose(bench: Bench, error: Error | undefined, code: number): void {
     this.#crew.dismiss(bench)
-    const { again, suspectIndex, reason } = blame(bench, error, code, this.#clock.today())
+    const { again, suspect, reason } = blame(bench, error, code, this.#clock.today())
     if (hasBegun(bench) && bench.doom !== 'idle') this.#stillborn.length = 0
     else if (bench.doom !== 'drain' && bench.doom !== 'vain') this.#stillborn.push(bench)
-    for (const run of this.#runs.values())
-      if (bench.knows.has(run.number)) run.workerExit(bench.seat.threadId, suspectIndex, reason)
+    for (const run of this.#runs.values()) {
+      const index = suspect?.run === run ? suspect.index : undefined // Of another run it may have items of that number as well.
+      if (bench.knows.has(run.number)) run.workerExit(bench.seat.threadId, index, reason)
+    }
     this.#crew.requeue(again)
     if (this.#stillborn.length >= MAX_STILLBORN) {
       const dead = this.#stillborn.splice(0)
