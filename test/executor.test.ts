@@ -167,6 +167,16 @@ describe('createExecutor()', () => {
     expect((await waiting).results).toEqual([7])
   })
 
+  test('ends each of several runs whose tasks end each thread with an error, and a report, of its own', async () => {
+    await using executor = createExecutor({ workers: 1, mode: 'threads' })
+    const ends = new URL('./fixtures/tasks/exits-on-import.mjs', import.meta.url)
+    const ids = ['first', 'second']
+    const runs = await Promise.allSettled(ids.map((runId) => executor.execute(ends, [1], { runId })))
+    expect(runs).toMatchObject(
+      ids.map((runId) => ({ status: 'rejected', reason: { code: 'ERR_PAWL_TASK_LOAD', report: { runId } } })),
+    )
+  })
+
   test('ends no run that is under way for one whose task ends each thread, also where each was sent both', async () => {
     await using executor = createExecutor({ workers: 2, mode: 'threads', chunkSize: 1 })
     const shared = { latch: sharedCells(1), started: sharedCells(1) }

@@ -50,7 +50,7 @@ export class Receiver {
       const run = piece?.job.run ?? this.#runs.get(part.run as number)
       if (run) {
         if (bench.knows.has(run.number)) bench.ran.add(run.number) // It loads no more, and answers what it has of the run: it need not be ended.
-        this.#failRuns(unpackLoadError(part), [run])
+        this.#failRuns(() => unpackLoadError(part), [run])
       }
       if (piece) {
         interruptPiece(piece)
@@ -108,7 +108,7 @@ export class Receiver {
       const dead = this.#stillborn.splice(0)
       const known = [...this.#runs.values()].filter(({ number }) => dead.every(({ knows }) => knows.has(number)))
       const fresh = known.filter((run) => !this.#isUnderWay(run))
-      this.#failRuns(stillbornError(reason, MAX_STILLBORN), fresh.length > 0 ? fresh : known)
+      this.#failRuns(() => stillbornError(reason, MAX_STILLBORN), fresh.length > 0 ? fresh : known)
     }
     this.#crew.advance()
   }
@@ -165,12 +165,12 @@ export class Receiver {
 
   /**
    * Ends `suspects`, or all runs when nobody knows whose fault it is, as every run ends: what came of them is kept, and what runs
-   * has `drainTimeout`.
+   * has `drainTimeout`. Each gets an error of its own, since its report goes with that.
    */
-  #failRuns(error: Error, suspects: readonly JobRun[]): void {
+  #failRuns(createError: () => Error, suspects: readonly JobRun[]): void {
     for (const { job } of this.#crew.pieces()) {
       const isMeant = suspects.length === 0 || suspects.includes(job.run)
-      if (isMeant && !job.isOver) job.context.fail(error)
+      if (isMeant && !job.isOver) job.context.fail(createError())
     }
   }
 }
