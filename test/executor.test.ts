@@ -167,6 +167,21 @@ describe('createExecutor()', () => {
     expect((await waiting).results).toEqual([7])
   })
 
+  test('ends one whose task ends each thread also while items of another come to an end all the time', async () => {
+    await using executor = createExecutor({ workers: 2, mode: 'threads', chunkSize: 1 })
+    const begun = gate()
+    let isOver = false
+    function* items() {
+      while (!isOver) yield 1
+    }
+    const busy = executor.execute(spin, items(), { on: { outcome: begun.open } })
+    await begun.passed
+    const ends = new URL('./fixtures/tasks/exits-on-import.mjs', import.meta.url)
+    await expect(executor.execute(ends, [1])).rejects.toMatchObject({ code: 'ERR_PAWL_TASK_LOAD' })
+    isOver = true
+    expect((await busy).failures).toEqual([])
+  })
+
   test('ends each of several runs whose tasks end each thread with an error, and a report, of its own', async () => {
     await using executor = createExecutor({ workers: 1, mode: 'threads' })
     const ends = new URL('./fixtures/tasks/exits-on-import.mjs', import.meta.url)

@@ -25,7 +25,7 @@ export class Receiver {
   readonly #runs: ReadonlyMap<number, JobRun>
   readonly #clock: Clock
   /** Those that died in a row before they started any item. */
-  readonly #stillborn: Bench[] = []
+  #stillborn: Bench[] = []
 
   /** `runs`: those that have not ended, by their number. */
   constructor(crew: Crew, runs: ReadonlyMap<number, JobRun>, clock: Clock) {
@@ -90,14 +90,21 @@ export class Receiver {
   #prove(bench: Bench): void {
     bench.isProven = true
     bench.idled = 0
-    this.#stillborn.length = 0
+    this.#comeUp()
+  }
+
+  /** A thread came up: that others did not was chance, unless they had a run of which no item has begun yet in any. */
+  #comeUp(): void {
+    if (this.#stillborn.length === 0) return
+    const fresh = [...this.#runs.values()].filter((run) => !this.#isUnderWay(run))
+    this.#stillborn = this.#stillborn.filter(({ knows }) => fresh.some(({ number }) => knows.has(number)))
   }
 
   /** The thread is gone: whoever ran in it is a suspect, everybody else goes back. */
   #lose(bench: Bench, error: Error | undefined, code: number): void {
     this.#crew.dismiss(bench)
     const { again, suspect, reason } = blame(bench, error, code, this.#clock.today())
-    if (hasBegun(bench) && bench.doom !== 'idle') this.#stillborn.length = 0
+    if (hasBegun(bench) && bench.doom !== 'idle') this.#comeUp()
     else if (bench.doom !== 'drain' && bench.doom !== 'vain') this.#stillborn.push(bench)
     for (const run of this.#runs.values()) {
       const index = suspect?.run === run ? suspect.index : undefined // Of another run it may have items of that number as well.
