@@ -47,7 +47,7 @@ export async function execute<T, R>(
   options?: ExecuteOptions<T>,
 ): Promise<Report<R, T>> {
   const taken = takeItems(items)
-  return unlessAgain(() => withEngines(options, (engines) => executeOn(task, taken, options, engines)))
+  return unlessAgain(() => withEngines(options, (engines, resolved) => executeOn(task, taken, resolved, engines)))
 }
 
 /**
@@ -72,7 +72,7 @@ export function stream<T, R>(
   options?: ExecuteOptions<T>,
 ): OutcomeStream<R, T> {
   const taken = takeItems(items)
-  return createStream((origin) => withEngines(options, (engines) => executeOn(task, taken, options, engines, origin)))
+  return createStream((origin) => withEngines(options, (engines, resolved) => executeOn(task, taken, resolved, engines, origin)))
 }
 
 /** Runs a few of the items in a worker and says how the planner would run them all, and why. Nothing is recorded. */
@@ -82,18 +82,17 @@ export async function plan<T, R>(
   options?: ExecuteOptions<T>,
 ): Promise<Plan> {
   const taken = takeItems(items)
-  return unlessAgain(() => withEngines(options, (engines) => planOn(task, taken, options, engines)))
+  return unlessAgain(() => withEngines(options, (engines, resolved) => planOn(task, taken, resolved, engines)))
 }
 
 /** `execute` on engines that stay open, for callers that may know more of the run than its options say. */
 export async function executeOn<T, R>(
   task: TaskRef<T, R>,
   items: Iterable<T> | AsyncIterable<T>,
-  given: ExecuteOptions<T> | undefined,
+  options: ResolvedOptions<T>,
   engines: Engines,
   origin: RunOrigin<R> = {},
 ): Promise<Report<R, T>> {
-  const options = resolveHere(given)
   // Before anything else is loaded. With a checkpoint it may turn out that nothing is left to run, which costs less than a thread
   // that comes late.
   if (options.mode !== 'inline' && (items as { length?: number } | undefined)?.length !== 0) await engines.warm()
@@ -108,16 +107,18 @@ export async function executeOn<T, R>(
 export async function planOn<T, R>(
   task: TaskRef<T, R>,
   items: Iterable<T> | AsyncIterable<T>,
-  given: ExecuteOptions<T> | undefined,
+  options: ResolvedOptions<T>,
   engines: Engines,
 ): Promise<Plan> {
-  const options = resolveHere(given)
   const { performPlan } = await import('./run/perform-plan.ts')
   return performPlan(task, items, options, engines)
 }
 
-/** Inside a task the cores are taken already, so a run there is inline unless it says how many workers it wants. */
-function resolveHere<T>(given: ExecuteOptions<T> | undefined): ResolvedOptions<T> {
+/**
+ * The options of a run, to be taken at its call: what the program does with the object later, say for its next run, changes
+ * nothing. Inside a task the cores are taken already, so a run there is inline unless it says how many workers it wants.
+ */
+export function resolveHere<T>(given: ExecuteOptions<T> | undefined): ResolvedOptions<T> {
   const options = resolveOptions(given)
   if (!isInsideWorker() || options.mode !== 'auto' || options.workers !== undefined) return options
   return resolveOptions({ ...given, mode: 'inline' })
@@ -142,11 +143,14 @@ export function unlessAgain<V>(start: () => Promise<V>): Promise<V> {
   return callsAgain() ? new Promise<never>(() => {}) : start()
 }
 
-async function withEngines<T, V>(options: ExecuteOptions<T> | undefined, use: (engines: Engines) => Promise<V>): Promise<V> {
-  const resolved = resolveOptions(options)
-  const engines = await loadEngines(resolved)
+async function withEngines<T, V>(
+  given: ExecuteOptions<T> | undefined,
+  use: (engines: Engines, options: ResolvedOptions<T>) => Promise<V>,
+): Promise<V> {
+  const options = resolveHere(given)
+  const engines = await loadEngines(options)
   try {
-    return await use(engines)
+    return await use(engines, options)
   } finally {
     await engines.close()
   }

@@ -1,9 +1,10 @@
 import { setMaxListeners } from 'node:events'
+import type { Engines } from './engines.ts'
 import { InvalidOptionError } from './errors.ts'
-import { executeOn, loadEngines, type MayMissResults, planOn, unlessAgain } from './execute.ts'
+import { executeOn, loadEngines, type MayMissResults, planOn, resolveHere, unlessAgain } from './execute.ts'
 import { takeItems } from './items.ts'
 import { isPlain } from './option-values.ts'
-import { type ExecuteOptions, resolveOptions } from './options.ts'
+import { type ExecuteOptions, type ResolvedOptions, resolveOptions } from './options.ts'
 import { createStream, type OutcomeStream } from './run/stream.ts'
 import type { TaskRef } from './task.ts'
 import type { Plan, Report } from './types.ts'
@@ -62,9 +63,9 @@ export function createExecutor(defaults: ExecuteOptions & MayMissResults): Execu
  * when the executor was closed.
  */
 export function createExecutor(defaults?: ExecuteOptions): Executor
-export function createExecutor(defaults: ExecuteOptions = {}): Executor {
-  const resolved = resolveOptions(defaults)
-  const opening = loadEngines(resolved)
+export function createExecutor(given: ExecuteOptions = {}): Executor {
+  const opening = loadEngines(resolveOptions(given))
+  const defaults = { ...given }
   const runs = new Set<Promise<unknown>>()
   let closed: Promise<void> | undefined
   const closing = new AbortController()
@@ -77,8 +78,8 @@ export function createExecutor(defaults: ExecuteOptions = {}): Executor {
       const value = (options as ExecuteOptions<T>)[option]
       if (value !== undefined) throw new InvalidOptionError(option, 'to be given to createExecutor(), not to a run of it', value)
     }
-    const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
-    return { ...(defaults as ExecuteOptions<T>), ...given }
+    const own = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+    return { ...(defaults as ExecuteOptions<T>), ...own }
   }
   const { shared: ofAll } = defaults
   /**
@@ -94,6 +95,10 @@ export function createExecutor(defaults: ExecuteOptions = {}): Executor {
     run.then(forget, forget)
     return run
   }
+  const start = async <T, V>(merged: ExecuteOptions<T>, use: (engines: Engines, options: ResolvedOptions<T>) => Promise<V>) => {
+    const options = resolveHere(merged)
+    return use(await opening, options)
+  }
   const close = async () => {
     closing.abort()
     await Promise.allSettled(runs)
@@ -105,21 +110,21 @@ export function createExecutor(defaults: ExecuteOptions = {}): Executor {
       const merged = optionsOf(options)
       const taken = takeItems(items)
       const origin = originOf(merged, options)
-      return unlessAgain(() => track(opening.then((engines) => executeOn(task, taken, merged, engines, origin))))
+      return unlessAgain(() => track(start(merged, (engines, resolved) => executeOn(task, taken, resolved, engines, origin))))
     },
     stream: <T, R>(task: TaskRef<T, R>, items: Iterable<T> | AsyncIterable<T>, options?: RunOptions<T>) => {
       const merged = optionsOf(options)
       const taken = takeItems(items)
       const own = originOf(merged, options)
       return createStream(
-        (origin) => track(opening.then((engines) => executeOn(task, taken, merged, engines, { ...origin, ...own }))),
+        (origin) => track(start(merged, (engines, resolved) => executeOn(task, taken, resolved, engines, { ...origin, ...own }))),
         closing.signal,
       )
     },
     plan: async (task, items, options) => {
       const merged = optionsOf(options)
       const taken = takeItems(items)
-      return unlessAgain(() => track(opening.then((engines) => planOn(task, taken, merged, engines))))
+      return unlessAgain(() => track(start(merged, (engines, resolved) => planOn(task, taken, resolved, engines))))
     },
     close: () => (closed ??= close()),
     [Symbol.asyncDispose]: () => (closed ??= close()),

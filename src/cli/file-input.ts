@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Engines } from '../engines.ts'
 import { executeOn } from '../execute.ts'
 import { type Block, createFileItems, type FileFormat, unpackItems } from '../file-items.ts'
+import { resolveOptions } from '../options.ts'
 import type { Json } from '../types.ts'
 import { readBlocks } from './blocks.ts'
 import { UsageError } from './failure.ts'
@@ -85,7 +86,7 @@ async function describe(
 /** A run of our own over the blocks. */
 async function scanInWorkers(engines: Engines, stretches: Stretch[]): Promise<readonly Scanned[]> {
   const task = new URL('./scan.js', import.meta.url)
-  return (await executeOn<Stretch, Scanned>(task, stretches, { mode: 'threads' }, engines)).results
+  return (await executeOn<Stretch, Scanned>(task, stretches, resolveOptions<Stretch>({ mode: 'threads' }), engines)).results
 }
 
 /** @throws UsageError for the first line no item can be read from; when there is none, for the first item without a key. */

@@ -88,7 +88,7 @@ async function runSession(assignment: Assignment, input: Input, engines: Engines
   const warned = new Set<string>()
   try {
     const options = toExecuteOptions(assignment, input, signal, progress, warned)
-    const report = await executeOn(task, items, options, engines, origin).finally(progress.stop)
+    const report = await executeOn(task, items, resolveOptions(options), engines, origin).finally(progress.stop)
     await engines.close() // Its threads have nothing to do while results are written.
     return await finish(assignment, report)
   } catch (error) {

@@ -21,7 +21,7 @@ export async function planRun(task: string, flags: FlagValues & CommonFlags & { 
     const plan = await planOn(
       parseTask(task),
       input.items,
-      { ...toOptions(flags), checkpoint: flags.checkpoint, on, mode: 'threads' },
+      resolveOptions({ ...toOptions(flags), checkpoint: flags.checkpoint, on, mode: 'threads' }),
       engines,
     )
     const found = { ...plan, warnings: wordsInList(plan.warnings).map((words) => sayHere(words)) }

@@ -1,5 +1,5 @@
 import { runInNewContext } from 'node:vm'
-import { createExecutor, execute, memoryStore, plan, stream } from 'pawl'
+import { createExecutor, execute, memoryStore, plan, type Report, type RunOptions, stream, type TaskContext } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import arithmetic from '../fixtures/tasks/arithmetic.mjs'
 import { counted } from '../fixtures/tasks/counted.mjs'
@@ -166,4 +166,44 @@ test.each([
   { chunkSize: 1_000_000 },
 ])('values at the bounds are taken: %o', async (options) => {
   await expect(execute(arithmetic, [2], options)).resolves.toMatchObject({ results: [4] })
+})
+
+describe('options are taken as they are at the call', () => {
+  const tell = (_: number, { shared, runId, random }: TaskContext<string>) => [shared, runId, random()]
+
+  /** Starts a run with each of two lots of options, that are one object; gives what the items of each were told. */
+  async function startTwice(start: (options: RunOptions<number>) => Promise<Report<unknown>>) {
+    const retry = { retries: 1 }
+    const options: { runId: string; shared: string; seed: number; retry: typeof retry } = {
+      ...{ runId: 'first', shared: 'one', seed: 1, retry },
+    }
+    const first = start(options)
+    Object.assign(options, { runId: 'second', shared: 'two', seed: 2 })
+    retry.retries = -1
+    const second = start({ ...options, retry: { retries: 0 } })
+    return (await Promise.all([first, second])).map(({ results }) => results[0] as unknown[])
+  }
+
+  test.each<[string, (options: RunOptions<number>) => Promise<Report<unknown>>]>([
+    ['execute', (options) => execute(tell, [0], options)],
+    ['stream', (options) => stream(tell, [0], options).report],
+  ])('of %s', async (_, start) => {
+    const [first, second] = await startTwice(start)
+    expect([first?.slice(0, 2), second?.slice(0, 2)]).toEqual([
+      ['one', 'first'],
+      ['two', 'second'],
+    ])
+    expect(first?.[2]).not.toBe(second?.[2])
+  })
+
+  test('of createExecutor', async () => {
+    const defaults = { workers: 1, shared: 'one' }
+    await using executor = createExecutor(defaults)
+    Object.assign(defaults, { workers: 0, shared: 'two' })
+    const [first, second] = await startTwice(({ shared, ...options }) => executor.execute(tell, [0], options))
+    expect([first?.slice(0, 2), second?.slice(0, 2)]).toEqual([
+      ['one', 'first'],
+      ['one', 'second'],
+    ])
+  })
 })
