@@ -40,7 +40,7 @@ export function iterableSource<T>(
   const isSuspectAhead = () => selection !== undefined && pulled <= selection.lastSuspect && held.items.length < MAX_HELD
   const isWanted = () =>
     wanted > 0 && total === undefined && !isClosed && !alone && (held.items.length < wanted || isSuspectAhead())
-  const mayGoOn = () => isWanted() && !blocks.isDue(pulled)
+  const mayGoOn = () => isWanted() && !blocks.isDue(pulled) && !blocks.slice.isOver
 
   const accept = (result: IteratorResult<T>) => {
     checkResult(result)
@@ -76,7 +76,7 @@ export function iterableSource<T>(
     while (isWanted() && ahead.length > 0) accept(ahead.shift() as IteratorResult<T>)
   }
   const pullNow = () => {
-    while (mayGoOn() && !blocks.slice.isOver) accept((iterator as Iterator<T>).next())
+    while (mayGoOn()) accept((iterator as Iterator<T>).next())
   }
   const pullAsync = createPull(iterator as AsyncIterator<T>, {
     isWanted: mayGoOn,

@@ -3,6 +3,7 @@ import { arraySource } from '../src/array-source.ts'
 import { isArrayLike, type Selection, type Source, takeItems } from '../src/items.ts'
 import { iterableSource } from '../src/iterable-source.ts'
 import { createKeys } from '../src/keys.ts'
+import { SLICE_MS } from '../src/turn.ts'
 
 /** What a source gives, chunk by chunk. */
 async function drainSource(source: Source<string>, size: number) {
@@ -246,6 +247,30 @@ test('iterableSource() gives what an iterator gave that has one object for all i
   for (let chunk = await source.next(400); chunk; chunk = await source.next(400)) given.push(...Array.from(chunk.items))
   const all = Array.from({ length: 1500 }, (_, at) => at)
   expect({ given, compared }).toEqual({ given: all, compared: all })
+})
+
+test.each(['iterable', 'async iterable'])('iterableSource() leaves out what is not pending in slices: of an %s', async (kind) => {
+  let turns = 0
+  const count = () => {
+    turns++
+    next = setImmediate(count)
+  }
+  let next = setImmediate(count)
+  const seen: number[] = []
+  const isPending = () => {
+    seen.push(turns)
+    for (const end = performance.now() + SLICE_MS; performance.now() < end; );
+    return false
+  }
+  const items = new Array<string>(20).fill('a')
+  async function* give() {
+    yield* items
+  }
+  const source = iterableSource(kind === 'iterable' ? items.values() : give(), undefined, { ...selection(''), isPending })
+  expect(await source.next(1)).toBeUndefined()
+  clearImmediate(next)
+  expect(seen).toHaveLength(20)
+  expect(new Set(seen).size).toBeGreaterThan(5)
 })
 
 test('createKeys() refuses a second item of one key, naming both', () => {
