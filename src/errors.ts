@@ -223,7 +223,16 @@ export function isPawlError(error: unknown, code?: ErrorCode): error is PawlErro
 
 /** What an error says, for a message; of whatever else was thrown, its text. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  return textOf(error instanceof Error ? error.message : error)
+}
+
+/** The text of whatever was thrown, as `String` gives it; an object may have none. */
+export function textOf(thrown: unknown): string {
+  try {
+    return String(thrown)
+  } catch {
+    return `a value of type ${typeof thrown} that has no text`
+  }
 }
 
 /** `1 item`, `2 items`; `many` where it is not the noun with an s. */

@@ -1,4 +1,5 @@
 import { type Channel, channel } from 'node:diagnostics_channel'
+import { textOf } from './errors.ts'
 import type { Listeners } from './options.ts'
 import type { Emit, Events } from './types.ts'
 
@@ -27,7 +28,7 @@ export function createEmitter(listeners: Listeners): Emitter {
   const report = (event: string, error: unknown) => {
     if (broken.has(event)) return
     broken.add(event)
-    const message = `A listener for '${event}' threw ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}. The run goes on`
+    const message = `A listener for '${event}' threw ${textOf(error)}. The run goes on`
     if (event === 'warning') process.emitWarning(message, { type: 'PawlWarning', code: 'LISTENER_FAILED' })
     else emit('warning', { code: 'LISTENER_FAILED', message })
   }

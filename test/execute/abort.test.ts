@@ -53,6 +53,13 @@ describe('signal', () => {
     expect(calls.reduce((sum, it) => sum + it, 0)).toBe(settled) // Drained between items: nothing ran in vain.
   })
 
+  test('aborted for a reason that has no text: the error has it, and the report', async () => {
+    const reason = Object.create(null)
+    const error = await execute(task, range(10), { signal: AbortSignal.abort(reason) }).catch((it) => it)
+    expect(error).toMatchObject({ code: 'ERR_PAWL_ABORTED', report: { status: 'partial', stats: { items: 10 } } })
+    expect(error.cause).toBe(reason)
+  })
+
   test('aborted when all is done changes nothing', async () => {
     const abort = new AbortController()
     const items = range(10)

@@ -114,6 +114,19 @@ describe('on', () => {
     expect(warnings.map((it) => it.message).join()).toMatch(/'progress' threw Error: listener rejects/)
   })
 
+  test('a listener may throw what has no text', async () => {
+    const messages: string[] = []
+    const warning = ({ message }: Events['warning']) => void messages.push(message)
+    const fails = () => {
+      throw Object.create(null)
+    }
+    for (const outcome of [fails, async () => fails()]) {
+      await expect(execute(arithmetic, [1, 2], { on: { outcome, warning } })).resolves.toMatchObject({ status: 'complete' })
+    }
+    await nextTurn()
+    expect(messages).toEqual(Array(2).fill(expect.stringMatching(/'outcome' threw a value of type object that has no text/)))
+  })
+
   test('a warning nobody listens to goes to the process, one that somebody listens to does not', async () => {
     const warned: (Error & { code?: string })[] = []
     const listen = (it: Error) => void warned.push(it)
