@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../clock.ts'
-import { CheckpointCorruptError, InvalidOptionError, RunNotFoundError, StoreConflictError } from '../errors.ts'
+import { CheckpointCorruptError, InvalidOptionError, isPawlError, RunNotFoundError } from '../errors.ts'
 import { listReadable } from '../store/refused.ts'
 import type { Store } from '../store/store.ts'
 import type { Emit, Json } from '../types.ts'
@@ -161,7 +161,7 @@ async function putManifest(store: Store, manifest: Manifest, isRebuilt: boolean)
   try {
     await store.put(key, bytes, { replace: isRebuilt })
   } catch (error) {
-    if (error instanceof StoreConflictError) return false
+    if (isPawlError(error, 'ERR_PAWL_STORE_CONFLICT')) return false // By its code: the store may be made with another copy of pawl.
     throw error
   }
   return (await store.list(folder)).every((found) => found.key === key)

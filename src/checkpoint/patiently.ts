@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import { PawlError } from '../errors.ts'
+import { isPawlError } from '../errors.ts'
 import { codeOf } from '../store/errno.ts'
 import type { Ask } from './each-call.ts'
 import type { Haste } from './haste.ts'
@@ -24,7 +24,7 @@ export function createPatiently(clock: Clock, { signal }: Haste): Ask {
       try {
         return await call()
       } catch (error) {
-        if (error instanceof PawlError || FINAL.has(codeOf(error))) throw error
+        if (isPawlError(error) || FINAL.has(codeOf(error))) throw error
       }
       await clock.sleep(wait * (0.5 + clock.random() / 2), signal).catch(() => {})
     }

@@ -57,6 +57,19 @@ describe('openSession() with another identity than recorded', () => {
   })
 })
 
+test('openSession() knows a taken key by its code, whatever class the error of the store is of', async () => {
+  const store = memoryStore()
+  // Another shard begins at the same moment, and its manifest is there first.
+  const put: Store['put'] = async (name, bytes, how) => {
+    await store.put(name, bytes, name === key ? { replace: true } : how)
+    if (name === key) throw Object.assign(new Error('taken'), { code: 'ERR_PAWL_STORE_CONFLICT' })
+  }
+  const session = await open({ ...store, put })
+  session.record(outcomes([0]))
+  await session.close()
+  expect((await verifyRun(store, 'run-1')).ok).toBe(true)
+})
+
 describe('close() of a session that could run nothing', () => {
   test('deletes the run while it still holds its lease', async () => {
     const store = memoryStore()
