@@ -26,10 +26,10 @@ export type MayMissResults = { maxFailures: number | string } | { shard: string 
  * anything starts InvalidOptionError, and of a checkpoint CheckpointMismatchError, CheckpointCorruptError,
  * CheckpointVersionError, RunLockedError and RunNotFoundError.
  */
-export function execute<T, R, const O extends ExecuteOptions<T>>(
+export function execute<T, R>(
   task: TaskRef<T, R>,
   items: Iterable<T> | AsyncIterable<T>,
-  options: O & MayMissResults,
+  options: ExecuteOptions<T> & MayMissResults,
 ): Promise<Report<R | undefined, T>>
 /**
  * Runs `task` once for every item and resolves with a report whose `results[i]` belongs to item `i`.
@@ -55,10 +55,10 @@ export async function execute<T, R>(
  * order they come. An outcome may be yielded before it is durable. Leaving the loop drains the run; the error that ends
  * a run is thrown by the loop and rejects `report`.
  */
-export function stream<T, R, const O extends ExecuteOptions<T>>(
+export function stream<T, R>(
   task: TaskRef<T, R>,
   items: Iterable<T> | AsyncIterable<T>,
-  options: O & MayMissResults,
+  options: ExecuteOptions<T> & MayMissResults,
 ): OutcomeStream<R, T, R | undefined>
 /** The same, where every item has a result. */
 export function stream<T, R>(

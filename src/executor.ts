@@ -5,7 +5,7 @@ import { executeOn, loadEngines, type MayMissResults, planOn, resolveHere, unles
 import { takeItems } from './items.ts'
 import { isPlain } from './option-values.ts'
 import { type ExecuteOptions, type ResolvedOptions, resolveOptions } from './options.ts'
-import { createStream, type OutcomeStream } from './run/stream.ts'
+import { createStream, type OutcomeStream, type StreamOrigin } from './run/stream.ts'
 import type { TaskRef } from './task.ts'
 import type { Plan, Report } from './types.ts'
 
@@ -21,10 +21,10 @@ export type RunOptions<T = unknown> = Omit<ExecuteOptions<T>, (typeof OF_THE_POO
  */
 export interface Executor<Missing extends undefined = never> extends AsyncDisposable {
   /** As the function of that name, on threads that are up. */
-  execute<T, R, const O extends RunOptions<T>>(
+  execute<T, R>(
     task: TaskRef<T, R>,
     items: Iterable<T> | AsyncIterable<T>,
-    options: O & MayMissResults,
+    options: RunOptions<T> & MayMissResults,
   ): Promise<Report<R | undefined, T>>
   /** As the function of that name, on threads that are up. */
   execute<T, R>(
@@ -33,10 +33,10 @@ export interface Executor<Missing extends undefined = never> extends AsyncDispos
     options?: RunOptions<T>,
   ): Promise<Report<R | Missing, T>>
   /** As the function of that name, on threads that are up. */
-  stream<T, R, const O extends RunOptions<T>>(
+  stream<T, R>(
     task: TaskRef<T, R>,
     items: Iterable<T> | AsyncIterable<T>,
-    options: O & MayMissResults,
+    options: RunOptions<T> & MayMissResults,
   ): OutcomeStream<R, T, R | undefined>
   /** As the function of that name, on threads that are up. */
   stream<T, R>(
@@ -117,7 +117,8 @@ export function createExecutor(given: ExecuteOptions = {}): Executor {
       const taken = takeItems(items)
       const own = originOf(merged, options)
       return createStream(
-        (origin) => track(start(merged, (engines, resolved) => executeOn(task, taken, resolved, engines, { ...origin, ...own }))),
+        (origin: StreamOrigin<R>) =>
+          track(start(merged, (engines, resolved) => executeOn(task, taken, resolved, engines, { ...origin, ...own }))),
         closing.signal,
       )
     },

@@ -139,7 +139,10 @@ describe('types of', () => {
     const wrong = () => execute(length, texts, { workers: 'two' })
     // @ts-expect-error a share ends in %
     const share = () => execute(length, texts, { maxFailures: '5' })
-    expectTypeOf([keyed, unknown, wrong, share]).toBeArray()
+    // @ts-expect-error nor is there beside one under which results may be missing
+    const unknownBeside = () => execute(length, texts, { maxFailures: 1, concurrency: 5 })
+    const tolerant = () => stream(length, texts, { collect: false, key: (text) => text.trim() })
+    expectTypeOf([keyed, unknown, wrong, share, unknownBeside, tolerant]).toBeArray()
     expectTypeOf<{ workers: undefined; retry: undefined }>().toExtend<ExecuteOptions>()
   })
 
@@ -160,7 +163,9 @@ describe('types of', () => {
     expectTypeOf<Awaited<ReturnType<typeof run>>['results']>().toEqualTypeOf<Parsed[]>()
     // @ts-expect-error belongs to the executor
     const workers = () => executor().execute(parse, texts, { workers: 2 })
-    expectTypeOf(workers).toBeFunction()
+    // @ts-expect-error so it does beside an option under which results may be missing
+    const workersBeside = () => executor().stream(parse, texts, { workers: 2, maxFailures: 1 })
+    expectTypeOf([workers, workersBeside]).toBeArray()
     expectTypeOf<ReturnType<typeof executor>>().toExtend<AsyncDisposable>()
   })
 
@@ -197,6 +202,17 @@ describe('types of', () => {
   test('a module is what its caller says it is', () => {
     const run = () => execute<string, Parsed>(new URL('file:///task.mjs'), texts)
     expectTypeOf<Awaited<ReturnType<typeof run>>['results']>().toEqualTypeOf<Parsed[]>()
+    const partly = () => {
+      const executor = createExecutor()
+      return {
+        tolerant: execute<string, Parsed>('./task.mjs', texts, { maxFailures: 1 }),
+        uncollected: stream<string, Parsed>('./task.mjs', texts, { collect: false }).report,
+        share: executor.execute<string, Parsed>('./task.mjs', texts, { shard: '1/2' }),
+        streamed: executor.stream<string, Parsed>('./task.mjs', texts, { maxFailures: '5%' }).report,
+      }
+    }
+    type Partly = ReturnType<typeof partly>
+    expectTypeOf<Partly[keyof Partly]>().toEqualTypeOf<Promise<Report<Parsed | undefined, string>>>()
     const unsaid = () => execute('./task.mjs', texts)
     expectTypeOf<Awaited<ReturnType<typeof unsaid>>['results']>().toEqualTypeOf<unknown[]>()
   })
