@@ -15,6 +15,13 @@ export const DEPTH = 2
 /** Slots of a recorder: one for each chunk the worker may hold. */
 const SLOTS = DEPTH
 
+/**
+ * So long a thread that is told to end may take for that, in ms: most take a few. One that waits in a call of the system, for a
+ * child process (`execSync`) or a disk that does not answer, hears of nothing before that returns; then it ends. It is given up
+ * and another has its place. Lower, and the memory of a large one is still taken as the next one starts.
+ */
+const GIVE_UP_MS = 1000
+
 export interface SeatOptions {
   readonly resourceLimits: WorkerLimits | undefined
   /**
@@ -27,7 +34,10 @@ export interface SeatOptions {
 export interface SeatEvents {
   /** Some places of a chunk have settled. */
   part(message: PartMessage): void
-  /** The thread is gone, and nothing more will come of what it was sent. `error` is why, when the thread could tell. */
+  /**
+   * The thread is gone, or was told to end and does not come to it: nothing more will come of what it was sent. `error` is why,
+   * when the thread could tell.
+   */
   lost(error: Error | undefined, exitCode: number): void
   /** The next of what the thread sent cannot be read. */
   unreadable(error: Error): void
@@ -52,7 +62,7 @@ export interface Seat {
   rest(): void
   /** Ends the thread now, whatever it does; `lost` follows. */
   kill(): void
-  /** Ends the thread without `lost`; resolves when nothing is left of it, also of one that is lost. */
+  /** Ends the thread without `lost`; resolves when nothing is left of it, also of one that is lost, or it was given up. */
   close(): Promise<void>
 }
 
@@ -86,9 +96,21 @@ export function openSeat(PiscinaClass: typeof Piscina, { resourceLimits, record 
   const { port1: port, port2: far } = new MessageChannel()
   let error: Error | undefined
   let isClosed = false
+  let isLost = false
   let ending: Promise<void> | undefined
   const end = () => {
-    ending ??= pool.destroy().catch(() => {})
+    ending ??= new Promise((resolve) => {
+      const givenUp = setTimeout(() => {
+        note(new Error('the worker was told to end, and did not come to it'))
+        lose(1)
+        resolve()
+      }, GIVE_UP_MS)
+      const over = () => {
+        clearTimeout(givenUp)
+        resolve()
+      }
+      pool.destroy().then(over, over)
+    })
     return ending
   }
 
@@ -118,13 +140,18 @@ export function openSeat(PiscinaClass: typeof Piscina, { resourceLimits, record 
       return undefined // What follows is lost with the thread.
     }
   }
-  thread.on('error', note)
-  thread.once('exit', (code) => {
-    end()
+  const lose = (code: number) => {
+    if (isLost) return
+    isLost = true
     // What the thread said before it ended counts: who is to blame for the end depends on how far it came.
     for (let last = takeLast(); last; last = takeLast()) events.part(last.message)
     port.close()
     if (!isClosed) events.lost(error, code)
+  }
+  thread.on('error', note)
+  thread.once('exit', (code) => {
+    end()
+    lose(code)
   })
 
   return {

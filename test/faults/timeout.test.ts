@@ -1,3 +1,6 @@
+import { existsSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createExecutor, execute } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import { openLatch, range, sharedCells, whenSet } from '../execute/calls.ts'
@@ -33,6 +36,37 @@ describe('timeout', () => {
     expect(calls[13]).toBe(1)
     expect(report.stats).toMatchObject({ timeouts: 1, crashes: 0, failed: 1, succeeded: 29 })
   })
+
+  test.each(['timeout', 'drainTimeout'])(
+    '%s ends an item whose thread hears of nothing, since it waits for a child process',
+    async (option) => {
+      const file = join(mkdtempSync(join(tmpdir(), 'pawl-')), 'go')
+      const abort = new AbortController()
+      const started = sharedCells(1)
+      const waitFor = (path: string, { shared }: { shared: unknown }) => {
+        if (path === '') return 'fine'
+        const { execFileSync } = process.getBuiltinModule('node:child_process')
+        Atomics.store(shared as typeof started, 0, 1)
+        Atomics.notify(shared as typeof started, 0)
+        execFileSync('sh', ['-c', 'for i in $(seq 600); do [ -e "$0" ] && exit; sleep 0.05; done; touch "$0"', path])
+        return 'late'
+      }
+      const run = execute(waitFor, [file, '', ''], {
+        ...{ mode: 'threads', workers: 1, chunkSize: 1, maxFailures: 1, shared: started },
+        ...(option === 'timeout' ? { timeout: 100 } : { drainTimeout: 100, signal: abort.signal }),
+      })
+      const report = run.catch((error) => error.report as Awaited<typeof run>)
+      await whenSet(started, 0)
+      abort.abort()
+      const { results, failures, stats } = await report
+      expect(existsSync(file)).toBe(false) // Nobody waited for the child.
+      writeFileSync(file, '')
+      if (option === 'timeout') {
+        expect(results).toEqual([undefined, 'fine', 'fine'])
+        expect(failures).toMatchObject([{ index: 0, kind: 'timeout', attempts: 1 }])
+      } else expect({ failures, stats }).toMatchObject({ failures: [], stats: { attempts: 0, dispatched: 0 } })
+    },
+  )
 
   test.each([1, 100])('holds at chunk size %i for the first, a middle and the last item', async (chunkSize) => {
     const hanging = [0, 50, 99]
