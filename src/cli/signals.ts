@@ -31,8 +31,8 @@ export interface Interrupts {
 
 /**
  * Listens for SIGINT and SIGTERM: the first one aborts `signal`, so that the run drains; the second ends the process at
- * once, with 130 or 143, and a third by itself. The same one again before `echoed` is no second one. `stopAt`: milliseconds since the process began at
- * which to abort in any case.
+ * once, with 130 or 143, and a third by itself. The same one again before `echoed` is no second one. `stopAt`: milliseconds since
+ * the process began at which to abort in any case.
  */
 export function watchInterrupts(options: { stopAt?: number | undefined; timeLimit?: number | undefined } = {}): Interrupts {
   const controller = new AbortController()
