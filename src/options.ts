@@ -179,7 +179,7 @@ export function resolveOptions<T>(given: ExecuteOptions<T> = {}): ResolvedOption
     retryFailed: options.retryFailed ?? true,
     runId: options.runId,
     key: options.key,
-    config: options.config,
+    config: structuredClone(options.config), // It goes on record: what the program does with it later is not to.
     shard: options.shard,
     preempt: options.preempt,
     drainTimeout: options.drainTimeout ?? 10_000,

@@ -21,7 +21,7 @@ const MAX_UNEXPLAINED = 2
 export class Crew {
   readonly places = createPlaces(0)
   readonly #benches = new Set<Bench>()
-  readonly #queue: Piece[] = []
+  #queue: Piece[] = []
   readonly #timeouts = createTimeoutWatch(this.#benches)
   readonly #openSeat: (bench: Bench) => Seat
   readonly #clock: Clock
@@ -71,7 +71,7 @@ export class Crew {
       interruptPiece(piece)
       return false
     })
-    this.#queue.unshift(...goOn)
+    this.#queue = [...goOn, ...this.#queue] // There may be more than a call takes arguments.
   }
 
   /** Gives waiting pieces to workers with room, least busy first. */

@@ -169,6 +169,16 @@ test.each([
 })
 
 describe('options are taken as they are at the call', () => {
+  test('what lies in `config`, too', async () => {
+    const checkpoint = memoryStore()
+    const config = { model: 'a' }
+    const run = execute(arithmetic, [1], { runId: 'run', checkpoint, config })
+    config.model = 'b'
+    await run
+    const again = execute(arithmetic, [1], { runId: 'run', checkpoint, config: { model: 'a' } })
+    await expect(again).resolves.toMatchObject({ stats: { restored: 1 } })
+  })
+
   const tell = (_: number, { shared, runId, random }: TaskContext<string>) => [shared, runId, random()]
 
   /** Starts a run with each of two lots of options, that are one object; gives what the items of each were told. */
