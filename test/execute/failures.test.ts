@@ -152,9 +152,11 @@ describe('maxFailures', () => {
     function* items() {
       yield* range(1000)
     }
-    // What fails begins when the other thread is at the last item of its chunk: a chunk nobody has begun would go back.
+    // What fails begins when the other thread is at the last item of its chunk: a chunk nobody has begun would go back. Items take
+    // a little, so that their chunk, where it waits behind that item, is worth being taken by the thread that has nothing to do.
     const task = (n: number, { shared }: { shared: unknown }) => {
       const { latch, held } = shared as { latch: Int32Array; held: Int32Array }
+      for (const end = performance.now() + 0.02; performance.now() < end; );
       if (n === 199) {
         Atomics.store(held, 0, 1)
         Atomics.notify(held, 0)
