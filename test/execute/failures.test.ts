@@ -2,7 +2,7 @@ import { createExecutor, execute, NonRetryableError } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import { counted } from '../fixtures/tasks/counted.mjs'
 import { spin } from '../fixtures/tasks/where.mjs'
-import { openLatch, range, sharedCells } from './calls.ts'
+import { gate, openLatch, range, sharedCells } from './calls.ts'
 
 /** Runs `counted` on `count` items of which those at `failing` fail for good. */
 const failing = (count: number, at: readonly number[]) => {
@@ -149,8 +149,11 @@ describe('maxFailures', () => {
   })
 
   test('as a share stays exceeded, though what settles while the run drains for it brings it below again', async () => {
-    function* items() {
-      yield* range(1000)
+    const drained = gate()
+    async function* items() {
+      yield* range(300) // Three chunks: no more is to have settled by then, or it were no excess.
+      await drained.passed
+      yield* range(700)
     }
     // What fails begins when the other thread is at the last item of its chunk: a chunk nobody has begun would go back. Items take
     // a little, so that their chunk, where it waits behind that item, is worth being taken by the thread that has nothing to do.
@@ -172,7 +175,11 @@ describe('maxFailures', () => {
       range(8).map(() => 20),
     )
     const shared = { latch: sharedCells(1), held: sharedCells(1) }
-    const options = { maxFailures: '5%', chunkSize: 100, shared, on: { drain: () => openLatch(shared.latch) } } as const
+    const drain = () => {
+      drained.open()
+      openLatch(shared.latch)
+    }
+    const options = { maxFailures: '5%', chunkSize: 100, shared, on: { drain } } as const
     const error = await executor.execute(task, items(), options).catch((it) => it)
     expect(error).toMatchObject({ code: 'ERR_PAWL_RUN_FAILED', report: { status: 'partial', stats: { failed: 15 } } })
     expect(error.report.stats.succeeded).toBeGreaterThanOrEqual(285)
