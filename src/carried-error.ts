@@ -51,7 +51,7 @@ function pack(thrown: unknown, depth: number, room: { left: number }): CarriedEr
   }
   const fields: Record<string, unknown> = {}
   const parts = partsOf(thrown)
-  const names = Object.keys(thrown)
+  const names = seen(() => Object.keys(thrown), [])
   for (let at = 0; at < names.length; at++) {
     const name = names[at] as string
     if (OWN.has(name) || (parts && name === 'errors')) continue
@@ -65,7 +65,7 @@ function pack(thrown: unknown, depth: number, room: { left: number }): CarriedEr
     name: text(readField(thrown, 'name'), 'Error'),
     message: text(readField(thrown, 'message'), ''),
     stack: typeof readField(thrown, 'stack') === 'string' ? (readField(thrown, 'stack') as string) : undefined,
-    ...(Object.hasOwn(thrown, 'cause') && depth < MAX_DEPTH
+    ...(depth < MAX_DEPTH && seen(() => Object.hasOwn(thrown, 'cause'), false)
       ? { cause: packCause(readField(thrown, 'cause'), depth + 1, room) }
       : {}),
     ...(parts && depth < MAX_DEPTH ? { errors: packParts(parts, depth + 1, room) } : {}),
@@ -159,10 +159,15 @@ function isError(value: unknown): value is Error {
 }
 
 function readField(value: object, name: string): unknown {
+  return seen(() => get(value, name), undefined)
+}
+
+/** What `look` gives. A getter, or a proxy, that throws is no reason to lose the rest of the error: then it is `otherwise`. */
+function seen<V>(look: () => V, otherwise: V): V {
   try {
-    return get(value, name)
+    return look()
   } catch {
-    return undefined // A getter that throws is no reason to lose the rest of the error.
+    return otherwise
   }
 }
 

@@ -116,6 +116,10 @@ describe('packError() and unpackError()', () => {
       },
     })
     expect(carry(hostile).message).toBe('proxied')
+    const trap = () => {
+      throw new Error('nothing for you')
+    }
+    expect(carry(new Proxy(new Error('closed'), { ownKeys: trap, getOwnPropertyDescriptor: trap })).message).toBe('closed')
     expect(carry(() => {})).toBeInstanceOf(Error)
     expect(carry(Symbol('s')).message).toContain('Symbol(s)')
     expect(carry(Object.assign(new Error(), { name: 5, message: {} }))).toMatchObject({ name: 'Error', message: '' })

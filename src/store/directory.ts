@@ -9,15 +9,16 @@ export function isDirectory(value: unknown): value is string | URL {
 /**
  * Its path. The string of a file: URL, as `import.meta.resolve` gives it, is one, too.
  *
- * @throws InvalidOptionError for a URL that names no file of this machine: in `file://runs` that is the name of another.
+ * @throws InvalidOptionError for anything else, and for a URL that names no file of this machine: in `file://runs` that is the
+ * name of another.
  */
 export function pathOfDirectory(directory: string | URL): string {
-  if (!(directory instanceof URL) && !directory.startsWith('file://')) return directory
+  const isText = typeof directory === 'string'
+  if (isText && directory !== '' && !directory.startsWith('file://')) return directory
   try {
-    return fileURLToPath(directory)
+    return fileURLToPath(directory) // Of an empty text it says that it is no URL.
   } catch (cause) {
-    throw new InvalidOptionError('checkpoint', 'a path, or a file: URL of a directory on this machine', String(directory), {
-      cause,
-    })
+    const got = directory instanceof URL ? String(directory) : directory
+    throw new InvalidOptionError('checkpoint', 'a path, or a file: URL of a directory on this machine', got, { cause })
   }
 }

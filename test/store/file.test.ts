@@ -28,6 +28,11 @@ storeSuite('fileStore()', async () => {
 const x = Buffer.from('x')
 
 describe('fileStore()', () => {
+  test.each([undefined, null, 5, '', {}, new URL('https://example.org/runs')])('is made for no %o', (directory) => {
+    const refused = { code: 'ERR_PAWL_INVALID_OPTION', message: expect.stringContaining('expected a path, or a file: URL') }
+    expect(() => fileStore(directory as string)).toThrow(expect.objectContaining(refused))
+  })
+
   test('touches nothing until something is put', async () => {
     const directory = await temporaryDirectory()
     const store = fileStore(join(directory, 'store'))
