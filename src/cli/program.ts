@@ -78,11 +78,12 @@ type Define = (
 
 function describeProgram(exitWith: (code: number) => void): Command {
   const program = createProgram()
+  const toDirectory = (given: string) => given && pathOfDirectory(given) // An empty one is refused with all that is empty.
   const define: Define = (parent, usage, help, load) =>
     parent
       .command(usage)
       .description(help)
-      .option('--checkpoint <dir>', 'where runs are recorded', pathOfDirectory, '.pawl')
+      .option('--checkpoint <dir>', 'where runs are recorded', toDirectory, '.pawl')
       .option('--json', 'print one JSON object on stdout')
       .action(async (...args: unknown[]) => {
         const call = (await load()) as unknown as (...given: unknown[]) => Promise<number>
