@@ -3,6 +3,7 @@ import { findNextBlock, MIN_BLOCK_BYTES, readBlockHeader, unpackBlock } from './
 import { readBytes, WINDOW_BYTES } from './file-bytes.ts'
 import type { FileReport } from './file-report.ts'
 import { blockSeedOf } from './frame.ts'
+import { createKept } from './kept.ts'
 import type { RunFile } from './run-file.ts'
 
 /** A block of a compressed file that holds, and what it holds. */
@@ -54,19 +55,13 @@ export type BlockReader = (file: RunFile, at: number) => Promise<Buffer | undefi
 
 /** Keeps the blocks it read last: one holds up to hundreds of frames, which are asked for one by one. */
 export function createBlockReader(store: Store): BlockReader {
-  const kept = new Map<string, Buffer>()
-  let keptBytes = 0
+  const kept = createKept<string, Buffer>(MAX_KEPT_BYTES)
   return async (file, at) => {
     const name = `${file.key} ${at}`
-    const block = kept.get(name) ?? (await readBlock(store, file, at))
-    if (block === undefined || kept.has(name) || block.length > MAX_KEPT_BYTES) return block
-    for (const [other, { length }] of kept) {
-      if (keptBytes + block.length <= MAX_KEPT_BYTES) break
-      kept.delete(other)
-      keptBytes -= length
-    }
-    kept.set(name, block)
-    keptBytes += block.length
+    const known = kept.get(name)
+    if (known !== undefined) return known
+    const block = await readBlock(store, file, at)
+    if (block !== undefined && block.length <= MAX_KEPT_BYTES) kept.put(name, block, block.length)
     return block
   }
 }

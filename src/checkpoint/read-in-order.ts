@@ -5,6 +5,7 @@ import { reviveError } from './error-record.ts'
 import { FileGoneError } from './file-bytes.ts'
 import { toEntry } from './index-builder.ts'
 import { countSettled } from './item-places.ts'
+import { createKept } from './kept.ts'
 import { type FailureEntry, loadIndex, type RunIndex } from './load.ts'
 import { locateAnew, locateLoaded, type Stretch, type Whereabouts } from './locate.ts'
 import { readAgain } from './read-again.ts'
@@ -136,18 +137,13 @@ function frameReader(
   codecs: Record<Format, Codec>,
 ): FrameReader {
   const readBlock = createBlockReader(store)
-  const kept = new Map<number, { readonly frame: Frame; readonly bytes: number }>()
-  let keptBytes = 0
+  const kept = createKept<number, Frame>(MAX_KEPT_BYTES)
   const left = new Uint32Array(stored.length)
   for (const { frame } of stretches) left[frame] = (left[frame] as number) + 1
-  const drop = (number: number) => {
-    keptBytes -= kept.get(number)?.bytes ?? 0
-    kept.delete(number)
-  }
   return {
     async open(number) {
       const known = kept.get(number)
-      if (known !== undefined) return known.frame
+      if (known !== undefined) return known
       const { file, ...address } = stored[number] as Whereabouts['stored'][number]
       const found = await readAgain(store, file, fingerprint, address, readBlock)
       const { head, body } = found ?? {}
@@ -161,17 +157,12 @@ function frameReader(
         head.kind === 'outcomes'
           ? { keys: head.keys, attempts: head.attempts, values: decodeColumns(codec, head, body), failure: undefined }
           : { keys: undefined, attempts: undefined, values: codec.decode(body), failure: toEntry(head, writerOf(address.stem)) }
-      for (const other of kept.keys()) {
-        if (keptBytes + body.length <= MAX_KEPT_BYTES) break
-        drop(other)
-      }
-      kept.set(number, { frame, bytes: body.length })
-      keptBytes += body.length
+      kept.put(number, frame, body.length)
       return frame
     },
     pass(number) {
       left[number] = (left[number] as number) - 1
-      if (left[number] === 0) drop(number)
+      if (left[number] === 0) kept.drop(number)
     },
   }
 }

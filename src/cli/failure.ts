@@ -33,8 +33,10 @@ const CODES: Record<string, number> = {
 }
 
 /** Errors of the operating system that go away by themselves or by making room, so that running again may help. */
-const PASSING = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EMFILE', 'ENFILE', 'EAGAIN', 'EBUSY', 'ENOMEM'])
-for (const remote of ['ESTALE', 'ETIMEDOUT', 'EHOSTDOWN', 'ENOTCONN']) PASSING.add(remote)
+const PASSING = new Set([
+  ...['ENOSPC', 'EDQUOT', 'EIO', 'EMFILE', 'ENFILE', 'EAGAIN', 'EBUSY', 'ENOMEM'],
+  ...['ESTALE', 'ETIMEDOUT', 'EHOSTDOWN', 'ENOTCONN'], // Of a file system on another machine.
+])
 
 /** What an error means to the shell. */
 export interface Explanation {

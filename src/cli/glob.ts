@@ -17,8 +17,8 @@ export interface Matches {
 }
 
 /**
- * What matches the pattern `given`; undefined when it is none. A symbolic link to a directory is gone through like a directory, but not by
- * a pattern that may go to any depth, which would find no end where links lead in a circle.
+ * What matches the pattern `given`; undefined when it is none. A symbolic link to a directory is gone through like a directory,
+ * but not by a pattern that may go to any depth, which would find no end where links lead in a circle.
  *
  * @throws UsageError when the name of one, or of a directory that may have some, is no UTF-8, and so opens nothing; the error of
  * the system when there is a directory that cannot be read now.
