@@ -82,7 +82,9 @@ export async function plan<T, R>(
   options?: ExecuteOptions<T>,
 ): Promise<Plan> {
   const taken = takeItems(items)
-  return unlessAgain(() => withEngines(options, (engines, resolved) => planOn(task, taken, resolved, engines)))
+  // The thread it measures on ends with it: the run finds none that is up.
+  const cold = (engines: Engines) => ({ ...engines, isUp: false })
+  return unlessAgain(() => withEngines(options, (engines, resolved) => planOn(task, taken, resolved, cold(engines))))
 }
 
 /** `execute` on engines that stay open, for callers that may know more of the run than its options say. */

@@ -38,19 +38,16 @@ export interface Knowledge {
   pace: number
   /** Threads were seen to get items done no faster than one thread alone would. */
   isCheap: boolean
-  /** An item took its worker down. */
-  isDangerous: boolean
 }
 
-const NOTHING: Knowledge = {
-  ...{ itemTime: 0, message: 0, carry: 0, measured: 0, taskTime: 0, pace: 0 },
-  isCheap: false,
-  isDangerous: false,
-}
+const NOTHING: Knowledge = { itemTime: 0, message: 0, carry: 0, measured: 0, taskTime: 0, pace: 0, isCheap: false }
 
 /** What earlier runs of this process learned, by task. Bounded, since inline functions may be many. */
 const memory = new Map<string, Knowledge>()
 const MAX_REMEMBERED = 100
+
+/** Tasks of which an item took its worker down. Never forgotten: the next time it might be the program. */
+const dangerous = new Set<string>()
 
 /** What a run learns of its task from what the workers measured. Times in ms. */
 export interface Learner {
@@ -65,6 +62,10 @@ export interface Learner {
    * many times as long.
    */
   learnCost(items: number, sendTime: number, packTime: number | undefined): void
+  /** An item of the task took its worker down, in this run or any other of this process, be it one beside it. */
+  readonly isDangerous: boolean
+  /** An item took its worker down. */
+  beware(): void
   /** What earlier runs learned does not hold for these items; but that one was dangerous does. */
   forget(): void
   /** Leaves what is known to later runs of this process. */
@@ -100,8 +101,12 @@ export function createLearner(task: string): Learner {
       carries = [...carries.slice(1 - PAUSES), there + (packTime ?? there)]
       known.carry = Math.min(...carries)
     },
+    get isDangerous() {
+      return dangerous.has(task)
+    },
+    beware: () => void dangerous.add(task),
     forget: () => {
-      Object.assign(known, NOTHING, { isDangerous: known.isDangerous })
+      Object.assign(known, NOTHING)
       recent = []
       carries = []
     },

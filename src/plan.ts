@@ -147,7 +147,7 @@ export function createPlanner(options: PlannerOptions): Planner {
 
   const mode = (left: number | undefined): 'threads' | 'inline' => {
     if (options.mode !== 'auto') return options.mode
-    if (!mayInline || known.measured === 0 || known.isDangerous) return 'threads'
+    if (!mayInline || known.measured === 0 || learner.isDangerous) return 'threads'
     // A thread that is up takes all that is left for the price of a message, and whatever its items do, the main thread lives.
     const isSmall = left !== undefined && !options.isThreadUp?.() && left * known.itemTime < SMALL_RUN_MS
     return known.isCheap || isSmall ? 'inline' : 'threads'
@@ -200,10 +200,7 @@ export function createPlanner(options: PlannerOptions): Planner {
     get itemTime() {
       return known.itemTime
     },
-    beware: () => {
-      known.isDangerous = true
-      learner.remember()
-    },
+    beware: learner.beware,
     forget: () => {
       learner.forget()
       largest = 0

@@ -1,4 +1,4 @@
-import { plan } from 'pawl'
+import { createExecutor, execute, plan } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import { MAX_AUTO_ITEMS } from '../src/chunk.ts'
 import {
@@ -250,6 +250,20 @@ describe('createPlanner()', () => {
     expect(planner({ task }).mode(1)).toBe('threads')
   })
 
+  test('nor when a run beside it, or a plan, saw that, whoever measures last', async () => {
+    const task = 'dangerous beside'
+    observe(planner({ task }), 1, 0.001)
+    const [dying, other] = [planner({ task }), planner({ task })]
+    dying.beware()
+    observe(other, 1, 0.001)
+    expect([other.mode(1), planner({ task }).mode(1)]).toEqual(['threads', 'threads'])
+    const exits = (item: number) => (item < 0 ? process.exit(3) : item)
+    const modes = () => Promise.all(range(4).map(async () => (await plan(exits, [1])).mode))
+    expect(await modes()).toContain('inline')
+    await plan(exits, [-1])
+    expect(await modes()).not.toContain('inline')
+  })
+
   test('remembers a task from one run to the next, until told to forget', () => {
     const task = 'remembered'
     const first = planner({ task })
@@ -337,6 +351,41 @@ describe('plan()', () => {
     expect(made.speedup).toBeGreaterThan(1)
     expect(made.speedup).toBeLessThanOrEqual(2)
     expect(made.reason).toMatch(/an item takes [\d.]+ ms, carrying it costs .* times as fast as one after the other/)
+  })
+
+  test('does not count its own thread as standing ready, but that of an executor', async () => {
+    const task = (item: number) => item + 1
+    const few = [1, 2]
+    let made = await plan(task, few)
+    for (let tries = 0; made.mode !== 'inline' && tries < 20; tries++) made = await plan(task, few) // An item may seem slow.
+    expect(made.mode).toBe('inline')
+    await using executor = createExecutor({ workers: 1 })
+    await executor.execute(arithmetic, range(10))
+    expect((await executor.plan(task, few)).mode).toBe('threads')
+  })
+
+  test.each([
+    ['an array', (items: number[]) => items],
+    ['an iterable', (items: number[]) => new Set(items)],
+  ])('runs items of its shard only: %s', async (_, given) => {
+    const [planned, ran] = [sharedCells(100), sharedCells(100)]
+    const options = { shard: '1/2', workers: 1 } as const
+    await plan(counted, given(range(100)), { ...options, shared: { calls: planned } })
+    await execute(counted, given(range(100)), { ...options, shared: { calls: ran } })
+    expect(planned).toContain(1)
+    expect(range(100).filter((n) => planned[n] === 1 && ran[n] === 0)).toEqual([])
+  })
+
+  test('wants no more workers than its shard has items', async () => {
+    const options = { shard: '1/20', mode: 'threads', workers: 40 } as const
+    const { stats } = await execute(arithmetic, range(40), { ...options, workers: 1 })
+    expect(stats.items).toBeLessThan(20)
+    const made = await plan(
+      spin,
+      range(40).map(() => 100),
+      options,
+    )
+    expect(made.workers).toBe(stats.items)
   })
 
   test('does so for an iterable, and lets go of it', async () => {

@@ -12,6 +12,7 @@ import { createKeys } from '../keys.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { Planner } from '../plan.ts'
 import { loadHere, type ResolvedTask, resolveTask } from '../resolve-task.ts'
+import { readShard } from '../shard.ts'
 import type { RunContext } from '../stages/stage.ts'
 import type { TaskRef } from '../task.ts'
 import type { Outcomes, Plan, Rejection, TaskFunction } from '../types.ts'
@@ -19,6 +20,7 @@ import { type Words, wording, wordsIn } from '../wording.ts'
 import { sourceError } from './loop.ts'
 import { openPlanner } from './open-planner.ts'
 import { describeProgramAgain } from './program-again.ts'
+import { createSelection } from './restore.ts'
 import { warnOfSize } from './result-size.ts'
 import { watchLoading } from './slow-load.ts'
 
@@ -42,7 +44,7 @@ export async function performPlan<T, R>(
 ): Promise<Plan> {
   checkItems(items)
   const task = await resolveTask(ref)
-  const source = openSource(items, options.key)
+  const source = openSource(items, options)
   const planner = openPlanner(task, options, engines)
   const engine = options.mode === 'inline' ? engines.inline : await engines.pool()
   engine.grow(1)
@@ -54,7 +56,7 @@ export async function performPlan<T, R>(
   const run = engine.start<T, R>(describeProbe(task, options, planner))
   const stopWatching = watchLoading(run.loadingFor, createEmitter(options.on).emit)
   const alive = setInterval(() => {}, 2 ** 30)
-  const total = source.total
+  const total = source.left
   let probed: Probed<T>
   try {
     probed = await probe({ run, source, signal, over, onSample: (values) => warnOfSize(values, total, planner.warn) })
@@ -145,7 +147,9 @@ function describeProbe<T, R>(task: ResolvedTask<T, R>, options: ResolvedOptions<
     observe: (measured) => planner.observe({ ...measured, now: systemClock.now() }),
     readRecord: () => ({ count: undefined }), // None come.
     tally: { attempts: 0, crashes: 0, timeouts: 0, chunks: 0, taskTime: 0 },
-    workerExit: () => {},
+    workerExit: (_, index) => {
+      if (index !== undefined) planner.beware()
+    },
     ranAgain: (workers) => planner.warn(describeProgramAgain(workers)),
     onShortage: () => {}, // One thread is all it wants.
     itemTime: () => planner.itemTime,
@@ -153,11 +157,19 @@ function describeProbe<T, R>(task: ResolvedTask<T, R>, options: ResolvedOptions<
   }
 }
 
-/** @throws InvalidOptionError for two items of an array with one key, as the run would. */
-function openSource<T>(items: Iterable<T> | AsyncIterable<T>, key: ResolvedOptions<T>['key']): Source<T> {
-  const keyOf = key && createKeys(key)
-  if (!isArrayLike<T>(items)) return iterableSource(items, keyOf, undefined)
-  return arraySource(items, keyOf && Array.from(items, keyOf), undefined, items.length)
+/**
+ * The items of the shard.
+ *
+ * @throws InvalidOptionError for two items of an array with one key, as the run would, and as `readShard`.
+ */
+function openSource<T>(items: Iterable<T> | AsyncIterable<T>, options: ResolvedOptions<T>): Source<T> {
+  const keyOf = options.key && createKeys(options.key)
+  const array = isArrayLike<T>(items) ? items : undefined
+  const keys = array && keyOf && Array.from(array, keyOf)
+  const shard = readShard(options.shard, process.env)
+  // Nothing on record is looked at: all of them are pending.
+  const { selection, pending } = createSelection(array, keys, undefined, shard, { ...options, retryFailed: true })
+  return array ? arraySource(array, keys, selection, pending) : iterableSource(items, keyOf, selection)
 }
 
 /** Why an item failed. Of a crash only what happened: a plan tries no item again, whatever `maxCrashes` says. */
