@@ -32,6 +32,10 @@ import { checkHead } from './head.ts'
 import type { Layout } from './scan.ts'
 
 const START = Buffer.from('{"crc":"')
+/** How a frame begins, and how many bytes of it that is at most. */
+const OPENING =
+  /^\{"crc":"[0-9a-f]{8}([0-9a-f]{8})?","((index|running)":\[|(failed|source|total|close|died|covers|origin|alone|items|attempted)":\{)/
+const OPENING_BYTES = 41
 const VALUES = Buffer.from(',"values":')
 const NEWLINE = 0x0a
 const BRACE = 0x7d
@@ -95,7 +99,7 @@ function readFrame(
   if (frame?.isWhole) return frame
   const isTorn = newline < 0
   // The newline itself may be what was damaged: then the next line begins within this one.
-  const next = bytes.subarray(0, end).indexOf(START, at + 1)
+  const next = findNext(bytes.subarray(0, end), at + 1)
   const split = next < 0 ? undefined : readLine(bytes, at, next - 1, seed, true)
   return split?.isWhole ? split : isTorn ? undefined : frame
 }
@@ -116,8 +120,12 @@ function readLine(bytes: Buffer, at: number, end: number, seed: number, isChecke
   return { head, start: at, end: Math.min(end + 1, bytes.length), bodyStart: at + bodyStart, bodyEnd: at + bodyEnd, isWhole }
 }
 
+/** Objects in values may begin alike: of each that is tried, the rest of its line is read. */
 function findNext(bytes: Buffer, from: number): number {
-  return bytes.indexOf(START, from)
+  let at = bytes.indexOf(START, from)
+  while (at >= 0 && at + OPENING_BYTES <= bytes.length && !OPENING.test(bytes.toString('latin1', at, at + OPENING_BYTES)))
+    at = bytes.indexOf(START, at + 1)
+  return at
 }
 
 function toMembers(head: Head): unknown {

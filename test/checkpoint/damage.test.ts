@@ -3,11 +3,12 @@ import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { newReport } from '../../src/checkpoint/file-report.ts'
 import { fingerprintOf } from '../../src/checkpoint/fingerprint.ts'
+import { jsonLayout } from '../../src/checkpoint/format-json.ts'
 import { loadIndex } from '../../src/checkpoint/load.ts'
 import { readFrames } from '../../src/checkpoint/read-file.ts'
 import { restore } from '../../src/checkpoint/restored.ts'
 import { type RunFile, toRunFile } from '../../src/checkpoint/run-file.ts'
-import { verifyRun } from '../../src/checkpoint/runs.ts'
+import { inspectRun, verifyRun } from '../../src/checkpoint/runs.ts'
 import { PawlError } from '../../src/errors.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -257,4 +258,67 @@ test.each([1, 4])('a damaged body of %d frames is told once, whatever it is made
   await store.put(key, bytes.fill('PFx', at + 10, at + 13), { replace: true })
   const { damaged } = await verifyRun(store, 'run-1')
   expect(damaged).toMatchObject([{ problem: 'the outcomes of 1 item', items: [0] }])
+})
+
+describe.each(FORMS.filter(({ compress }) => compress === 'none'))(
+  'a success that is damaged, of an item that had failed before: $format',
+  (form) => {
+    const damageOf = async (store: Store) => (await inspectRun(store, 'run-1')).damaged
+
+    test('is told, and not made up for by that failure, but by one after it', async () => {
+      const store = memoryStore()
+      const first = await open(store, { ...form, identity })
+      first.record(failing(rejection(7, new Error('failed'))))
+      await first.close()
+      const second = await open(store, { ...form, identity })
+      second.record(outcomes([7], () => 'a value to be found'))
+      await second.close()
+      const key = (await store.list('run-1/seg/')).at(-1)?.key as string
+      const bytes = Buffer.from((await store.get(key)) ?? [])
+      bytes.write('x', bytes.indexOf('a value to be found'))
+      await store.put(key, bytes, { replace: true })
+      expect(await damageOf(store)).toBe(1)
+      const third = await open(store, { ...form, identity })
+      expect(third.restored).toMatchObject({ fulfilled: 0, rejected: 1, damaged: 1 })
+      expect(JSON.stringify(third.events)).toContain(
+        'naming 1 item not recorded elsewhere. What only they held (1 item) runs again',
+      )
+      third.record(failing({ ...rejection(7, new Error('failed again')), lastFailedAt: 3000 }))
+      await third.flush()
+      expect(await damageOf(store)).toBe(0)
+      await third.close()
+    })
+  },
+)
+
+describe('objects in values that begin as lines do', () => {
+  const values = (index: number) => [
+    { crc: 'c0ffee00', index },
+    { crc: '00000000', name: 'b' },
+  ]
+
+  test('hide no line behind a newline that is damaged', async () => {
+    const store = memoryStore()
+    const session = await open(store, { format: 'json', identity })
+    for (let at = 0; at < 4; at++) {
+      session.record(outcomes([at], values))
+      await session.flush()
+    }
+    await session.close()
+    const [object] = await store.list('run-1/seg/')
+    const key = object?.key as string
+    const bytes = Buffer.from((await store.get(key)) ?? [])
+    const third = bytes.indexOf('"index":[2]')
+    bytes.write(' ', bytes.lastIndexOf('\n', third))
+    await store.put(key, bytes, { replace: true })
+    const next = await open(store, { identity })
+    expect([next.restored.fulfilled, next.restored.damaged]).toEqual([4, 0])
+    await next.close()
+  })
+
+  test('are not looked at one by one, each with the rest of its line', () => {
+    const objects = Array.from({ length: 1000 }, (_, index) => ({ crc: 'c0ffee00', index }))
+    const line = Buffer.from(`${JSON.stringify(objects)}}\n${' '.repeat(100)}`)
+    expect(jsonLayout.findNext(line, 0)).toBe(-1)
+  })
 })
