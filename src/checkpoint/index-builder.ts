@@ -1,8 +1,8 @@
 import type { Attempted } from './aside.ts'
 import { type AttemptedHead, countOf, endOf, type FailureHead, fromRuns, type Head } from './frame.ts'
 import type { IndexSet } from './index-set.ts'
-import { createItemLists, type ItemList } from './item-list.ts'
-import { createItemSet, type ItemSet, idOf } from './item-set.ts'
+import { createItemLists } from './item-list.ts'
+import { createItemSet, idOf } from './item-set.ts'
 import { createLeft } from './left.ts'
 import type { FailureEntry, LoadedFile, LoadOptions, RunIndex } from './load.ts'
 import type { Located } from './read-file.ts'
@@ -22,6 +22,7 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
   const fulfilled = createItemSet(isKeyed)
   const duplicates = createItemSet(isKeyed)
   const broken = createItemSet(isKeyed)
+  const brokenSuccesses = new Map<number | string, string>()
   const failures = new Map<number | string, FailureEntry>()
   const attempted = new Map<number, Attempted>()
   const sessions = new Map<string, SessionTrace>()
@@ -75,8 +76,17 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
     addCount(stem, countOf(runs), isWhole)
     source.reachRuns(runs)
     if (isWhole) fulfilled.addAll(runs, keys, addAgain)
-    else broken.addAll(runs, keys)
+    else addBroken(fromRuns(runs), keys, writerOf(stem))
     return true
+  }
+
+  const addBroken = (indices: Uint32Array, keys: readonly string[] | undefined, session: string) => {
+    indices.forEach((index, at) => {
+      const key = keys?.[at]
+      broken.add(index, key)
+      const id = idOf(isKeyed, index, key) as number | string
+      if (session > (brokenSuccesses.get(id) ?? '')) brokenSuccesses.set(id, session)
+    })
   }
 
   const addFailure = (head: FailureHead, isWhole: boolean, stem: string) => {
@@ -169,7 +179,10 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
     return {
       ...{ isKeyed, files, covered, fulfilled, failures, attempted, list, hasMoved, hasKeys, duplicates, broken, ...found },
       total: list?.keys.length ?? found.total,
-      damaged: countUnsettled(broken, fulfilled, failures, list),
+      damaged: countUnsettled({ broken, fulfilled, list }, (id) => {
+        // A failure from before the success that is lost does not make up for it.
+        return (failures.get(id)?.session ?? '') > (brokenSuccesses.get(id) ?? '')
+      }),
       knownDead: [...knownDead].filter((writer) => !knownEnded.has(writer) && !sessions.get(writer)?.isClosed),
       knownEnded: [...knownEnded],
       sessions: [...sessions.values()].sort((a, b) => (a.writer < b.writer ? -1 : 1)),
@@ -191,12 +204,15 @@ function isLater(entry: FailureEntry, other: FailureEntry | undefined): boolean 
   return entry.lastFailedAt === other.lastFailedAt && entry.session >= other.session
 }
 
-function countUnsettled(broken: ItemSet, fulfilled: ItemSet, failures: RunIndex['failures'], list: ItemList | undefined): number {
+function countUnsettled(
+  { broken, fulfilled, list }: Pick<RunIndex, 'broken' | 'fulfilled' | 'list'>,
+  hasFailed: (id: number | string) => boolean,
+): number {
   let unsettled = 0
   for (const key of broken.keys?.keys() ?? [])
-    if (!fulfilled.has(-1, key) && !failures.has(key) && (list === undefined || list.places.has(key))) unsettled++
+    if (!fulfilled.has(-1, key) && !hasFailed(key) && (list === undefined || list.places.has(key))) unsettled++
   broken.indices?.without(fulfilled.indices as IndexSet).forEachRange((from, count) => {
-    for (let index = from; index < from + count; index++) if (!failures.has(index)) unsettled++
+    for (let index = from; index < from + count; index++) if (!hasFailed(index)) unsettled++
   })
   return unsettled
 }
