@@ -55,7 +55,6 @@ export function createCompaction(options: CompactionOptions): Compaction {
   let jsonBytes = index.files.reduce((sum, file) => sum + costOf(file), 0)
   const jsonValues = index.files.reduce((sum, { format, valueBytes }) => sum + (format === 'json' ? valueBytes : 0), 0)
   let running: Promise<void> | undefined
-  let isHopeless = false
   let isSwept = false
 
   const choose = (format: Format): RunFile[] => {
@@ -64,13 +63,16 @@ export function createCompaction(options: CompactionOptions): Compaction {
   }
 
   async function run(): Promise<void> {
-    if (!isSwept) await sweep()
+    const isFirst = !isSwept
     isSwept = true
+    if (isFirst) await sweep()
     for (const format of ['msgpack', 'json'] as const) {
       for (let chosen = choose(format); chosen.length > 0; chosen = choose(format)) {
+        // Before anything can fail: each is tried once, and what comes behind them is not kept waiting.
+        const taken = new Set(chosen)
+        waiting = waiting.filter((file) => !taken.has(file))
         const live = await listWriters(store, runId)
         const closed = chosen.filter(({ stem }) => writerOf(stem) === options.writer || !live.has(writerOf(stem)))
-        waiting = waiting.filter((file) => !chosen.includes(file))
         if (closed.length > 1) await compact(closed)
       }
     }
@@ -81,8 +83,8 @@ export function createCompaction(options: CompactionOptions): Compaction {
     const { version, covers, frames } = await copyAll(options, stem, chosen)
     const [first] = covers
     if (first === undefined || covers.length < 2) return
+    if (first.format === 'json') jsonBytes += covers.reduce((sum, { size }) => sum + size, 0) // Also if only its answer is lost.
     const written = await putSnapshot(options, stem, { version, format: first.format, covers, frames })
-    if (first.format === 'json') jsonBytes += written.size
     if (!written.isIntact) throw new Error(`${written.key} did not read back as it was written`)
     snapshots.push(written)
     made.push({ key: written.key, size: written.size })
@@ -105,12 +107,10 @@ export function createCompaction(options: CompactionOptions): Compaction {
     await store.delete(key)
   }
 
-  const isDue = () => !isHopeless && (choose('json').length > 0 || choose('msgpack').length > 0)
+  const isDue = () => choose('json').length > 0 || choose('msgpack').length > 0
   const start = () => {
     running ??= run()
-      .catch(() => {
-        isHopeless = true // A store that fails, or a file that another process compacted first.
-      })
+      .catch(() => {}) // A store that fails, or a file that another process compacted first.
       .finally(() => {
         running = undefined
       })
