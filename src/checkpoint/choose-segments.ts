@@ -1,5 +1,5 @@
 import type { LoadedFile } from './load.ts'
-import type { RunFile } from './run-file.ts'
+import { byStem, type RunFile } from './run-file.ts'
 import { MAX_SNAPSHOT_BYTES } from './snapshot.ts'
 import type { Format } from './values/codec.ts'
 
@@ -49,7 +49,7 @@ export function isSmall(size: number): boolean {
  * 2 * sqrt(n) files left.
  */
 export function chooseSegments(format: Format, { waiting, snapshots, broken, json }: Stock): RunFile[] {
-  const ours = waiting.filter((file) => file.format === format).sort((a, b) => (a.stem < b.stem ? -1 : 1))
+  const ours = waiting.filter((file) => file.format === format).sort(byStem)
   const needed = Math.max(MIN_SEGMENTS, 2 * snapshots.filter((file) => file.format === format).length)
   // What a damaged snapshot stands for is worth one again, however few.
   const isBroken = broken.some((file) => file.format === format && isReplaced(file, ours))

@@ -24,6 +24,8 @@ export interface Encoder {
   readonly fingerprint: string
   /** End of the file's name. */
   readonly form: string
+  /** Segments are put whole, not grown. */
+  readonly isWhole: boolean
   /** Milliseconds since 1970. */
   today(): number
 }
@@ -34,9 +36,15 @@ export interface Encoder {
  */
 const MERGE_BYTES = 2 ** 16
 
-export function createEncoder(format: Format, compress: 'none' | 'gzip', fingerprint: string, today: () => number): Encoder {
+export function createEncoder(
+  format: Format,
+  compress: 'none' | 'gzip',
+  fingerprint: string,
+  today: () => number,
+  isWhole = false,
+): Encoder {
   const isCompressed = compress === 'gzip'
-  return { layout: layoutOf(format), isCompressed, fingerprint, form: isCompressed ? `${format}.gz` : format, today }
+  return { layout: layoutOf(format), isCompressed, fingerprint, form: isCompressed ? `${format}.gz` : format, isWhole, today }
 }
 
 /**
@@ -44,21 +52,26 @@ export function createEncoder(format: Format, compress: 'none' | 'gzip', fingerp
  * to be compressed; what is not worth it is not.
  */
 export function encodeEntries(
-  { layout, isCompressed, fingerprint, today }: Encoder,
+  { layout, isCompressed, fingerprint, isWhole, today }: Encoder,
   stem: string,
   entries: readonly Entry[],
   isFirst: boolean,
   isWorthCompressing: boolean,
 ): Uint8Array | Promise<Uint8Array> {
   const seed = seedOf(stem, fingerprint)
-  const frames: Uint8Array[] = []
-  if (isFirst)
-    frames.push(
-      layout.writeHeader({ version: versionOf(entries, layout.format), kind: 'segment', fingerprint, createdAt: today() }),
-    )
-  for (const { head, body } of mergeEntries(entries, layout.format)) frames.push(joinBytes(layout.writeFrame(head, body, seed)))
-  if (!isCompressed) return joinBytes(frames)
-  return isWorthCompressing ? packFrames(frames, blockSeedOf(stem)) : storeBlock(joinBytes(frames), blockSeedOf(stem))
+  const frames = mergeEntries(entries, layout.format).map(({ head, body }) => joinBytes(layout.writeFrame(head, body, seed)))
+  const header = { version: versionOf(entries, layout.format), kind: 'segment', fingerprint, createdAt: today() } as const
+  const opening = isFirst ? [layout.writeHeader(isWhole ? { ...header, isWhole } : header)] : []
+  if (!isCompressed) return joinBytes([...opening, ...frames])
+  const blockSeed = blockSeedOf(stem)
+  if (isWhole) return packApart(opening, frames, blockSeed)
+  const all = [...opening, ...frames]
+  return isWorthCompressing ? packFrames(all, blockSeed) : storeBlock(joinBytes(all), blockSeed)
+}
+
+/** With what `opening` says in a block of its own: it is there also where the others are damaged. */
+async function packApart(opening: readonly Uint8Array[], frames: readonly Uint8Array[], seed: number): Promise<Buffer> {
+  return joinBytes([storeBlock(joinBytes(opening), seed), await packFrames(frames, seed)])
 }
 
 /** Compresses frames into as few blocks as their bounds allow; no frame is cut. */

@@ -6,6 +6,7 @@
  *
  *     file    := header frame*
  *     header  := {"crc":"HHHHHHHH","pawl":1,"file":"segment","fingerprint":"…","createdAt":1700000000000}
+ *                with ,"whole":true at its end for a segment that was put whole
  *     frame   := {"crc":"HHHHHHHH",<head>}                                         without a body
  *              | {"crc":"HHHHHHHHBBBBBBBB",<head>,"values":<body>}                 with one
  *
@@ -53,8 +54,8 @@ export const jsonLayout: Layout = {
   findNext,
 }
 
-function writeHeader({ version, kind, fingerprint, createdAt }: FileHeader): Buffer {
-  const rest = JSON.stringify({ pawl: version, file: kind, fingerprint, createdAt }).slice(1, -1)
+function writeHeader({ version, kind, fingerprint, createdAt, isWhole }: FileHeader): Buffer {
+  const rest = JSON.stringify({ pawl: version, file: kind, fingerprint, createdAt, whole: isWhole }).slice(1, -1)
   return Buffer.from(`${START}${toHex(crc32(`",${rest}`))}",${rest}}\n`)
 }
 
@@ -64,9 +65,11 @@ function readHeader(bytes: Buffer): { header: FileHeader; end: number } | undefi
   if (!startsAt(bytes, 0) || bytes[end - 1] !== BRACE || crc32(bytes.subarray(16, end - 1)) !== readHex(bytes, 8))
     return undefined
   try {
-    const { pawl, file, fingerprint, createdAt } = JSON.parse(bytes.toString('utf8', 0, end))
+    const { pawl, file, fingerprint, createdAt, whole } = JSON.parse(bytes.toString('utf8', 0, end))
     if (!Number.isInteger(pawl) || typeof fingerprint !== 'string' || typeof createdAt !== 'number') return undefined
-    return { header: { version: pawl, kind: file === 'snapshot' ? 'snapshot' : 'segment', fingerprint, createdAt }, end: end + 1 }
+    const kind = file === 'snapshot' ? 'snapshot' : 'segment'
+    const header = { version: pawl, kind, fingerprint, createdAt } as const
+    return { header: whole === true ? { ...header, isWhole: true } : header, end: end + 1 }
   } catch {
     return undefined
   }

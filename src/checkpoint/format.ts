@@ -13,7 +13,7 @@
  *                  4  2  version      4 if there may be an `attempted` frame, else 3; before values were taken apart
  *                            (values/tables.ts) 2 if there is an `items` frame, else 1
  *                  6  1  file         0 = segment, 1 = snapshot
- *                  7  1  zero
+ *                  7  1  whole        1 = a segment that was put whole, 0 = one that grew, or nobody said
  *                  8  8  fingerprint  of the run
  *                 16  8  createdAt    float64, milliseconds since 1970
  *                 24  4  checksum     CRC-32 of bytes 0 to 23
@@ -56,7 +56,7 @@
  * Duty of the reader. A version above 4 (with a header whose own checksum holds) is refused and nothing touched. Lengths
  * are believed only if the frame ends within the file. A frame whose head holds and whose body does not tells which items
  * are damaged. Where no frame begins, look for the next one that holds; if there is none up to the end of a segment, its
- * tail is torn, as a killed writer leaves it. A snapshot that has any damage, or no `close` at its end, does not stand for
+ * tail is torn, as a killed writer leaves it, unless it was put whole: then it is damaged. A snapshot that has any damage, or no `close` at its end, does not stand for
  * the files it covers: read those too if they are there. Read them too when they have grown since. List `seg/` first, then
  * `snap/`, and start over when a listed file is gone.
  *
@@ -100,11 +100,12 @@ export const binaryLayout: Layout = {
   findNext,
 }
 
-function writeHeader({ version, kind, fingerprint, createdAt }: FileHeader): Buffer {
+function writeHeader({ version, kind, fingerprint, createdAt, isWhole }: FileHeader): Buffer {
   const bytes = Buffer.alloc(HEADER_BYTES)
   MAGIC.copy(bytes)
   bytes.writeUInt16LE(version, 4)
   bytes.writeUInt8(kind === 'snapshot' ? 1 : 0, 6)
+  bytes.writeUInt8(isWhole ? 1 : 0, 7)
   bytes.write(fingerprint, 8, 8, 'hex')
   bytes.writeDoubleLE(createdAt, 16)
   bytes.writeUInt32LE(crc32(bytes.subarray(0, 24)), 24)
@@ -119,6 +120,7 @@ function readHeader(bytes: Buffer): { header: FileHeader; end: number } | undefi
     kind: bytes.readUInt8(6) === 1 ? 'snapshot' : 'segment',
     fingerprint: bytes.toString('hex', 8, 16),
     createdAt: bytes.readDoubleLE(16),
+    ...(bytes.readUInt8(7) === 1 ? { isWhole: true as const } : {}),
   }
   return { header, end: HEADER_BYTES }
 }

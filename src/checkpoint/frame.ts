@@ -153,6 +153,10 @@ export interface FileHeader {
   readonly fingerprint: string
   /** Milliseconds since 1970. */
   readonly createdAt: number
+  /**
+   * Of a segment: it was put whole, so nothing of it is torn. Absent for one that grew, and in files of before it was told.
+   */
+  readonly isWhole?: true
 }
 
 /** Most bytes the body of a frame may have: with its head it fits into any object. */

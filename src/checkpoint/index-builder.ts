@@ -12,8 +12,10 @@ import { createSourceRecord } from './source-record.ts'
 
 /** Puts together what the frames of a run say, in whatever order they come. */
 export interface IndexBuilder {
-  /** False when the frame names items the run has not. `isBehindDamage`: right before it another frame may be lost. */
-  add(frame: Located, isBehindDamage: boolean): boolean
+  /** False when the frame names items the run has not. */
+  add(frame: Located): boolean
+  /** Frames may be lost here: what is added of the segment `stem` from now on was begun behind them. */
+  passDamage(stem: string): void
   /** `covered`: files that were not read, since an intact snapshot stands for them. */
   finish(files: readonly LoadedFile[], covered: RunIndex['covered']): RunIndex
 }
@@ -157,14 +159,17 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
     }
   }
 
-  const add = ({ head, isWhole, stem }: Located, isBehindDamage: boolean): boolean => {
-    if (isBehindDamage && stem !== '') sessionOf(stem).late = newBegun()
+  const add = ({ head, isWhole, stem }: Located): boolean => {
     if (head.kind === 'outcomes') return addOutcomes(head, isWhole, stem)
     if (head.kind === 'failure') return addFailure(head, isWhole, stem)
     if (head.kind === 'alone') return addAlone(head, stem)
     if (head.kind === 'attempted') return addAttempted(head, stem)
     addOther(head, stem)
     return true
+  }
+
+  const passDamage = (stem: string) => {
+    if (stem !== '') sessionOf(stem).late = newBegun()
   }
 
   const finish = (files: readonly LoadedFile[], covered: RunIndex['covered']): RunIndex => {
@@ -188,7 +193,7 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
       sessions: [...sessions.values()].sort((a, b) => (a.writer < b.writer ? -1 : 1)),
     }
   }
-  return { add, finish }
+  return { add, passDamage, finish }
 }
 
 type HeadOf<K extends Head['kind']> = Extract<Head, { readonly kind: K }>

@@ -4,12 +4,12 @@ import type { Attempted } from './aside.ts'
 import { startOver } from './file-bytes.ts'
 import { type FileReport, isWithoutFault, newReport } from './file-report.ts'
 import { type FailureHead, fromRuns, type OutcomesHead } from './frame.ts'
-import { createIndexBuilder } from './index-builder.ts'
+import { createIndexBuilder, type IndexBuilder } from './index-builder.ts'
 import type { ItemList } from './item-list.ts'
 import type { ItemSet } from './item-set.ts'
 import type { LeftRecord } from './left.ts'
 import { type FrameAddress, type Located, readFrames } from './read-file.ts'
-import { type RunFile, toRunFile } from './run-file.ts'
+import { byStem, type RunFile, toRunFile } from './run-file.ts'
 import type { SessionTrace } from './session-trace.ts'
 import type { SourceRecord } from './source-record.ts'
 
@@ -135,7 +135,7 @@ export async function loadIndex(store: Store, runId: string, fingerprint: string
         skipped.push({ ...file, copiedBytes: copy.size, copiedFrames: copy.kept.get(file.stem) ?? 0 })
         continue
       }
-      const result = await loadFile(store, file, fingerprint, options, index.add)
+      const result = await loadFile(store, file, fingerprint, options, index)
       loaded.push(result)
       const { isIntact, covers, kept } = result
       for (const { name, size } of isIntact ? covers : [])
@@ -147,17 +147,19 @@ export async function loadIndex(store: Store, runId: string, fingerprint: string
 
 function bySnapshotThenStem(a: RunFile, b: RunFile): number {
   if (a.kind !== b.kind) return a.kind === 'snapshot' ? -1 : 1
-  const order = a.stem < b.stem ? -1 : 1
-  return a.kind === 'snapshot' ? -order : order
+  return a.kind === 'snapshot' ? byStem(b, a) : byStem(a, b)
 }
 
-/** Reads one file, and gives each of its frames to `add`, which says whether it is believed. As in IndexBuilder. */
+/** Takes whatever it is given. */
+const NOBODY: Pick<IndexBuilder, 'add' | 'passDamage'> = { add: () => true, passDamage: () => {} }
+
+/** Reads one file, and gives each of its frames to `builder`, which says whether it is believed. */
 export async function loadFile(
   store: Store,
   file: RunFile,
   fingerprint: string,
   options: LoadOptions,
-  add: (frame: Located, isBehindDamage: boolean) => boolean = () => true,
+  builder: Pick<IndexBuilder, 'add' | 'passDamage'> = NOBODY,
 ): Promise<LoadedFile> {
   const report = newReport()
   const damagedItems: DamagedFrame[] = []
@@ -168,7 +170,7 @@ export async function loadFile(
   let valueBytes = 0
   let passed = 0
   let isSwallowing = false
-  const passDamage = (at: number) => {
+  const isBehindDamage = (at: number) => {
     const before = passed
     while ((report.damage[passed]?.start ?? Number.POSITIVE_INFINITY) < at) passed++
     return passed > before || isSwallowing
@@ -179,7 +181,8 @@ export async function loadFile(
       if (head.kind === 'outcomes') valueBytes += frame.bodyEnd - frame.bodyStart
       isClosed = frame.isOwn && head.kind === 'close'
       if (head.kind === 'covers' && frame.isOwn) covers = head.files
-      const isAccepted = add(frame, passDamage(block < 0 ? start : block))
+      if (isBehindDamage(block < 0 ? start : block)) builder.passDamage(frame.stem)
+      const isAccepted = builder.add(frame)
       // A line of JSON ends where the next newline is: one that lost its own goes on over frames behind it.
       isSwallowing = file.format === 'json' && !frame.isWhole
       countKept(kept, frame)
@@ -192,6 +195,7 @@ export async function loadFile(
       damagedItems.push({ block, start, end, indices })
     }
   }
+  if (file.kind === 'segment' && passed < report.damage.length) builder.passDamage(file.stem) // At its end; others may follow.
   const isIntact = file.kind === 'snapshot' && isClosed && covers !== undefined && isWithoutFault({ report, damagedItems })
   return { ...file, report, damagedItems, settled, valueBytes, kept, covers: covers ?? [], isIntact }
 }

@@ -40,6 +40,20 @@ export async function* readFrames(
   isChecked: boolean,
   report: FileReport,
 ): AsyncGenerator<Located[]> {
+  yield* readParts(store, file, fingerprint, isChecked, report)
+  // Of what was put whole no end is missing for a writer that was killed.
+  if (!report.header?.isWhole || report.torn === 0) return
+  report.damage.push({ start: file.size - report.torn, end: file.size })
+  report.torn = 0
+}
+
+async function* readParts(
+  store: Store,
+  file: RunFile,
+  fingerprint: string,
+  isChecked: boolean,
+  report: FileReport,
+): AsyncGenerator<Located[]> {
   const layout = layoutOf(file.format)
   const gatherer = createGatherer(file, fingerprint, report)
   const scan = (size: number) => createScanner(layout, gatherer.seeds, size, isChecked, gatherer)

@@ -64,6 +64,13 @@ export function sequenceOf(stem: string): number {
   return Number(stem.slice(stem.lastIndexOf('-') + 1))
 }
 
+/** Orders files as their writers began, and those of one writer by their number: the tenth comes behind the second. */
+export function byStem({ stem: a }: Pick<RunFile, 'stem'>, { stem: b }: Pick<RunFile, 'stem'>): number {
+  const [one, other] = [writerOf(a), writerOf(b)]
+  if (one === other) return sequenceOf(a) - sequenceOf(b)
+  return one < other ? -1 : 1
+}
+
 /** The writer of the segment `name`, below its run; undefined if it is the name of none. */
 export function writerNamed(name: string): string | undefined {
   const file = toRunFile(`run/${name}`, 0)

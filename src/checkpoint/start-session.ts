@@ -58,7 +58,8 @@ function startParts(options: SessionOptions, opened: Opened) {
   const upkeep = startUpkeep(options, opened, () => entries.recordedBytes)
   const recorded = countSettled(index).done
   const tidings = new Tidings({ ...options, recorded, onGone: upkeep.putManifest })
-  const encoder = createEncoder(options.format, options.compress, opened.manifest.fingerprint, () => clock.today())
+  const isWhole = options.store.append === undefined
+  const encoder = createEncoder(options.format, options.compress, opened.manifest.fingerprint, () => clock.today(), isWhole)
   const log = new RunLog({ ...options, writer, encoder, lease, tidings, onClosed: upkeep.add })
   void upkeep.noteEnds(log)
   const source = createSourceWatch(runId, index, restored, log)
