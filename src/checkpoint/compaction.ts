@@ -176,6 +176,7 @@ async function copyFrames(options: CompactionOptions, stem: string, file: RunFil
   function isNeeded({ head, stem }: Located): boolean {
     if (head.kind === 'running') return isOfUse(head.runs, stem)
     if (head.kind === 'alone') return isOfUse([head.index, 1], stem)
+    if (head.kind === 'items') return isListOfUse(head.list)
     if (head.kind !== 'failure') return true
     return !index.fulfilled.has(head.index, head.key)
   }
@@ -184,6 +185,12 @@ async function copyFrames(options: CompactionOptions, stem: string, file: RunFil
   function isOfUse(runs: readonly number[], stem: string): boolean {
     if (options.count === undefined && endOf(runs) === index.atLeast) return true
     return !ended.has(writerOf(stem)) && !isAllSettled(runs)
+  }
+
+  /** Of lists of items: one that is newer than what is known, or a part of that; others at work may go on from an older one. */
+  function isListOfUse(id: string): boolean {
+    const { list } = index
+    return list === undefined || id > list.id || list.lists.has(id) || options.live.size > 0
   }
 
   function isAllSettled(runs: readonly number[]): boolean {

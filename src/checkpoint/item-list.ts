@@ -9,6 +9,8 @@ export interface ItemList {
   readonly keys: readonly string[]
   /** The index of each. */
   readonly places: ReadonlyMap<string, number>
+  /** The lists that they are from: it, its base, and so on. Of each, the index of the first key it has of its own. */
+  readonly lists: ReadonlyMap<string, number>
 }
 
 /** Frames of lists, taken in any order and any number of times. `latest` is the last list of which nothing is missing. */
@@ -30,8 +32,8 @@ export function createItemLists(): { add(head: ItemsHead): void; latest(): ItemL
         latest = id
       }
       if (latest === undefined) return undefined
-      const keys = join(latest, whole)
-      return { id: latest, keys, places: new Map(keys.map((key, index) => [key, index])) }
+      const joined = join(latest, whole)
+      return { id: latest, ...joined, places: new Map(joined.keys.map((key, index) => [key, index])) }
     },
   }
 }
@@ -50,16 +52,18 @@ function isWhole(parts: readonly ItemsHead[], whole: ReadonlyMap<string, readonl
 }
 
 /** The keys of a whole list: of each list it is based on, those before where the next one begins. */
-function join(latest: string, whole: ReadonlyMap<string, readonly ItemsHead[]>): string[] {
+function join(latest: string, whole: ReadonlyMap<string, readonly ItemsHead[]>): Pick<ItemList, 'keys' | 'lists'> {
   const pieces: (readonly string[])[] = []
+  const lists = new Map<string, number>()
   let end = Number.POSITIVE_INFINITY
   for (let id: string | undefined = latest; id !== undefined && end > 0; ) {
     const parts: readonly ItemsHead[] = whole.get(id) ?? []
     for (const { from, keys } of parts.toReversed()) if (from < end) pieces.push(keys.slice(0, end - from))
+    lists.set(id, parts[0]?.from ?? 0)
     end = Math.min(end, parts[0]?.from ?? 0)
     id = parts[0]?.base
   }
-  return pieces.reverse().flat()
+  return { keys: pieces.reverse().flat(), lists }
 }
 
 /**
@@ -76,14 +80,15 @@ export function writeItemList(keys: readonly string[], known: ItemList | undefin
   }
   // Clocks may differ: the later list is the one that knew of the other.
   const list = newWriter(known === undefined ? today : Math.max(today, timeOf(known.id) + 1))
-  const base = known === undefined || from === 0 ? {} : { base: known.id }
+  // Of what is known, what has some of the keys before: a list of which none is left is not needed any more.
+  const [base] = [...(known?.lists ?? [])].find(([, first]) => first < from) ?? []
   const heads: ItemsHead[] = []
   for (let start = from; start < keys.length || heads.length === 0; ) {
     let end = start
     for (let characters = 0; end < keys.length && characters < MAX_KEY_CHARACTERS; end++)
       characters += (keys[end] as string).length + 1
     const some = { from: start, count: keys.length, keys: keys.slice(start, end) }
-    heads.push({ kind: 'items', list, ...(start === from ? base : {}), ...some })
+    heads.push({ kind: 'items', list, ...(start === from && base !== undefined ? { base } : {}), ...some })
     start = end
   }
   return heads

@@ -135,3 +135,25 @@ describe.each(FORMS)('a damaged list of items: $format, $compress', (form) => {
     expect(await read()).toBe('0c,1a')
   })
 })
+
+test('a run whose items change at their beginning in each session keeps few of their lists', async () => {
+  for (const head of [0, 3]) {
+    const store = memoryStore()
+    const identity = { ...IDENTITY, items: { kind: 'keyed' as const }, key: 'function' }
+    const rest = Array.from({ length: 500 }, (_, n) => `key ${n}`)
+    const keysOf = (session: number) => [...rest.slice(0, head), `new ${session}`, ...rest.slice(head)]
+    for (let at = 0; at < 48; at++) {
+      const session = await open(store, { identity, keep: 0 })
+      session.recordItems(keysOf(at))
+      session.record({ fulfilled: [{ indices: Uint32Array.of(head), keys: [`new ${at}`], values: [at] }], rejected: [] })
+      await session.close()
+    }
+    const sizes = (await store.list('run-1/')).map(({ size }) => size)
+    const list = JSON.stringify(rest).length
+    expect(sizes.reduce((sum, size) => sum + size, 0) / list).toBeLessThan(22)
+    const found: unknown[] = []
+    for await (const { index, key } of readResults(store, 'run-1')) found.push([index, key])
+    expect(found).toEqual([[head, 'new 47']])
+    expect(await verifyRun(store, 'run-1')).toEqual({ ok: true, damaged: [] })
+  }
+})
