@@ -1,13 +1,8 @@
-import { deriveRunId, type Identity } from '../checkpoint/fingerprint.ts'
-import type { Session, SessionOptions } from '../checkpoint/session.ts'
+import type { Identity } from '../checkpoint/fingerprint.ts'
 import { digestOf } from '../checkpoint/values/digest.ts'
-import type { Clock } from '../clock.ts'
-import { InvalidOptionError, isPawlError, RunNotFoundError } from '../errors.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { ResolvedTask } from '../resolve-task.ts'
-import { nameShard, type Shard } from '../shard.ts'
-import { directoryOf } from '../store/file.ts'
-import type { Emit, Json } from '../types.ts'
+import type { Emit } from '../types.ts'
 import { option, wordedWarning, wording } from '../wording.ts'
 import type { RunOrigin } from './journey.ts'
 
@@ -38,70 +33,4 @@ export async function identify<T>(
     emit('warning', wordedWarning('ITEMS_SAMPLED', words))
   }
   return { ...base, items: { kind: 'array', count: array.length, ...digested } }
-}
-
-export interface OpenCheckpoint<T> {
-  readonly task: Pick<ResolvedTask, 'digest'>
-  readonly identity: Identity
-  readonly options: ResolvedOptions<T>
-  readonly shard: Shard | undefined
-  readonly isArray: boolean
-  readonly command: Json | undefined
-  /** The caller derived `options.runId`. */
-  readonly isDerived: boolean
-  readonly clock: Clock
-  readonly claim: Pick<SessionOptions, 'place' | 'isLeaseIgnored'> | undefined
-  readonly emit: Emit
-  readonly draining: AbortSignal
-  /** As in Drain. */
-  readonly hastened: AbortSignal
-  /** When the process has to have ended, in monotonic time, in ms. */
-  readonly deadline: number | undefined
-  fail(error: Error): void
-}
-
-/**
- * Opens a session of the run in its store, when the options ask for a checkpoint.
- *
- * @throws InvalidOptionError when the run has no name and none can be derived, and the errors of `openSession`.
- */
-export async function openCheckpoint<T>(open: OpenCheckpoint<T>): Promise<Session | undefined> {
-  const { options, identity, shard } = open
-  const { checkpoint } = options
-  if (!checkpoint) return undefined
-  if (options.runId === undefined && !open.isArray) {
-    throw new InvalidOptionError('runId', 'a name for the run, since items that are not an array have no other', undefined)
-  }
-  const { answering, atLeisure, createHaste, openSession } = await import('../checkpoint/open.ts')
-  const { store, format, compress, every, interval, durability, keep, onError } = checkpoint
-  const runId = options.runId ?? deriveRunId(identity)
-  const haste = createHaste(open.hastened, open.clock, open.deadline)
-  const toAnswer = () => answering(store, { runId, clock: open.clock, haste })
-  return openSession({
-    store: toAnswer(),
-    leisurely: atLeisure(toAnswer(), haste), // What it waits for in vain is no reason to give up what has to be saved.
-    runId,
-    isDerived: options.runId === undefined || open.isDerived,
-    identity,
-    taskDigest: open.task.digest(),
-    ...(open.command !== undefined ? { command: open.command } : {}),
-    format,
-    compress,
-    every,
-    interval,
-    durability,
-    keep,
-    onError,
-    resume: options.resume,
-    ...(shard ? { shard: nameShard(shard) } : {}),
-    clock: open.clock,
-    ...open.claim,
-    emit: open.emit,
-    draining: open.draining,
-    haste,
-    fail: open.fail,
-  }).catch((error: unknown) => {
-    // Raised where the store is one around the one that was given.
-    throw isPawlError(error, 'ERR_PAWL_RUN_NOT_FOUND') ? new RunNotFoundError(runId, directoryOf(store)) : error
-  })
 }

@@ -1,5 +1,5 @@
 import { arraySource } from '../array-source.ts'
-import { deriveRunId, type Identity } from '../checkpoint/fingerprint.ts'
+import { deriveRunId } from '../checkpoint/fingerprint.ts'
 import type { Session, Settled } from '../checkpoint/session.ts'
 import { loadCodec } from '../checkpoint/values/codec.ts'
 import { systemClock } from '../clock.ts'
@@ -12,15 +12,16 @@ import { iterableSource } from '../iterable-source.ts'
 import { createKeys } from '../keys.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { resolveTask } from '../resolve-task.ts'
-import { readShard, type Shard } from '../shard.ts'
+import { readShard } from '../shard.ts'
 import type { TaskRef } from '../task.ts'
 import type { Report } from '../types.ts'
 import { option, worded, wording } from '../wording.ts'
 import { createCollector } from './collector.ts'
 import { dispatchAll } from './dispatch-all.ts'
-import { identify, openCheckpoint } from './identity.ts'
+import { identify } from './identity.ts'
 import type { Counts, Journey, Run, RunOrigin } from './journey.ts'
 import { openPlanner } from './open-planner.ts'
+import { openRecord } from './open-record.ts'
 import { finish } from './report.ts'
 import { createSelection, restoreOutcomes, type Selected } from './restore.ts'
 import { warnOfSize } from './result-size.ts'
@@ -146,33 +147,6 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
     // The error that led here is the one the run ends with. What could not be written is told beside it.
     if (!isClosed) await session?.close().catch(() => {})
   }
-}
-
-/** Opens the record of the run, if it is to have one, and has the run know of it. */
-async function openRecord<T, R>(
-  run: Run<T, R>,
-  identity: Identity,
-  shard: Shard | undefined,
-  isArray: boolean,
-): Promise<Session | undefined> {
-  const { task, options, origin, clock, emitter, drain } = run
-  const session = await openCheckpoint({
-    ...{ task, identity, options, shard, isArray, clock },
-    command: origin.command,
-    isDerived: origin.derived ?? false,
-    claim: origin.claim,
-    emit: emitter.emit,
-    draining: drain.signal,
-    hastened: drain.hastened,
-    deadline: origin.deadline,
-    fail: (error) => {
-      run.unsaved = error
-      drain.fail(error)
-    },
-  })
-  // A flush that fails is told by the session itself.
-  if (session) run.saveNow = () => void session.flush().catch(() => {})
-  return session
 }
 
 /** Records which items there are, once that is known. */
