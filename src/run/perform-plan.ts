@@ -20,8 +20,8 @@ import { type Words, wording, wordsIn } from '../wording.ts'
 import { sourceError } from './loop.ts'
 import { openPlanner } from './open-planner.ts'
 import { describeProgramAgain } from './program-again.ts'
-import { createSelection } from './restore.ts'
 import { warnOfSize } from './result-size.ts'
+import { createSelection } from './select.ts'
 import { watchLoading } from './slow-load.ts'
 
 /** How long a plan measures at most, in ms, unless a single item takes longer; and how many items. */

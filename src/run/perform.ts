@@ -23,8 +23,9 @@ import type { Counts, Journey, Run, RunOrigin } from './journey.ts'
 import { openPlanner } from './open-planner.ts'
 import { openRecord } from './open-record.ts'
 import { finish } from './report.ts'
-import { createSelection, restoreOutcomes, type Selected } from './restore.ts'
+import { restoreOutcomes } from './restore.ts'
 import { warnOfSize } from './result-size.ts'
+import { createSelection, type Selected } from './select.ts'
 
 /** One run from its options to its report: what `execute` and `stream` have in common. */
 export async function performRun<T, R>(

@@ -4,7 +4,7 @@ import { listRuns } from '../../src/checkpoint/runs.ts'
 import { createSourceRecord } from '../../src/checkpoint/source-record.ts'
 import { digestOf } from '../../src/checkpoint/values/digest.ts'
 import { iterableSource } from '../../src/iterable-source.ts'
-import { createSelection } from '../../src/run/restore.ts'
+import { createSelection } from '../../src/run/select.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { abandon, failing, IDENTITY, type Opened, open, outcomes, rejection } from './fixture.ts'
 

@@ -4,7 +4,8 @@ import { systemClock } from '../../src/clock.ts'
 import { createEmitter } from '../../src/events.ts'
 import { countTolerated } from '../../src/options.ts'
 import { createCollector } from '../../src/run/collector.ts'
-import { restoreOutcomes, type Selected } from '../../src/run/restore.ts'
+import { restoreOutcomes } from '../../src/run/restore.ts'
+import type { Selected } from '../../src/run/select.ts'
 import { createTolerance } from '../../src/run/tolerance.ts'
 
 describe('countTolerated()', () => {

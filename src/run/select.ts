@@ -1,0 +1,123 @@
+import type { Session } from '../checkpoint/session.ts'
+import { createDigest } from '../checkpoint/values/digest.ts'
+import { countCrashes } from '../chunk.ts'
+import { BLOCK_ITEMS, type Selection, type Source } from '../items.ts'
+import type { ResolvedOptions } from '../options.ts'
+import { type Shard, shardOf } from '../shard.ts'
+
+/** Which items this session dispatches, and which it answers from the checkpoint. */
+export interface Selected<T> {
+  /** undefined: all of them are dispatched. */
+  readonly selection: Selection<T> | undefined
+  /** Pending items of an array. */
+  readonly pending: number
+  /** Items of this shard; undefined as long as nobody knows. */
+  total(source: Source<T>): number | undefined
+  /** The index a recorded item has now; undefined when it is not among the items (yet) or not of this shard. */
+  placeOf(index: number, key: string | undefined): number | undefined
+  itemOf(index: number): T | undefined
+  /** Of this shard. */
+  isMine(index: number, key: string | undefined): boolean
+  /** The keys of the items of a keyed run, in their order; of those of an iterable, that were pulled so far. */
+  readonly keys: readonly string[] | undefined
+  /** Sets who is told of each item of an iterable that has settled before, as it is pulled. */
+  onSettled(listener: (index: number, key: string | undefined, item: T) => void): void
+}
+
+export function createSelection<T>(
+  array: readonly T[] | undefined,
+  keys: readonly string[] | undefined,
+  session: Session | undefined,
+  shard: Shard | undefined,
+  { retryFailed, maxCrashes, key: keyOf }: Pick<ResolvedOptions<T>, 'retryFailed' | 'maxCrashes' | 'key'>,
+): Selected<T> {
+  const isMine = (index: number, key: string | undefined) => !shard || shardOf(index, key, shard.count) === shard.index
+  const restored = session?.restored
+  const isKeyed = keyOf !== undefined
+  const pulled: string[] | undefined = session && !array && isKeyed ? [] : undefined
+  let seen = 0
+  let tell: (index: number, key: string | undefined, item: T) => void = () => {}
+
+  const isPendingStatus = (status: 'fulfilled' | 'rejected' | undefined) =>
+    status === undefined ? retryFailed !== 'only' : status === 'rejected' && retryFailed !== false
+
+  /** It has room for an item that the source did not give before, and that must not run. */
+  const isBehindEnd = (block: number) => (block + 1) * BLOCK_ITEMS > (restored?.total ?? Number.POSITIVE_INFINITY)
+
+  const selection: Selection<T> = {
+    isPending: (index, key, item) => {
+      pulled?.push(key as string)
+      if (!isMine(index, key)) return false
+      const status = restored?.statusOf(index, key)
+      if (array) return isPendingStatus(status)
+      seen++
+      if (status !== undefined && !isPendingStatus(status)) tell(index, key, item)
+      return isPendingStatus(status)
+    },
+    historyOf: (index, key) => restored?.historyOf(index, key),
+    isSuspect: (index, key) => isMine(index, key) && (restored?.isSuspect(index, key) ?? false),
+    lastSuspect: restored?.lastSuspect ?? -1,
+    isLast: (index, key, history) => countCrashes(history) >= maxCrashes || (restored?.isPutOff(index, key) ?? false),
+    // Items with keys may come, go and move between sessions, so there is no telling what belongs into a block.
+    ...(session && !array && !isKeyed
+      ? {
+          ...watchSource(session),
+          isKnownBlock: (block) => session.restored.sourceDigest(block) !== undefined || isBehindEnd(block),
+          onEnd: (count) => session.checkCount(count, true),
+        }
+      : {}),
+  }
+
+  // Of an array of which nothing is on record, all items are pending, and nobody has to look at them one by one.
+  const isNothing = restored?.fulfilled === 0 && restored.rejected === 0 && restored.lastSuspect < 0 && !restored.hasAttempted
+  const isSelective = shard !== undefined || (session !== undefined && !(array && isNothing && retryFailed !== 'only'))
+  const { mine, pending } = array ? countItems(array, keys, isSelective ? selection : undefined, isMine) : { mine: 0, pending: 0 }
+  const places = keys ? new Map(keys.map((key, index) => [key, index])) : undefined
+  return {
+    selection: isSelective ? selection : undefined,
+    pending,
+    total: (source) => (array ? mine : source.total === undefined ? undefined : isSelective ? seen : source.total),
+    placeOf: (index, key) => {
+      const place = key === undefined ? index : places?.get(key)
+      const isThere = place !== undefined && (!array || place < array.length)
+      return isThere && isMine(place, key) ? place : undefined
+    },
+    itemOf: (index) => array?.[index],
+    isMine,
+    keys: keys ?? pulled,
+    onSettled: (listener) => {
+      tell = listener
+    },
+  }
+}
+
+/**
+ * Records the digest of each block. It is made as the items come: kept until there are 1000 of them, large ones would fill the
+ * memory.
+ */
+function watchSource<T>(session: Session): Pick<Required<Selection<T>>, 'onItem' | 'onBlock'> {
+  let digest = createDigest()
+  return {
+    onItem: (item) => digest.update([item]),
+    onBlock: (block, count) => {
+      session.recordSource(block, count, digest.digest())
+      digest = createDigest()
+    },
+  }
+}
+
+function countItems<T>(
+  items: readonly T[],
+  keys: readonly string[] | undefined,
+  selection: Selection<T> | undefined,
+  isMine: (index: number, key: string | undefined) => boolean,
+): { mine: number; pending: number } {
+  if (!selection) return { mine: items.length, pending: items.length }
+  let mine = 0
+  let pending = 0
+  for (let index = 0; index < items.length; index++) {
+    if (isMine(index, keys?.[index])) mine++
+    if (selection.isPending(index, keys?.[index], undefined as T)) pending++
+  }
+  return { mine, pending }
+}
