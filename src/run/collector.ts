@@ -58,8 +58,8 @@ export interface Collector<T, R> {
   attachItem(index: number, item: T): void
   /** A failure was restored without its item, and has not been given it. */
   readonly lacksItems: boolean
-  /** The last progress event; `length` is how many items there are, of all shards, when that is known. */
-  finish(length: number | undefined): void
+  /** Everything is in its place, and the last progress event told. */
+  finish(): void
   /** Tells if more failed than is tolerated, of all that was restored: of a part of it that may be so and mean nothing. */
   judge(): void
   /** Set when more items failed than is tolerated, be it for a while. */
@@ -192,9 +192,9 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
     get lacksItems() {
       return Array.from(restoredFailures.values()).some((at) => failures[at]?.item === undefined)
     },
-    finish: (length) => {
+    finish: () => {
       failures.sort((a, b) => a.index - b.index)
-      if (options.collect) results.length = length ?? endOf(results)
+      if (options.collect) results.length = env.length() ?? endOf(results)
       progress(true)
     },
     judge,

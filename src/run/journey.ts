@@ -10,6 +10,7 @@ import type { Planner } from '../plan.ts'
 import type { ResolvedTask } from '../resolve-task.ts'
 import type { Json } from '../types.ts'
 import type { Collector } from './collector.ts'
+import type { Selected } from './select.ts'
 import type { OutcomeList } from './stream.ts'
 
 /** What a caller knows of a run that the options do not say. */
@@ -71,6 +72,7 @@ export interface Journey<T, R> {
   readonly runId: string
   readonly session: Session | undefined
   readonly source: Source<T>
+  readonly selected: Selected<T>
   readonly planner: Planner
   readonly collector: Collector<T, R>
   readonly counts: Counts

@@ -130,20 +130,20 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
         drain.fail(error)
       })
     }
-    const recordItems = () => recordWhich(journey, selected, array !== undefined)
+    const recordItems = () => recordWhich(journey, array !== undefined)
     if (array) recordItems()
     await engines.breathe()
     await dispatchAll(run, journey)
     if (!array) recordItems()
     const { counts, excess } = journey.collector
     const hasFailed = excess() !== undefined
-    const isAgain = () => session?.confirm(settledIn(journey, selected), hasFailed).catch(drain.fail)
+    const isAgain = () => session?.confirm(settledIn(journey), hasFailed).catch(drain.fail)
     for (let looks = 0; looks < MAX_LOOKS && (await isAgain()); looks++) recordItems()
     isClosed = true
     // A run of nothing, of a task that cannot be run, would only be in the way.
     const isVoid = isPawlError(drain.error(), 'ERR_PAWL_TASK_LOAD') && counts.succeeded + counts.failed === 0
     await session?.close(hasFailed, isVoid).catch(drain.fail)
-    return finish(run, journey, selected.total(source))
+    return finish(run, journey)
   } finally {
     // The error that led here is the one the run ends with. What could not be written is told beside it.
     if (!isClosed) await session?.close().catch(() => {})
@@ -151,7 +151,7 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
 }
 
 /** Records which items there are, once that is known. */
-function recordWhich<T, R>({ session, source }: Journey<T, R>, { keys }: Selected<T>, isArray: boolean): void {
+function recordWhich<T, R>({ session, source, selected: { keys } }: Journey<T, R>, isArray: boolean): void {
   if (source.total === undefined) return
   if (keys) session?.recordItems(keys)
   // Of an array their number is part of what the run is, unless they may come and go.
@@ -159,7 +159,7 @@ function recordWhich<T, R>({ session, source }: Journey<T, R>, { keys }: Selecte
 }
 
 /** As the session asks for it when files of the run are gone. */
-function settledIn<T, R>({ collector, source }: Journey<T, R>, selected: Selected<T>): Settled {
+function settledIn<T, R>({ collector, source, selected }: Journey<T, R>): Settled {
   const { results, attempts, failures, counts } = collector
   const isComplete = counts.succeeded + counts.failed === selected.total(source)
   const complete = isComplete ? source.total : undefined
@@ -168,12 +168,7 @@ function settledIn<T, R>({ collector, source }: Journey<T, R>, selected: Selecte
 
 /** @throws InvalidOptionError for two items with one key. */
 function listKeys<T>(items: readonly T[], key: (item: T, index: number) => string, given: readonly string[] | undefined) {
-  return given
-    ? Array.from(
-        given,
-        createKeys<string>((name) => name),
-      )
-    : Array.from(items, createKeys(key))
+  return given ? given.map(createKeys((name: string) => name)) : Array.from(items, createKeys(key))
 }
 
 async function prepare<T, R>(
@@ -200,5 +195,5 @@ async function prepare<T, R>(
     },
   })
   const counts: Counts = { attempts: 0, crashes: 0, timeouts: 0, chunks: 0, taskTime: 0, retries: 0 }
-  return { runId, session, source, planner, collector, counts, pending: source.left }
+  return { runId, session, source, selected, planner, collector, counts, pending: source.left }
 }

@@ -4,14 +4,15 @@ import { wordedWarning, wordsIn } from '../wording.ts'
 import type { Journey, Run } from './journey.ts'
 
 /**
- * The report of a run that has ended; `total` is how many items it has, as far as known.
+ * The report of a run that has ended.
  *
  * @throws the error that ended it, with the report as `report`.
  */
-export function finish<T, R>(run: Run<T, R>, journey: Journey<T, R>, total: number | undefined): Report<R, T> {
+export function finish<T, R>(run: Run<T, R>, journey: Journey<T, R>): Report<R, T> {
   const { collector, planner, runId } = journey
   const { counts: settled } = collector
-  collector.finish(journey.source.total)
+  collector.finish()
+  const total = journey.selected.total(journey.source)
   const isComplete = total !== undefined && settled.succeeded + settled.failed === total
   const plan = planner.describe(journey.pending)
   const report: Report<R, T> = {
