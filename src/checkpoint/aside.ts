@@ -1,6 +1,6 @@
 import { attemptsSince, historyAt } from '../chunk.ts'
 import type { Chunk } from '../types.ts'
-import type { Entry } from './entries.ts'
+import { type Entry, entryOf } from './entries.ts'
 import { toRuns } from './frame.ts'
 import { hashKey, notedId } from './hash-key.ts'
 import { MAX_RUNNING } from './head.ts'
@@ -99,6 +99,6 @@ export class Aside {
       ...(crashes.some((count) => count > 0) ? { crashes } : {}),
       since: rows.map(({ since }) => since ?? 0),
     }
-    return { head, body: [], items: 0, fresh: 0, bytes: 64 * rows.length }
+    return entryOf(head, 64 * rows.length)
   }
 }

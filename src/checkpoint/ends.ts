@@ -1,5 +1,5 @@
 import type { Store } from '../store/store.ts'
-import type { Head } from './frame.ts'
+import { entryOf } from './entries.ts'
 import type { Lease } from './lease.ts'
 import { findLeft } from './left.ts'
 import type { RunIndex } from './load.ts'
@@ -35,13 +35,12 @@ export function findOver({ sessions }: RunIndex): Set<string> {
  */
 export async function noteEnds(index: RunIndex, lease: Lease, log: RunLog, store: Store): Promise<void> {
   const ended = findEnded(index, lease)
-  const toEntry = (head: Head) => ({ head, body: [], items: 0, fresh: 0, bytes: 64 })
   const withLeft = (writers: readonly string[]) => {
     const left = findLeft(index, writers)
     return left.length > 0 ? { writers, left } : { writers }
   }
-  if (lease.dead.length > 0) log.add([toEntry({ kind: 'died', ...withLeft(lease.dead) })])
-  if (ended.length > 0) log.add([toEntry({ kind: 'died', ...withLeft(ended), hasEnded: true })])
+  if (lease.dead.length > 0) log.add([entryOf({ kind: 'died', ...withLeft(lease.dead) })])
+  if (ended.length > 0) log.add([entryOf({ kind: 'died', ...withLeft(ended), hasEnded: true })])
   if (lease.dead.length === 0) return
   try {
     await log.flush()

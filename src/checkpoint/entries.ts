@@ -17,6 +17,11 @@ export interface Entry {
   halve?(): readonly Entry[]
 }
 
+/** The entry of a frame without a body, of which no item settles. `bytes`: about what it weighs in memory. */
+export function entryOf(head: Head, bytes = 64, fresh = 0): Entry {
+  return { head, body: [], items: 0, fresh, bytes }
+}
+
 /** How entries become the bytes of a segment. */
 export interface Encoder {
   readonly layout: Layout

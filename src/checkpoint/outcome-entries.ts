@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { nameItem } from '../errors.ts'
 import type { Chunk, FulfilledBatch, Rejection } from '../types.ts'
-import type { Entry } from './entries.ts'
+import { type Entry, entryOf } from './entries.ts'
 import { recordError } from './error-record.ts'
 import { countCharacters, type Head, MAX_BODY_BYTES, MAX_KEY_CHARACTERS, toRuns } from './frame.ts'
 import { hashKey } from './hash-key.ts'
@@ -80,7 +80,7 @@ export function createOutcomeEntries({ isKeyed, codec, statusOf, hasFailures, on
     get recordedBytes() {
       return recordedBytes
     },
-    ofBegun: (chunk) => ({ head: toRunning(chunk, isKeyed), body: [], items: 0, fresh: 0, bytes: 0 }),
+    ofBegun: (chunk) => entryOf(toRunning(chunk, isKeyed), 0),
     ofFulfilled,
     ofRejected: (rejection) => toFailure(rejection, isKeyed, codec, statusOf, tellField),
   }

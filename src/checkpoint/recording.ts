@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Aside } from './aside.ts'
-import type { Entry } from './entries.ts'
+import { entryOf } from './entries.ts'
 import type { Head } from './frame.ts'
 import { writeItemList } from './item-list.ts'
 import { countAmong, countSettled, isAsRecorded } from './item-places.ts'
@@ -52,7 +52,7 @@ export function createRecording({ writer, log, aside, entries, known, source, cl
   let toSay = closed
   /** With the first that is said of items: a session that has nothing to run leaves no segment for its sake. */
   const sayClosed = () => {
-    if (toSay !== undefined) log.add([toEntry(toSay, 64)])
+    if (toSay !== undefined) log.add([entryOf(toSay)])
     toSay = undefined
   }
   return {
@@ -75,7 +75,7 @@ export function createRecording({ writer, log, aside, entries, known, source, cl
       if (entry) await log.note(entry)
     },
     excuse: () => {
-      if (hasBegun) void log.note(toEntry({ kind: 'died', writers: [writer], hasEnded: true }, 64))
+      if (hasBegun) void log.note(entryOf({ kind: 'died', writers: [writer], hasEnded: true }))
     },
     leaveAside: () => {
       hasBegun = false // From here on its end is the word of it.
@@ -97,18 +97,14 @@ export function createRecording({ writer, log, aside, entries, known, source, cl
       if (heads.length === 0) return
       // What the run has no more does not count as recorded any more, and what came back does again.
       const fresh = countAmong(keys, index).done - countSettled(index).done
-      log.add(heads.map((head, at) => toEntry(head, sizeOf(head.keys), at === 0 ? fresh : 0)))
+      log.add(heads.map((head, at) => entryOf(head, sizeOf(head.keys), at === 0 ? fresh : 0)))
       log.flush().catch(() => {}) // Before any outcome. That it fails, the log tells by itself.
     },
     recordEnd(count) {
       source.checkCount(count, true)
-      if (known.index.total !== count) log.add([toEntry({ kind: 'total', count }, 16)])
+      if (known.index.total !== count) log.add([entryOf({ kind: 'total', count }, 16)])
     },
   }
-}
-
-function toEntry(head: Head, bytes: number, fresh = 0): Entry {
-  return { head, body: [], items: 0, fresh, bytes }
 }
 
 /** About what keys weigh in memory. */

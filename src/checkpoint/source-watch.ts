@@ -1,4 +1,5 @@
 import { BLOCK_ITEMS } from '../items.ts'
+import { entryOf } from './entries.ts'
 import type { RunIndex } from './load.ts'
 import type { RunLog } from './log.ts'
 import { otherEnd, otherSource, tooShort } from './mismatch.ts'
@@ -19,7 +20,7 @@ export function createSourceWatch(
 ): SourceWatch {
   const seen = new Map(sources)
   const note = (block: number, { count, digest }: { readonly count: number; readonly digest: string }) =>
-    log.add([{ head: { kind: 'source', block, count, digest }, body: [], items: 0, fresh: 0, bytes: 64 }])
+    log.add([entryOf({ kind: 'source', block, count, digest })])
 
   const checkCount = (count: number, hasEnded: boolean) => {
     if (isKeyed) return
