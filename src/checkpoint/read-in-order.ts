@@ -2,7 +2,7 @@ import { CheckpointCorruptError, plural } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import type { Outcome } from '../types.ts'
 import { reviveError } from './error-record.ts'
-import { FileGoneError } from './file-bytes.ts'
+import { FileGoneError, MAX_STARTS } from './file-bytes.ts'
 import { toEntry } from './index-builder.ts'
 import { countSettled } from './item-places.ts'
 import { createKept } from './kept.ts'
@@ -11,7 +11,7 @@ import { locateAnew, locateLoaded, type Stretch, type Whereabouts } from './loca
 import { readAgain } from './read-again.ts'
 import { createBlockReader } from './read-blocks.ts'
 import { writerOf } from './run-file.ts'
-import { type Codec, type Format, loadCodec } from './values/codec.ts'
+import { type Codec, type Format, loadCodecs } from './values/codec.ts'
 import { decodeColumns, findWinners, type Winner } from './winners.ts'
 
 /** Decoded values kept while the items around them are given, by the bytes they had. */
@@ -19,9 +19,6 @@ const MAX_KEPT_BYTES = 2 ** 26
 
 /** Outcomes given at once: many against the turn this takes, few enough that they are let go of while they are new. */
 const BATCH_ITEMS = 256
-
-/** Other processes compact now and then; a reader that meets them this often meets something else. */
-const MAX_STARTS = 100
 
 interface Frame {
   readonly keys: readonly string[] | undefined
@@ -43,7 +40,7 @@ export async function* readInOrder(
   fingerprint: string,
   index: RunIndex,
 ): AsyncGenerator<readonly Outcome[], void, void> {
-  const codecs: Record<Format, Codec> = { json: await loadCodec('json'), msgpack: await loadCodec('msgpack') }
+  const codecs = await loadCodecs()
   const expected = countSettled(index).done
   let settled = index
   let found = locateLoaded(index)

@@ -6,7 +6,7 @@ import { fromRuns, type OutcomesHead } from './frame.ts'
 import { type ItemSet, idOf } from './item-set.ts'
 import { listFiles, type RunIndex } from './load.ts'
 import { readFrames } from './read-file.ts'
-import { type Codec, type Format, loadCodec } from './values/codec.ts'
+import { type Codec, loadCodecs } from './values/codec.ts'
 import { digestOf } from './values/digest.ts'
 
 /** Two different successes of one item: which of them counts. */
@@ -25,7 +25,7 @@ export async function findWinners(
   if (index.duplicates.size === 0) return new Map()
   return startOver(async () => {
     const found = new Map<number | string, Winner & { readonly isConflict: boolean }>()
-    const codecs: Record<Format, Codec> = { json: await loadCodec('json'), msgpack: await loadCodec('msgpack') }
+    const codecs = await loadCodecs()
     for (const file of await listFiles(store, runId)) {
       for await (const frames of readFrames(store, file, fingerprint, true, newReport())) {
         for (const { head, stem, isWhole, body } of frames) {

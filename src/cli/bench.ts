@@ -1,5 +1,5 @@
 import { gunzipSync, gzipSync } from 'node:zlib'
-import { type Codec, loadCodec } from '../checkpoint/values/codec.ts'
+import { type Codec, loadCodecs } from '../checkpoint/values/codec.ts'
 import { plural } from '../errors.ts'
 import type { Json } from '../types.ts'
 import { UsageError } from './failure.ts'
@@ -66,7 +66,7 @@ function isResult(value: Json): value is { index: number; value?: Json } {
 }
 
 async function listCandidates(): Promise<Candidate[]> {
-  const codecs = { json: await loadCodec('json'), msgpack: await loadCodec('msgpack') }
+  const codecs = await loadCodecs()
   return (['none', 'gzip'] as const).flatMap((compress) =>
     (['json', 'msgpack'] as const).map((format) => ({ format, compress, codec: codecs[format], saves: [], loads: [], bytes: 0 })),
   )

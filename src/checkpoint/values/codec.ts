@@ -12,6 +12,11 @@ export async function loadCodec(format: Format, areLines = false): Promise<Codec
   return areLines ? jsonLineCodec : jsonCodec
 }
 
+/** The codecs of all formats, by their names. */
+export async function loadCodecs(): Promise<Record<Format, Codec>> {
+  return { json: await loadCodec('json'), msgpack: await loadCodec('msgpack') }
+}
+
 /** Finds values that a line of output cannot hold. */
 export type LineCheck = (values: ArrayLike<unknown>, describe?: (at: number) => string) => readonly Refusal[]
 
