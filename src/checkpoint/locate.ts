@@ -3,12 +3,12 @@ import { startOver } from './file-bytes.ts'
 import { newReport } from './file-report.ts'
 import { type FailureHead, fromRuns, type OutcomesHead } from './frame.ts'
 import { placeIn } from './item-places.ts'
-import { createItemSet, type ItemSet, idOf } from './item-set.ts'
+import { createItemSet, type ItemSet } from './item-set.ts'
 import { listFiles, type RunIndex, type SettledFrame } from './load.ts'
 import { type FrameAddress, readFrames } from './read-file.ts'
-import { type RunFile, writerOf } from './run-file.ts'
+import type { RunFile } from './run-file.ts'
 import type { Codec, Format } from './values/codec.ts'
-import { choosePlaces, decodeColumns, type Winner } from './winners.ts'
+import { choosePlaces, decodeColumns, findFailure, type Winner } from './winners.ts'
 
 /** Neighbours whose outcomes are next to one another in a frame. */
 export interface Stretch {
@@ -108,10 +108,8 @@ function createCollector(index: RunIndex, isSingly: boolean) {
 
 /** Where the item of a failure is, if that is the one that counts, and is seen for the first time. */
 function placeFailure(index: RunIndex, seen: ItemSet, head: FailureHead, stem: string): number | undefined {
-  const id = idOf(index.isKeyed, head.index, head.key)
-  const entry = id === undefined ? undefined : index.failures.get(id)
-  if (entry?.session !== writerOf(stem) || entry.lastFailedAt !== head.lastFailedAt) return undefined
-  return seen.add(head.index, head.key) ? placeIn(index, head.index, head.key) : undefined
+  const isSeen = findFailure(index, head, stem) !== undefined && seen.add(head.index, head.key)
+  return isSeen ? placeIn(index, head.index, head.key) : undefined
 }
 
 function* toStretches(

@@ -8,10 +8,10 @@ import { fromRuns, type OutcomesHead } from './frame.ts'
 import { createItemSet, type ItemSet, idOf } from './item-set.ts'
 import { type FailureEntry, listFiles, type RunIndex } from './load.ts'
 import { type Located, readFrames } from './read-file.ts'
-import { type RunFile, writerOf } from './run-file.ts'
+import type { RunFile } from './run-file.ts'
 import { findSuspects } from './suspects.ts'
 import { type Codec, loadCodec } from './values/codec.ts'
-import { choosePlaces, decodeColumns, findWinners, type Winner } from './winners.ts'
+import { choosePlaces, decodeColumns, findFailure, findWinners, type Winner } from './winners.ts'
 
 /** What earlier sessions of a run left behind. In keyed runs an item is found by its key, else by its index. */
 export interface Restored {
@@ -165,10 +165,8 @@ function selectOutcomes(
       if (batch !== undefined) fulfilled.push(batch)
     }
     if (head.kind !== 'failure') continue
-    const id = idOf(index.isKeyed, head.index, head.key)
-    const entry = id === undefined ? undefined : index.failures.get(id)
-    if (entry === undefined || entry.session !== writerOf(stem) || entry.lastFailedAt !== head.lastFailedAt) continue
-    if (seen.add(head.index, head.key)) rejected.push(toRejection(entry, codec?.decode(body)))
+    const entry = findFailure(index, head, stem)
+    if (entry !== undefined && seen.add(head.index, head.key)) rejected.push(toRejection(entry, codec?.decode(body)))
   }
   return { fulfilled, rejected }
 }

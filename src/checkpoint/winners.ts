@@ -2,10 +2,11 @@ import { CheckpointCorruptError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import { startOver } from './file-bytes.ts'
 import { newReport } from './file-report.ts'
-import { fromRuns, type OutcomesHead } from './frame.ts'
+import { type FailureHead, fromRuns, type OutcomesHead } from './frame.ts'
 import { type ItemSet, idOf } from './item-set.ts'
-import { listFiles, type RunIndex } from './load.ts'
+import { type FailureEntry, listFiles, type RunIndex } from './load.ts'
 import { readFrames } from './read-file.ts'
+import { writerOf } from './run-file.ts'
 import { type Codec, loadCodecs } from './values/codec.ts'
 import { digestOf } from './values/digest.ts'
 
@@ -49,6 +50,13 @@ export async function findWinners(
     for (const [id, { isConflict }] of found) if (!isConflict) found.delete(id)
     return found
   })
+}
+
+/** The failure that a frame of `stem` tells of, if it is the one that counts for its item; see `isLater`. */
+export function findFailure(index: RunIndex, head: FailureHead, stem: string): FailureEntry | undefined {
+  const id = idOf(index.isKeyed, head.index, head.key)
+  const entry = id === undefined ? undefined : index.failures.get(id)
+  return entry?.session === writerOf(stem) && entry.lastFailedAt === head.lastFailedAt ? entry : undefined
 }
 
 /** Places in a frame of the items that count, and were not seen yet. */
