@@ -25,6 +25,11 @@ export interface Manifest {
   readonly command?: Json
 }
 
+/** Where the manifest of a run is. */
+export function manifestKey({ runId, fingerprint }: Pick<Manifest, 'runId' | 'fingerprint'>): string {
+  return `${runId}/run/${fingerprint}.json`
+}
+
 /** The bytes of a manifest: JSON for people, with a checksum of the rest as its last member. */
 export function writeManifest(manifest: Manifest): Buffer {
   const plain = JSON.parse(JSON.stringify(manifest))

@@ -9,7 +9,7 @@ import { worded, wordedWarning, wording } from '../wording.ts'
 import { newReport } from './file-report.ts'
 import { fingerprintOf, type Identity } from './fingerprint.ts'
 import { listFiles } from './load.ts'
-import { MAX_MANIFEST_BYTES, type Manifest, parseManifest, writeManifest } from './manifest.ts'
+import { MAX_MANIFEST_BYTES, type Manifest, manifestKey, parseManifest, writeManifest } from './manifest.ts'
 import { DISCARD, explainMismatch } from './mismatch.ts'
 import { readFrames } from './read-file.ts'
 import { isOfRun, type RunFile } from './run-file.ts'
@@ -112,6 +112,7 @@ async function findManifest(options: ManifestOptions): Promise<Manifest> {
   // A session of another shard may have made the manifest, and these, since.
   if (files.length > 0) ({ manifests, damaged } = await readManifests(store, runId))
   const fingerprint = fingerprintOf(identity)
+  const ownKey = manifestKey({ runId, fingerprint })
   const same =
     manifests.find((manifest) => manifest.fingerprint === fingerprint) ??
     manifests.find((manifest) => differsInPlaceOnly(manifest, options)) // Run from another directory, it is the same run.
@@ -123,7 +124,7 @@ async function findManifest(options: ManifestOptions): Promise<Manifest> {
   if (other !== undefined) throw explainMismatch(runId, other.identity, identity)
 
   const isOurs = files.length === 0 || (await readFingerprints(store, files)).has(fingerprint)
-  const isNamedSo = damaged.every((key) => key === `${runId}/run/${fingerprint}.json`)
+  const isNamedSo = damaged.every((key) => key === ownKey)
   if (!isOurs || (files.length === 0 && !isNamedSo)) {
     throw worded(
       wording`Cannot tell what run '${runId}' is: expected a manifest, or files of fingerprint ${fingerprint} as given now, got neither. To discard what is recorded, ${DISCARD}`,
@@ -135,7 +136,7 @@ async function findManifest(options: ManifestOptions): Promise<Manifest> {
   }
   const manifest = newManifest(options, fingerprint)
   const isRebuilt = damaged.length > 0 || files.length > 0
-  for (const key of damaged) if (key !== `${runId}/run/${fingerprint}.json`) await store.delete(key)
+  for (const key of damaged) if (key !== ownKey) await store.delete(key)
   const isAlone = await putManifest(store, manifest, isRebuilt)
   if (isRebuilt)
     emit('warning', {
@@ -156,20 +157,14 @@ async function putManifest(store: Store, manifest: Manifest, isRebuilt: boolean)
     const expected = `a value that takes, with all else that says what the run is, at most ${MAX_MANIFEST_BYTES} bytes as indented JSON`
     throw new InvalidOptionError('config', expected, `${bytes.length} bytes`)
   }
-  const folder = `${manifest.runId}/run/`
-  const key = `${folder}${manifest.fingerprint}.json`
+  const key = manifestKey(manifest)
   try {
     await store.put(key, bytes, { replace: isRebuilt })
   } catch (error) {
     if (isPawlError(error, 'ERR_PAWL_STORE_CONFLICT')) return false // By its code: the store may be made with another copy of pawl.
     throw error
   }
-  return (await store.list(folder)).every((found) => found.key === key)
-}
-
-/** Where the manifest of a run is. */
-export function manifestKey({ runId, fingerprint }: Manifest): string {
-  return `${runId}/run/${fingerprint}.json`
+  return (await store.list(`${manifest.runId}/run/`)).every((found) => found.key === key)
 }
 
 /** Puts the manifest of a run that has one, or had: as it is now, or since somebody deleted it under a session at work. */

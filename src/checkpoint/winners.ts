@@ -52,7 +52,7 @@ export async function findWinners(
   })
 }
 
-/** The failure that a frame of `stem` tells of, if it is the one that counts for its item; see `isLater`. */
+/** The failure that a frame of `stem` tells of, if it is the one that counts for its item. */
 export function findFailure(index: RunIndex, head: FailureHead, stem: string): FailureEntry | undefined {
   const id = idOf(index.isKeyed, head.index, head.key)
   const entry = id === undefined ? undefined : index.failures.get(id)
