@@ -2,6 +2,7 @@ import { attemptsBefore } from '../chunk.ts'
 import type { Clock } from '../clock.ts'
 import { untilDrained } from '../drain.ts'
 import { InvalidOptionError } from '../errors.ts'
+import { NOTHING } from '../stages/stage.ts'
 import { SLICE_MS, turn } from '../turn.ts'
 import type { Engine, EngineRun, EngineRunOptions } from './engine.ts'
 import { announceStop, createRecorder, cursorOf, prepare, type Slot, slotOf, stop, takeTail } from './flight-recorder.ts'
@@ -56,7 +57,7 @@ export function createInline(clock: Clock): Engine {
           loading = prepareRun()
         }
         loaded ??= await untilDrained(context.draining, loading)
-        if (!loaded) return { fulfilled: [], rejected: [] }
+        if (!loaded) return NOTHING
         const atHand = loaded
         if (clock.now() - turnedAt > BEGUN_MS) await breathe()
         const { job, done } = createJob(chunk, run, context)

@@ -1,5 +1,6 @@
 import type { Piscina } from 'piscina'
 import type { Clock } from '../clock.ts'
+import { NOTHING } from '../stages/stage.ts'
 import { type Bench, condemn, hasBegun, hasBegunRun } from './bench.ts'
 import { Crew } from './crew.ts'
 import type { Engine, EngineRun, EngineRunOptions } from './engine.ts'
@@ -68,7 +69,7 @@ function openRun(crew: Crew, run: JobRun, clock: Clock, ended: () => void): Engi
   }
   return {
     dispatch: async (chunk, context) => {
-      if (context.draining.aborted || chunk.items.length === 0) return { fulfilled: [], rejected: [] }
+      if (context.draining.aborted || chunk.items.length === 0) return NOTHING
       const { job, done } = createJob(chunk, run, context)
       if (!isListening) {
         isListening = true

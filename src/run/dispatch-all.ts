@@ -8,7 +8,7 @@ import { loadHere } from '../resolve-task.ts'
 import { breaker } from '../stages/breaker.ts'
 import { checkpoint } from '../stages/checkpoint.ts'
 import { retry } from '../stages/retry.ts'
-import { compose, type Dispatch, type RunContext, type Stage } from '../stages/stage.ts'
+import { compose, type Dispatch, NOTHING, type RunContext, type Stage } from '../stages/stage.ts'
 import type { Outcomes, TaskFunction } from '../types.ts'
 import { wordedWarning } from '../wording.ts'
 import { type Growth, startGrowth } from './growth.ts'
@@ -129,8 +129,6 @@ function moveOn<T, R>(here: Dispatch<T, R>, { mayStayInline }: Growth, elsewhere
     return { fulfilled: [...outcomes.fulfilled, ...rest.fulfilled], rejected: [...outcomes.rejected, ...rest.rejected] }
   }
 }
-
-const NOTHING: Outcomes<never, never> = { fulfilled: [], rejected: [] }
 
 function countOf({ fulfilled, rejected }: Outcomes): number {
   return fulfilled.reduce((sum, batch) => sum + batch.indices.length, rejected.length)

@@ -3,15 +3,13 @@ import type { Clock } from '../clock.ts'
 import { CircuitOpenError, plural } from '../errors.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { Chunk, Events, Outcomes } from '../types.ts'
-import type { RunContext, Stage } from './stage.ts'
+import { NOTHING, type RunContext, type Stage } from './stage.ts'
 
 /** `breaker` with every default filled in. */
 type BreakerSettings = NonNullable<ResolvedOptions['breaker']>
 
 /** Slices of the window that chunks are counted in: opossum's default. More would forget more smoothly. */
 const BUCKETS = 10
-
-const NOTHING: Outcomes<never, never> = { fulfilled: [], rejected: [] }
 
 /** A breaker and its end. */
 export interface Breaker<T, R> {

@@ -1,18 +1,17 @@
 import { setMaxListeners } from 'node:events'
 import { inspect } from 'node:util'
 import type { Clock } from '../clock.ts'
+import { untilDrained } from '../drain.ts'
 import { nameItem, plural } from '../errors.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { Chunk, Outcomes, Rejection } from '../types.ts'
-import type { RunContext, Stage } from './stage.ts'
+import { NOTHING, type RunContext, type Stage } from './stage.ts'
 
 /** `retry` with every default filled in. */
 type RetrySettings = ResolvedOptions['retry']
 
 /** Retries that `budget` grants however few items were started. Lower: one bad item of a small run is never tried again. */
 const BUDGET_FLOOR = 10
-
-const NOTHING: Outcomes<never, never> = { fulfilled: [], rejected: [] }
 
 /**
  * Tries failed items again, and only those: `pRetry` around a chunk that shrinks from attempt to attempt.
@@ -126,7 +125,7 @@ function retryJudge<T>(options: RetrySettings, isGranted: (context: RunContext<T
   return async (rejected, attemptNumber, context) => {
     if (attemptNumber > options.retries) return { final: rejected, again: [] }
     const open = rejected.filter(isRetryable)
-    const answers = askUser ? await unlessAborted(askUser(open, attemptNumber, context), context.draining) : open.map(() => true)
+    const answers = askUser ? await untilDrained(context.draining, askUser(open, attemptNumber, context)) : open.map(() => true)
     const again = answers ? open.filter((_, i) => answers[i] && isGranted(context)) : open
     const unsettled = new Set(again)
     return { final: rejected.filter((it) => !unsettled.has(it)), again }
@@ -190,19 +189,4 @@ function isRetryable({ kind, reason }: Rejection): boolean {
 
 function keyOf({ index, key }: Rejection): string {
   return key ?? String(index)
-}
-
-/** What `promise` resolves with, or undefined when `signal` aborts first. */
-async function unlessAborted<V>(promise: Promise<V>, signal: AbortSignal): Promise<V | undefined> {
-  let stop = () => {}
-  const aborted = new Promise<undefined>((resolve) => {
-    stop = () => resolve(undefined)
-    if (signal.aborted) stop()
-    signal.addEventListener('abort', stop)
-  })
-  try {
-    return await Promise.race([promise, aborted])
-  } finally {
-    signal.removeEventListener('abort', stop)
-  }
 }

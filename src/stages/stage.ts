@@ -32,6 +32,9 @@ export interface RunContext<T = unknown, R = unknown> {
  */
 export type Dispatch<T = unknown, R = unknown> = (chunk: Chunk<T>, context: RunContext<T, R>) => Promise<Outcomes<T, R>>
 
+/** What came of a chunk of which nothing has settled. */
+export const NOTHING: Outcomes<never, never> = { fulfilled: [], rejected: [] }
+
 /** Wraps a dispatch with one concern. Knows neither its neighbours nor the engine below. */
 export type Stage<T = unknown, R = unknown> = (next: Dispatch<T, R>) => Dispatch<T, R>
 
