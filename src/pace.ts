@@ -1,3 +1,5 @@
+import type { Knowledge } from './knowledge.ts'
+
 /** How long a pace is measured, in ms and in items: long against a chunk, short against a run. */
 const PACE_MS = 5
 const PACE_ITEMS = 1000
@@ -8,15 +10,6 @@ const PACE_ITEMS = 1000
  */
 const CHEAP = 2
 
-/** What is known of the items, as far as the pace goes. Times in ms per item. */
-interface Known {
-  readonly itemTime: number
-  /** Time from one item to the next when all threads are busy. */
-  pace: number
-  /** Threads were seen to get items done no faster than one thread alone would. */
-  isCheap: boolean
-}
-
 /** Times in ms. */
 export interface Pace {
   /** So many items came back. */
@@ -26,7 +19,7 @@ export interface Pace {
 }
 
 /** Watches whether threads get items done faster than one thread would alone, and notes it in `known`. */
-export function createPace(known: Known): Pace {
+export function createPace(known: Pick<Knowledge, 'itemTime' | 'pace' | 'isCheap'>): Pace {
   let since: number | undefined
   let counted = 0
   let slower = 0

@@ -93,16 +93,17 @@ export interface PlannerOptions {
   readonly worked?: number
 }
 
-/** Some items of one chunk came back. Times in ms. */
-interface Observation {
+/** What it cost to run some items of one chunk. Times in ms. */
+export interface Measurement {
   readonly items: number
   readonly taskTime: number
-  /** Time the main thread took to send them; undefined when they were not sent, or not alone. */
+  /** Time the main thread took to send all of these items in one message; undefined when they were sent otherwise, or not at all. */
   readonly sendTime: number | undefined
-  /** Time a worker took to pack one result; undefined when not known. To read it takes the main thread about as long. */
+  /**
+   * Time the worker took to pack one result, of those before these; undefined when not known. To read it takes the main thread
+   * about as long.
+   */
   readonly packTime?: number | undefined
-  /** When they came back. */
-  readonly now: number
 }
 
 /** Decides where the items run and how they are cut, from what the workers measured. */
@@ -117,8 +118,8 @@ export interface Planner {
   readonly earned: number
   /** False as long as the items look cheap and too few were measured to say how cheap. */
   readonly isWarm: boolean
-  /** `items` took `taskTime`; to hand them to a worker took the main thread `sendTime`, when it did. */
-  observe(measured: Observation): void
+  /** Some items came back, at `now`. */
+  observe(measured: Measurement & { readonly now: number }): void
   readonly itemTime: number
   /** An item took its worker down: no other gets to the main thread, in this run or a later one of this process. */
   beware(): void

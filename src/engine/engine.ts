@@ -1,3 +1,4 @@
+import type { Measurement } from '../plan.ts'
 import type { Dispatch } from '../stages/stage.ts'
 import type { TaskFunction } from '../types.ts'
 import type { Places } from './places.ts'
@@ -63,16 +64,6 @@ export interface EngineRunOptions {
    * of the chunk unsettled when they may not.
    */
   mayStayInline(): boolean
-}
-
-/** What it cost to run some items of one chunk. Times in ms. */
-interface Measurement {
-  readonly items: number
-  readonly taskTime: number
-  /** Time the main thread took to send all of these items in one message; undefined when they were sent otherwise. */
-  readonly sendTime: number | undefined
-  /** Time the worker took to pack one result, of those before these; undefined when not known. */
-  readonly packTime?: number | undefined
 }
 
 /** What the engine counts for `report.stats`. */
