@@ -1,4 +1,4 @@
-import type { Chunk, History } from './types.ts'
+import type { Chunk, FulfilledBatch, History } from './types.ts'
 
 /**
  * Pieces of chunks, and how large they are: what planner and workers both know. Columns are shared with the whole where that
@@ -37,6 +37,19 @@ export function cut<T>(chunk: Chunk<T>, from: number, to: number): Chunk<T> {
     indices: chunk.indices.subarray(from, to),
     ...(chunk.keys ? { keys: chunk.keys.slice(from, to) } : {}),
     ...(chunk.histories ? { histories: chunk.histories } : {}),
+  }
+}
+
+/** The items of a batch at `places`, without the bytes a codec made of all of them. */
+export function pickBatch<R>(
+  { indices, keys, attempts, values }: FulfilledBatch<R>,
+  places: readonly number[],
+): FulfilledBatch<R> {
+  return {
+    indices: Uint32Array.from(places, (at) => indices[at] as number),
+    ...(keys ? { keys: places.map((at) => keys[at] as string) } : {}),
+    ...(attempts ? { attempts: Uint32Array.from(places, (at) => attempts[at] as number) } : {}),
+    ...(values ? { values: places.map((at) => values[at] as R) } : {}),
   }
 }
 

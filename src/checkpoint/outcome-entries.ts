@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import { pickBatch } from '../chunk.ts'
 import { nameItem } from '../errors.ts'
 import type { Chunk, FulfilledBatch, Rejection } from '../types.ts'
 import { type Entry, entryOf } from './entries.ts'
@@ -100,12 +101,7 @@ function keysOf({ keys, indices }: FulfilledBatch): readonly string[] {
 
 function selectFrom(batch: FulfilledBatch, isChosen: (at: number) => boolean): FulfilledBatch {
   const places = Array.from(batch.indices, (_, at) => at).filter(isChosen)
-  return {
-    indices: Uint32Array.from(places, (at) => batch.indices[at] as number),
-    ...(batch.keys ? { keys: places.map((at) => batch.keys?.[at] as string) } : {}),
-    ...(batch.attempts ? { attempts: Uint32Array.from(places, (at) => batch.attempts?.[at] as number) } : {}),
-    ...(batch.values ? { values: places.map((at) => batch.values?.[at]) } : {}),
-  }
+  return pickBatch(batch, places)
 }
 
 /** Two batches of a batch whose record, or keys, are too large for a frame. */

@@ -1,3 +1,4 @@
+import { pickBatch } from '../chunk.ts'
 import { CheckpointCorruptError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import type { FailureKind, FulfilledBatch, History } from '../types.ts'
@@ -185,13 +186,9 @@ function selectBatch(
   const values = codec && decodeColumns(codec, head, body)
   const chosen = choosePlaces(indices, keys, stem, values, index, winners, seen)
   if (chosen.length === 0) return undefined
-  const isAll = chosen.length === indices.length
-  return {
-    indices: isAll ? indices : Uint32Array.from(chosen, (at) => indices[at] as number),
-    ...(keys ? { keys: isAll ? keys : chosen.map((at) => keys[at] as string) } : {}),
-    ...(head.attempts ? { attempts: Uint32Array.from(chosen, (at) => head.attempts?.[at] as number) } : {}),
-    ...(values ? { values: isAll ? values : chosen.map((at) => values[at]) } : {}),
-  }
+  const attempts = head.attempts && Uint32Array.from(head.attempts)
+  const whole = { indices, ...(keys ? { keys } : {}), ...(attempts ? { attempts } : {}), ...(values ? { values } : {}) }
+  return chosen.length === indices.length ? whole : pickBatch(whole, chosen)
 }
 
 function toRejection({ kind, key, ...entry }: FailureEntry, column: readonly unknown[] | undefined): RecordedRejection {

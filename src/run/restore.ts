@@ -1,4 +1,5 @@
 import type { RecordedRejection, Restored } from '../checkpoint/session.ts'
+import { pickBatch } from '../chunk.ts'
 import type { Failure, FulfilledBatch } from '../types.ts'
 import type { Collector } from './collector.ts'
 import type { RunOrigin } from './journey.ts'
@@ -62,7 +63,7 @@ function reviveFailure<T>(failure: RecordedRejection, index: number, item: T): F
 
 /** The batch with the indices its items have now, less those that have none. */
 function moveBatch<R>(batch: FulfilledBatch<R>, { placeOf }: Pick<Selected<never>, 'placeOf'>): FulfilledBatch<R> {
-  const { indices, keys, attempts, values } = batch
+  const { indices, keys } = batch
   let isMoved = false
   const places: number[] = []
   const moved: number[] = []
@@ -73,11 +74,5 @@ function moveBatch<R>(batch: FulfilledBatch<R>, { placeOf }: Pick<Selected<never
     places.push(place)
     moved.push(i)
   }
-  if (!isMoved) return batch
-  return {
-    indices: Uint32Array.from(places),
-    ...(keys ? { keys: moved.map((i) => keys[i] as string) } : {}),
-    ...(attempts ? { attempts: Uint32Array.from(moved, (i) => attempts[i] as number) } : {}),
-    ...(values ? { values: moved.map((i) => values[i] as R) } : {}),
-  }
+  return isMoved ? { ...pickBatch(batch, moved), indices: Uint32Array.from(places) } : batch
 }
