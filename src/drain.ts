@@ -57,13 +57,18 @@ export function createDrain(emit: Emit): Drain {
   }
 }
 
+/** Calls `act` with the reason once `signal` aborts, at once if it has before. Gives what stops listening. */
+export function onAbort(signal: AbortSignal | undefined, act: (reason: unknown) => void): () => void {
+  const listener = () => act(signal?.reason)
+  if (signal?.aborted) listener()
+  else signal?.addEventListener('abort', listener, { once: true })
+  return () => signal?.removeEventListener('abort', listener)
+}
+
 /** What `answer` gives, or undefined once `draining` has aborted: it may never come. */
 export function untilDrained<V>(draining: AbortSignal, answer: Promise<V>): Promise<V | undefined> {
   return new Promise((resolve, reject) => {
-    const giveUp = () => resolve(undefined)
-    const stop = () => draining.removeEventListener('abort', giveUp)
-    draining.addEventListener('abort', giveUp, { once: true })
-    if (draining.aborted) giveUp()
+    const stop = onAbort(draining, () => resolve(undefined))
     answer.then(resolve, reject).finally(stop)
   })
 }

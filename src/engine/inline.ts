@@ -1,6 +1,6 @@
 import { attemptsBefore } from '../chunk.ts'
 import type { Clock } from '../clock.ts'
-import { untilDrained } from '../drain.ts'
+import { onAbort, untilDrained } from '../drain.ts'
 import { InvalidOptionError } from '../errors.ts'
 import { NOTHING } from '../stages/stage.ts'
 import { SLICE_MS, turn } from '../turn.ts'
@@ -114,15 +114,13 @@ function watchDrain(slot: Slot, draining: AbortSignal, timeout: number) {
   const isUp = new Promise<void>((resolve) => {
     giveUp = resolve
   })
-  const onDrain = () => {
+  const stopListening = onAbort(draining, () => {
     stop(slot)
     announceStop(slot)
     patience = setTimeout(giveUp, timeout)
-  }
-  if (draining.aborted) onDrain()
-  draining.addEventListener('abort', onDrain, { once: true })
+  })
   const close = () => {
-    draining.removeEventListener('abort', onDrain)
+    stopListening()
     clearTimeout(patience)
   }
   return { isUp, close }

@@ -1,7 +1,7 @@
 import { arraySource } from '../array-source.ts'
 import { cut } from '../chunk.ts'
 import { systemClock } from '../clock.ts'
-import { untilDrained } from '../drain.ts'
+import { onAbort, untilDrained } from '../drain.ts'
 import type { EngineRun, EngineRunOptions } from '../engine/engine.ts'
 import type { Engines } from '../engines.ts'
 import { messageOf, RunAbortedError } from '../errors.ts'
@@ -50,9 +50,7 @@ export async function performPlan<T, R>(
   engine.grow(1)
   const over = new AbortController()
   const { signal } = options
-  const onAbort = () => over.abort(signal?.reason)
-  signal?.addEventListener('abort', onAbort, { once: true })
-  if (signal?.aborted) onAbort()
+  const stopListening = onAbort(signal, (reason) => over.abort(reason))
   const run = engine.start<T, R>(describeProbe(task, options, planner))
   const stopWatching = watchLoading(run.loadingFor, createEmitter(options.on).emit)
   const alive = setInterval(() => {}, 2 ** 30)
@@ -63,7 +61,7 @@ export async function performPlan<T, R>(
   } finally {
     clearInterval(alive)
     stopWatching()
-    signal?.removeEventListener('abort', onAbort)
+    stopListening()
     run.end()
     await source.close()
   }

@@ -3,7 +3,7 @@ import { deriveRunId } from '../checkpoint/fingerprint.ts'
 import type { Session, Settled } from '../checkpoint/session.ts'
 import { loadCodec } from '../checkpoint/values/codec.ts'
 import { systemClock } from '../clock.ts'
-import { createDrain, untilDrained } from '../drain.ts'
+import { createDrain, onAbort, untilDrained } from '../drain.ts'
 import type { Engines } from '../engines.ts'
 import { isPawlError } from '../errors.ts'
 import { createEmitter } from '../events.ts'
@@ -90,18 +90,11 @@ const MAX_LOOKS = 4
 async function watchReasons<T, R>(run: Run<T, R>): Promise<() => void> {
   const { drain, emitter } = run
   const { signal, preempt } = run.options
-  const { abandoned } = run.origin
-  const onAbort = () => drain.hasten(signal?.reason)
-  const onAbandon = () => drain.hasten(abandoned?.reason)
   const hearers = { onNotice: drain.hasten, onAdvice: () => run.saveNow(), emit: emitter.emit }
   const watch = preempt && (await import('../preempt/preempt.ts')).watchPreemption(preempt, hearers)
-  signal?.addEventListener('abort', onAbort, { once: true })
-  abandoned?.addEventListener('abort', onAbandon, { once: true })
-  if (signal?.aborted) onAbort()
-  if (abandoned?.aborted) onAbandon()
+  const stops = [signal, run.origin.abandoned].map((it) => onAbort(it, drain.hasten))
   return () => {
-    signal?.removeEventListener('abort', onAbort)
-    abandoned?.removeEventListener('abort', onAbandon)
+    for (const stop of stops) stop()
     watch?.close()
   }
 }
