@@ -142,10 +142,14 @@ export class GivenUpError extends Error {
 /** Errors that go away when there is room. */
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 
+/** Whether a store failed for want of room. */
+export function isFull(error: unknown): boolean {
+  return FULL.has(codeOf(error))
+}
+
 /** What to do about a store that failed with `error`, for a message. */
 export function adviseOn(error: unknown): string {
-  const isFull = FULL.has(codeOf(error))
-  return `${isFull ? 'make room' : 'see to the store'}, then run again`
+  return `${isFull(error) ? 'make room' : 'see to the store'}, then run again`
 }
 
 /** No file can hold even the smallest part. */
