@@ -176,7 +176,10 @@ export interface TaskContext<S = unknown> {
    * stays in its thread.
    */
   readonly shared: S
-  /** A number in [0, 1), seeded by `(seed, key)`: the same sequence on every attempt and however the run was cut. */
+  /**
+   * A number in [0, 1) of 53 random bits, seeded by the option `seed` and the key: the same sequence on every attempt, however the
+   * run was cut or resumed, and another one for each item. Not for secrets.
+   */
   random(): number
 }
 

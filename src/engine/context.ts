@@ -1,5 +1,6 @@
 import { RunAbortedError } from '../errors.ts'
 import type { TaskContext } from '../types.ts'
+import { createRandom } from './random.ts'
 
 /** What all items of a run have in common. */
 export interface RunFacts {
@@ -72,32 +73,4 @@ export function createDrainSignal(isStopped: () => boolean, stopped: Promise<unk
   stopped?.then(check)
   check()
   return signal
-}
-
-/**
- * Numbers in [0, 1) that depend on `seed` alone: sfc32, with its 128 bits filled from the text by FNV-1a and
- * murmur3's finalizer.
- *
- * @see https://pracrand.sourceforge.net, `sfc` by Chris Doty-Humphrey
- */
-function createRandom(seed: string): () => number {
-  let hash = 0x811c9dc5
-  for (let i = 0; i < seed.length; i++) hash = Math.imul(hash ^ seed.charCodeAt(i), 0x01000193)
-  const fill = () => {
-    hash = (hash + 0x9e3779b9) | 0
-    let mixed = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-    mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35)
-    return mixed ^ (mixed >>> 16)
-  }
-  let [a, b, c, counter] = [fill(), fill(), fill(), fill()]
-  const next = () => {
-    const sum = (((a + b) | 0) + counter) | 0
-    counter = (counter + 1) | 0
-    a = b ^ (b >>> 9)
-    b = (c + (c << 3)) | 0
-    c = (((c << 21) | (c >>> 11)) + sum) | 0
-    return (sum >>> 0) / 2 ** 32
-  }
-  for (let i = 0; i < 12; i++) next()
-  return next
 }

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createDrainSignal, ItemContext } from '../../src/engine/context.ts'
+import { mixSeed } from '../../src/engine/random.ts'
 
 const facts = { runId: 'r', shared: { n: 1 }, seed: 0 }
 const noSignal = () => new AbortController().signal
@@ -22,9 +23,9 @@ describe('random()', () => {
     const random = randomOf('0')
     expect([random(), random(), random()]).toMatchInlineSnapshot(`
       [
-        0.01910015451721847,
-        0.4063729317858815,
-        0.2197404725011438,
+        0.08560628414981597,
+        0.894599830121133,
+        0.7524602408094334,
       ]
     `)
   })
@@ -34,8 +35,44 @@ describe('random()', () => {
     const buckets = new Array(10).fill(0)
     for (const it of firsts) buckets[Math.floor(it * 10)]++
     for (const count of buckets) expect(Math.abs(count - 1000)).toBeLessThan(200)
-    expect(new Set(firsts).size).toBeGreaterThan(9_990)
+    expect(new Set(firsts).size).toBe(10_000)
   })
+
+  test('has 53 random bits', () => {
+    const random = randomOf('bits')
+    const numbers = Array.from({ length: 1000 }, () => random() * 2 ** 53)
+    expect(numbers.every(Number.isInteger)).toBe(true)
+    for (let bit = 0; bit < 53; bit++) {
+      const ones = numbers.filter((it) => Math.floor(it / 2 ** bit) % 2 === 1).length
+      expect(Math.abs(ones - 500), `bit ${bit}`).toBeLessThan(100)
+    }
+  })
+
+  test('is another sequence for each of 200,000 keys', () => {
+    const keys = Array.from({ length: 200_000 }, (_, index) => `customer-${Math.imul(index, 0x9e3779b1) >>> 0}-${index}`)
+    expect(new Set(keys.map((key) => randomOf(key)())).size).toBe(keys.length)
+  })
+
+  test('is another for texts that differ in what follows, or in a unit that is 0', () => {
+    const keys = ['', '\0', '\0\0', 'a', 'a\0', '\0a', '1', '11', '\u0100', '\u0001']
+    expect(new Set(keys.map((key) => randomOf(key)())).size).toBe(keys.length)
+    expect(randomOf('1', 1)()).not.toBe(randomOf('11', 0)())
+  })
+})
+
+test.each([
+  [[5], [16823399, 2940995229, 2290007392, 1039507385]],
+  [
+    [3735928559, 195939070, 229505742, 305419896],
+    [3914649087, 576849849, 3593928901, 2229911004],
+  ],
+  [
+    [1, 2, 3, 4, 5, 6],
+    [488360481, 3956080669, 2986500235, 3488252836],
+  ],
+])('mixSeed() makes of %j what SeedSequence of NumPy makes', (words, mixed) => {
+  const state = mixSeed(words.length, (at) => words[at] as number)
+  expect(Array.from(state.slice(0, 4), (word) => word >>> 0)).toEqual(mixed)
 })
 
 test('ItemContext has the index for a key where none was given, and asks for its signal only when used', () => {
