@@ -22,6 +22,12 @@ export function createKeys<T>(key: (item: T, index: number) => string): (item: T
 
 const named = (index: number) => ({ about: 'item', index, says: `item ${index}` }) as const
 
+/** An item that holds what nobody can look into, so that only a key tells it from another when the run is resumed. */
+export function unseenItem(index: number, className: string): InvalidOptionError {
+  const held = `item ${index} is or holds an object of class '${className}', which a resumed run could not tell from another`
+  return new InvalidOptionError('key', `a function that names each item, since ${held}`, undefined)
+}
+
 function callKey<T>(key: (item: T, index: number) => string, item: T, index: number): string {
   try {
     return key(item, index)

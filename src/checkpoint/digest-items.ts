@@ -1,3 +1,4 @@
+import { unseenItem } from '../keys.ts'
 import { entriesOf, membersOf } from '../members.ts'
 import { SLICE_MS, turn } from '../turn.ts'
 import { createDigest } from './values/digest.ts'
@@ -18,6 +19,8 @@ const WEIGHED_ITEMS = 256
 /**
  * A digest of items, the same for equal items in the same order, made in slices between which the event loop turns. Beyond
  * MAX_DIGESTED_ITEMS or MAX_DIGESTED_BYTES it covers `sampled` of them, evenly spread, the first and the last included.
+ *
+ * @throws InvalidOptionError for items that only a key can tell apart.
  */
 export async function digestItems(items: readonly unknown[]): Promise<{ digest: string; sampled?: number }> {
   const weighed = pick(items, WEIGHED_ITEMS)
@@ -29,12 +32,23 @@ export async function digestItems(items: readonly unknown[]): Promise<{ digest: 
   const stride = Math.max(1, Math.min(LOOK_ITEMS, Math.floor(LOOK_BYTES / Math.max(mean, 1))))
   let began = performance.now()
   for (let at = 0; at < covered.length; at += stride) {
-    digest.update(covered.slice(at, at + stride))
+    const slice = covered.slice(at, at + stride)
+    digest.update(slice)
+    if (digest.unseen !== undefined) refuseUnseen(items, slice)
     if (performance.now() - began < SLICE_MS) continue
     await turn()
     began = performance.now()
   }
   return { digest: digest.digest(), ...(isSampled ? { sampled: affordable } : {}) }
+}
+
+/** @throws InvalidOptionError that names the first of `slice` that no digest can tell from another. */
+function refuseUnseen(items: readonly unknown[], slice: readonly unknown[]): void {
+  for (const item of slice) {
+    const digest = createDigest()
+    digest.update([item])
+    if (digest.unseen !== undefined) throw unseenItem(items.indexOf(item), digest.unseen)
+  }
 }
 
 function pick(items: readonly unknown[], count: number): readonly unknown[] {

@@ -2,6 +2,7 @@ import type { Session } from '../checkpoint/session.ts'
 import { createDigest } from '../checkpoint/values/digest.ts'
 import { countCrashes } from '../chunk.ts'
 import { BLOCK_ITEMS, type Selection, type Source } from '../items.ts'
+import { unseenItem } from '../keys.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { type Shard, shardOf } from '../shard.ts'
 
@@ -93,12 +94,17 @@ export function createSelection<T>(
 
 /**
  * Records the digest of each block. It is made as the items come: kept until there are 1000 of them, large ones would fill the
- * memory.
+ * memory. Throws InvalidOptionError for an item that only a key can tell from others.
  */
 function watchSource<T>(session: Session): Pick<Required<Selection<T>>, 'onItem' | 'onBlock'> {
   let digest = createDigest()
+  let pulled = 0
   return {
-    onItem: (item) => digest.update([item]),
+    onItem: (item) => {
+      digest.update([item])
+      if (digest.unseen !== undefined) throw unseenItem(pulled, digest.unseen)
+      pulled++
+    },
     onBlock: (block, count) => {
       session.recordSource(block, count, digest.digest())
       digest = createDigest()

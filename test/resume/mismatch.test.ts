@@ -1,6 +1,8 @@
+import { createSecretKey } from 'node:crypto'
 import { appendFileSync, copyFileSync } from 'node:fs'
+import { BlockList } from 'node:net'
 import { join } from 'node:path'
-import { type CheckpointMismatchError, type ExecuteOptions, execute, type TaskRef } from 'pawl'
+import { type CheckpointMismatchError, type ExecuteOptions, execute, memoryStore, type TaskRef } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import { noted, tripled } from '../fixtures/tasks/noted.mjs'
 import { errorOf, interrupt, listenForWarnings, newPlace, range } from './place.ts'
@@ -125,5 +127,45 @@ describe('a run that resumes with a warning', () => {
     await execute((n: number) => n, items, { checkpoint: newPlace().runs, on, mode: 'threads' })
     expect(warnings).toMatchObject([{ code: 'ITEMS_SAMPLED' }])
     expect(warnings[0]?.message).toMatch(/200000.*'key'/)
+  })
+})
+
+describe('items that nothing can tell from others of their kind', () => {
+  const task = async (blob: { text?: () => Promise<string> }) => blob.text?.()
+  const blobs = () => [new Blob(['one']), new Blob(['two'])]
+  const key = createSecretKey(Buffer.from('secret'))
+  const KINDS: [string, unknown, string][] = [
+    ['a Blob', new Blob(['one']), 'Blob'],
+    ['a Blob inside', { deep: [new Map([['blob', new Blob(['one'])]])] }, 'Blob'],
+    ['a KeyObject', key, 'SecretKeyObject'],
+    ['a BlockList', new BlockList(), 'BlockList'],
+  ]
+
+  test.each(KINDS)('need a key: %s', async (_, item, name) => {
+    const expected = {
+      code: 'ERR_PAWL_INVALID_OPTION',
+      option: 'key',
+      message: expect.stringContaining(`since item 1 is or holds an object of class '${name}'`),
+    }
+    const run = (items: Iterable<unknown>) => errorOf(execute(() => 1, items, { checkpoint: memoryStore(), runId: 'run' }))
+    expect(await run([0, item, 2])).toMatchObject(expected)
+    expect(await run(new Set([0, item, 2]))).toMatchObject(expected)
+    expect((await execute(() => 1, [0, item, 2])).results).toEqual([1, 1, 1])
+  })
+
+  test('go by it', async () => {
+    const checkpoint = memoryStore()
+    const run = (keys: string[]) => execute(task, blobs(), { checkpoint, key: (_, index) => keys[index] as string })
+    expect((await run(['a', 'b'])).results).toEqual(['one', 'two'])
+    const { results, stats } = await run(['c', 'b'])
+    expect([results, stats.restored]).toEqual([['one', 'two'], 1])
+  })
+
+  test('are no instances of a class without fields', async () => {
+    class Empty {}
+    const checkpoint = memoryStore()
+    const run = () => execute(() => 1, [new Empty(), {}, Object.create(null)], { checkpoint })
+    expect((await run()).results).toEqual([1, 1, 1])
+    expect((await run()).stats.restored).toBe(3)
   })
 })

@@ -33,6 +33,7 @@ export class CanonicalWriter {
   readonly #digests = new Map<object, string>()
   /** Bytes that had been written before the value at hand. */
   #before = 0
+  #unseen: string | undefined
 
   /** `consume` must be done with the bytes when it returns. */
   constructor(consume: (bytes: Uint8Array) => void) {
@@ -50,6 +51,11 @@ export class CanonicalWriter {
       this.#out.tag(UNREADABLE)
     }
     if (this.#digests.size > 0) this.#digests.clear()
+  }
+
+  /** As in Digest. */
+  get unseen(): string | undefined {
+    return this.#unseen
   }
 
   /** Hands over all that was written and not yet handed over. */
@@ -166,9 +172,18 @@ export class CanonicalWriter {
     else if (types.isAnyArrayBuffer(value)) this.#writeBytes(new DataView(value), ARRAY_BUFFER)
     else if (types.isBoxedPrimitive(value)) this.#writeAll(BOXED, [value.valueOf()])
     else if (value instanceof URL) this.#writeAll(ADDRESS, [value.href])
+    else if (value instanceof DOMException)
+      this.#writeAll(ERROR, [value.name, value.message, undefined]) // A native error only on newer Nodes.
     else if (types.isNativeError(value))
       this.#writeAll(ERROR, [NAMES.has(value.name) ? value.name : 'Error', value.message, value.cause])
-    else this.#writeProperties(OBJECT, value)
+    else this.#writeInstance(value)
+  }
+
+  /** What is of a class of the program, or of one of the platform, which shows nothing of what it holds. */
+  #writeInstance(value: object): void {
+    const keys = Object.keys(value)
+    if (keys.length === 0) this.#unseen ??= nameUnseen(value)
+    this.#writeProperties(OBJECT, value, keys)
   }
 
   /** How many members there are, each of so many parts, and they. */
@@ -188,6 +203,16 @@ export class CanonicalWriter {
     this.#out.float64(view.byteLength)
     const settled = withOneNaN(view)
     this.#out.bytes(new Uint8Array(settled.buffer, settled.byteOffset, settled.byteLength))
+  }
+}
+
+/** The class of an object without properties that structured clone makes no plain object of; undefined of any other. */
+function nameUnseen(value: object): string | undefined {
+  try {
+    const prototype: object | null = Object.getPrototypeOf(structuredClone(value))
+    return prototype !== null && Object.getPrototypeOf(prototype) !== null ? prototype.constructor.name : undefined
+  } catch {
+    return undefined // Nor can it be sent to a worker, where it is told.
   }
 }
 

@@ -7,6 +7,11 @@ export interface Digest {
   update(values: ArrayLike<unknown>): void
   /** 32 hexadecimal digits for all values so far. More may follow. */
   digest(): string
+  /**
+   * What the first of the values was, or had in it, that structured clone carries though nothing shows what it holds: `Blob`,
+   * `KeyObject`. All of a class are alike. Undefined when there was none.
+   */
+  readonly unseen: string | undefined
 }
 
 /**
@@ -26,6 +31,9 @@ export function createDigest(): Digest {
     digest: () => {
       writer.flush()
       return hash.copy().digest('hex').slice(0, 32)
+    },
+    get unseen() {
+      return writer.unseen
     },
   }
 }

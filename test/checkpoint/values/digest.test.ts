@@ -1,3 +1,4 @@
+import { createSecretKey } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -160,6 +161,20 @@ describe('createDigest()', () => {
       expect(digestOf(new Uint8Array(length))).not.toBe(digestOf(new Uint8Array(length).fill(1, length - 1)))
       expect(digestOf(new Uint8Array(length))).toBe(digestOf(new Uint8Array(length + 2).subarray(1, length + 1)))
     }
+  })
+
+  test('sees what a DOMException is, on every version of Node', () => {
+    expect(digestOf(new DOMException('gone', 'AbortError'))).toBe('39d029c4c81ef43965d0761df7e0fca5')
+    expect(digestOf(new DOMException('gone', 'AbortError'))).not.toBe(digestOf(new DOMException('gone', 'TimeoutError')))
+    expect(digestOf(new DOMException('gone'))).not.toBe(digestOf(new DOMException('late')))
+  })
+
+  test('tells of the first value that it cannot see into', () => {
+    const digest = createDigest()
+    digest.update([{}, new URL('http://a/'), new Map(), new (class Empty {})(), () => 1, new Proxy({}, {}), Promise.resolve()])
+    expect(digest.unseen).toBe(undefined)
+    digest.update([{ a: [new Blob(['x'])] }, createSecretKey(Buffer.from('secret'))])
+    expect(digest.unseen).toBe('Blob')
   })
 
   test('has one NaN', () => {
