@@ -7,7 +7,7 @@ import { recordError } from './error-record.ts'
 import { countCharacters, type Head, MAX_BODY_BYTES, MAX_KEY_CHARACTERS, toRuns } from './frame.ts'
 import { hashKey } from './hash-key.ts'
 import type { Restored } from './restored.ts'
-import type { Codec, Format } from './values/codec.ts'
+import { type Codec, encodeTogether, type Format } from './values/codec.ts'
 
 /** Makes what the log writes of what is begun, and of what settles. */
 export interface OutcomeEntries {
@@ -42,10 +42,10 @@ export function createOutcomeEntries({ isKeyed, codec, statusOf, hasFailures, on
     const { indices, attempts } = batch
     if (indices.length === 0) return []
     const { record } = batch
-    if (record === undefined) return ofFulfilled(encodeBatch(batch))
+    if (record === undefined) return encodeBatch(batch).flatMap(ofFulfilled)
     const keys = isKeyed ? keysOf(batch) : undefined
     const isTooLarge = record.byteLength > MAX_BODY_BYTES || countCharacters(keys) > MAX_KEY_CHARACTERS
-    if (isTooLarge && indices.length > 1) return halve(batch, codec).flatMap(ofFulfilled)
+    if (isTooLarge && indices.length > 1) return halve(read(batch, codec)).flatMap(ofFulfilled)
     const hasRetries = attempts?.some((count) => count !== 1)
     const head = {
       kind: 'outcomes' as const,
@@ -59,18 +59,20 @@ export function createOutcomeEntries({ isKeyed, codec, statusOf, hasFailures, on
     const whole = { head, body: [record], items: indices.length, fresh: countFresh(indices, keys), bytes }
     const toHalves = () => {
       recordedBytes -= record.byteLength // Counted again, in parts.
-      return halve(batch, codec).flatMap(ofFulfilled)
+      return halve(read(batch, codec)).flatMap(ofFulfilled)
     }
     return [indices.length > 1 ? { ...whole, halve: toHalves } : whole]
   }
-  const encodeBatch = (batch: FulfilledBatch): FulfilledBatch => {
+  const encodeBatch = (batch: FulfilledBatch): FulfilledBatch[] => {
     const { values = [], indices } = batch
-    const { bytes, refused } = codec.encode(values, (at) => `item ${indices[at]}`)
-    if (refused.length === 0) return { ...batch, record: bytes }
+    const encoded = encodeTogether(codec, values, (at) => `item ${indices[at]}`)
+    if (!encoded) return halve(batch)
+    const { bytes, refused } = encoded
+    if (refused.length === 0) return [{ ...batch, record: bytes }]
     if (!isUnheldTold) onUnheld(refused[0]?.error.message ?? '')
     isUnheldTold = true
     const gone = new Set(refused.map(({ at }) => at))
-    return { ...selectFrom(batch, (at) => !gone.has(at)), record: bytes }
+    return [{ ...selectFrom(batch, (at) => !gone.has(at)), record: bytes }]
   }
   const tellField = (item: string, field: string, value: unknown) => {
     if (!isFieldTold) onUnheld(describeField(item, field, value, codec.format))
@@ -104,12 +106,15 @@ function selectFrom(batch: FulfilledBatch, isChosen: (at: number) => boolean): F
   return pickBatch(batch, places)
 }
 
-/** Two batches of a batch whose record, or keys, are too large for a frame. */
-function halve(batch: FulfilledBatch, codec: Codec): FulfilledBatch[] {
-  const whole = { ...batch, values: codec.decode(batch.record as Uint8Array, true) }
+/** The batch with its values. */
+function read(batch: FulfilledBatch, codec: Codec): FulfilledBatch {
+  return { ...batch, values: codec.decode(batch.record as Uint8Array, true) }
+}
+
+/** Two batches, of values yet to be encoded, of one that is too large. */
+function halve(batch: FulfilledBatch): FulfilledBatch[] {
   const middle = batch.indices.length >>> 1
-  const parts = [selectFrom(whole, (at) => at < middle), selectFrom(whole, (at) => at >= middle)]
-  return parts.map((part) => ({ ...part, record: codec.encode(part.values ?? []).bytes }))
+  return [selectFrom(batch, (at) => at < middle), selectFrom(batch, (at) => at >= middle)]
 }
 
 function describeField(item: string, field: string, value: unknown, format: Format): string {
@@ -128,8 +133,9 @@ function toFailure(
   const { index, item, reason, kind: failure, attempts, crashes, firstFailedAt, lastFailedAt } = rejection
   const key = isKeyed ? (rejection.key ?? String(index)) : undefined
   const error = recordError(reason, codec, (field, value) => onUnheld(nameItem(index, key), field, value))
-  let { bytes, refused } = codec.encode([error, item])
-  if (refused.length > 0 || bytes.byteLength > MAX_BODY_BYTES) ({ bytes, refused } = codec.encode([error]))
+  const both = encodeTogether(codec, [error, item])
+  const fits = both && both.refused.length === 0 && both.bytes.byteLength <= MAX_BODY_BYTES
+  const { bytes } = fits ? both : codec.encode([error])
   const head = {
     kind: 'failure' as const,
     index,

@@ -1,5 +1,5 @@
 import { gunzipSync, gzipSync } from 'node:zlib'
-import { type Codec, loadCodecs } from '../checkpoint/values/codec.ts'
+import { type Codec, encodeTogether, loadCodecs } from '../checkpoint/values/codec.ts'
 import { plural } from '../errors.ts'
 import type { Json } from '../types.ts'
 import { UsageError } from './failure.ts'
@@ -77,8 +77,8 @@ function measure(candidate: Candidate, values: readonly Json[], isCounted: boole
   const start = performance.now()
   const saved: Uint8Array[] = []
   for (let at = 0; at < values.length; at += COLUMN) {
-    const { bytes } = codec.encode(values.slice(at, at + COLUMN))
-    saved.push(compress === 'gzip' ? gzipSync(bytes) : bytes)
+    for (const bytes of encodeColumns(codec, values.slice(at, at + COLUMN)))
+      saved.push(compress === 'gzip' ? gzipSync(bytes) : bytes)
   }
   const middle = performance.now()
   for (const bytes of saved) codec.decode(compress === 'gzip' ? gunzipSync(bytes) : bytes)
@@ -87,6 +87,14 @@ function measure(candidate: Candidate, values: readonly Json[], isCounted: boole
   if (!isCounted) return
   candidate.saves.push(middle - start)
   candidate.loads.push(end - middle)
+}
+
+/** In as many columns as it takes. */
+function encodeColumns(codec: Codec, values: readonly Json[]): Uint8Array[] {
+  const encoded = encodeTogether(codec, values)
+  if (encoded) return [encoded.bytes]
+  const middle = values.length >> 1
+  return [values.slice(0, middle), values.slice(middle)].flatMap((part) => encodeColumns(codec, part))
 }
 
 function summarize({ format, compress, saves, loads, bytes }: Candidate): Measurement {

@@ -1,5 +1,5 @@
 import { packError } from '../carried-error.ts'
-import { type Codec, type LineCheck, loadCodec, loadLineCheck } from '../checkpoint/values/codec.ts'
+import { type Codec, encodeTogether, type LineCheck, loadCodec, loadLineCheck } from '../checkpoint/values/codec.ts'
 import { sayPlace } from '../checkpoint/values/steps.ts'
 import { tellsCarrying } from '../chunk.ts'
 import { nameItem, SerializationError } from '../errors.ts'
@@ -146,12 +146,18 @@ export class Part {
 
   /** Posts the places from the last part's end up to `to`. */
   send(to: number, end: boolean): void {
+    const { checkLines } = this.#run
+    const values = this.#kept.take()
+    this.#sendValues(checkLines ? this.#refuse(values, checkLines(values, this.#nameOfValue)) : values, to, end)
+  }
+
+  #sendValues(given: ArrayLike<unknown>, to: number, end: boolean): void {
     const taskTime = this.elapsed()
-    const { codec, checkLines, packTime } = this.#run
-    let values = this.#kept.take()
-    if (checkLines) values = this.#refuse(values, checkLines(values, this.#nameOfValue))
-    const encoded = codec && values.length > 0 ? codec.encode(values, this.#nameOfValue) : undefined
-    if (encoded) values = this.#refuse(values, encoded.refused)
+    const { codec, packTime } = this.#run
+    const isPacked = codec !== undefined && given.length > 0
+    const encoded = isPacked ? encodeTogether(codec, given, this.#nameOfValue) : undefined
+    if (isPacked && !encoded) return this.#sendHalves(given, to, end)
+    let values = encoded ? this.#refuse(given, encoded.refused) : given
     const spoiled = this.#port.findSpoiled?.(codec)
     if (spoiled !== undefined) {
       this.#port.post({ id: this.#chunk.id, from: this.#from, to, end, taskTime, spoiled }, [])
@@ -187,6 +193,17 @@ export class Part {
     this.#rejected = []
     this.#moves = countMoves()
     this.#began = threadNow()
+  }
+
+  /** Sends values that have room only in parts. */
+  #sendHalves(values: ArrayLike<unknown>, to: number, end: boolean): void {
+    const middle = values.length >> 1
+    const border = this.#placeOf(middle)
+    const rejected = this.#rejected
+    this.#rejected = rejected.filter(({ place }) => place < border)
+    this.#sendValues(sliceOf(values, 0, middle), border, false)
+    this.#rejected = rejected.filter(({ place }) => place >= border)
+    this.#sendValues(sliceOf(values, middle, values.length), to, end)
   }
 
   /**
@@ -240,6 +257,10 @@ export class Part {
     this.#places = undefined
     return Array.from({ length: values.length }, (_, at) => values[at]).filter((_, at) => !isRefused.has(at))
   }
+}
+
+function sliceOf(values: ArrayLike<unknown>, from: number, to: number): unknown[] {
+  return Array.from({ length: to - from }, (_, at) => values[from + at])
 }
 
 /** Why an item was not given to the task. */

@@ -2,6 +2,8 @@ import { expect, test } from 'vitest'
 import { createEncoder, encodeEntries, joinBytes } from '../../src/checkpoint/entries.ts'
 import { MAX_KEY_CHARACTERS } from '../../src/checkpoint/frame.ts'
 import { createOutcomeEntries } from '../../src/checkpoint/outcome-entries.ts'
+import type { Codec } from '../../src/checkpoint/values/codec.ts'
+import { jsonCodec } from '../../src/checkpoint/values/json.ts'
 import { msgpackCodec } from '../../src/checkpoint/values/msgpack.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Log, Store } from '../../src/store/store.ts'
@@ -26,6 +28,31 @@ test('values that only together have no room in a frame are not refused', () => 
   const { bytes, refused } = msgpackCodec.encode([half, half])
   expect(refused).toEqual([])
   expect(bytes.byteLength).toBeGreaterThan(512 * MIB)
+})
+
+test('values that only together are too large for JSON are recorded in parts', () => {
+  const half = 'x'.repeat(270 * MIB)
+  expect(() => jsonCodec.encode([half, half])).toThrow(RangeError)
+  const codec: Codec = {
+    ...jsonCodec,
+    encode: (values, describe) => {
+      if (values.length > 2) throw new RangeError('too much')
+      return jsonCodec.encode(values, describe)
+    },
+  }
+  const told: string[] = []
+  const entries = createOutcomeEntries({
+    ...{ isKeyed: false, codec, hasFailures: false },
+    statusOf: () => undefined,
+    onUnheld: (message) => told.push(message),
+  })
+  const parts = entries.ofFulfilled({ indices: Uint32Array.of(3, 4, 5, 6, 7), values: ['a', 'b', () => {}, 'd', 'e'] })
+  expect(parts.map(({ body }) => Buffer.from(body[0] as Uint8Array).toString())).toEqual(['["a","b"]', '["d","e"]'])
+  expect(parts.map(({ head }) => 'runs' in head && head.runs)).toEqual([
+    [3, 2],
+    [6, 2],
+  ])
+  expect(told).toEqual([expect.stringContaining('the result of item 5')])
 })
 
 test('keys that no frame has room for together go to several', async () => {

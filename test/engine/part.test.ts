@@ -133,3 +133,30 @@ test('finds the items of refused values without going over the chunk for each', 
     if (kind === 'serialization') expect(error.message).toContain(`the result of item ${100 + place}:`)
   expect(looks).toBeLessThan(4 * count)
 })
+
+test('values that have room only in parts are sent in parts, with the failures of the places between them', () => {
+  const small: LoadedRun['codec'] = {
+    ...jsonCodec,
+    encode: (values, describe) => {
+      if (values.length > 2) throw new RangeError('too much')
+      return jsonCodec.encode(values, describe)
+    },
+  }
+  const posted: PartMessage[] = []
+  const post = (message: PartMessage) => void posted.push(message)
+  const part = new Part({ id: 1, items: new Array(9), indices: 0 }, createRun(small), { post, partMs: 50, maxStride: 64 })
+  const fates = [0, 'error', 2, undefined, 4, 5, 'error', 7, 'error']
+  for (const [place, fate] of fates.entries()) {
+    if (fate === 'error') part.reject(place, 'error', new Error('no'))
+    else part.keep(fate, place)
+  }
+  part.send(9, true)
+  expect(posted.map(({ from, to, end }) => [from, to, end])).toEqual([
+    [0, 2, false],
+    [2, 4, false],
+    [4, 5, false],
+    [5, 9, true],
+  ])
+  expect(posted.flatMap(({ record }) => jsonCodec.decode(record as Uint8Array))).toEqual([0, 2, 4, 5, 7])
+  expect(posted.map(({ rejected }) => rejected?.map(({ place }) => place))).toEqual([[1], [3], undefined, [6, 8]])
+})

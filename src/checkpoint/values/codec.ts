@@ -1,4 +1,4 @@
-import type { Codec, Format, Refusal } from './contract.ts'
+import type { Codec, Encoded, Format, Refusal } from './contract.ts'
 
 export type { Codec, Format } from './contract.ts'
 
@@ -15,6 +15,16 @@ export async function loadCodec(format: Format, areLines = false): Promise<Codec
 /** The codecs of all formats, by their names. */
 export async function loadCodecs(): Promise<Record<Format, Codec>> {
   return { json: await loadCodec('json'), msgpack: await loadCodec('msgpack') }
+}
+
+/** What `codec` makes of the values; undefined where each may have room, and only all together have none. */
+export function encodeTogether(codec: Codec, values: ArrayLike<unknown>, describe?: (at: number) => string): Encoded | undefined {
+  try {
+    return codec.encode(values, describe)
+  } catch (error) {
+    if (values.length < 2) throw error
+    return undefined
+  }
 }
 
 /** Finds values that a line of output cannot hold. */

@@ -41,32 +41,28 @@ export const jsonLineCodec: Codec = { ...jsonCodec, encode: (values, describe) =
 function encode(values: ArrayLike<unknown>, describe?: (at: number) => string, terms: 'json' | 'line' = 'json'): Encoded {
   const refuseAs = (at: number, misfit: Misfit) => refuse(terms, at, misfit, describe)
   try {
-    return encodeAll(values, refuseAs, false)
-  } catch {
-    // Together they are too large: find out which.
-    return encodeAll(values, refuseAs, true)
+    return encodeAll(values, refuseAs)
+  } catch (cause) {
+    if (values.length === 1) return { bytes: toBytes('[]'), refused: [refuseAs(0, { ...TOO_LARGE, cause })] }
+    throw new RangeError(`Only ${MAX_TEXT} characters can be held at once`, { cause })
   }
 }
 
-function encodeAll(values: ArrayLike<unknown>, refuseAs: (at: number, misfit: Misfit) => Refusal, areApart: boolean): Encoded {
+function encodeAll(values: ArrayLike<unknown>, refuseAs: (at: number, misfit: Misfit) => Refusal): Encoded {
   const texts: string[] = []
   const refused: Refusal[] = []
   let data: unknown[] = []
-  let size = 0
   for (let at = 0; at < values.length; at++) {
     const copy = copySafely(values[at])
-    if (copy !== NO_DATA && !areApart) {
+    if (copy !== NO_DATA) {
       data.push(copy)
       continue
     }
     if (data.length > 0) texts.push(stringify(data).slice(1, -1))
     data = []
-    const written = copy === NO_DATA ? writeOdd(values[at]) : writeData(copy)
-    const needed = areApart && typeof written === 'string' ? Buffer.byteLength(written) + 2 : 0
+    const written = writeOdd(values[at])
     if (typeof written !== 'string') refused.push(refuseAs(at, written))
-    else if (size + needed > MAX_TEXT) refused.push(refuseAs(at, TOO_LARGE))
     else texts.push(written)
-    if (size + needed <= MAX_TEXT) size += needed
   }
   if (data.length > 0) texts.push(stringify(data).slice(1, -1))
   return { bytes: toBytes(`[${texts.join(',')}]`), refused }
