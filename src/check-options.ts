@@ -42,10 +42,18 @@ function checkAll(options: object, specs: Record<string, OptionSpec>, prefix: st
   }
 }
 
+/** What options are called in p-map, Piscina, workerpool and joblib. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  ...{ concurrency: 'workers', maxThreads: 'workers', maxWorkers: 'workers', threads: 'workers', n_jobs: 'workers' },
+  ...{ stopOnError: 'maxFailures', workerData: 'shared', batchSize: 'chunkSize', batch_size: 'chunkSize' },
+}
+
+const last = (path: string) => path.slice(path.lastIndexOf('.') + 1)
+
 /** `name` is none of `known`; both may have the name of what they are part of in front. */
 function unknown(what: string, name: string, known: readonly string[], value: unknown): InvalidOptionError {
-  const last = (path: string) => path.slice(path.lastIndexOf('.') + 1)
-  const advice = didYouMean(last(name), known.map(last))
+  const meant = Object.hasOwn(ELSEWHERE, name) ? ELSEWHERE[name] : Object.keys(PARTS).find((part) => last(part) === name)
+  const advice = meant === undefined ? didYouMean(last(name), known.map(last)) : `. Did you mean '${meant}'?`
   return new InvalidOptionError(name, `one of the known ${what} (${known.join(', ')})`, value, { advice })
 }
 

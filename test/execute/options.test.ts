@@ -83,9 +83,11 @@ describe('an InvalidOptionError before anything starts', () => {
     await expect(execute(arithmetic, [1], { workers: 0 })).rejects.toThrow(
       "Cannot use option 'workers': expected an integer from 1 to 1024, got 0",
     )
-    await expect(execute(arithmetic, [1], { concurrency: 2 } as object)).rejects.toThrow(/known options \(workers, mode.*got 2$/)
+    await expect(execute(arithmetic, [1], { parallel: 2 } as object)).rejects.toThrow(/known options \(workers, mode.*got 2$/)
     await expect(execute(arithmetic, [1], { worker: 2 } as object)).rejects.toThrow(/, got 2\. Did you mean 'workers'\?$/)
     await expect(execute(arithmetic, [1], { retry: { retires: 2 } } as object)).rejects.toThrow(/Did you mean 'retries'\?$/)
+    await expect(execute(arithmetic, [1], { retries: 2 } as object)).rejects.toThrow(/Did you mean 'retry\.retries'\?$/)
+    await expect(execute(arithmetic, [1], { concurrency: 2 } as object)).rejects.toThrow(/Did you mean 'workers'\?$/)
     await expect(execute(arithmetic, [1], { on: { progess: () => {} } } as object)).rejects.toThrow(/Did you mean 'progress'\?$/)
   })
 
