@@ -2,7 +2,7 @@ import { isRefusal } from '../engine/shortage.ts'
 import { type Engines, openEngines } from '../engines.ts'
 import { isPawlError, messageOf } from '../errors.ts'
 import { executeOn } from '../execute.ts'
-import { type ExecuteOptions, resolveOptions } from '../options.ts'
+import { type ExecuteOptions, type ResolvedOptions, resolveOptions } from '../options.ts'
 import type { Report } from '../types.ts'
 import { wordsIn } from '../wording.ts'
 import { announce } from './announce.ts'
@@ -87,8 +87,8 @@ async function runSession(assignment: Assignment, input: Input, engines: Engines
   const progress = await showProgress(quiet)
   const warned = new Set<string>()
   try {
-    const options = toExecuteOptions(assignment, input, signal, progress, warned)
-    const report = await executeOn(task, items, resolveOptions(options), engines, origin).finally(progress.stop)
+    const options = toRunOptions(assignment, input, signal, progress, warned)
+    const report = await executeOn(task, items, options, engines, origin).finally(progress.stop)
     await engines.close() // Its threads have nothing to do while results are written.
     return await finish(assignment, report)
   } catch (error) {
@@ -126,21 +126,18 @@ function toGivenOptions({ flags, directory, runId, resume, retryFailed }: Assign
   }
 }
 
-function toExecuteOptions(
+function toRunOptions(
   assignment: Assignment,
   input: Input,
   signal: AbortSignal,
   progress: Progress,
   warned: Set<string>,
-): ExecuteOptions<unknown> {
+): ResolvedOptions<unknown> {
   const { timeLimit, key } = assignment.flags
-  const given = toGivenOptions(assignment)
-  const limited = typeof timeLimit === 'number' ? { drainTimeout: planDrain(timeLimit, drainOf(assignment)).drainTimeout } : {}
-  const { drainTimeout: drain } = resolveOptions({ ...given, ...limited })
-  return {
-    ...given,
+  const options = resolveOptions({
+    ...toGivenOptions(assignment),
     mode: 'threads', // On the main thread a task that never ends would keep us from signals, and what it leaves open from our end.
-    ...limited,
+    ...(typeof timeLimit === 'number' ? { drainTimeout: planDrain(timeLimit, drainOf(assignment)).drainTimeout } : {}),
     ...(typeof key === 'string' ? { key: keyFrom(key, input.placeOf) } : {}),
     signal,
     on: {
@@ -154,10 +151,13 @@ function toExecuteOptions(
         if (isPawlError(reason)) return
         const urged = reason instanceof Signalled ? '; a second signal ends all at once' : ''
         const why = reason instanceof Error ? sayHere(wordsIn(reason), assignment) : messageOf(reason)
-        progress.note(`stopping (${why}): running items may end within ${formatDuration(drain)}, the rest waits${urged}`)
+        progress.note(
+          `stopping (${why}): running items may end within ${formatDuration(options.drainTimeout)}, the rest waits${urged}`,
+        )
       },
     },
-  }
+  })
+  return options
 }
 
 /** Every item this session may settle has settled. */
