@@ -81,7 +81,9 @@ export class CheckpointWriteError extends RunEndedError {
 
 /** The checkpoint belongs to another run: `part` names what differs. */
 export class CheckpointMismatchError extends RunEndedError {
+  /** `task`, `items`, `config`, `key`, `seed` or `shared`. */
   readonly part: string
+  /** What of it is on record, and what this session was given; of contents that are compared by a digest, that. */
   readonly recorded: unknown
   readonly given: unknown
 
@@ -114,6 +116,7 @@ export class WorkerCrashError extends PawlError {
  * one's, and `path` where in the value.
  */
 export class SerializationError extends PawlError {
+  /** As code has it, `tags[3].x`; '' for the value itself, and where it is not known. */
   readonly path: string
   readonly index?: number
 
@@ -157,9 +160,9 @@ export class StoreConflictError extends PawlError {
 
 /** Another live process works on the run. */
 export class RunLockedError extends PawlError {
+  /** The process. `age`: milliseconds since it began. */
   readonly holder: { pid: number; host: string; age: number }
 
-  /** `age`: milliseconds since the holder began. */
   constructor(runId: string, holder: { pid: number; host: string; age: number }) {
     super(
       'ERR_PAWL_RUN_LOCKED',
@@ -183,6 +186,7 @@ export class RunNotFoundError extends PawlError {
 
 /** An option has a value pawl cannot use. Raised before anything starts. */
 export class InvalidOptionError extends PawlError {
+  /** Its name, behind that of the option it is part of: `retry.factor`. */
   readonly option: string
 
   /** `subject`: what cannot be used, when that is no option; `advice`: what stands behind the sentence. */

@@ -130,15 +130,21 @@ export interface Stats {
   readonly dispatched: number
   /** Items answered from the checkpoint. */
   readonly restored: number
+  /** Items that have settled as the one or the other, restored ones included. */
   readonly succeeded: number
   readonly failed: number
+  /** Starts of items in this session, those that were interrupted left out. */
   readonly attempts: number
+  /** Starts that followed a failed attempt, as `retry` has it. */
   readonly retries: number
+  /** Attempts that took their worker down, and that ran longer than `timeout`. */
   readonly crashes: number
   readonly timeouts: number
+  /** Dispatches to workers. */
   readonly chunks: number
   /** Flushes that made outcomes durable. */
   readonly checkpoints: number
+  /** All that went to the store. */
   readonly bytesWritten: number
   /** Items run again because their record was damaged. */
   readonly damaged: number
@@ -156,7 +162,9 @@ export interface Report<R = unknown, T = unknown> {
   readonly runId: string
   /** `complete`: every item (of this shard) has settled, tolerated failures included. */
   readonly status: 'complete' | 'partial'
+  /** In the order of the items; a hole where an item failed, or has not settled. Empty with `collect: false`. */
   readonly results: R[]
+  /** In the order of the items. */
   readonly failures: readonly Failure<T>[]
   readonly plan: Plan
   readonly stats: Stats
@@ -164,10 +172,13 @@ export interface Report<R = unknown, T = unknown> {
 
 /** What a task is given besides its item. */
 export interface TaskContext<S = unknown> {
+  /** Place of the item, from 0. */
   readonly index: number
+  /** What the option `key` gave for the item, else the index in decimal digits. */
   readonly key: string
-  /** Counts from 1. */
+  /** Counts from 1, on from earlier sessions in which the item did not settle. */
   readonly attempt: number
+  /** Name of the run. */
   readonly runId: string
   /** Aborts when a drain starts; `aborted` is current even in a loop that never awaits. */
   readonly signal: AbortSignal
@@ -191,24 +202,35 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 
 /** What the `on` listeners are called with. */
 export interface Events<R = unknown> {
+  /** Once the first items are measured, or soon after the start. */
   plan: Plan
+  /** At most every 100 ms, and once at the end. */
   progress: {
+    /** Items that have settled, failures and restored ones included. */
     done: number
+    /** Items of this run (of this shard); undefined as long as nobody knows. */
     total: number | undefined
     failed: number
     restored: number
+    /** Of this session: restored items are left out. */
     itemsPerSecond: number
     /** Milliseconds left; undefined when unknown. */
     eta: number | undefined
   }
+  /** For each item that settles, restored ones included. */
   outcome: Outcome<R>
+  /** An attempt failed and another follows after `delay` ms; `attempt` is the one that failed, as the task's context had it. */
   retry: { index: number; attempt: number; error: Error; delay: number }
   breaker: { state: 'open' | 'halfOpen' | 'closed' }
+  /** A flush begins, of `pending` items. */
   beforeCheckpoint: { runId: string; pending: number }
-  /** `recorded`: items durable so far. */
+  /** A flush of so many `bytes` took `duration` ms; `recorded`: items durable so far. */
   afterCheckpoint: { runId: string; recorded: number; bytes: number; duration: number }
+  /** A worker is gone; `index`: the item of this run that it died in. */
   workerExit: { threadId: number; index: number | undefined; reason: Error }
+  /** The run is told to stop: by its signal, by a notice, or by an error that ends it. */
   drain: { reason: unknown }
+  /** `code` says of what kind, as the README lists them; `message` is for people. Without a listener it goes to `process.emitWarning`. */
   warning: { code: string; message: string }
 }
 

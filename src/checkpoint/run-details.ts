@@ -74,6 +74,7 @@ export interface RunDetails extends RunSummary {
   }[]
 }
 
+/** A file of a run. */
 export interface FileDetails {
   /** Below the run: `seg/…`. */
   readonly name: string
@@ -85,9 +86,13 @@ export interface FileDetails {
   readonly covered: boolean
 }
 
+/** One process life of a run. */
 export interface SessionDetails {
+  /** Its name, which those of its files begin with. */
   readonly writer: string
+  /** In milliseconds since 1970. */
   readonly began: number
+  /** `closed`: by itself, also drained or with an error. `died`: without a word. `live`: it is at work. */
   readonly ended: 'closed' | 'died' | 'live'
 }
 

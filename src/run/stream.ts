@@ -2,7 +2,13 @@ import { callsAgain } from '../engine/program.ts'
 import type { Outcome, Report } from '../types.ts'
 
 /** What `stream` returns. `V`: what its report has for an item, undefined among it where results may be missing. */
-export type OutcomeStream<R, T, V = R> = AsyncIterable<Outcome<R>> & { readonly report: Promise<Report<V, T>> }
+export type OutcomeStream<R, T, V = R> = AsyncIterable<Outcome<R>> & {
+  /**
+   * Resolves when the run is over; rejects with what ended it. To ask for it before there is a loop says that there may be none:
+   * the run then waits for nobody to take outcomes.
+   */
+  readonly report: Promise<Report<V, T>>
+}
 
 /**
  * Outcomes that may wait for the loop that takes them; then the run waits too. Set by bench/growth.bench.mjs, memory of streams.
