@@ -2,8 +2,8 @@ import { createSha256 } from '../sha256.ts'
 import type { Json } from '../types.ts'
 import { hashKey } from './hash-key.ts'
 
-/** What a run is. Everything in it must agree for a session to go on. */
-export interface Identity {
+/** What a run is, as `inspectRun` tells it. Everything in it must agree for a session to go on. */
+export interface RunIdentity {
   /**
    * `module`: relative to the working directory, with `/`; `inline` for an inline function, whose `export` is a digest of its
    * source.
@@ -32,7 +32,7 @@ interface ItemsIdentity {
 }
 
 /** Short hash of all that must agree: 64 bits in hexadecimal digits. */
-export function fingerprintOf(identity: Identity): string {
+export function fingerprintOf(identity: RunIdentity): string {
   return hash(identity)
 }
 
@@ -43,7 +43,7 @@ const DIGITS = 12
  * Names a run by its task and items; a run of keyed items by its task only, since they may come and go. One that is not
  * recorded is never looked for, so a hash that costs nothing to load will do.
  */
-export function deriveRunId({ task, items }: Identity, isRecorded = true): string {
+export function deriveRunId({ task, items }: RunIdentity, isRecorded = true): string {
   const stem =
     /[^/]*$/
       .exec(task.module)?.[0]

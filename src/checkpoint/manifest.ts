@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { CheckpointVersionError } from '../errors.ts'
 import type { Json } from '../types.ts'
-import { fingerprintOf, type Identity } from './fingerprint.ts'
+import { fingerprintOf, type RunIdentity } from './fingerprint.ts'
 
 /** The only version so far. */
 const MANIFEST_VERSION = 1
@@ -18,7 +18,7 @@ export interface Manifest {
   readonly createdAt: number
   /** Version of the package that made the run. */
   readonly pawl: string
-  readonly identity: Identity
+  readonly identity: RunIdentity
   /** Digest of the task's file; not part of the fingerprint. */
   readonly taskDigest: string | null
   /** Arguments of the command line, so that `pawl resume` needs nothing else. */

@@ -3,7 +3,7 @@ import { inspect } from 'node:util'
 import { CheckpointMismatchError, plural } from '../errors.ts'
 import { BLOCK_ITEMS } from '../items.ts'
 import { type Mention, option, type Words, worded, wording } from '../wording.ts'
-import { canonicalJson, type Identity } from './fingerprint.ts'
+import { canonicalJson, type RunIdentity } from './fingerprint.ts'
 
 /** Why a call is not the run that is recorded, in words. */
 
@@ -11,7 +11,7 @@ import { canonicalJson, type Identity } from './fingerprint.ts'
 const CONTENTS = { about: 'contents', says: 'contents of the items (their digest)' } as const
 
 /** What to call each part in a message, and how to see that it differs. */
-const PARTS: readonly (readonly [part: string, words: Words, of: (identity: Identity) => unknown])[] = [
+const PARTS: readonly (readonly [part: string, words: Words, of: (identity: RunIdentity) => unknown])[] = [
   ['task', 'task', ({ task }) => (task.module === 'inline' ? 'another inline function' : `${task.module}#${task.export}`)],
   ['items', 'kind of items', ({ items }) => items.kind],
   ['items', 'number of items', ({ items }) => items.count],
@@ -23,16 +23,16 @@ const PARTS: readonly (readonly [part: string, words: Words, of: (identity: Iden
 ]
 
 /** Why a session of `given` cannot go on with what is recorded, and what to do. */
-export function explainMismatch(runId: string, recorded: Identity, given: Identity): CheckpointMismatchError {
+export function explainMismatch(runId: string, recorded: RunIdentity, given: RunIdentity): CheckpointMismatchError {
   if ((recorded.key === 'index') !== (given.key === 'index')) return explainKeys(runId, recorded.key, given.key)
   const differs = PARTS.find(([, , of]) => canonicalJson(of(recorded) ?? null) !== canonicalJson(of(given) ?? null))
-  const [part, words, of] = differs ?? ['task', 'inline function (its source)', ({ task }: Identity) => task.export]
+  const [part, words, of] = differs ?? ['task', 'inline function (its source)', ({ task }: RunIdentity) => task.export]
   const problem = wording`the same ${words} as recorded, ${show(of(recorded))}, got ${show(of(given))}`
   const mayBeElsewhere = part === 'task' && namesOf(recorded) === namesOf(given)
   return mismatch(runId, [part, of(recorded), of(given)], mayBeElsewhere ? wording`${problem}. ${GO_THERE}` : problem)
 }
 
-const namesOf = ({ task }: Identity) => `${basename(task.module)}#${task.export}`
+const namesOf = ({ task }: RunIdentity) => `${basename(task.module)}#${task.export}`
 
 /** Where a task's file and export are called alike. */
 const GO_THERE = 'If both are one file, run it from the directory in which the run was begun, since the path counts from there'
@@ -74,7 +74,7 @@ function explainKeys(runId: string, recorded: string, given: string): Checkpoint
 const KEY = option('key', "'key' (--key)")
 
 /** What differs between two runs of a task, for a warning: the part, and its name. */
-export function listDifferences(recorded: Identity, given: Identity): { readonly part: string; readonly words: Words }[] {
+export function listDifferences(recorded: RunIdentity, given: RunIdentity): { readonly part: string; readonly words: Words }[] {
   const parts = PARTS.filter(([, , of]) => canonicalJson(of(recorded) ?? null) !== canonicalJson(of(given) ?? null))
   return parts.map(([part, words]) => ({ part, words }))
 }

@@ -7,7 +7,7 @@ import type { Emit, Json } from '../types.ts'
 import { ownVersion } from '../version.ts'
 import { worded, wordedWarning, wording } from '../wording.ts'
 import { newReport } from './file-report.ts'
-import { fingerprintOf, type Identity } from './fingerprint.ts'
+import { fingerprintOf, type RunIdentity } from './fingerprint.ts'
 import { listFiles } from './load.ts'
 import { MAX_MANIFEST_BYTES, type Manifest, manifestKey, parseManifest, writeManifest } from './manifest.ts'
 import { DISCARD, explainMismatch } from './mismatch.ts'
@@ -21,7 +21,7 @@ export interface ManifestOptions {
   readonly store: Store
   readonly runId: string
   readonly isDerived?: boolean
-  readonly identity: Identity
+  readonly identity: RunIdentity
   readonly taskDigest: string | null
   readonly command?: Json
   readonly resume: true | 'fresh' | 'require'

@@ -4,7 +4,7 @@ import { isRefused, listReadable } from '../store/refused.ts'
 import type { Store } from '../store/store.ts'
 import type { Json } from '../types.ts'
 import { findLive, readClaims } from './claim.ts'
-import type { Identity } from './fingerprint.ts'
+import type { RunIdentity } from './fingerprint.ts'
 import { toStore } from './given-store.ts'
 import { countSettled } from './item-places.ts'
 import type { LoadedFile } from './load.ts'
@@ -46,7 +46,7 @@ export interface RunSummary {
 /** All that is known of a run. Times in milliseconds since 1970, sizes in bytes. */
 export interface RunDetails extends RunSummary {
   /** undefined, like what comes from it, when the manifest is damaged. */
-  readonly identity: Identity | undefined
+  readonly identity: RunIdentity | undefined
   readonly fingerprint: string
   /** `module#export`. */
   readonly task: string | undefined

@@ -15,6 +15,7 @@ import { isOfRun } from './run-file.ts'
 import { COMMAND_DAMAGED, findDamagedCommands } from './shard-commands.ts'
 
 export type { Damage } from './damage.ts'
+export type { RunIdentity } from './fingerprint.ts'
 export { refuseHolders } from './holders.ts'
 export { type FileDetails, inspectRun, listRuns, type RunDetails, type RunSummary, type SessionDetails } from './run-details.ts'
 

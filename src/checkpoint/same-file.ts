@@ -1,9 +1,9 @@
-import { canonicalJson, type Identity } from './fingerprint.ts'
+import { canonicalJson, type RunIdentity } from './fingerprint.ts'
 import type { Manifest } from './manifest.ts'
 
 /** What a session is given, as far as it tells which task it runs. */
 export interface GivenTask {
-  readonly identity: Identity
+  readonly identity: RunIdentity
   /** As in a manifest. */
   readonly taskDigest: string | null
 }

@@ -4,7 +4,7 @@ import { isRefused } from '../store/refused.ts'
 import type { Store } from '../store/store.ts'
 import type { Emit } from '../types.ts'
 import { option, type Words, wordedWarning, wording } from '../wording.ts'
-import type { Identity } from './fingerprint.ts'
+import type { RunIdentity } from './fingerprint.ts'
 import { countSettled } from './item-places.ts'
 import { loadIndex } from './load.ts'
 import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from './manifest.ts'
@@ -117,7 +117,7 @@ function compare(manifest: Manifest, run: NewRun): Words {
 const ELSEWHERE = { part: 'task', words: "the directory that the task's path counts from" } as const
 
 /** All is the same but where it was begun. What a command was given counts from there as well, so `pawl resume` is no way on. */
-function compareIdentical(runId: string, recorded: Identity, given: Identity): Words {
+function compareIdentical(runId: string, recorded: RunIdentity, given: RunIdentity): Words {
   const goOn = { about: 'that run', says: `give runId: '${runId}'`, runId, isCommand: false, isSame: true } as const
   return wording`task and items are the same, only ${ELSEWHERE.words} differs ('${recorded.task.module}' there, '${given.task.module}' here). To go on with it, run it from there, or ${goOn}`
 }
@@ -140,6 +140,6 @@ function tryParse(bytes: Uint8Array, key: string): Manifest | undefined {
   }
 }
 
-function isSameTask(a: Identity, b: Identity): boolean {
+function isSameTask(a: RunIdentity, b: RunIdentity): boolean {
   return a.task.module === b.task.module && a.task.export === b.task.export
 }

@@ -1,4 +1,4 @@
-import type { Identity } from '../checkpoint/fingerprint.ts'
+import type { RunIdentity } from '../checkpoint/fingerprint.ts'
 import { digestOf } from '../checkpoint/values/digest.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { ResolvedTask } from '../resolve-task.ts'
@@ -13,7 +13,7 @@ export async function identify<T>(
   options: ResolvedOptions<T>,
   { keyLabel, itemsDigest }: Pick<RunOrigin, 'keyLabel' | 'itemsDigest'>,
   emit: Emit,
-): Promise<Identity> {
+): Promise<RunIdentity> {
   const isKeyed = options.key !== undefined
   const base = {
     task: task.identity,

@@ -1,4 +1,4 @@
-import { deriveRunId, type Identity } from '../checkpoint/fingerprint.ts'
+import { deriveRunId, type RunIdentity } from '../checkpoint/fingerprint.ts'
 import type { Session } from '../checkpoint/session.ts'
 import { InvalidOptionError, isPawlError, RunNotFoundError } from '../errors.ts'
 import { nameShard, type Shard } from '../shard.ts'
@@ -12,7 +12,7 @@ import type { Run } from './journey.ts'
  */
 export async function openRecord<T, R>(
   run: Run<T, R>,
-  identity: Identity,
+  identity: RunIdentity,
   shard: Shard | undefined,
   isArray: boolean,
 ): Promise<Session | undefined> {

@@ -1,7 +1,7 @@
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Identity } from '../../src/checkpoint/fingerprint.ts'
+import type { RunIdentity } from '../../src/checkpoint/fingerprint.ts'
 import { atLeisure, createHaste } from '../../src/checkpoint/haste.ts'
 import { openSession } from '../../src/checkpoint/open.ts'
 import type { RecordedRejection, Restored, Session, SessionOptions } from '../../src/checkpoint/session.ts'
@@ -11,7 +11,7 @@ import { memoryStore } from '../../src/store/memory.ts'
 import type { Log, Store } from '../../src/store/store.ts'
 import type { Events } from '../../src/types.ts'
 
-export const IDENTITY: Identity = {
+export const IDENTITY: RunIdentity = {
   task: { module: 'task.js', export: 'default' },
   items: { kind: 'array', count: 1_000_000, digest: 'd' },
   config: null,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { digestItems } from '../../src/checkpoint/digest-items.ts'
-import { deriveRunId, fingerprintOf, type Identity } from '../../src/checkpoint/fingerprint.ts'
+import { deriveRunId, fingerprintOf, type RunIdentity } from '../../src/checkpoint/fingerprint.ts'
 import { inspectRun, readResults, verifyRun } from '../../src/checkpoint/runs.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -20,7 +20,7 @@ const warnings = ({ events }: { events: { event: string; payload: unknown }[] })
   events.filter(({ event }) => event === 'warning').map(({ payload }) => (payload as { code: string }).code)
 
 describe('openSession() with another identity than recorded', () => {
-  const others: [string, string, Identity, RegExp][] = [
+  const others: [string, string, RunIdentity, RegExp][] = [
     [
       'task',
       'task',
@@ -179,7 +179,7 @@ describe('a damaged manifest', () => {
 
   test.each(['deleted', 'damaged'])('of keyed items keeps nobody from finding each at its index when it is %s', async (how) => {
     const store = memoryStore()
-    const identity: Identity = { ...IDENTITY, key: 'function', items: { kind: 'keyed' } }
+    const identity: RunIdentity = { ...IDENTITY, key: 'function', items: { kind: 'keyed' } }
     const record = async (keys: string[], fresh: number[], failed: number[]) => {
       const session = await open(store, { identity })
       session.recordItems(keys)
@@ -254,7 +254,7 @@ test.each(['{"version":7}', '{"version":1}', '[]'])('what has not the name of a 
 })
 
 describe('the source of an iterable', () => {
-  const identity: Identity = { ...IDENTITY, items: { kind: 'iterable' } }
+  const identity: RunIdentity = { ...IDENTITY, items: { kind: 'iterable' } }
 
   test('is checked block by block as it is pulled again', async () => {
     const store = memoryStore()

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { Identity } from '../../src/checkpoint/fingerprint.ts'
+import type { RunIdentity } from '../../src/checkpoint/fingerprint.ts'
 import { type Command, sayHere } from '../../src/cli/ways-on.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -7,13 +7,13 @@ import type { Events, Json } from '../../src/types.ts'
 import { wordsIn } from '../../src/wording.ts'
 import { failing, IDENTITY, open, outcomes, rejection, virtualClock } from './fixture.ts'
 
-const SMALL: Identity = { ...IDENTITY, items: { kind: 'array', count: 3, digest: 'd' } }
+const SMALL: RunIdentity = { ...IDENTITY, items: { kind: 'array', count: 3, digest: 'd' } }
 
 interface Earlier {
   readonly fulfilled: number[]
   readonly rejected?: number[]
   readonly hasFailed?: boolean
-  readonly identity?: Identity
+  readonly identity?: RunIdentity
   readonly command?: Json
 }
 
@@ -112,7 +112,7 @@ describe('an earlier run that failed', () => {
 
 describe('the way on to the earlier run', () => {
   const RUN: Command = { by: 'run', runId: 'new', directory: 'runs', input: 'in.jsonl', flags: {} }
-  const other = (changed: Partial<Identity>) => ({ identity: { ...SMALL, ...changed } })
+  const other = (changed: Partial<RunIdentity>) => ({ identity: { ...SMALL, ...changed } })
   const items = { kind: 'array', count: 4, digest: 'e' } as const
   const DIFFERENT =
     "they differ in number of items, contents of the items (their digest). To go on with it, use 'pawl resume mine"

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { Identity } from '../../src/checkpoint/fingerprint.ts'
+import type { RunIdentity } from '../../src/checkpoint/fingerprint.ts'
 import { listRuns } from '../../src/checkpoint/runs.ts'
 import { createSourceRecord } from '../../src/checkpoint/source-record.ts'
 import { digestOf } from '../../src/checkpoint/values/digest.ts'
@@ -8,7 +8,7 @@ import { createSelection } from '../../src/run/select.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { abandon, failing, IDENTITY, type Opened, open, outcomes, rejection } from './fixture.ts'
 
-const ITERABLE: Identity = { ...IDENTITY, items: { kind: 'iterable' } }
+const ITERABLE: RunIdentity = { ...IDENTITY, items: { kind: 'iterable' } }
 
 const SIGNS: [string, (session: Opened) => unknown][] = [
   ['settled', (session) => session.record(outcomes([3, 162]))],

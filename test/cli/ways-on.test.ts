@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { Identity } from '../../src/checkpoint/fingerprint.ts'
+import type { RunIdentity } from '../../src/checkpoint/fingerprint.ts'
 import { explainMismatch, listDifferences, otherEnd, otherSource, tooShort } from '../../src/checkpoint/mismatch.ts'
 import { type Command, retell, sayHere } from '../../src/cli/ways-on.ts'
 import { createDrain } from '../../src/drain.ts'
@@ -12,7 +12,7 @@ import type { Words } from '../../src/wording.ts'
 const RUN: Command = { by: 'run', runId: 'r', directory: '.pawl', input: 'in.jsonl', flags: {} }
 const RESUME: Command = { ...RUN, by: 'resume' }
 
-const IDENTITY: Identity = {
+const IDENTITY: RunIdentity = {
   task: { module: 'a.js', export: 'default' },
   items: { kind: 'array', count: 3, digest: 'd' },
   config: null,
@@ -20,8 +20,8 @@ const IDENTITY: Identity = {
   seed: 0,
   shared: null,
 }
-const mismatch = (given: Partial<Identity>) => explainMismatch('r', IDENTITY, { ...IDENTITY, ...given })
-const keyed: Identity = { ...IDENTITY, key: 'id', items: { kind: 'keyed' } }
+const mismatch = (given: Partial<RunIdentity>) => explainMismatch('r', IDENTITY, { ...IDENTITY, ...given })
+const keyed: RunIdentity = { ...IDENTITY, key: 'id', items: { kind: 'keyed' } }
 
 /** What an error says on the command line. */
 const saying = (error: Error, command: Command) => messageOf(retell(error, command))
