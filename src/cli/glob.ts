@@ -1,6 +1,6 @@
 import { type Dirent, existsSync, readdir } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { isAbsolute, relative, resolve } from 'node:path'
+import { isAbsolute, posix, relative, resolve } from 'node:path'
 import { codeOf } from '../store/errno.ts'
 import { isRefused } from '../store/refused.ts'
 import { UsageError } from './failure.ts'
@@ -26,7 +26,7 @@ export interface Matches {
 export async function listGlob(given: string): Promise<Matches | undefined> {
   const { glob, isDynamicPattern } = await import('tinyglobby')
   // Else what the directories above the working directory are called, say `[team]`, would be a part of the pattern.
-  const pattern = isAbsolute(given) ? relative(process.cwd(), given) : given
+  const pattern = isAbsolute(given) ? relative(process.cwd(), given) : posix.normalize(given)
   if (!isDynamicPattern(pattern)) return undefined
   const unnamed: string[] = []
   const closed: string[] = []
@@ -48,7 +48,9 @@ export async function listGlob(given: string): Promise<Matches | undefined> {
       void followLinks(path, entries, links, isBounded).then((found) => onList(error, found))
     })
   }) as unknown as typeof readdir
-  const paths = await glob(pattern, { expandDirectories: false, followSymbolicLinks: false, fs: { readdir: list } })
+  const paths = await globAbove(pattern, (below, cwd) =>
+    glob(below, { cwd, expandDirectories: false, followSymbolicLinks: false, fs: { readdir: list } }),
+  )
   if (failed[0]) throw failed[0]
   paths.forEach(noteUnnamed)
   const [first] = unnamed.sort()
@@ -57,6 +59,19 @@ export async function listGlob(given: string): Promise<Matches | undefined> {
   throw new UsageError(
     `Cannot use input '${given}': expected names of files in UTF-8, got other bytes in '${first}'. Rename it, or leave it out of the glob`,
   )
+}
+
+/**
+ * What matches `pattern`, found by `glob` from where the `..` lead that it begins with: from below, tinyglobby calls what lies in
+ * the working directory by shorter names than the pattern has, and leaves it out.
+ */
+async function globAbove(pattern: string, glob: (below: string, cwd: string) => Promise<string[]>): Promise<string[]> {
+  const [up = ''] = /^(\.\.\/)+/.exec(pattern) ?? []
+  if (up === '') return glob(pattern, process.cwd())
+  const top = resolve(up)
+  const below = pattern.slice(up.length).replace(/^!(?!\()/, '\\!') // At the head of a pattern it is more than a letter.
+  const here = process.cwd()
+  return (await glob(below, top)).map((path) => relative(here, resolve(top, path)))
 }
 
 /** Stands in a name for bytes that are no UTF-8, and maybe for itself. */

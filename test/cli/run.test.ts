@@ -444,6 +444,23 @@ describe('pawl run', () => {
     expect(stdout).toBe('{"index":0,"value":"../b/1.md"}\n')
   })
 
+  test.each([
+    ['../*/*.md', ['../b/2.md', '1.md']],
+    ['../../!x/*/*.md', ['../b/2.md', '1.md']],
+    ['../../**/*.md', ['../../c/b/3.md', '../b/2.md', '1.md']],
+    ['TOP/*/{a,b}/*.md', ['../../c/b/3.md', '../b/2.md', '1.md']],
+  ])('a glob that leads up and down again gives what lies in the working directory, too: %s', async (glob, expected) => {
+    const { directory } = project({
+      'same.js': 'export default (item) => item',
+      '!x/a/1.md': '',
+      '!x/b/2.md': '',
+      'c/b/3.md': '',
+    })
+    const args = [BIN, 'run', '../../same.js', '--input', glob.replace('TOP', directory), '--no-checkpoint', '--quiet']
+    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: join(directory, '!x/a') })
+    expect(lines(stdout)).toEqual(expected.map((value, index) => ({ index, value })))
+  })
+
   test('a reader that goes away is a quiet end', async () => {
     const { directory, put } = project(DOUBLE)
     put('in.jsonl', items(50_000))
