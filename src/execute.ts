@@ -105,15 +105,16 @@ export async function executeOn<T, R>(
   return performRun(task, items, options, engines, origin)
 }
 
-/** `plan` on engines that stay open. */
+/** `plan` on engines that stay open, of a run of this origin. */
 export async function planOn<T, R>(
   task: TaskRef<T, R>,
   items: Iterable<T> | AsyncIterable<T>,
   options: ResolvedOptions<T>,
   engines: Engines,
+  origin: Pick<RunOrigin<R>, 'jsonResults'> = {},
 ): Promise<Plan> {
   const { performPlan } = await import('./run/perform-plan.ts')
-  return performPlan(task, items, options, engines)
+  return performPlan(task, items, options, engines, origin)
 }
 
 /**

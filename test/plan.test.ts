@@ -409,6 +409,13 @@ describe('plan()', () => {
     expect(made.warnings).toEqual([expect.stringMatching(/^Of (\d) tried, \1 failed, first item 0: ./)])
   })
 
+  test('measures as much of a task that takes longer to load than all of it is to take', async () => {
+    const source =
+      "import { setTimeout } from 'node:timers/promises'\nawait setTimeout(300)\nexport default (n) => { if (n === 1) throw new Error('odd') }"
+    const task = `data:text/javascript,${encodeURIComponent(source)}`
+    expect((await plan(task, [0, 1], { mode: 'threads' })).warnings).toEqual(['Of 2 tried, 1 failed, first item 1: odd'])
+  })
+
   test.each([
     ['short', 0],
     ['slow', 400],

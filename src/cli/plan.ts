@@ -23,6 +23,7 @@ export async function planRun(task: string, flags: FlagValues & CommonFlags & { 
       input.items,
       resolveOptions({ ...toOptions(flags), checkpoint: flags.checkpoint, on, mode: 'threads' }),
       engines,
+      { jsonResults: true },
     )
     const found = { ...plan, warnings: wordsInList(plan.warnings).map((words) => sayHere(words)) }
     if (flags.json) await printJson(found)

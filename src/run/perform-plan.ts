@@ -17,6 +17,7 @@ import type { RunContext } from '../stages/stage.ts'
 import type { TaskRef } from '../task.ts'
 import type { Outcomes, Plan, Rejection, TaskFunction } from '../types.ts'
 import { type Words, wording, wordsIn } from '../wording.ts'
+import type { RunOrigin } from './journey.ts'
 import { sourceError } from './loop.ts'
 import { openPlanner } from './open-planner.ts'
 import { describeProgramAgain } from './program-again.ts'
@@ -24,7 +25,9 @@ import { warnOfSize } from './result-size.ts'
 import { createSelection } from './select.ts'
 import { watchLoading } from './slow-load.ts'
 
-/** How long a plan measures at most, in ms, unless a single item takes longer; and how many items. */
+/**
+ * How long a plan measures at most, in ms, from when its first item began, unless a single item takes longer; and how many items.
+ */
 const PROBE_MS = 200
 const PROBE_ITEMS = 1000
 
@@ -41,6 +44,7 @@ export async function performPlan<T, R>(
   items: Iterable<T> | AsyncIterable<T>,
   options: ResolvedOptions<T>,
   engines: Engines,
+  { jsonResults = false }: Pick<RunOrigin<R>, 'jsonResults'>,
 ): Promise<Plan> {
   checkItems(items)
   const task = await resolveTask(ref)
@@ -51,13 +55,21 @@ export async function performPlan<T, R>(
   const over = new AbortController()
   const { signal } = options
   const stopListening = onAbort(signal, (reason) => over.abort(reason))
-  const run = engine.start<T, R>(describeProbe(task, options, planner))
+  const described = describeProbe(task, options, planner, jsonResults)
+  const run = engine.start<T, R>(described)
   const stopWatching = watchLoading(run.loadingFor, createEmitter(options.on).emit)
   const alive = setInterval(() => {}, 2 ** 30)
   const total = source.left
   let probed: Probed<T>
   try {
-    probed = await probe({ run, source, signal, over, onSample: (values) => warnOfSize(values, total, planner.warn) })
+    probed = await probe({
+      run,
+      source,
+      signal,
+      over,
+      tally: described.tally,
+      onSample: (values) => warnOfSize(values, total, planner.warn),
+    })
   } finally {
     clearInterval(alive)
     stopWatching()
@@ -78,6 +90,7 @@ interface ProbeOptions<T, R> {
   readonly signal: AbortSignal | undefined
   /** Aborts with `signal`, and when the engine cannot go on. */
   readonly over: AbortController
+  readonly tally: EngineRunOptions['tally']
   /** Some values, each time that there are any. */
   onSample(values: readonly unknown[]): void
 }
@@ -89,7 +102,7 @@ interface Probed<T> {
 }
 
 /** Runs items until PROBE_MS have passed, or there were PROBE_ITEMS of them, or no more. */
-async function probe<T, R>({ run, source, signal, over, onSample }: ProbeOptions<T, R>): Promise<Probed<T>> {
+async function probe<T, R>({ run, source, signal, over, tally, onSample }: ProbeOptions<T, R>): Promise<Probed<T>> {
   let failure: Error | undefined
   const sample = ({ fulfilled: [batch] }: Outcomes<T, R>) => {
     if (batch?.values) onSample(Array.from(batch.values).slice(0, 10))
@@ -106,9 +119,9 @@ async function probe<T, R>({ run, source, signal, over, onSample }: ProbeOptions
       over.abort(error)
     },
   }
-  const began = systemClock.now()
+  let began: number | undefined
   const probed: Probed<T> = { tried: 0, failed: 0, first: undefined }
-  while (probed.tried < PROBE_ITEMS && (probed.tried === 0 || systemClock.now() - began < PROBE_MS)) {
+  while (probed.tried < PROBE_ITEMS && (began === undefined || systemClock.now() - began < PROBE_MS)) {
     endIfTold(signal)
     const chunk = await untilDrained(over.signal, source.next(Math.max(1, probed.tried))).catch((error) => {
       throw sourceError(error, '')
@@ -122,12 +135,18 @@ async function probe<T, R>({ run, source, signal, over, onSample }: ProbeOptions
     probed.failed += outcomes.rejected.length
     probed.first ??= outcomes.rejected[0]
     sample(outcomes)
+    began ??= systemClock.now() - tally.taskTime // Before that a thread started, and the task was loaded.
   }
   return probed
 }
 
 /** What an engine is told of it. */
-function describeProbe<T, R>(task: ResolvedTask<T, R>, options: ResolvedOptions<T>, planner: Planner): EngineRunOptions {
+function describeProbe<T, R>(
+  task: ResolvedTask<T, R>,
+  options: ResolvedOptions<T>,
+  planner: Planner,
+  jsonResults: boolean,
+): EngineRunOptions {
   return {
     setup: {
       runId: 'plan',
@@ -135,7 +154,7 @@ function describeProbe<T, R>(task: ResolvedTask<T, R>, options: ResolvedOptions<
       shared: options.shared,
       seed: options.seed,
       record: undefined,
-      jsonResults: false,
+      jsonResults,
       timed: options.timeout !== undefined,
     },
     load: () => loadHere(task) as Promise<TaskFunction<unknown, unknown>>,

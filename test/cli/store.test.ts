@@ -501,6 +501,12 @@ describe('pawl plan', () => {
     expect(readdirSync(directory)).not.toContain('.pawl')
   })
 
+  test('warns of results that are no JSON, which fail in a run', async () => {
+    const { pawl } = project({ 'big.js': 'export default ({ n }) => n === 1 ? 1n : n', 'in.jsonl': items(2) })
+    const { stdout } = await pawl('plan', 'big.js', '--input', 'in.jsonl')
+    expect(stdout).toMatch(/^warning +Of 2 tried, 1 failed, first item 1: Cannot record the result .* got a BigInt/m)
+  })
+
   test('tells that the task takes its time to load, and ends at a signal', async () => {
     const never =
       'import { isMainThread } from "node:worker_threads"\nif (!isMainThread) await new Promise(() => {})\nexport default (n) => n'
