@@ -18,7 +18,7 @@ import { planDrain, Signalled, TimeUp, watchInterrupts } from './signals.ts'
 import type { TaskPath } from './task-path.ts'
 import { printJson, say } from './terminal.ts'
 import { isExcess, listUnrecorded } from './unrecorded.ts'
-import { retell, sayHere } from './ways-on.ts'
+import { retell, retellReport, sayHere } from './ways-on.ts'
 
 /** One session of a run, as the command line was told. */
 export interface Assignment {
@@ -164,7 +164,7 @@ function toRunOptions(
 async function finish(assignment: Assignment, report: Report): Promise<number> {
   if (report.status === 'partial') {
     say(`${summarize(report)}; ${goOnWithOthers(assignment, 'the others are still to be run')}`)
-    if (assignment.json) await printJson(withoutResults(report))
+    if (assignment.json) await printJson(retellReport(report, assignment))
     return AGAIN
   }
   const { output, json, quiet } = assignment
@@ -176,7 +176,7 @@ async function finish(assignment: Assignment, report: Report): Promise<number> {
   }
   if (assignment.input === '-' && report.results.length === 0) say('stdin held no items') // Of a file it was known before.
   if (!quiet) say(`complete: ${summarize(report)}${output === undefined ? '' : `; results in ${output}`}`)
-  if (json) await printJson({ ...withoutResults(report), output })
+  if (json) await printJson({ ...retellReport(report, assignment), output })
   return OK
 }
 
@@ -199,7 +199,7 @@ async function finishFailed(assignment: Assignment, error: unknown, isUnsaved: b
   if (assignment.json)
     await printJson({
       error: { code, message },
-      ...withoutResults(report),
+      ...retellReport(report, assignment),
       ...(place === undefined ? {} : { output: assignment.output }),
     })
   return exitCode
@@ -235,8 +235,4 @@ function* resultLines({ results }: Report): Generator<string> {
   for (let index = 0; index < results.length; index++) {
     if (index in results) yield resultLine(index, results[index])
   }
-}
-
-function withoutResults({ results, ...rest }: Report): object {
-  return rest
 }

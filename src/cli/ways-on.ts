@@ -1,5 +1,6 @@
 import { listOptions } from '../option-table.ts'
-import { keepWords, type Mention, type Words, wordsIn } from '../wording.ts'
+import type { Report } from '../types.ts'
+import { keepWords, type Mention, type Words, wordsIn, wordsInList } from '../wording.ts'
 import type { Input } from './input.ts'
 import { directoryFlag, runCommand } from './next-steps.ts'
 import type { Assignment } from './perform.ts'
@@ -23,10 +24,22 @@ export function retell(error: unknown, command: Command = {}, more = ''): unknow
   if (!(error instanceof Error)) return error
   const words = wordsIn(error)
   const message = sayHere(words, command) + more
-  if (message !== error.message) error.message = message
-  else if (typeof words === 'string') return error
+  if (message !== error.message) {
+    if (error.stack) error.stack = error.stack.replace(error.message, () => message)
+    error.message = message
+  } else if (typeof words === 'string') return error
   // Of the same text, too: who retells it next may know less of the command.
   return keepWords(error, message)
+}
+
+/** The report as `--json` shows it: without results, and what it says told as on stderr. */
+export function retellReport({ results, ...rest }: Report, command: Command): object {
+  const { plan, failures } = rest
+  return {
+    ...rest,
+    failures: failures.map((failure) => ({ ...failure, reason: retell(failure.reason, command) })),
+    plan: { ...plan, warnings: wordsInList(plan.warnings).map((words) => sayHere(words, command)) },
+  }
 }
 
 function nameOf(mention: Mention, command: Command): string {

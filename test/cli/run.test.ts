@@ -301,6 +301,17 @@ describe('pawl run', () => {
     expect((await pawl('run', 'exit.js', '--input', 'in.jsonl')).stderr).toContain('(2 times, and --max-crashes is 2)')
   })
 
+  test('--json says of limits and failures what stderr would: flags', async () => {
+    const { pawl } = project({
+      'hang.js': 'export default ({ n }) => { if (n === 1) for (;;); return n }',
+      'in.jsonl': items(3),
+    })
+    const { stdout } = await pawl('run', 'hang.js', '--input', 'in.jsonl', '--timeout', '200', '--max-failures', '1', '--json')
+    const [{ reason }] = JSON.parse(stdout).failures
+    expect(reason.message).toMatch(/ Raise --timeout if they need longer$/)
+    expect(reason.stack).toContain(reason.message)
+  })
+
   test('tolerated failures have no line; exit code 0', async () => {
     const { pawl } = project({ ...DOUBLE, 'odd.js': 'export default ({ n }) => { if (n % 2) throw new Error("odd"); return n }' })
     const { code, stdout } = await pawl('run', 'odd.js', '--input', 'in.jsonl', '--max-failures', '50%')

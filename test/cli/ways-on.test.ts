@@ -1,13 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import type { RunIdentity } from '../../src/checkpoint/fingerprint.ts'
 import { explainMismatch, listDifferences, otherEnd, otherSource, tooShort } from '../../src/checkpoint/mismatch.ts'
-import { type Command, retell, sayHere } from '../../src/cli/ways-on.ts'
+import { type Command, retell, retellReport, sayHere } from '../../src/cli/ways-on.ts'
 import { createDrain } from '../../src/drain.ts'
 import { stillbornError } from '../../src/engine/run-errors.ts'
 import { InvalidOptionError, messageOf, RunNotFoundError, TaskTimeoutError } from '../../src/errors.ts'
 import { createKeys } from '../../src/keys.ts'
 import { warnOfSize } from '../../src/run/result-size.ts'
-import type { Words } from '../../src/wording.ts'
+import type { Report } from '../../src/types.ts'
+import { option, type Words, wordedList, wording } from '../../src/wording.ts'
 
 const RUN: Command = { by: 'run', runId: 'r', directory: '.pawl', input: 'in.jsonl', flags: {} }
 const RESUME: Command = { ...RUN, by: 'resume' }
@@ -150,3 +151,13 @@ function errorOf(run: () => unknown): Error {
   }
   throw new Error('it threw nothing')
 }
+
+test('retellReport() leaves out the results, and says what is in plan and failures as stderr does', () => {
+  const warnings = wordedList([wording`Give ${option('maxCrashes')}`])
+  const failure = { index: 3, reason: new TaskTimeoutError(3, '3', 50) }
+  const report = { runId: 'r', results: [1], failures: [failure], plan: { warnings } } as unknown as Report
+  const { failures, ...rest } = retellReport(report, RUN) as Report
+  expect(rest).toEqual({ runId: 'r', plan: { warnings: ['Give --max-crashes'] } })
+  expect(failures[0]?.reason.message).toMatch(/ Raise --timeout if they need longer$/)
+  expect(failures[0]?.reason.stack).toContain(' Raise --timeout if they need longer\n')
+})
