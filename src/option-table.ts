@@ -1,11 +1,11 @@
 import {
-  isAtLeast,
   isBoolean,
   isCloud,
   isDuration,
   isFunction,
   isInteger,
   isJson,
+  isNumber,
   isOneOf,
   isPercentage,
   isPlain,
@@ -169,25 +169,25 @@ export const PARTS: Record<string, OptionSpec> = {
     type: 'number',
     default: "Node's",
     help: 'heap of a worker, in MB; less than 4 would kill the process on newer Nodes',
-    ...isAtLeast(4),
+    ...isNumber(4),
   },
   'resourceLimits.maxYoungGenerationSizeMb': {
     type: 'number',
     default: "Node's",
     help: 'young part of that heap, in MB',
-    ...isAtLeast(1),
+    ...isNumber(1),
   },
   'resourceLimits.codeRangeSizeMb': {
     type: 'number',
     default: "Node's",
-    help: 'memory for generated code, in MB',
-    ...isAtLeast(1),
+    help: 'memory for generated code, in MB; more than 2048 may kill the process',
+    ...isNumber(1, 2048), // Code calls code that is 2 GiB away at most; what V8 cannot reserve it dies of.
   },
   'resourceLimits.stackSizeMb': {
     type: 'number',
     default: "Node's",
     help: 'stack of a worker, in MB; less than 0.5 would kill the process',
-    ...isAtLeast(0.5),
+    ...isNumber(0.5, 2 ** 20), // From 2^44 on its bytes are more than Node can count, which kills the process, too.
   },
 }
 

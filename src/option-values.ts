@@ -23,9 +23,9 @@ export const isOneOf = (...values: readonly unknown[]) => ({
 
 export const isBoolean = isOneOf(true, false)
 
-export const isAtLeast = (min: number) => ({
-  check: (value: unknown) => typeof value === 'number' && value >= min && Number.isFinite(value),
-  expected: `a finite number >= ${min}`,
+export const isNumber = (min: number, max = Number.MAX_VALUE) => ({
+  check: (value: unknown) => typeof value === 'number' && value >= min && value <= max,
+  expected: max === Number.MAX_VALUE ? `a finite number >= ${min}` : `a number from ${min} to ${max}`,
 })
 
 export const isFunction = { check: (value: unknown) => typeof value === 'function', expected: 'a function' }

@@ -52,11 +52,12 @@ const BAD: Record<string, object[]> = {
   drainTimeout: [{ drainTimeout: -1 }, { drainTimeout: '1s' }],
   collect: [{ collect: 'no' }, { collect: 1 }],
   seed: [{ seed: 'x' }, { seed: Number.NaN }],
-  'resourceLimits.stackSizeMb': [{ resourceLimits: { stackSizeMb: 0.4 } }],
+  'resourceLimits.stackSizeMb': [{ resourceLimits: { stackSizeMb: 0.4 } }, { resourceLimits: { stackSizeMb: 1e15 } }],
   'resourceLimits.maxOldGenerationSizeMb': [
     { resourceLimits: { maxOldGenerationSizeMb: 3 } },
     { resourceLimits: { maxOldGenerationSizeMb: Number.POSITIVE_INFINITY } },
   ],
+  'resourceLimits.codeRangeSizeMb': [{ resourceLimits: { codeRangeSizeMb: 1e9 } }],
   signal: [{ signal: {} }, { signal: new AbortController() }],
   on: [{ on: 5 }, { on: () => {} }, { on: new Map([['outcome', () => {}]]) }],
   'on.outcome': [{ on: { outcome: 'log' } }],
