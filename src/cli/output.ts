@@ -159,6 +159,7 @@ async function writeFileLines(
   try {
     const file = await open(aside, 'wx', found?.mode ?? 0o666)
     try {
+      if (found) await file.chmod(found.mode).catch(() => {}) // umask took bits of it; not every file system has them.
       for await (const block of inBlocks(lines)) await file.writeFile(block)
       await file.sync()
     } finally {
