@@ -61,7 +61,7 @@ function adviseOn(error: Error & { readonly code?: unknown }): string | undefine
   // Node shows the referrer, which is the whole source.
   const [, asked] = /^Failed to resolve module specifier "([^"]*)" from "data:/.exec(message) ?? []
   if (code !== 'ERR_UNSUPPORTED_RESOLVE_REQUEST' || asked === undefined) return undefined
-  return `Cannot import '${asked}': expected a module of Node or a whole file: URL, since an inline function is sent to the worker as source and lies in no folder. ${CURE}, or give the path of a module as the task`
+  return `Cannot import '${asked}': expected a module of Node or a whole file: URL, got what counts from a folder, and an inline function, which is sent to the worker as source, lies in none. ${CURE}, or give the path of a module as the task`
 }
 
 function adviseOnName(message: string): string {

@@ -149,7 +149,7 @@ function refuseBoth(command: Command, ...names: readonly [string, string]): void
     command.on(`option:${name}`, () => {
       if (given.add(name).size < names.length) return
       throw new UsageError(
-        `Cannot use '--${names[0]}' together with '--${names[1]}': expected one of them, since one says where to record the run and the other to record nothing`,
+        `Cannot use '--${names[0]}' together with '--${names[1]}': expected one of them, got both: one says where to record the run, the other to record nothing`,
       )
     })
   }

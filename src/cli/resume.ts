@@ -30,7 +30,7 @@ export async function resume(runId: string, flags: ResumeFlags): Promise<number>
   const { checkpoint, failedOnly, skipFailed } = flags
   refuseKept(runId, { ...flags })
   if (failedOnly && skipFailed) {
-    throw new UsageError("Cannot use '--failed-only' together with '--skip-failed': expected one of them")
+    throw new UsageError("Cannot use '--failed-only' together with '--skip-failed': expected one of them, got both")
   }
   const store = fileStore(checkpoint)
   const details = await readKnown(checkpoint, runId, () => inspectRun(store, runId))
@@ -127,7 +127,7 @@ function trustOutput(recorded: string | undefined): string | undefined {
     return recorded
   if ([1, 2].includes(Number(descriptorOf(recorded)))) return recorded
   throw new UsageError(
-    `Cannot write output '${recorded}': expected a file within the current directory or one that ends in .jsonl, since the run's record names it. If you trust it, pass it by hand: --output ${inShell(recorded)}`,
+    `Cannot write output '${recorded}': expected a file within the current directory or one that ends in .jsonl, got another, which only the run's record names. If you trust it, pass it by hand: --output ${inShell(recorded)}`,
   )
 }
 

@@ -50,14 +50,18 @@ export function pick(flags: FlagValues, names: readonly FlagName[]): FlagValues 
 function checkTogether({ resume, overwrite, checkpoint, input, runId }: RunFlags): void {
   if (resume && overwrite) {
     throw new UsageError(
-      "Cannot use '--resume' together with '--overwrite': expected one of them, since one wants the earlier run and the other discards it",
+      "Cannot use '--resume' together with '--overwrite': expected one of them, got both: one wants the earlier run, the other discards it",
     )
   }
   const flag = resume ? '--resume' : overwrite ? '--overwrite' : undefined
   if (!flag) return
   if (checkpoint === false)
-    throw new UsageError(`Cannot use '${flag}' together with '--no-checkpoint': expected a run that is recorded`)
+    throw new UsageError(
+      `Cannot use '${flag}' together with '--no-checkpoint': expected a run that is recorded, got one that is not`,
+    )
   if (input === '-' && runId === undefined) {
-    throw new UsageError(`Cannot use '${flag}' for stdin without '--run-id': expected a run that is recorded`)
+    throw new UsageError(
+      `Cannot use '${flag}' for stdin without '--run-id': expected a run that is recorded, got one without a name`,
+    )
   }
 }

@@ -59,7 +59,9 @@ export function createDrainSignal(isStopped: () => boolean, stopped: Promise<unk
   const isAborted = (Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted') as { get(): boolean }).get.bind(signal)
   const check = () => {
     if (!isAborted() && isStopped()) {
-      controller.abort(new RunAbortedError('Cannot go on with this item: the run is being drained. It will be tried again'))
+      controller.abort(
+        new RunAbortedError('Cannot go on with this item: expected the run to go on, got a drain. It will be tried again'),
+      )
     }
     return isAborted()
   }

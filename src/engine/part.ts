@@ -265,7 +265,7 @@ function sliceOf(values: ArrayLike<unknown>, from: number, to: number): unknown[
 
 /** Why an item was not given to the task. */
 export function refuseItem(index: number, key: string | undefined, cause: unknown): SerializationError {
-  const message = `Cannot carry item ${nameItem(index, key)} to a worker: expected a value that structured clone takes, but ${sayWhy(cause)}`
+  const message = `Cannot carry item ${nameItem(index, key)} to a worker: expected a value that structured clone takes, got one that it refuses: ${sayWhy(cause)}. Give plain data instead`
   return new SerializationError(message, '', { cause, index })
 }
 
@@ -287,7 +287,7 @@ function cloneEach(values: ArrayLike<unknown>, nameOf: (at: number) => string) {
     try {
       return structuredClone(values[at])
     } catch (cause) {
-      const message = `Cannot carry the result of ${nameOf(at)} to the main thread: expected a value that structured clone takes, but ${sayWhy(cause)}`
+      const message = `Cannot carry the result of ${nameOf(at)} to the main thread: expected a value that structured clone takes, got one that it refuses: ${sayWhy(cause)}. Return plain data instead`
       refused.push({ at, error: new SerializationError(message, '', { cause }) })
       return undefined
     }

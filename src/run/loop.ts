@@ -145,7 +145,7 @@ export async function runLoop<T, R>({
 export function sourceError(error: unknown, end: Mention | '' = inReport()): Error {
   if (error instanceof PawlError && (error as { readonly report?: unknown }).report === undefined) return error
   return worded(
-    wording`Cannot read the next item: expected the items to go on or end, but they, or ${option('key')}, threw: ${messageOf(error)}${end}`,
+    wording`Cannot read the next item: expected the items to go on or end, got what they, or ${option('key')}, threw: ${messageOf(error)}${end}`,
     (message) => new RunAbortedError(message, { cause: error }),
   )
 }

@@ -57,7 +57,7 @@ function hold<T, R>(
 const NOTHING: FulfilledBatch<never> = { indices: new Uint32Array(0), values: [] }
 
 function reviveFailure<T>(failure: RecordedRejection, index: number, item: T): Failure<T> {
-  const reason = failure.reason ?? new Error('Cannot tell why the item failed: its reason was not recorded')
+  const reason = failure.reason ?? new Error('Cannot tell why the item failed: expected its reason on record, got none')
   return toFailure({ ...failure, index, item, reason }, true, failure.session)
 }
 

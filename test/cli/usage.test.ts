@@ -55,7 +55,10 @@ describe('pawl', () => {
       'run t.js --input a.jsonl --run-id --quiet',
       "option '--run-id': expected a name that does not begin with '-', as a flag does",
     ],
-    ['run t.js --input a.jsonl --resume --overwrite', "Cannot use '--resume' together with '--overwrite'"],
+    [
+      'run t.js --input a.jsonl --resume --overwrite',
+      "Cannot use '--resume' together with '--overwrite': expected one of them, got both",
+    ],
     ['run t.js --input a.jsonl --resume --no-checkpoint', "Cannot use '--resume' together with '--no-checkpoint'"],
     ['run t.js --input a.jsonl --no-checkpoint --checkpoint x', "Cannot use '--checkpoint' together with '--no-checkpoint'"],
     ['run t.js --input a.jsonl --checkpoint=x --no-checkpoint', "Cannot use '--checkpoint' together with '--no-checkpoint'"],

@@ -98,7 +98,7 @@ describe('createDrainSignal()', () => {
     signal.throwIfAborted()
     isStopped = true
     expect(signal.aborted).toBe(true)
-    expect(() => signal.throwIfAborted()).toThrow(/being drained/)
+    expect(() => signal.throwIfAborted()).toThrow(/got a drain/)
     expect(signal.reason).toMatchObject({ code: 'ERR_PAWL_ABORTED' })
   })
 

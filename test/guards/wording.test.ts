@@ -7,6 +7,14 @@ import { OPTIONS } from '../../src/option-table.ts'
 
 const root = join(import.meta.dirname, '../../src')
 
+test('a message that says what was expected says what it got', () => {
+  const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((it) => it.endsWith('.ts'))
+  const lines = files.flatMap((file) => readFileSync(join(root, file), 'utf8').split('\n'))
+  const expecting = lines.filter((line) => /Cannot .*: expected (?!\$\{problem\})/.test(line))
+  expect(expecting.length).toBeGreaterThan(50)
+  expect(expecting.filter((line) => !/\bgot\b/.test(line))).toEqual([])
+})
+
 /** Said to programs only. */
 const EXCEPTIONS = [
   "to be used together with 'checkpoint'", // The command line has a sentence of its own, of its flags.
