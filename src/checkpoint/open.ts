@@ -1,4 +1,6 @@
 import { CheckpointWriteError, messageOf, PawlError } from '../errors.ts'
+import { codeOf } from '../store/errno.ts'
+import { worded, wording } from '../wording.ts'
 import { eachCall } from './each-call.ts'
 import { findEnded } from './ends.ts'
 import { createHeed, heeding } from './heed.ts'
@@ -34,9 +36,15 @@ export async function openSession(options: SessionOptions): Promise<Session> {
 /** The error of a run that cannot begin, as its store rejects with `error`. */
 function explain(runId: string, error: unknown): PawlError {
   if (error instanceof PawlError) return error
-  const message = `Cannot open the checkpoint of run '${runId}': expected the store to answer, got ${messageOf(error)}. Nothing was run: ${adviseOn(error)}`
-  return new CheckpointWriteError(message, { cause: error })
+  const way = CLOSED.has(codeOf(error)) ? ({ about: 'place', says: adviseOn(error) } as const) : adviseOn(error)
+  return worded(
+    wording`Cannot open the checkpoint of run '${runId}': expected the store to answer, got ${messageOf(error)}. Nothing was run: ${way}`,
+    (message) => new CheckpointWriteError(message, { cause: error }),
+  )
 }
+
+/** What the system says where this user, or nobody, may write. */
+const CLOSED = new Set(['EACCES', 'EPERM', 'EROFS'])
 
 /** `restored`, whose outcomes are read as a part of opening the run. */
 function explaining(runId: string, restored: Restored): Restored {

@@ -20,18 +20,21 @@ export function explainLong(part: 'line' | 'row', longest: number): string {
   return `expected a ${part} of at most ${formatBytes(longest)}, got a longer one`
 }
 
-/** Lines that begin a JSON value written over many lines, and what makes JSONL of it. */
-const SPREAD = [
-  { beginning: /^\s*\[/, filter: '".[]"' },
-  { beginning: /^\s*\{\s*$/, filter: '.' },
+/** Lines of what is often taken for JSONL, and what makes JSONL of it. The first that fits is told. */
+const ADVICE = [
+  {
+    beginning: /^\s*\[/,
+    advice: 'An item has to be one line: \'jq -c ".[]"\' makes such lines of JSON that is written over many',
+  },
+  { beginning: /^\s*\{\s*$/, advice: "An item has to be one line: 'jq -c .' makes such lines of JSON that is written over many" },
+  { beginning: /^\s*[^\s{}[\]"]/, advice: "Lines of plain text are items in a FILE.txt; 'jq -R .' makes JSON of each" },
 ]
 
 /** Why `line` is no JSON, which `error` found. */
 export function explainNoJson(line: string, error: unknown): string {
   const shown = line.length > 60 ? `${line.slice(0, 60)}…` : line
-  const filter = SPREAD.find(({ beginning }) => beginning.test(line))?.filter
-  const advice = filter && `. An item has to be one line: 'jq -c ${filter}' makes such lines of JSON that is written over many`
-  return `expected a JSON value, got ${shown} (${(error as Error).message})${advice ?? ''}`
+  const found = ADVICE.find(({ beginning }) => beginning.test(line))
+  return `expected a JSON value, got ${shown} (${(error as Error).message})${found ? `. ${found.advice}` : ''}`
 }
 
 /** A row of CSV with other fields than the first row has names. */

@@ -50,25 +50,31 @@ export async function readInput(input: string, engines?: Engines, field?: string
   }
   if (!found) return readGlob(input)
   const kind = KINDS[extname(input).toLowerCase()]
-  if (found.isFile() && (await isGzip(input))) throw new UsageError(explainGzip(input))
-  if (!kind) {
-    const known = Object.keys(KINDS).join(', ')
-    throw new UsageError(
-      `Cannot use input '${input}': expected a file that ends in one of ${known}, or '-' to read JSONL from stdin`,
-    )
-  }
+  if (found.isFile() && (await isGzipFile(input))) throw new UsageError(explainGzip(input))
+  if (!kind) throw new UsageError(explainKind(input))
   const { readFile } = await import('./file-input.ts')
   return { kind, ...(await readFile({ kind, path: input, field, engines })) }
 }
 
-/** No text begins like this. */
-const GZIP = Buffer.from([0x1f, 0x8b])
+/** Of a file of no known kind. */
+function explainKind(path: string): string {
+  const extension = extname(path)
+  const got = extension === '' ? 'a name without any' : `'${extension}'`
+  const name = path.slice(0, path.length - extension.length)
+  const lines = `. 'jq -c ".[]" ${inShell(path)} > ${inShell(`${name}.jsonl`)}' makes a line, and so an item, of each element of an array`
+  return `Cannot use input '${path}': expected a file that ends in one of ${Object.keys(KINDS).join(', ')}, or '-' to read JSONL from stdin, got ${got}${extension.toLowerCase() === '.json' ? lines : ''}`
+}
 
-async function isGzip(path: string): Promise<boolean> {
+/** No text begins like this. */
+function isGzip([first, second]: Uint8Array): boolean {
+  return first === 0x1f && second === 0x8b
+}
+
+async function isGzipFile(path: string): Promise<boolean> {
   const file = await open(path)
   try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(2), 0, 2, 0)
-    return bytesRead === 2 && buffer.equals(GZIP)
+    const { buffer } = await file.read(Buffer.alloc(2), 0, 2, 0)
+    return isGzip(buffer)
   } finally {
     await file.close()
   }
@@ -86,7 +92,19 @@ function explainGzip(path: string): string {
 }
 
 async function* readStdin(): AsyncGenerator<Json> {
-  for await (const block of readJsonLines(process.stdin, 'stdin')) yield* block
+  for await (const block of readJsonLines(refuseGzip(process.stdin), 'stdin')) yield* block
+}
+
+async function* refuseGzip(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let isFirst = true
+  for await (const part of bytes) {
+    if (isFirst && isGzip(part))
+      throw new UsageError(
+        "Cannot read stdin: expected text, got gzip. 'gunzip -c FILE | pawl run … --input -' unpacks it on the way",
+      )
+    isFirst = false
+    yield part
+  }
 }
 
 /** One JSON value per line, in blocks. Blank lines are left out at the end and refused elsewhere, so that a line is an item. */

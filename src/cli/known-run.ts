@@ -1,10 +1,13 @@
+import { existsSync } from 'node:fs'
+import { isAbsolute } from 'node:path'
 import { listRuns } from '../checkpoint/runs.ts'
 import { isPawlError } from '../errors.ts'
 import { didYouMean } from '../nearest.ts'
 import { retell } from './ways-on.ts'
 
 /**
- * What `read` gives; when it finds no run `runId`, an error that names those in `directory` most like it.
+ * What `read` gives; when it finds no run `runId`, an error that names those in `directory` most like it, or says that there is
+ * no such directory, as elsewhere than where the run was begun.
  *
  * @throws RunNotFoundError
  */
@@ -15,6 +18,11 @@ export async function readKnown<V>(directory: string, runId: string, read: () =>
     if (!isPawlError(error, 'ERR_PAWL_RUN_NOT_FOUND')) throw error
     const runs = await listRuns(directory).catch(() => [])
     const ids = runs.map((run) => run.runId)
-    throw retell(error, { directory }, didYouMean(runId, ids))
+    throw retell(error, { directory }, existsSync(directory) ? didYouMean(runId, ids) : explainAbsent(directory))
   }
+}
+
+function explainAbsent(directory: string): string {
+  const place = isAbsolute(directory) ? '' : ` below ${process.cwd()}`
+  return `. There is no directory ${directory}${place}: go to where the run was begun, or name the directory that it is recorded in with --checkpoint`
 }

@@ -1,4 +1,5 @@
-import { extname } from 'node:path'
+import { existsSync } from 'node:fs'
+import { extname, isAbsolute } from 'node:path'
 import { inspectRun } from '../checkpoint/runs.ts'
 import { fileStore } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
@@ -41,7 +42,7 @@ export async function resume(runId: string, flags: ResumeFlags): Promise<number>
   }
   const last = readCommand(runId, details.command)
   const recorded = await ofShard(store, runId, shardIn(flags), last)
-  const task = flags.task === undefined ? trustTask(recorded.task) : parseTask(flags.task)
+  const task = flags.task === undefined ? trustTask(runId, recorded.task) : parseTask(flags.task)
   if (!flags.quiet) say(`run ${runId}: task ${formatTask(task)}, input ${recorded.input}`)
   if (flags.output === undefined && recorded.output === undefined && last.output !== undefined)
     say(`${last.output} is left alone: it has results of another part of the run; --output FILE says where these go`)
@@ -110,8 +111,13 @@ function readCommand(runId: string, command: Json | undefined): RecordedCommand 
 }
 
 /** A task that a manifest names is run only when it belongs to the project at hand. */
-function trustTask(recorded: string): TaskPath {
+function trustTask(runId: string, recorded: string): TaskPath {
   const task = parseTask(recorded)
+  if (!isAbsolute(task.module) && !existsSync(task.module)) {
+    throw new UsageError(
+      `Cannot resume run '${runId}': expected its task '${recorded}' below ${process.cwd()}, got no such file. Its record names files by their paths from where it was begun: resume it there, or, if the task lies elsewhere by now, give --task FILE`,
+    )
+  }
   if (isInProject(task.module)) return task
   throw new UsageError(
     `Cannot resume with task '${recorded}': expected a file within the current directory, got one outside. If you trust it, pass it by hand: --task ${inShell(recorded)}`,

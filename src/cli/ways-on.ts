@@ -66,6 +66,10 @@ function nameOf(mention: Mention, command: Command): string {
       return by === 'resume' ? "'pawl run … --run-id NEW' begins another run" : 'give this run another --run-id'
     case 'discard':
       return by === 'resume' ? `'pawl run … --run-id ${runId} --overwrite' begins it anew` : 'use --overwrite'
+    case 'place':
+      return by === 'run'
+        ? 'give --checkpoint a directory that this user may write, or record nothing with --no-checkpoint'
+        : mention.says
     case 'report':
       return '' // Of what finished the next steps tell.
     case 'runs':

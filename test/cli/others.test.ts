@@ -55,6 +55,9 @@ describe.each([
     const ended = await it.asOther('run', 'twice.js', '--input', 'in.jsonl', '--run-id', 'theirs')
     expect(ended).toMatchObject({ code: 75 })
     expect(ended.stderr).toMatch(/Cannot open the checkpoint of run 'theirs': expected the store to answer, got EACCES: /)
+    const way =
+      '. Nothing was run: give --checkpoint a directory that this user may write, or record nothing with --no-checkpoint'
+    expect(ended.stderr).toContain(way)
   })
 })
 

@@ -425,6 +425,25 @@ export default async ({ n }) => {
     expect((await pawl('list')).code).toBe(0)
   })
 
+  test('elsewhere than where the run was begun it says so, and so do the commands that read', async () => {
+    const { pawl, directory } = project({ ...PROJECT, 'in.jsonl': items(1) })
+    await pawl(...RUN)
+    const inner = join(directory, 'inner')
+    mkdirSync(inner)
+    const bin = join(import.meta.dirname, '../../dist/cli/main.js')
+    const run = (...args: string[]) => spawnSync(process.execPath, [bin, ...args], { cwd: inner, encoding: 'utf8' })
+    for (const command of ['resume', 'failures', 'export', 'inspect', 'verify']) {
+      const { status, stderr } = run(command, 'slow')
+      expect(status).toBe(2)
+      expect(stderr).toContain(`. There is no directory .pawl below ${inner}: go to where the run was begun, or name`)
+    }
+    const { status, stderr } = run('resume', 'slow', '--checkpoint', '../.pawl')
+    expect(status).toBe(2)
+    expect(stderr).toContain(
+      `expected its task 'slow.js' below ${inner}, got no such file. Its record names files by their paths`,
+    )
+  })
+
   test('names the runs most like one it does not find', async () => {
     const { pawl } = project({ ...PROJECT, 'in.jsonl': items(1) })
     await pawl(...RUN)

@@ -408,6 +408,15 @@ describe('pawl run', () => {
     expect(recorded.stderr).toMatch(/; to go on: pawl resume in, with that line of stdin put right\n$/)
   })
 
+  test('gzip on stdin is told as that, with the cure', async () => {
+    const { directory } = project({ ...DOUBLE })
+    const command = `gzip -c in.jsonl | ${process.execPath} ${BIN} run double.js --input -`
+    const stderr = expect.stringContaining(
+      "Cannot read stdin: expected text, got gzip. 'gunzip -c FILE | pawl run … --input -' unpacks it",
+    )
+    await expect(promisify(execFile)('sh', ['-c', command], { cwd: directory })).rejects.toMatchObject({ code: 2, stderr })
+  })
+
   test('--shard runs its part, and export gives the parts together', async () => {
     const { pawl } = project(DOUBLE)
     const run = ['run', 'double.js', '--input', 'in.jsonl', '--run-id', 'parts']
