@@ -1,6 +1,5 @@
-import { open } from 'node:fs/promises'
 import type { Delimiter, FileFormat } from '../file-items.ts'
-import { fill } from '../store/file.ts'
+import { openToRead } from './pipe.ts'
 
 /**
  * Bytes of a block, about: a block ends with the last line that ends before the next multiple of this. Larger, and at the
@@ -16,7 +15,7 @@ const BLOCK = 2 ** 20
  */
 export async function* readBlocks(path: string, kind: FileFormat['kind'], longest: number): AsyncGenerator<Buffer> {
   const endOf = kind === 'csv' ? await endOfRows() : (bytes: Uint8Array) => bytes.lastIndexOf(0x0a) + 1
-  const file = await open(path)
+  const file = await openToRead(path)
   try {
     let rest: Buffer = Buffer.alloc(0)
     for (let isFirst = true, isLast = false; !isLast; ) {
@@ -24,7 +23,7 @@ export async function* readBlocks(path: string, kind: FileFormat['kind'], longes
       const wanted = rest.length < BLOCK ? BLOCK : rest.length
       const bytes = Buffer.from(new SharedArrayBuffer(rest.length + wanted))
       rest.copy(bytes)
-      const length = rest.length + (await fill(file, bytes.subarray(rest.length)))
+      const length = rest.length + (await file.fill(bytes.subarray(rest.length)))
       isLast = length < bytes.length
       let end = isLast ? length : endOf(bytes)
       if (end === 0 && length > longest) {

@@ -11,6 +11,7 @@ import { writeJson } from '../checkpoint/values/json.ts'
 import { syncFolder } from '../store/folder.ts'
 import { descriptorOf } from './descriptor.ts'
 import { isPassing, UsageError } from './failure.ts'
+import { openToWrite } from './pipe.ts'
 import { toProjectPath, toRealPath } from './task-path.ts'
 import { escapeJson, isReaderGone, stdout } from './terminal.ts'
 
@@ -151,7 +152,10 @@ async function writeFileLines(
   const found = await stat(target).catch(() => undefined)
   if (found?.isFile() && typeof descriptor === 'number')
     return pipeline(Readable.from(inBlocks(lines)), createWriteStream('', { fd: descriptor, autoClose: false }))
-  if (found && !found.isFile()) return pipeline(Readable.from(inBlocks(lines)), createWriteStream(target))
+  if (found && !found.isFile()) {
+    const out = found.isFIFO() ? await openToWrite(target) : createWriteStream(target)
+    return pipeline(Readable.from(inBlocks(lines)), out)
+  }
   const path = toRealPath(target) // The link stays, and its file is replaced, or made.
   const aside = asideOf(path)
   const remove = () => rmSync(aside, { force: true })

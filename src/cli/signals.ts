@@ -42,7 +42,7 @@ export function watchInterrupts(options: { stopAt?: number | undefined; timeLimi
     const listener = () => {
       if (first === name && !hasEchoed) return
       if (first !== undefined) {
-        stop() // It may wait for a thread in a call that nothing ends, say of a pipe: a third signal is not to be held back by us.
+        stop() // It waits for threads, and one may be in a call that nothing ends: a third signal is not to be held back by us.
         process.exit(SECOND[name])
       }
       first = name

@@ -1,0 +1,81 @@
+import { spawnSync } from 'node:child_process'
+import { closeSync, constants, createReadStream, createWriteStream, openSync, readdirSync, readlinkSync, readSync } from 'node:fs'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { items, lines, project } from './pawl.ts'
+
+const noPipes = spawnSync('mkfifo', ['--version']).status !== 0
+
+/** Of two signals that wait the system hands over which it likes first. */
+const SECOND = [130, 143]
+
+/** A project with named pipes in it. */
+function pipes(...names: string[]) {
+  const created = project({
+    'long.js': 'export default ({ n }) => ({ n, text: "x".repeat(100) })',
+    'in.jsonl': items(20_000),
+  })
+  const paths = names.map((name) => join(created.directory, name))
+  expect(spawnSync('mkfifo', paths).status).toBe(0)
+  return { ...created, paths }
+}
+
+/** Whether the process has opened `path`. */
+function hasOpen(pid: number | undefined, path: string): boolean {
+  const folder = `/proc/${pid}/fd`
+  return readdirSync(folder).some((fd) => {
+    try {
+      return readlinkSync(join(folder, fd)) === path
+    } catch {
+      return false // Closed meanwhile.
+    }
+  })
+}
+
+describe.skipIf(noPipes || process.platform !== 'linux')('a named pipe', () => {
+  test('as input that nobody writes keeps the process from no second signal', async () => {
+    const { start, paths } = pipes('pipe.jsonl')
+    const [path = ''] = paths
+    const { child, ended } = start(['run', 'long.js', '--input', 'pipe.jsonl'])
+    await expect.poll(() => hasOpen(child.pid, path), { timeout: 20_000 }).toBe(true)
+    child.kill('SIGINT')
+    child.kill('SIGTERM')
+    expect(SECOND).toContain((await ended).code)
+  })
+
+  test('as output that nobody goes on reading does neither, and the results are on record', async () => {
+    const { start, pawl, paths } = pipes('out')
+    const reader = openSync(paths[0] as string, constants.O_RDONLY | constants.O_NONBLOCK)
+    onTestFinished(() => closeSync(reader))
+    const readByte = () => {
+      try {
+        return readSync(reader, Buffer.alloc(1))
+      } catch {
+        return 0 // Nothing is there yet.
+      }
+    }
+    const { child, ended } = start(['run', 'long.js', '--input', 'in.jsonl', '--output', 'out', '--run-id', 'r'])
+    await expect.poll(readByte, { timeout: 20_000 }).toBe(1)
+    child.kill('SIGINT')
+    child.kill('SIGTERM')
+    expect(SECOND).toContain((await ended).code)
+    expect(JSON.parse((await pawl('list', '--json')).stdout).runs).toMatchObject([{ runId: 'r', status: 'complete' }])
+  })
+
+  test('as input and output takes part after part, and waits for whoever comes late', async () => {
+    const { start, pawl, paths } = pipes('pipe.jsonl', 'out')
+    const [input = '', output = ''] = paths
+    const { ended } = start(['run', 'long.js', '--input', 'pipe.jsonl', '--output', 'out', '--run-id', 'r'])
+    const writer = createWriteStream(input)
+    const given = items(150_000) // More than a block.
+    for (let at = 0; at < given.length; at += 99_991) writer.write(given.slice(at, at + 99_991))
+    writer.end()
+    const status = async () => JSON.parse((await pawl('list', '--json')).stdout).runs[0]?.status
+    await expect.poll(status, { timeout: 20_000 }).toBe('complete')
+    const written = lines(await text(createReadStream(output)))
+    expect((await ended).code).toBe(0)
+    expect(written).toHaveLength(150_000)
+    expect(written.at(-1)).toEqual({ index: 149_999, value: { n: 149_999, text: 'x'.repeat(100) } })
+  })
+})
