@@ -41,24 +41,29 @@ export interface Whereabouts {
 export function locateLoaded(index: RunIndex): Whereabouts | undefined {
   if (index.duplicates.size > 0 || index.files.some(({ settled }) => settled === undefined)) return undefined
   const locate = (isSingly: boolean) => {
-    const collector = createCollector(index, isSingly)
-    for (const file of index.files) for (const frame of file.settled ?? []) collector.add(file, frame, undefined)
-    return collector.finish()
+    const locator = createLocator(index, isSingly)
+    for (const file of index.files) for (const frame of file.settled ?? []) locator.add(file, frame, undefined)
+    return locator.finish()
   }
   return locate(false) ?? locate(true)
 }
 
+/** A run that is read, and what its values are read with. */
+export interface RunRecord {
+  readonly store: Store
+  readonly runId: string
+  readonly fingerprint: string
+  readonly codecs: Readonly<Record<Format, Codec>>
+}
+
 /** As the files are now: reads all of them once more. */
 export function locateAnew(
-  store: Store,
-  runId: string,
-  fingerprint: string,
+  { store, runId, fingerprint, codecs }: RunRecord,
   index: RunIndex,
   winners: ReadonlyMap<number | string, Winner>,
-  codecs: Record<Format, Codec>,
 ): Promise<Whereabouts> {
   const locate = async (isSingly: boolean) => {
-    const collector = createCollector(index, isSingly)
+    const locator = createLocator(index, isSingly)
     const seen = createItemSet(index.isKeyed)
     for (const file of await listFiles(store, runId)) {
       for await (const frames of readFrames(store, file, fingerprint, true, newReport())) {
@@ -69,17 +74,17 @@ export function locateAnew(
             const values = winners.size > 0 ? decodeColumns(codecs[file.format], head, body) : undefined
             chosen = choosePlaces(fromRuns(head.runs), head.keys, stem, values, index, winners, seen)
           }
-          collector.add(file, { head, stem, block, start, end }, chosen)
+          locator.add(file, { head, stem, block, start, end }, chosen)
         }
       }
     }
-    return collector.finish()
+    return locator.finish()
   }
   return startOver(async () => (await locate(false)) ?? ((await locate(true)) as Whereabouts))
 }
 
 /** With `isSingly` each item is a stretch. Without, `finish` gives undefined when several items have one index. */
-function createCollector(index: RunIndex, isSingly: boolean) {
+function createLocator(index: RunIndex, isSingly: boolean) {
   const failed = createItemSet(index.isKeyed)
   const stretches: Stretch[] = []
   const stored: StoredFrame[] = []

@@ -7,11 +7,11 @@ import { toEntry } from './index-builder.ts'
 import { countSettled } from './item-places.ts'
 import { createKept } from './kept.ts'
 import { type FailureEntry, loadIndex, type RunIndex } from './load.ts'
-import { locateAnew, locateLoaded, type Stretch, type Whereabouts } from './locate.ts'
+import { locateAnew, locateLoaded, type RunRecord, type Stretch, type Whereabouts } from './locate.ts'
 import { readAgain } from './read-again.ts'
 import { createBlockReader } from './read-blocks.ts'
 import { writerOf } from './run-file.ts'
-import { type Codec, type Format, loadCodecs } from './values/codec.ts'
+import { loadCodecs } from './values/codec.ts'
 import { decodeColumns, findWinners, type Winner } from './winners.ts'
 
 /** Decoded values kept while the items around them are given, by the bytes they had. */
@@ -40,15 +40,15 @@ export async function* readInOrder(
   fingerprint: string,
   index: RunIndex,
 ): AsyncGenerator<readonly Outcome[], void, void> {
-  const codecs = await loadCodecs()
+  const record = { store, runId, fingerprint, codecs: await loadCodecs() }
   const expected = countSettled(index).done
   let settled = index
   let found = locateLoaded(index)
   let given = 0
   let last: Outcome | undefined
   for (let starts = 1; ; starts++) {
-    if (found === undefined) ({ settled, found } = await locateSettled(store, runId, fingerprint, settled, expected, codecs))
-    const frames = frameReader(store, fingerprint, found, codecs)
+    if (found === undefined) ({ settled, found } = await locateSettled(record, settled, expected))
+    const frames = frameReader(record, found)
     try {
       for (const stretch of found.stretches) {
         const { from, count, frame: number, place } = stretch
@@ -74,17 +74,14 @@ export async function* readInOrder(
 
 /** Where the `expected` outcomes that `index` says are settled are now; those that are left, when files are gone for good. */
 async function locateSettled(
-  store: Store,
-  runId: string,
-  fingerprint: string,
+  record: RunRecord,
   index: RunIndex,
   expected: number,
-  codecs: Record<Format, Codec>,
 ): Promise<{ settled: RunIndex; found: Whereabouts }> {
   let from = index
   for (let failed = Number.POSITIVE_INFINITY; ; failed = from.failures.size) {
-    const { settled, winners } = await catchUp(store, runId, fingerprint, from)
-    const found = await locateAnew(store, runId, fingerprint, settled, winners, codecs)
+    const { settled, winners } = await catchUp(record, from)
+    const found = await locateAnew(record, settled, winners)
     const count = found.stretches.reduce((sum, stretch) => sum + stretch.count, 0)
     // Too few, and more has succeeded: failures may have gone between the two looks.
     if (count >= expected || settled.failures.size === failed) return { settled, found }
@@ -94,9 +91,7 @@ async function locateSettled(
 
 /** `index`, in which what had failed and has succeeded since counts as a success: compaction keeps no such failure. */
 async function catchUp(
-  store: Store,
-  runId: string,
-  fingerprint: string,
+  { store, runId, fingerprint }: RunRecord,
   index: RunIndex,
 ): Promise<{ settled: RunIndex; winners: Map<number | string, Winner> }> {
   const now = await loadIndex(store, runId, fingerprint, { isKeyed: index.isKeyed, isChecked: true })
@@ -127,12 +122,7 @@ interface FrameReader {
   pass(number: number): void
 }
 
-function frameReader(
-  store: Store,
-  fingerprint: string,
-  { stretches, stored }: Whereabouts,
-  codecs: Record<Format, Codec>,
-): FrameReader {
+function frameReader({ store, fingerprint, codecs }: RunRecord, { stretches, stored }: Whereabouts): FrameReader {
   const readBlock = createBlockReader(store)
   const kept = createKept<number, Frame>(MAX_KEPT_BYTES)
   const left = new Uint32Array(stored.length)
