@@ -38,10 +38,9 @@ function countDamaged(files: readonly LoadedFile[]): { frames: number; bytes: nu
   return { frames, bytes }
 }
 
-/** Whether every item of the run is settled on record. `count`: how many it has, as far as its manifest knows. */
-export function isAllSettled(index: RunIndex, count: number | undefined): boolean {
-  const total = count ?? index.total
-  return total !== undefined && countSettled(index).done >= total
+/** Whether every item of the run is settled on record. */
+export function isAllSettled(index: RunIndex): boolean {
+  return index.itemCount !== undefined && countSettled(index).done >= index.itemCount
 }
 
 /** What to tell of damage besides: that nothing runs again for want of it. */
@@ -62,27 +61,21 @@ function countItems(items: number, { isExact }: Loss): string {
 
 /**
  * What damage cost a run, in a sentence for files that lack their end or are gone, and one for what is damaged; none when all is
- * whole. `count` as for `isAllSettled`; `cut`: the files that lack their end, or are gone.
+ * whole. `cut`: the files that lack their end, or are gone.
  */
-export function describeLosses(
-  runId: string,
-  index: RunIndex,
-  count: number | undefined,
-  cut: ReadonlySet<string>,
-  lost: Loss,
-): string[] {
-  const damaged = describeLoss(runId, index, count, lost)
+export function describeLosses(runId: string, index: RunIndex, cut: ReadonlySet<string>, lost: Loss): string[] {
+  const damaged = describeLoss(runId, index, lost)
   const others = damaged === undefined ? [] : [damaged]
   if (cut.size === 0) return others
   const gone = index.gone.filter((name) => cut.has(name))
   const isSpared = gone.length === 0 && index.files.every((file) => !cut.has(file.name) || isToSpare(file, index))
-  const isLost = !isSpared && !isAllSettled(index, count)
+  const isLost = !isSpared && !isAllSettled(index)
   const loss = isLost ? describeAgain(damaged === undefined ? lost : undefined) : 'Nothing is lost'
   const what = gone.length === 0 ? 'lack their end' : gone.length === cut.size ? 'are gone' : 'are gone, or lack their end'
   return [`Files of run '${runId}' ${what}: ${[...cut].join(', ')}. ${loss}`, ...others]
 }
 
-function describeLoss(runId: string, index: RunIndex, count: number | undefined, lost: Loss): string | undefined {
+function describeLoss(runId: string, index: RunIndex, lost: Loss): string | undefined {
   const { files, damaged } = index
   const { frames, bytes } = countDamaged(files)
   if (frames === 0 && bytes === 0) return undefined
@@ -92,7 +85,7 @@ function describeLoss(runId: string, index: RunIndex, count: number | undefined,
       : []),
     ...(bytes > 0 ? [`${plural(bytes, 'byte')} without meaning`] : []),
   ]
-  const loss = lost.items > 0 || (bytes > 0 && !isAllSettled(index, count)) ? describeAgain(lost) : 'Nothing is lost'
+  const loss = lost.items > 0 || (bytes > 0 && !isAllSettled(index)) ? describeAgain(lost) : 'Nothing is lost'
   return `Parts of run '${runId}' are damaged: ${parts.join(', and ')}. ${loss}`
 }
 
@@ -179,10 +172,10 @@ function describeUnnamed(loss: Loss, name: string): string {
   return items > 0 ? `; there is no record of ${countItems(items, loss)} that ran` : ''
 }
 
-/** What of a file is damaged. `count` as for `isAllSettled`. */
-export function describeDamage(file: LoadedFile, index: RunIndex, count: number | undefined, loss: Loss): Damage[] {
+/** What of a file is damaged. */
+export function describeDamage(file: LoadedFile, index: RunIndex, loss: Loss): Damage[] {
   const { name, kind, format, report, damagedItems, isIntact } = file
-  const settled = settledIf(isAllSettled(index, count))
+  const settled = settledIf(isAllSettled(index))
   const damaged: Damage[] = report.damage.map(({ start, end }, at) => ({
     ...{ file: name, problem: `these bytes hold no frame${at === 0 ? describeUnnamed(loss, name) : ''}`, start, end },
     ...settled,
@@ -204,18 +197,18 @@ export function describeDamage(file: LoadedFile, index: RunIndex, count: number 
   return damaged
 }
 
-/** What to tell of a segment that lacks its end. `count` as for `isAllSettled`. */
-export function describeCut(file: LoadedFile, index: RunIndex, count: number | undefined, loss: Loss): Damage {
+/** What to tell of a segment that lacks its end. */
+export function describeCut(file: LoadedFile, index: RunIndex, loss: Loss): Damage {
   const { name, size, report } = file
   const unnamed = isSound(file) ? describeUnnamed(loss, name) : '' // Else it is told with the first damage.
   const isLess = size - report.torn < (index.left.get(name) ?? 0)
   const lacking = `its end is missing, ${isLess ? 'which a later session has read' : 'though its session was not found dead'}`
   const problem = `${isUnreadable(report) ? 'nothing of it can be read' : lacking}${unnamed}`
-  return { file: name, problem, ...settledIf(isAllSettled(index, count)) }
+  return { file: name, problem, ...settledIf(isAllSettled(index)) }
 }
 
-/** What to tell of a segment that is gone. `count` as for `isAllSettled`. */
-export function describeGone(name: string, index: RunIndex, count: number | undefined, loss: Loss): Damage {
+/** What to tell of a segment that is gone. */
+export function describeGone(name: string, index: RunIndex, loss: Loss): Damage {
   const problem = `it is gone, and no snapshot stands for it${describeUnnamed(loss, name)}`
-  return { file: name, problem, ...settledIf(isAllSettled(index, count)) }
+  return { file: name, problem, ...settledIf(isAllSettled(index)) }
 }

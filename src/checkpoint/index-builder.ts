@@ -20,7 +20,8 @@ export interface IndexBuilder {
   finish(files: readonly LoadedFile[], covered: RunIndex['covered']): RunIndex
 }
 
-export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }: LoadOptions): IndexBuilder {
+export function createIndexBuilder({ isKeyed, count }: LoadOptions): IndexBuilder {
+  const end = count ?? Number.POSITIVE_INFINITY
   const fulfilled = createItemSet(isKeyed)
   const duplicates = createItemSet(isKeyed)
   const broken = createItemSet(isKeyed)
@@ -74,7 +75,7 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
 
   const addOutcomes = ({ runs, keys }: HeadOf<'outcomes'>, isWhole: boolean, stem: string) => {
     hasKeys ||= keys !== undefined
-    if (isKeyed ? keys === undefined : endOf(runs) > count) return false
+    if (isKeyed ? keys === undefined : endOf(runs) > end) return false
     addCount(stem, countOf(runs), isWhole)
     source.reachRuns(runs)
     if (isWhole) fulfilled.addAll(runs, keys, addAgain)
@@ -94,7 +95,7 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
   const addFailure = (head: FailureHead, isWhole: boolean, stem: string) => {
     const id = idOf(isKeyed, head.index, head.key)
     hasKeys ||= head.key !== undefined
-    if (id === undefined || (!isKeyed && head.index >= count)) return false
+    if (id === undefined || (!isKeyed && head.index >= end)) return false
     source.reach(head.index + 1)
     addCount(stem, 1, isWhole)
     const entry = toEntry(head, writerOf(stem))
@@ -114,7 +115,7 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
   }
 
   const addAttempted = ({ runs, hashes, attempts, crashes, since }: AttemptedHead, stem: string) => {
-    if (isKeyed ? hashes === undefined : endOf(runs) > count) return false
+    if (isKeyed ? hashes === undefined : endOf(runs) > end) return false
     const session = writerOf(stem)
     const ids = (isKeyed ? hashes : fromRuns(runs)) as ArrayLike<number>
     for (let at = 0; at < ids.length; at++) {
@@ -181,9 +182,11 @@ export function createIndexBuilder({ isKeyed, count = Number.POSITIVE_INFINITY }
     }
     for (const [id, { index, key }] of failures) if (fulfilled.has(index, key)) failures.delete(id)
     const list = lists.latest()
+    const total = list?.keys.length ?? found.total
     return {
       ...{ isKeyed, files, covered, fulfilled, failures, attempted, list, hasMoved, hasKeys, duplicates, broken, ...found },
-      total: list?.keys.length ?? found.total,
+      total,
+      itemCount: count ?? total,
       damaged: countUnsettled({ broken, fulfilled, list }, (id) => {
         // A failure from before the success that is lost does not make up for it.
         return (failures.get(id)?.session ?? '') > (brokenSuccesses.get(id) ?? '')

@@ -32,9 +32,8 @@ export async function loadEarlier(options: SessionOptions, lease: Lease, manifes
   // One of another shard may have begun, and written, since the claims were listed.
   if (findUnclaimed(index, lease).length > 0) await lease.lookAgain()
   const { files, cut } = findDamaged(index, new Set([...lease.others, ...lease.dead]))
-  const loss = findLoss(index, cut, manifest.identity.items.count)
-  for (const message of describeLosses(runId, index, manifest.identity.items.count, cut, loss))
-    options.emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
+  const loss = findLoss(index, cut)
+  for (const message of describeLosses(runId, index, cut, loss)) options.emit('warning', { code: 'CHECKPOINT_DAMAGED', message })
   await syncFound(options, index, lease)
   return { index, damaged: loss.items, hasDamage: needsMending(index, files) }
 }

@@ -81,9 +81,9 @@ async function lookAt(store: Store, runId: string, isChecked: boolean, isLocated
 }
 
 /** What damage cost the run, and the names of files that lack their end, or are gone. */
-export function lossOf({ index, claims, manifest }: LoadedRun): { loss: Loss; cut: Set<string> } {
+export function lossOf({ index, claims }: LoadedRun): { loss: Loss; cut: Set<string> } {
   const cut = findCut(index, new Set(claims.map(({ writer }) => writer)))
-  return { cut, loss: findLoss(index, cut, manifest?.identity.items.count) }
+  return { cut, loss: findLoss(index, cut) }
 }
 
 /** When the segments of sessions that did not say how they ended were last written, as far as the store can tell. */

@@ -16,6 +16,8 @@ import type { SourceRecord } from './source-record.ts'
 /** What a run came to so far, without values. */
 export interface RunIndex extends SourceRecord, LeftRecord {
   readonly isKeyed: boolean
+  /** How many items the run has: as its manifest says, else what is on record; undefined as long as neither does. */
+  readonly itemCount: number | undefined
   /** Outcomes are recorded with keys: so are those of keyed runs. */
   readonly hasKeys: boolean
   /** The files it was read from; those that an intact snapshot stands for are left out. */

@@ -27,15 +27,13 @@ export interface Loss {
  * Finds out what runs again for want of what is damaged. Nothing is read for it.
  *
  * @param cut names of files that lack their end, or are gone, as `findCut` gives them.
- * @param count how many items the run has, as far as its manifest knows.
  */
-export function findLoss(index: RunIndex, cut: ReadonlySet<string>, count: number | undefined): Loss {
+export function findLoss(index: RunIndex, cut: ReadonlySet<string>): Loss {
   const files = findDamagedFiles(index, cut)
   const unnamed = new Map<string, number>()
   if (files.size + cut.size === 0) return { items: index.damaged, isExact: true, unnamed }
   const take = index.isKeyed ? takeHashes(index) : takeIndices(index)
-  const total = count ?? index.total ?? Number.POSITIVE_INFINITY
-  const most = Math.max(index.damaged, total - countSettled(index).done)
+  const most = Math.max(index.damaged, (index.itemCount ?? Number.POSITIVE_INFINITY) - countSettled(index).done)
   let items = index.damaged
   let isExact = true
   for (const session of index.sessions) {

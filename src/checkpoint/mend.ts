@@ -48,11 +48,11 @@ export async function mend(options: SnapshotOptions, writer: string): Promise<vo
   const ended = findOver(index)
   // An earlier session found no claim of theirs, and there is none now. One may be at work all the same, if somebody deleted its
   // claim: but then all that it writes is on record elsewhere.
-  if (isAllSettled(index, count)) for (const it of options.index.knownEnded) ended.add(it)
+  if (isAllSettled(index)) for (const it of options.index.knownEnded) ended.add(it)
   const { files, cut } = findDamaged(index, claimed)
-  const loss = findLoss(index, cut, count)
+  const loss = findLoss(index, cut)
   const isMadeUpFor = ({ name, report }: LoadedFile) =>
-    isAllSettled(index, count) || (loss.items === 0 && report.damage.length === 0 && !cut.has(name))
+    isAllSettled(index) || (loss.items === 0 && report.damage.length === 0 && !cut.has(name))
   const isClaimed = ({ kind, stem }: RunFile) => kind === 'segment' && claimed.has(writerOf(stem))
   for (const file of files) {
     if (!isMadeUpFor(file) || isClaimed(file)) continue
@@ -60,7 +60,7 @@ export async function mend(options: SnapshotOptions, writer: string): Promise<vo
     await drop(file)
   }
   const gone = index.gone.filter((name) => cut.has(name))
-  if (gone.length > 0 && isAllSettled(index, count)) await writeOff({ ...options, index }, gone)
+  if (gone.length > 0 && isAllSettled(index)) await writeOff({ ...options, index }, gone)
   const useless = [...findMended(index), ...(await findStoodFor(store, fingerprint, index.covered))]
   for (const file of useless) if (!isClaimed(file)) await drop(file)
 

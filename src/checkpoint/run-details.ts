@@ -175,7 +175,7 @@ function explainRefused(runId: string, error: unknown): string {
 }
 
 function toSummary({ manifest, index, claims, holders, writtenAt }: LoadedRun, runId: string, bytes: number): RunSummary {
-  const total = manifest?.identity.items.count ?? index.total
+  const total = index.itemCount
   const { done, failed } = countSettled(index)
   const times = [
     ...writtenAt,

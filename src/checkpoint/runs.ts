@@ -42,15 +42,14 @@ export async function verifyRun(
   const isBegun = index.files.length > 0 || index.covered.length > 0
   if (manifest === undefined && unreadable.length === 0 && isBegun)
     damaged.push({ file: 'run/', problem: 'the manifest is missing' })
-  const count = manifest?.identity.items.count
   const { loss, cut } = lossOf(loaded)
-  for (const file of index.files) damaged.push(...describeDamage(file, index, count, loss))
+  for (const file of index.files) damaged.push(...describeDamage(file, index, loss))
   for (const { name } of await findStoodFor(store, fingerprint, index.covered))
     damaged.push({ file: name, problem: STOOD_FOR, settled: true })
   for (const file of index.files) {
-    if (file.kind === 'segment' && cut.has(file.name)) damaged.push(describeCut(file, index, count, loss))
+    if (file.kind === 'segment' && cut.has(file.name)) damaged.push(describeCut(file, index, loss))
   }
-  for (const name of index.gone) if (cut.has(name)) damaged.push(describeGone(name, index, count, loss))
+  for (const name of index.gone) if (cut.has(name)) damaged.push(describeGone(name, index, loss))
   return { ok: damaged.length === 0, damaged, ...(ignored.length > 0 ? { ignored } : {}) }
 }
 
@@ -83,7 +82,7 @@ export async function* readResultBatches(
 /** What of the run is damaged, and what that means, in sentences that one may go on with. */
 function listLosses(runId: string, loaded: LoadedRun): string[] {
   const { loss, cut } = lossOf(loaded)
-  return describeLosses(runId, loaded.index, loaded.manifest?.identity.items.count, cut, loss)
+  return describeLosses(runId, loaded.index, cut, loss)
 }
 
 /**

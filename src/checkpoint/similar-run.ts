@@ -82,11 +82,10 @@ async function readManifest(store: Store, key: string): Promise<Manifest | undef
 
 /** What is left to do of the run; undefined when it is complete, or nothing of it is on record. */
 async function describeUnfinished(store: Store, { runId, fingerprint, identity }: Manifest): Promise<string | undefined> {
-  const isKeyed = identity.key !== 'index'
-  const options = { isKeyed, isChecked: false, count: identity.items.count }
+  const options = { isKeyed: identity.key !== 'index', isChecked: false, count: identity.items.count }
   const index = await loadIndex(store, runId, fingerprint, options).catch(ifNewer)
   if (index === undefined) return undefined
-  const total = identity.items.count ?? index.total
+  const total = index.itemCount
   const { done, failed } = countSettled(index)
   if (done === 0) return undefined
   const settled = `${done} of ${total ?? 'unknown'} items`
