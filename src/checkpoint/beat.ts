@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Store } from '../store/store.ts'
-import { type Claim, herePlace, type Place } from './claim.ts'
+import type { Claim } from './claim.ts'
+import { herePlace, type Place } from './place.ts'
 
 export interface BeatOptions {
   readonly store: Store

@@ -1,7 +1,6 @@
-import { readFileSync, readlinkSync } from 'node:fs'
-import { hostname } from 'node:os'
 import { RunLockedError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
+import { livesAt, NOWHERE, type Place } from './place.ts'
 
 /**
  * A session's claim on a run, as the store holds it under `<runId>/lease/<writer>`, in JSON; empty once the session is at an end
@@ -18,17 +17,6 @@ export interface Claim extends Place {
   readonly isEnded: boolean
   /** When it last beat; tells a live session from one that left this behind. */
   readonly beatAt: number
-}
-
-/** Where a process is, so that another can tell whether it lives. */
-export interface Place {
-  readonly host: string
-  /** Of the running kernel; '' where there is none to be had. */
-  readonly bootId: string
-  readonly pidNamespace: string
-  readonly pid: number
-  /** In clock ticks since boot; '' where it cannot be told. */
-  readonly processStart: string
 }
 
 /**
@@ -150,45 +138,9 @@ export function hasEnded({ isEnded, writer }: Claim): boolean {
 /**
  * Whether the claimant's process lives, and the session in it; undefined when it is elsewhere, so that this machine cannot tell.
  */
-export function isAlive(claim: Claim, here: Place = herePlace()): boolean | undefined {
-  if (hasEnded(claim)) return false
-  if (claim.host !== here.host || claim.bootId !== here.bootId || claim.pidNamespace !== here.pidNamespace) return undefined
-  if (here.processStart !== '') return claim.processStart !== '' && processStart(claim.pid) === claim.processStart
-  try {
-    process.kill(claim.pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
+export function isAlive(claim: Claim, here?: Place): boolean | undefined {
+  return hasEnded(claim) ? false : livesAt(claim, here)
 }
-
-export function herePlace(): Place {
-  return {
-    host: hostname(),
-    bootId: attempt(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()),
-    pidNamespace: attempt(() => readlinkSync('/proc/self/ns/pid')),
-    pid: process.pid,
-    processStart: processStart(process.pid),
-  }
-}
-
-/** When the process began; '' when there is none, or it has ended and waits for its parent to notice. */
-function processStart(pid: number): string {
-  // The name, in parentheses, may hold anything; state and start are fields 3 and 22.
-  const stat = attempt(() => readFileSync(`/proc/${pid}/stat`, 'utf8'))
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return /[ZX]/.test(fields[0] ?? 'Z') ? '' : (fields[19] ?? '')
-}
-
-function attempt(read: () => string): string {
-  try {
-    return read()
-  } catch {
-    return ''
-  }
-}
-
-const NOWHERE: Place = { host: '', bootId: '', pidNamespace: '', pid: 0, processStart: '' }
 
 function parseClaim(bytes: Uint8Array, writer: string): Claim | undefined {
   if (bytes.byteLength === 0) return { writer, shard: null, startedAt: 0, isHeld: false, isEnded: true, beatAt: 0, ...NOWHERE }

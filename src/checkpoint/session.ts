@@ -1,9 +1,9 @@
 import type { Store } from '../store/store.ts'
 import type { Chunk, Outcomes, Rejection } from '../types.ts'
-import type { Place } from './claim.ts'
 import type { Haste } from './haste.ts'
 import type { Manifest } from './manifest.ts'
 import type { ManifestOptions } from './open-manifest.ts'
+import type { Place } from './place.ts'
 import type { Restored } from './restored.ts'
 import type { Format } from './values/codec.ts'
 

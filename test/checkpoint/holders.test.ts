@@ -1,7 +1,7 @@
 import { utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import type { Place } from '../../src/checkpoint/claim.ts'
+import type { Place } from '../../src/checkpoint/place.ts'
 import { deleteRun, inspectRun, listRuns } from '../../src/checkpoint/runs.ts'
 import { fileStore } from '../../src/store/file.ts'
 import { temporaryDirectory } from '../store/place.ts'

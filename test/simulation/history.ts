@@ -1,4 +1,4 @@
-import type { Place } from '../../src/checkpoint/claim.ts'
+import type { Place } from '../../src/checkpoint/place.ts'
 import { timeOf } from '../../src/checkpoint/run-file.ts'
 import { type Chance, createChance } from './chance.ts'
 import { Disk } from './disk.ts'
