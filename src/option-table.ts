@@ -248,7 +248,7 @@ export const OPTIONS: Record<keyof ExecuteOptions, OptionSpec> = {
     default: '0',
     help: 'failures tolerated: a count, or a share of the known items (of iterables: of those settled, after 100); when exceeded the run drains and rejects',
     check: (v) => isInteger(0).check(v) || isPercentage(v),
-    expected: "an integer >= 0 or a share such as '5%'",
+    expected: "an integer >= 0 or a share such as '5%', of which '100%' tolerates any failure",
     flag: '--max-failures <n>',
   },
   checkpoint: {

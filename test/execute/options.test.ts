@@ -89,6 +89,9 @@ describe('an InvalidOptionError before anything starts', () => {
     await expect(execute(arithmetic, [1], { retry: { retires: 2 } } as object)).rejects.toThrow(/Did you mean 'retries'\?$/)
     await expect(execute(arithmetic, [1], { retries: 2 } as object)).rejects.toThrow(/Did you mean 'retry\.retries'\?$/)
     await expect(execute(arithmetic, [1], { concurrency: 2 } as object)).rejects.toThrow(/Did you mean 'workers'\?$/)
+    await expect(execute(arithmetic, [1], { maxFailures: Number.POSITIVE_INFINITY })).rejects.toThrow(
+      /'100%' tolerates any failure/,
+    )
     await expect(execute(arithmetic, [1], { on: { progess: () => {} } } as object)).rejects.toThrow(/Did you mean 'progress'\?$/)
   })
 
