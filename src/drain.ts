@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { messageOf, RunAbortedError } from './errors.ts'
+import { createHearing } from './hearing.ts'
 import type { Emit } from './types.ts'
 import { inReport, worded, wording } from './wording.ts'
 
@@ -57,12 +58,21 @@ export function createDrain(emit: Emit): Drain {
   }
 }
 
+const hearings = new WeakMap<AbortSignal, ReturnType<typeof createHearing>>()
+
 /** Calls `act` with the reason once `signal` aborts, at once if it has before. Gives what stops listening. */
 export function onAbort(signal: AbortSignal | undefined, act: (reason: unknown) => void): () => void {
   const listener = () => act(signal?.reason)
   if (signal?.aborted) listener()
-  else signal?.addEventListener('abort', listener, { once: true })
-  return () => signal?.removeEventListener('abort', listener)
+  if (!signal || signal.aborted) return () => {}
+  const hear = hearings.get(signal) ?? createHearing((tell) => listenTo(signal, tell))
+  hearings.set(signal, hear)
+  return hear(listener)
+}
+
+function listenTo(signal: AbortSignal, tell: () => void): () => void {
+  signal.addEventListener('abort', tell, { once: true })
+  return () => signal.removeEventListener('abort', tell)
 }
 
 /** What `answer` gives, or undefined once `draining` has aborted: it may never come. */

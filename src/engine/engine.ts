@@ -6,7 +6,6 @@ import type { RunSetup } from './protocol.ts'
 
 /** What runs items: a pool of worker threads, or the main thread. One engine may serve several runs. */
 export interface Engine {
-  readonly places: Places
   /** Worker threads that are up or starting. */
   readonly workers: number
   /** Starts threads until there are `count`, as far as the system gives them. */
@@ -28,6 +27,8 @@ export interface EngineRun<T = unknown, R = unknown> {
    * Rejects when the task cannot be loaded.
    */
   readonly dispatch: Dispatch<T, R>
+  /** Of an engine with threads all runs share them. */
+  readonly places: Places
   /** How long the task has been loading, in ms; 0 when an item of the run has begun, or nothing waits for that. */
   loadingFor(): number
   /** No chunk of this run follows. */

@@ -26,14 +26,21 @@ const BEGUN_MS = 0.5
 /**
  * Runs chunks on the main thread, in slices between which the event loop turns. Items and results are cloned as if
  * they crossed threads, so that nothing depends on where a run took place.
+ *
+ * Each run has a place of its own: an item may wait for another run of the executor, which would wait for its place for ever.
+ * They take turns by slice.
  */
 export function createInline(clock: Clock): Engine {
   let numbered = 0
   let kept: { readonly shared: unknown } | undefined
   let turnedAt = Number.NEGATIVE_INFINITY
-  const breathe = async () => {
-    await turn()
-    turnedAt = clock.now()
+  let turning = Promise.resolve()
+  /** Each slice has a turn of its own: those of several runs in one would keep the event loop waiting one after the other. */
+  const breathe = () => {
+    turning = turning.then(turn).then(() => {
+      turnedAt = clock.now()
+    })
+    return turning
   }
   const sharedOf = ({ shared, keepsShared }: EngineRunOptions['setup']): unknown => {
     if (!keepsShared) return cloneShared(shared)
@@ -51,6 +58,7 @@ export function createInline(clock: Clock): Engine {
       ...(await loadPacking(run.setup)),
     })
     return {
+      places: createPlaces(1),
       dispatch: async (chunk, context) => {
         if (!loading) {
           loadingSince = clock.now()
@@ -94,7 +102,6 @@ export function createInline(clock: Clock): Engine {
     }
   }
   return {
-    places: createPlaces(1),
     workers: 1,
     grow: () => {},
     up: async () => {},

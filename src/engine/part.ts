@@ -101,7 +101,12 @@ export class Part {
     this.#kept = new Column(chunk.items.length)
   }
 
-  /** Milliseconds since the last part was posted. */
+  /** Nothing of the chunk ran since the last part was posted: what time that took is not the task's. */
+  begin(): void {
+    this.#began = threadNow()
+  }
+
+  /** Milliseconds since the last part was posted, or its successor begun. */
   elapsed(): number {
     return threadNow() - this.#began
   }

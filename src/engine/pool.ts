@@ -40,7 +40,6 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
   }
 
   return {
-    places: crew.places,
     get workers() {
       return crew.benches.size
     },
@@ -68,6 +67,7 @@ function openRun(crew: Crew, run: JobRun, clock: Clock, ended: () => void): Engi
     if (!isOver) patience = drain(crew, run) // Nobody would end its timer after the run.
   }
   return {
+    places: crew.places,
     dispatch: async (chunk, context) => {
       if (context.draining.aborted || chunk.items.length === 0) return NOTHING
       const { job, done } = createJob(chunk, run, context)

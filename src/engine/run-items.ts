@@ -90,7 +90,9 @@ export async function runItems(chunk: ItemColumns, loaded: LoadedRun, slot: Slot
     passage.isDue = false
     letGo(slot, passage.place)
     send(passage, false)
-    await port.turn?.()
+    if (!port.turn) continue
+    await port.turn()
+    part.begin()
   }
   leave(slot, length)
   const flushing = port.flushOutput?.()

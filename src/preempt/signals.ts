@@ -1,6 +1,16 @@
+import { createHearing } from '../hearing.ts'
 import { turn } from '../turn.ts'
 
 const NAMES = ['SIGTERM', 'SIGINT'] as const
+
+const HEARINGS = { SIGTERM: createHearing(listenFor('SIGTERM')), SIGINT: createHearing(listenFor('SIGINT')) }
+
+function listenFor(name: NodeJS.Signals) {
+  return (tell: () => void) => {
+    process.on(name, tell)
+    return () => void process.removeListener(name, tell)
+  }
+}
 
 /**
  * Resolves when a signal that is heard now has had its echo, if any: whoever signals a group of processes may have the signal
@@ -24,11 +34,9 @@ export function hearSignal(over: AbortSignal, onSignal: (name: NodeJS.Signals) =
       onSignal(name)
     })
   }
-  const listeners = NAMES.map((name) => {
-    const listener = () => hear(name)
-    process.on(name, listener)
-    return { name, remove: () => process.removeListener(name, listener) }
-  })
-  const removeAll = () => listeners.forEach(({ remove }) => void remove())
+  const listeners = NAMES.map((name) => ({ name, remove: HEARINGS[name](() => hear(name)) }))
+  const removeAll = () => {
+    for (const { remove } of listeners) remove()
+  }
   over.addEventListener('abort', removeAll, { once: true })
 }

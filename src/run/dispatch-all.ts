@@ -8,7 +8,7 @@ import { loadHere } from '../resolve-task.ts'
 import { breaker } from '../stages/breaker.ts'
 import { checkpoint } from '../stages/checkpoint.ts'
 import { retry } from '../stages/retry.ts'
-import { compose, type Dispatch, NOTHING, type RunContext, type Stage } from '../stages/stage.ts'
+import { compose, countOf, type Dispatch, NOTHING, type RunContext, type Stage } from '../stages/stage.ts'
 import type { Outcomes, TaskFunction } from '../types.ts'
 import { wordedWarning } from '../wording.ts'
 import { type Growth, startGrowth } from './growth.ts'
@@ -47,7 +47,7 @@ export async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>):
   const loadingFor = () => Math.max(0, ...Array.from(opened.all(), (engineRun) => engineRun.loadingFor()))
   const stopWatching = watchLoading(loadingFor, emitter.emit)
 
-  const context: Omit<RunContext<T, R>, 'rest'> = {
+  const context: Omit<RunContext<T, R>, 'rest' | 'lend'> = {
     draining: drain.signal,
     clock: run.clock,
     emit: emitter.emit,
@@ -62,7 +62,7 @@ export async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>):
       room: createRoom(drain.signal),
       route: () => {
         const engine = growth.pool && planner.mode(source.left) === 'threads' ? growth.pool : engines.inline
-        return { places: engine.places, dispatch: dispatches.on(engine) }
+        return { places: opened.on(engine).places, dispatch: dispatches.on(engine) }
       },
       chunkSize: () => planner.chunkSize(source.left),
       backlog: () => session?.backlog ?? origin.backlog?.(),
@@ -128,10 +128,6 @@ function moveOn<T, R>(here: Dispatch<T, R>, { mayStayInline }: Growth, elsewhere
     const rest = await dispatch(cut(chunk, settled, chunk.items.length), context)
     return { fulfilled: [...outcomes.fulfilled, ...rest.fulfilled], rejected: [...outcomes.rejected, ...rest.rejected] }
   }
-}
-
-function countOf({ fulfilled, rejected }: Outcomes): number {
-  return fulfilled.reduce((sum, batch) => sum + batch.indices.length, rejected.length)
 }
 
 /** Without retries and without tolerance the first failure ends the run, so a breaker has nothing to do. */

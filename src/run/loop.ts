@@ -9,6 +9,8 @@ import { inReport, type Mention, option, worded, wording } from '../wording.ts'
 export interface Room {
   /** See `RunContext.rest`. `places` is where the chunk has its place. */
   rest<V>(places: Places, chunk: Chunk, wait: () => Promise<V>): Promise<V>
+  /** See `RunContext.lend`. */
+  lend<V>(places: Places, answer: Promise<V>): Promise<V>
   /** Resolves when another chunk may be taken from the source; undefined when it may be at once. */
   ready(places: Places): Promise<void> | undefined
 }
@@ -17,10 +19,17 @@ export interface Room {
 const RESTING_CHUNKS_PER_PLACE = 2
 const RESTING_ITEMS = 10_000
 
+/**
+ * So long a chunk waits for its store before others have its place, in ms: most stores take a few at most, and to take a place
+ * again is to wait for it.
+ */
+const LEND_MS = 1000
+
 /** Bounds what waits outside the engine, so that a source is not read into memory while everything backs off. */
 export function createRoom(draining: AbortSignal): Room {
   let chunks = 0
   let items = 0
+  let lent = 0
   let wake: (() => void) | undefined
   return {
     rest: async (places, chunk, wait) => {
@@ -36,9 +45,23 @@ export function createRoom(draining: AbortSignal): Room {
         await takeAgain(places, draining)
       }
     },
+    lend: (places, answer) =>
+      lendWhile(answer, places, draining, (give) => {
+        let mine = 0
+        const lending = setTimeout(() => {
+          mine = 1
+          lent += mine
+          give()
+        }, LEND_MS)
+        return () => {
+          clearTimeout(lending)
+          lent -= mine
+          wake?.()
+        }
+      }),
     ready: (places) => {
       const isFull = chunks >= RESTING_CHUNKS_PER_PLACE * Math.max(2, places.count) && items >= RESTING_ITEMS
-      if (!isFull) return undefined
+      if (!isFull && lent === 0) return undefined
       return new Promise((resolve) => {
         const go = () => {
           wake = undefined
@@ -60,26 +83,36 @@ async function takeAgain(places: Places, draining: AbortSignal): Promise<void> {
   if (!(await places.take(draining))) places.borrow()
 }
 
-/**
- * What `answer` gives. Where that takes longer than a turn of the event loop, others have the place meanwhile: a source may give
- * nothing for long, or wait for what comes of them. To be ready for that takes some microseconds.
- */
-async function lendWhile<V>(answer: Promise<V>, places: Places, draining: AbortSignal): Promise<V> {
+/** What `answer` gives. Others have the place meanwhile, from when `later` gives it, unless what it returned was called before. */
+async function lendWhile<V>(
+  answer: Promise<V>,
+  places: Places,
+  draining: AbortSignal,
+  later: (give: () => void) => () => void,
+): Promise<V> {
   let isLent = false
-  const lending = setImmediate(() => {
+  const stop = later(() => {
     isLent = true
     places.give()
   })
-  const given = await answer
-  clearImmediate(lending)
-  if (isLent) await takeAgain(places, draining)
-  return given
+  try {
+    return await answer
+  } finally {
+    stop()
+    if (isLent) await takeAgain(places, draining)
+  }
+}
+
+/** With the next turn of the event loop. To be ready for that takes some microseconds. */
+function inATurn(give: () => void): () => void {
+  const giving = setImmediate(give)
+  return () => clearImmediate(giving)
 }
 
 /** What the loop asks of its surroundings. */
 export interface LoopOptions<T, R> {
   readonly source: Source<T>
-  readonly context: Omit<RunContext<T, R>, 'rest'>
+  readonly context: Omit<RunContext<T, R>, 'rest' | 'lend'>
   readonly room: Room
   /** The places and the dispatch for the next chunk. */
   route(): { readonly places: Places; readonly dispatch: Dispatch<T, R> }
@@ -115,14 +148,16 @@ export async function runLoop<T, R>({
     }
     if (!(await places.take(draining))) break
     const asked = untilDrained(source.next(chunkSize())).catch((error) => context.fail(sourceError(error)))
-    const chunk = await (source.total === undefined ? lendWhile(asked, places, draining) : asked)
+    // A source may give nothing for long, or wait for what comes of other runs.
+    const chunk = await (source.total === undefined ? lendWhile(asked, places, draining, inATurn) : asked)
     if (!chunk) {
       places.give()
       break
     }
     if (chunk.alone) await room.rest(places, chunk, () => Promise.all(inFlight)) // One of them may need its place.
     const rest: RunContext<T, R>['rest'] = (resting, wait) => room.rest(places, resting, wait)
-    const settled = dispatch(chunk, { ...context, rest })
+    const lend: RunContext<T, R>['lend'] = (answer) => room.lend(places, answer)
+    const settled = dispatch(chunk, { ...context, rest, lend })
       .then((outcomes) => context.settle(outcomes))
       .catch((error) => context.fail(error))
       .finally(() => {

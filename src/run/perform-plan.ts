@@ -114,6 +114,7 @@ async function probe<T, R>({ run, source, signal, over, tally, onSample }: Probe
     settle: sample, // Of a slow item, before its chunk is over.
     setAside: async () => {},
     rest: (_, wait) => wait(),
+    lend: (answer) => answer,
     fail: (error) => {
       failure ??= error
       over.abort(error)

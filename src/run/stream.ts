@@ -1,3 +1,4 @@
+import { onAbort } from '../drain.ts'
 import { callsAgain } from '../engine/program.ts'
 import type { Outcome, Report } from '../types.ts'
 
@@ -82,9 +83,9 @@ class Handover<R, T> {
     const onClosing = () => {
       if (!this.#isRead) this.lift()
     }
-    closing?.addEventListener('abort', onClosing, { once: true })
+    const stopListening = onAbort(closing, onClosing)
     const end = () => {
-      closing?.removeEventListener('abort', onClosing)
+      stopListening()
       this.#isOver = true
       this.#wakeReaders()
     }

@@ -15,7 +15,7 @@ export function checkpoint<T, R>(session: Pick<Session, 'begin'>, maxCrashes: nu
   return (next) => async (chunk, context) => {
     const past = chunk.alone ? historyAt(chunk, 0) : undefined
     if (past && countCrashes(past) >= maxCrashes) return { fulfilled: [], rejected: [giveUp(chunk, context.clock.today())] }
-    await session.begin(chunk) // One that kills at once must not be faster than the word of it.
+    await context.lend(session.begin(chunk)) // One that kills at once must not be faster than the word of it.
     return next(chunk, context)
   }
 }

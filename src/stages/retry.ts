@@ -5,7 +5,7 @@ import { untilDrained } from '../drain.ts'
 import { nameItem, plural } from '../errors.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { Chunk, Outcomes, Rejection } from '../types.ts'
-import { NOTHING, type RunContext, type Stage } from './stage.ts'
+import { countOf, NOTHING, type RunContext, type Stage } from './stage.ts'
 
 /** `retry` with every default filled in. */
 type RetrySettings = ResolvedOptions['retry']
@@ -23,7 +23,7 @@ const BUDGET_FLOOR = 10
  * SHOULD_RETRY_FAILED per run), or the budget is spent (one `warning` RETRY_BUDGET per run). A drain ends every wait at
  * once: what would have been tried again stays pending.
  *
- * One stage per run. `counter.retries` grows by one for each item dispatched again. With `retries: 0` there is no stage:
+ * One stage per run. `counter.retries` grows by one for each item that was tried again and is no more in flight. With `retries: 0` there is no stage:
  * `next` itself is returned. p-retry is loaded by the first chunk that has a failure.
  */
 export function retry<T, R>(options: RetrySettings, counter: { retries: number } = { retries: 0 }): Stage<T, R> {
@@ -40,14 +40,13 @@ export function retry<T, R>(options: RetrySettings, counter: { retries: number }
 
     const tryOnce = async (attemptNumber: number): Promise<Outcomes<T, R>> => {
       if (!first && context.draining.aborted) return NOTHING
-      if (!first) counter.retries += left.indices.length
-      const { fulfilled, rejected } = first ?? (await next(left, context))
+      const { fulfilled, rejected } = first ?? (await countIn(counter, context, (counted) => next(left, counted)))
       first = undefined // Its values are settled: they must not stay in memory for the length of a backoff.
       const { final, again } = await judge(rejected, attemptNumber, context)
       const settled = { fulfilled, rejected: final }
       if (again.length === 0) return settled
       const rest = chunkOf(again, chunk.keys !== undefined)
-      await context.setAside(rest)
+      await context.lend(context.setAside(rest))
       if (context.draining.aborted) return settled
       if (fulfilled.length > 0 || final.length > 0) context.settle(settled)
       left = rest
@@ -75,6 +74,19 @@ export function retry<T, R>(options: RetrySettings, counter: { retries: number }
       },
     })
   }
+}
+
+/** What `next` gives, counted as retries: what a drain has overtaken was not tried again. */
+async function countIn<T, R>(
+  counter: { retries: number },
+  context: RunContext<T, R>,
+  next: (context: RunContext<T, R>) => Promise<Outcomes<T, R>>,
+): Promise<Outcomes<T, R>> {
+  const count = (outcomes: Outcomes<T, R>) => {
+    counter.retries += countOf(outcomes)
+    return outcomes
+  }
+  return count(await next({ ...context, settle: (outcomes) => context.settle(count(outcomes)) }))
 }
 
 /** What p-retry is told of a chunk with items to try again: an error of our own, for it gives up on every TypeError. */

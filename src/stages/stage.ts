@@ -21,6 +21,11 @@ export interface RunContext<T = unknown, R = unknown> {
    * resolves.
    */
   rest<V>(chunk: Chunk<T>, wait: () => Promise<V>): Promise<V>
+  /**
+   * Waits for what the store is to do about a chunk. Where that takes long, others have its place meanwhile, and the run takes no
+   * other chunk, which would only wait as well.
+   */
+  lend<V>(answer: Promise<V>): Promise<V>
   /** Ends the run: drains it, and rejects it with `error`. */
   fail(error: Error): void
 }
@@ -34,6 +39,11 @@ export type Dispatch<T = unknown, R = unknown> = (chunk: Chunk<T>, context: RunC
 
 /** What came of a chunk of which nothing has settled. */
 export const NOTHING: Outcomes<never, never> = { fulfilled: [], rejected: [] }
+
+/** How many items settled. */
+export function countOf({ fulfilled, rejected }: Outcomes): number {
+  return fulfilled.reduce((sum, batch) => sum + batch.indices.length, rejected.length)
+}
 
 /** Wraps a dispatch with one concern. Knows neither its neighbours nor the engine below. */
 export type Stage<T = unknown, R = unknown> = (next: Dispatch<T, R>) => Dispatch<T, R>

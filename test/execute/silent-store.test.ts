@@ -1,7 +1,7 @@
-import { execute, type Log, memoryStore, type Store, stream } from 'pawl'
+import { createExecutor, execute, type Log, memoryStore, type Store, stream } from 'pawl'
 import { expect, test } from 'vitest'
 import arithmetic from '../fixtures/tasks/arithmetic.mjs'
-import { range } from './calls.ts'
+import { gate, range } from './calls.ts'
 
 const ITEMS = range(200)
 const REASON = new Error('time to go')
@@ -72,6 +72,20 @@ test('a store that does not answer is given up when the run is told to end, what
   const took = await Promise.all([...writing, ...opening])
   expect(Math.min(...took)).toBeGreaterThan(4900)
   expect(Math.max(...took)).toBeLessThan(15_000)
+})
+
+test('a store that does not answer keeps no other run of the executor waiting', async () => {
+  const { store, state } = silentStore()
+  const abort = new AbortController()
+  await using executor = createExecutor({ workers: 1, mode: 'threads', drainTimeout: 600_000 })
+  const { passed: hasAsked, open: onAsked } = gate()
+  Object.assign(state, { silent: 'write', asked: onAsked })
+  const options = { runId: 'run', chunkSize: 10, checkpoint: { store, every: 50, interval: 20 } }
+  const waiting = executor.execute(arithmetic, ITEMS, { ...options, signal: abort.signal }).catch((error) => error)
+  await hasAsked
+  expect((await executor.execute(arithmetic, [3])).results).toEqual([9])
+  abort.abort(REASON)
+  expect(await waiting).toMatchObject({ code: 'ERR_PAWL_CHECKPOINT_WRITE', report: { stats: { succeeded: 0 } } })
 })
 
 test('a store that only does not take its end fails no run that is saved', async () => {

@@ -11,6 +11,7 @@ const LAYERS = [
     'chunk.ts',
     'file-items.ts',
     'carried-error.ts',
+    'hearing.ts',
     'machine.ts',
     'members.ts',
     'move.ts',

@@ -63,6 +63,31 @@ describe("the main thread stays the user's", () => {
     expect(turns.stop()).toBeGreaterThanOrEqual(300 / (SLICE_MS + 1))
   })
 
+  test('inline, what else the event loop has to do is not taken for work of the items', async () => {
+    const abort = new AbortController()
+    let turns = 0
+    let isOver = false
+    const onTurn = () => {
+      for (const until = performance.now() + 5; performance.now() < until; );
+      if (++turns > 1000) abort.abort(new Error('next to nothing is done in a turn'))
+      if (!isOver) setImmediate(onTurn)
+    }
+    onTurn()
+    const { results } = await execute((n: number) => n + 1, range(100_000), { mode: 'inline', signal: abort.signal })
+    isOver = true
+    expect(results).toHaveLength(100_000)
+  })
+
+  test('inline, runs of an executor take turns by slice, and each slice has a turn of its own', async () => {
+    await using executor = createExecutor({ mode: 'inline' })
+    const turns = countTurns()
+    const ended: number[] = []
+    const runs = range(4).map((n) => executor.execute(busy, range(n === 3 ? 20 : 80)).then(() => ended.push(n)))
+    await Promise.all(runs)
+    expect(turns.stop()).toBeGreaterThanOrEqual(260 / (SLICE_MS + 1))
+    expect(ended[0]).toBe(3)
+  })
+
   test('inline, timers of the user run in time order with the items', async () => {
     let fired = 0
     const timer = setInterval(() => fired++, 1)

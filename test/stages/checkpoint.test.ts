@@ -22,7 +22,7 @@ test('checkpoint() lets a chunk begin only once word of it is on its way', async
   const dispatch = checkpoint(session, 2)(next)
   for (const chunk of [CHUNK, CHUNK, { ...CHUNK, alone: true }]) {
     order.length = 0
-    const done = dispatch(chunk, {} as RunContext)
+    const done = dispatch(chunk, { lend: (answer) => answer } as RunContext)
     await new Promise(setImmediate)
     save()
     await done
@@ -34,7 +34,7 @@ test('checkpoint() gives up a suspect with maxCrashes, and runs one with fewer, 
   const begun: number[] = []
   const session = { begin: async ({ indices }: Pick<Chunk, 'indices'>) => void begun.push(...indices) }
   const dispatch = checkpoint(session, 2)(async () => ({ fulfilled: [], rejected: [] }))
-  const context = { clock: { today: () => 9 } } as RunContext
+  const context = { clock: { today: () => 9 }, lend: (answer) => answer } as RunContext
   const send = (crashes: number, pardoned: number, alone: boolean) => {
     const history = { attempts: crashes - pardoned, crashes, pardoned, firstFailedAt: 1 }
     return dispatch({ ...CHUNK, alone, histories: new Map([[0, history]]) }, context)

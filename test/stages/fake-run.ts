@@ -73,6 +73,7 @@ export function fakeRun(clock: Clock) {
         resting.delete(chunk)
       }
     },
+    lend: (answer) => answer,
     fail: (error) => {
       ends.push(error)
       drain.abort(error)

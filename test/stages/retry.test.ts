@@ -253,6 +253,19 @@ describe('retry: waiting', () => {
 })
 
 describe('retry: draining', () => {
+  test('counts only what was tried again: not what a drain overtook on its way there', async () => {
+    const run = fakeRun(instantClock())
+    const counter = { retries: 0 }
+    const engine: Dispatch<string, Value> = async (chunk, context) => {
+      if (!chunk.histories) return answer(chunk, bad)
+      run.drain()
+      context.settle(answer(chunkOf([0]), () => undefined))
+      return answer(chunkOf([1]), bad) // And nothing of the last one, which had not begun.
+    }
+    await stage({ retries: 1 }, counter)(engine)(chunkOf([0, 1, 2]), run.context)
+    expect(counter.retries).toBe(2)
+  })
+
   test('what failed while a drain began stays pending; what is final or succeeded settles, late or not', async () => {
     const run = fakeRun(instantClock())
     const engine: Dispatch<string, Value> = async (chunk) => {
