@@ -1,10 +1,11 @@
 import { callsAgain, isInsideWorker } from './engine/program.ts'
 import type { Engines, openEngines } from './engines.ts'
+import { InvalidOptionError } from './errors.ts'
 import { takeItems } from './items.ts'
 import { type ExecuteOptions, type ResolvedOptions, resolveOptions } from './options.ts'
 import type { RunOrigin } from './run/journey.ts'
 import { createStream, type OutcomeStream } from './run/stream.ts'
-import type { TaskRef } from './task.ts'
+import { type TaskRef, takeTask } from './task.ts'
 import { turn } from './turn.ts'
 import type { Plan, Report } from './types.ts'
 
@@ -46,8 +47,8 @@ export async function execute<T, R>(
   items: Iterable<T> | AsyncIterable<T>,
   options?: ExecuteOptions<T>,
 ): Promise<Report<R, T>> {
-  const taken = takeItems(items)
-  return unlessAgain(() => withEngines(options, (engines, resolved) => executeOn(task, taken, resolved, engines)))
+  const [ref, taken] = [takeTask(task), takeItems(items)]
+  return unlessAgain(() => withEngines(options, (engines, resolved) => executeOn(ref, taken, resolved, engines)))
 }
 
 /**
@@ -71,8 +72,8 @@ export function stream<T, R>(
   items: Iterable<T> | AsyncIterable<T>,
   options?: ExecuteOptions<T>,
 ): OutcomeStream<R, T> {
-  const taken = takeItems(items)
-  return createStream((origin) => withEngines(options, (engines, resolved) => executeOn(task, taken, resolved, engines, origin)))
+  const [ref, taken] = [takeTask(task), takeItems(items)]
+  return createStream((origin) => withEngines(options, (engines, resolved) => executeOn(ref, taken, resolved, engines, origin)))
 }
 
 /** Runs a few of the items in a worker and says how the planner would run them all, and why. Nothing is recorded. */
@@ -81,10 +82,10 @@ export async function plan<T, R>(
   items: Iterable<T> | AsyncIterable<T>,
   options?: ExecuteOptions<T>,
 ): Promise<Plan> {
-  const taken = takeItems(items)
+  const [ref, taken] = [takeTask(task), takeItems(items)]
   // The thread it measures on ends with it: the run finds none that is up.
   const cold = (engines: Engines) => ({ ...engines, isUp: false })
-  return unlessAgain(() => withEngines(options, (engines, resolved) => planOn(task, taken, resolved, cold(engines))))
+  return unlessAgain(() => withEngines(options, (engines, resolved) => planOn(ref, taken, resolved, cold(engines))))
 }
 
 /** `execute` on engines that stay open, for callers that may know more of the run than its options say. */
@@ -124,6 +125,10 @@ export async function planOn<T, R>(
 export function resolveHere<T>(given: ExecuteOptions<T> | undefined): ResolvedOptions<T> {
   const options = resolveOptions(given)
   if (!isInsideWorker() || options.mode !== 'auto' || options.workers !== undefined) return options
+  for (const option of ['timeout', 'resourceLimits'] as const) {
+    const expected = `'workers' beside it inside of a task, where a run is inline unless it says how many threads it wants`
+    if (options[option] !== undefined) throw new InvalidOptionError(option, expected, options[option])
+  }
   return resolveOptions({ ...given, mode: 'inline' })
 }
 

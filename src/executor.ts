@@ -1,12 +1,11 @@
-import { setMaxListeners } from 'node:events'
 import type { Engines } from './engines.ts'
 import { InvalidOptionError } from './errors.ts'
-import { executeOn, loadEngines, type MayMissResults, planOn, resolveHere, unlessAgain } from './execute.ts'
+import { executeOn, loadEngines, type MayMissResults, planOn, type RunOrigin, resolveHere, unlessAgain } from './execute.ts'
 import { takeItems } from './items.ts'
 import { isPlain } from './option-values.ts'
 import { type ExecuteOptions, type ResolvedOptions, resolveOptions } from './options.ts'
-import { createStream, type OutcomeStream, type StreamOrigin } from './run/stream.ts'
-import type { TaskRef } from './task.ts'
+import { createStream, type OutcomeStream } from './run/stream.ts'
+import { type TaskRef, takeTask } from './task.ts'
 import type { Plan, Report } from './types.ts'
 
 /** Options that belong to the pool, and so cannot be given per run. */
@@ -69,7 +68,6 @@ export function createExecutor(given: ExecuteOptions = {}): Executor {
   const runs = new Set<Promise<unknown>>()
   let closed: Promise<void> | undefined
   const closing = new AbortController()
-  setMaxListeners(0, closing.signal) // Every stream listens; Node would warn of the eleventh.
 
   const optionsOf = <T>(options: RunOptions<T> = {}): ExecuteOptions<T> => {
     if (closed) throw new InvalidOptionError('executor', 'it to be open', 'closed', { subject: 'this executor' })
@@ -95,9 +93,13 @@ export function createExecutor(given: ExecuteOptions = {}): Executor {
     run.then(forget, forget)
     return run
   }
-  const start = async <T, V>(merged: ExecuteOptions<T>, use: (engines: Engines, options: ResolvedOptions<T>) => Promise<V>) => {
+  type Use<T, V> = (engines: Engines, options: ResolvedOptions<T>, own: RunOrigin) => Promise<V>
+  /** Takes the options as they are at the call. All that is wrong with them rejects. */
+  const begin = async <T, V>(given: RunOptions<T> | undefined, use: Use<T, V>): Promise<V> => {
+    const merged = optionsOf(given)
+    const own = originOf(merged, given)
     const options = resolveHere(merged)
-    return use(await opening, options)
+    return track(opening.then((engines) => use(engines, options, own)))
   }
   const close = async () => {
     closing.abort()
@@ -107,25 +109,19 @@ export function createExecutor(given: ExecuteOptions = {}): Executor {
 
   return {
     execute: async <T, R>(task: TaskRef<T, R>, items: Iterable<T> | AsyncIterable<T>, options?: RunOptions<T>) => {
-      const merged = optionsOf(options)
-      const taken = takeItems(items)
-      const origin = originOf(merged, options)
-      return unlessAgain(() => track(start(merged, (engines, resolved) => executeOn(task, taken, resolved, engines, origin))))
+      const [ref, taken] = [takeTask(task), takeItems(items)]
+      return unlessAgain(() => begin(options, (engines, resolved, own) => executeOn<T, R>(ref, taken, resolved, engines, own)))
     },
     stream: <T, R>(task: TaskRef<T, R>, items: Iterable<T> | AsyncIterable<T>, options?: RunOptions<T>) => {
-      const merged = optionsOf(options)
-      const taken = takeItems(items)
-      const own = originOf(merged, options)
-      return createStream(
-        (origin: StreamOrigin<R>) =>
-          track(start(merged, (engines, resolved) => executeOn(task, taken, resolved, engines, { ...origin, ...own }))),
+      const [ref, taken] = [takeTask(task), takeItems(items)]
+      return createStream<R, T>(
+        (origin) => begin(options, (engines, resolved, own) => executeOn(ref, taken, resolved, engines, { ...own, ...origin })),
         closing.signal,
       )
     },
     plan: async (task, items, options) => {
-      const merged = optionsOf(options)
-      const taken = takeItems(items)
-      return unlessAgain(() => track(start(merged, (engines, resolved) => planOn(task, taken, resolved, engines))))
+      const [ref, taken] = [takeTask(task), takeItems(items)]
+      return unlessAgain(() => begin(options, (engines, resolved) => planOn(ref, taken, resolved, engines)))
     },
     close: () => (closed ??= close()),
     [Symbol.asyncDispose]: () => (closed ??= close()),

@@ -45,6 +45,7 @@ export function iterableSource<T>(
   const accept = (result: IteratorResult<T>) => {
     checkResult(result)
     if (isClosed) return // An iterator that was let go says that it is done, which is not its end.
+    blocks.slice.tick()
     if (result.done) {
       hasEnded = true
       blocks.end(pulled)
@@ -151,7 +152,6 @@ function watchBlocks<T>(iterator: Iterator<T> | AsyncIterator<T>, selection: Sel
   const see = (item: T) => {
     selection?.onItem?.(item)
     count++
-    slice.tick()
   }
   const end = (block: number) => {
     if (count > 0) selection?.onBlock?.(block, count)
@@ -165,6 +165,7 @@ function watchBlocks<T>(iterator: Iterator<T> | AsyncIterator<T>, selection: Sel
       results.push(result.done ? { done: true, value: undefined } : { done: false, value: result.value })
       if (result.done) break
       see(result.value)
+      slice.tick()
       if (slice.isOver) await slice.rest()
     }
     return results

@@ -130,6 +130,11 @@ async function importOrRequire(url: string): Promise<Record<string, unknown>> {
   }
 }
 
+/** The task as it is now: what the program does with `{ module, export }` later, say for its next run, changes nothing. */
+export function takeTask<F>(ref: F): F {
+  return typeof ref === 'object' && ref !== null && 'module' in ref && !isTask(ref) ? { ...ref } : ref
+}
+
 export function isTask<T, R>(value: unknown): value is Task<T, R, never> & Task<T, R> {
   return typeof value === 'object' && value !== null && TASK in value
 }

@@ -1,10 +1,12 @@
-import { createExecutor } from 'pawl'
+import { getEventListeners } from 'node:events'
+import { createExecutor, execute } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import { gate, openLatch, range, sharedCells, whenSet } from './execute/calls.ts'
 import arithmetic, { cube } from './fixtures/tasks/arithmetic.mjs'
 import { counted, tell, waitForLatch } from './fixtures/tasks/counted.mjs'
 import { die } from './fixtures/tasks/deaths.mjs'
 import nested from './fixtures/tasks/nested.mjs'
+import { sumTo } from './fixtures/tasks/recursive.mjs'
 import { spin } from './fixtures/tasks/where.mjs'
 
 /** A value that knows how often it was cloned. */
@@ -28,6 +30,16 @@ describe('createExecutor()', () => {
     const threads = [...first.results, ...second.results].map((it) => it.threadId)
     expect(new Set(threads).size).toBe(1)
     expect(third.results).toEqual([8])
+  })
+
+  test('takes a task, and options, as they are at the call', async () => {
+    await using executor = createExecutor({ workers: 1, mode: 'threads' })
+    const ref = { module: new URL('./fixtures/tasks/arithmetic.mjs', import.meta.url), export: 'half' }
+    const options = { maxFailures: 1 }
+    const runs = [executor.execute(ref, [8], options), executor.stream(ref, [8], options).report, execute(ref, [8], options)]
+    Object.assign(ref, { module: './nowhere.mjs', export: 'nothing' })
+    Object.assign(options, { maxFailures: 'none' })
+    expect((await Promise.all(runs)).map(({ results }) => results)).toEqual([[4], [4], [4]])
   })
 
   test('gives each run its own shared value, seed and outcomes', async () => {
@@ -124,6 +136,42 @@ describe('createExecutor()', () => {
     expect((await executor.execute(cube, [2])).results).toEqual([8])
     feed()
     for (const run of waiting) expect((await run).results).toEqual([27])
+  })
+
+  test.each(['threads', 'inline'] as const)(
+    'runs runs inside of one another, where they are inline: task on %s',
+    async (mode) => {
+      expect((await execute(sumTo, [4, 5], { mode, workers: 1 })).results).toEqual([10, 15])
+    },
+  )
+
+  test('one signal may be for any number of runs, and none listens to it any more when they are over', async () => {
+    const warned: string[] = []
+    const onWarning = ({ name }: Error) => void warned.push(name)
+    process.on('warning', onWarning)
+    const { signal } = new AbortController()
+    await using executor = createExecutor({ workers: 1, mode: 'threads', signal })
+    const runs = range(20).map(() => executor.execute(arithmetic, [3]))
+    const plans = range(20).map(() => executor.plan(arithmetic, [3]))
+    for (const { results } of await Promise.all(runs)) expect(results).toEqual([9])
+    await Promise.all(plans)
+    await new Promise((resolve) => setImmediate(resolve))
+    process.off('warning', onWarning)
+    expect(warned).toEqual([])
+    expect(getEventListeners(signal, 'abort')).toEqual([])
+  })
+
+  test('one signal ends all runs that have it', async () => {
+    const abort = new AbortController()
+    await using executor = createExecutor({ workers: 1, mode: 'threads', signal: abort.signal })
+    async function* items() {
+      await new Promise(() => {})
+      yield 1
+    }
+    const runs = range(20).map(() => executor.execute(arithmetic, items()).catch((error) => error))
+    abort.abort(new Error('enough'))
+    for (const error of await Promise.all(runs))
+      expect(error).toMatchObject({ code: 'ERR_PAWL_ABORTED', cause: { message: 'enough' } })
   })
 
   test('runs a task that calls execute beside a run whose task cannot be loaded, in the same thread', async () => {
@@ -325,9 +373,7 @@ describe('createExecutor()', () => {
     const expected = { code: 'ERR_PAWL_INVALID_OPTION', option }
     await expect(executor.execute(arithmetic, [1], { [option]: value } as object)).rejects.toMatchObject(expected)
     await expect(executor.plan(arithmetic, [1], { [option]: value } as object)).rejects.toMatchObject(expected)
-    await expect((async () => executor.stream(arithmetic, [1], { [option]: value } as object).report)()).rejects.toMatchObject(
-      expected,
-    )
+    await expect(executor.stream(arithmetic, [1], { [option]: value } as object).report).rejects.toMatchObject(expected)
     await expect(executor.execute(arithmetic, [3], { [option]: undefined } as object)).resolves.toMatchObject({ results: [9] })
   })
 
@@ -355,6 +401,7 @@ describe('close()', () => {
       message: "Cannot use this executor: expected it to be open, got 'closed'",
     })
     expect(isClosed).toBe(false)
+    await expect(executor.stream(arithmetic, [1]).report).rejects.toMatchObject({ code: 'ERR_PAWL_INVALID_OPTION' })
     openLatch(latch)
     expect((await run).results).toEqual([7])
     await closed

@@ -2,6 +2,7 @@ import { execute } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import arithmetic from '../fixtures/tasks/arithmetic.mjs'
 import { counted, tell } from '../fixtures/tasks/counted.mjs'
+import { limited } from '../fixtures/tasks/recursive.mjs'
 import { range, sharedCells } from './calls.ts'
 
 type Told = {
@@ -141,5 +142,10 @@ describe('execute() inside a task', () => {
       { mode: 'inline', results: [0, 1, 4] },
       { mode: 'threads', results: [0, 1, 4, 9] },
     ])
+  })
+
+  test('with a timeout needs workers, and says so', async () => {
+    const { results } = await execute(limited, [1, undefined], { mode: 'threads', workers: 1 })
+    expect(results).toEqual([5, expect.stringMatching(/^Cannot use option 'timeout': expected 'workers' .*, got 20000$/)])
   })
 })

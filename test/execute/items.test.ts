@@ -292,6 +292,26 @@ describe('execute() and an iterable that misbehaves', () => {
     expect(returned).toEqual(['read to its end', 'ended early'])
   })
 
+  test('a generator that takes its time is left now and then, so that the event loop turns', async () => {
+    let [pulled, most, isOver] = [0, 0, false]
+    const onTurn = () => {
+      pulled = 0
+      if (!isOver) setImmediate(onTurn)
+    }
+    onTurn()
+    function* items() {
+      for (let item = 0; item < 3000; item++) {
+        for (const until = performance.now() + 0.2; performance.now() < until; );
+        most = Math.max(most, ++pulled)
+        yield item
+      }
+    }
+    const { stats } = await execute(task, items(), { mode: 'threads', workers: 1, chunkSize: 3000 })
+    isOver = true
+    expect(stats).toMatchObject({ succeeded: 3000 })
+    expect(most).toBeLessThan(300)
+  })
+
   test('return() that throws takes nothing away from the error that ended the run', async () => {
     function* items() {
       try {
