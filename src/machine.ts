@@ -13,9 +13,13 @@ const MEMORY_SHARE = 0.75
 
 /** Worker threads to use when nobody says: the cores this process may use, fewer when memory would not hold them. At least 1. */
 export function countWorkers(heapMb: number | undefined): number {
+  return Math.max(1, Math.min(countCores(), countFitting(heapMb)))
+}
+
+/** Workers that memory would hold. */
+export function countFitting(heapMb: number | undefined): number {
   const perWorker = WORKER_BYTES + (heapMb ?? 0) * 2 ** 20
-  const byMemory = Math.floor((memoryLimit() * MEMORY_SHARE) / perWorker)
-  return Math.max(1, Math.min(countCores(), byMemory))
+  return Math.floor((memoryLimit() * MEMORY_SHARE) / perWorker)
 }
 
 /** Cores available to this process: affinity and the quota of its cgroup (`cpu.max`) respected. */

@@ -40,7 +40,7 @@ export interface Verdict {
  * with results that arrived and cannot be read. An answer that cannot be true is a deed of a task: the same pass finds whose, and
  * that counts as a crash.
  */
-export function blame(worker: LostWorker, error: Error | undefined, exitCode: number, today: number): Verdict {
+export function blame(worker: LostWorker, error: Error | undefined, exitCode: number | undefined, today: number): Verdict {
   let reason = reasonOf(worker, error, exitCode)
   const suspects: Piece[] = []
   const innocents: Piece[] = []
@@ -63,7 +63,7 @@ export function blame(worker: LostWorker, error: Error | undefined, exitCode: nu
     if (worker.doom === undefined || trace.state === 'untrue') {
       const again = charge(piece, place, reason, isSure(worker, error, piece, place), today)
       if (again) suspects.push(again)
-    } else reason = timeOut(piece, place, today)
+    } else reason = timeOut(piece, place, exitCode === undefined, today)
   }
   return { again: [...suspects, ...innocents], suspect, reason }
 }
@@ -79,7 +79,7 @@ interface Trace {
   readonly state: 'waiting' | 'running' | 'packing' | 'unreadable' | 'untrue'
 }
 
-function reasonOf({ doom }: LostWorker, error: Error | undefined, exitCode: number): Error {
+function reasonOf({ doom }: LostWorker, error: Error | undefined, exitCode: number | undefined): Error {
   if (doom instanceof Error) return doom
   if (error) return error
   if (doom === undefined) return new Error(`the worker thread ended with exit code ${exitCode}`)
@@ -173,14 +173,18 @@ function isOutOfMemory(error: Error): boolean {
   return (error as { code?: unknown }).code === 'ERR_WORKER_OUT_OF_MEMORY'
 }
 
-/** Counts the attempt that took too long, and settles its item with the reason it gives. */
-function timeOut({ chunk, job }: Piece, place: number, today: number): TaskTimeoutError {
+/**
+ * Counts the attempt that took too long, and settles its item with the reason it gives. `isAtWork`: it goes on, and another
+ * beside it might write what it writes.
+ */
+function timeOut({ chunk, job }: Piece, place: number, isAtWork: boolean, today: number): TaskTimeoutError {
   const { run } = job
   run.tally.attempts++
   run.tally.timeouts++
   const index = chunk.indices[place] as number
-  const reason = new TaskTimeoutError(index, chunk.keys?.[place] ?? String(index), run.timeout as number)
-  job.settle(undefined, [rejectPlace(chunk, place, 'timeout', reason, today)])
+  const reason = new TaskTimeoutError(index, chunk.keys?.[place] ?? String(index), run.timeout as number, isAtWork)
+  const rejection = rejectPlace(chunk, place, 'timeout', reason, today)
+  job.settle(undefined, [isAtWork ? { ...rejection, isFinal: true } : rejection])
   return reason
 }
 

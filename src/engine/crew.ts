@@ -8,7 +8,7 @@ import { toMessage } from './message.ts'
 import { createPlaces } from './places.ts'
 import type { RunSetup } from './protocol.ts'
 import { DEPTH, type Seat } from './seat.ts'
-import { isRefusal, MAX_TRIES, noThreadError, Shortage } from './shortage.ts'
+import { isRefusal, MAX_TRIES, noThreadError, Shortage, StuckError } from './shortage.ts'
 import { createTimeoutWatch } from './timeout-watch.ts'
 
 /**
@@ -27,6 +27,9 @@ export class Crew {
   readonly #clock: Clock
   readonly #onShortage: (count: number, wanted: number, error: Error) => void
   readonly #shortage = new Shortage(() => this.advance())
+  readonly #mostStuck: () => number
+  /** Threads that were told to end and do not come to it. */
+  #stuck = 0
   /** Threads that are lost, but may not have ended altogether. */
   readonly #endings = new Set<Promise<void>>()
   #target = 0
@@ -35,11 +38,20 @@ export class Crew {
   #looking: NodeJS.Timeout | undefined
   #isClosed = false
 
-  /** `onShortage`: called when there are `count` threads, and no room for as many as are wanted. */
-  constructor(openSeat: (bench: Bench) => Seat, clock: Clock, onShortage: (count: number, wanted: number, error: Error) => void) {
+  /**
+   * `onShortage`: called when there are `count` threads, and no room for as many as are wanted. `mostStuck`: of threads that do
+   * not come to their end so many are replaced, and as many as there may be at work if that is more.
+   */
+  constructor(
+    openSeat: (bench: Bench) => Seat,
+    clock: Clock,
+    onShortage: (count: number, wanted: number, error: Error) => void,
+    mostStuck: () => number,
+  ) {
     this.#openSeat = openSeat
     this.#clock = clock
     this.#onShortage = onShortage
+    this.#mostStuck = mostStuck
   }
 
   /** Those that are up or starting. */
@@ -102,9 +114,10 @@ export class Crew {
     }
   }
 
-  /** The thread of `bench` is lost. */
-  dismiss(bench: Bench): void {
+  /** The thread of `bench` is lost. `isStuck`: it has not ended. */
+  dismiss(bench: Bench, isStuck: boolean): void {
     this.#benches.delete(bench)
+    if (isStuck) void this.#missStuck(bench)
     const ending: Promise<void> = bench.seat.close().finally(() => this.#endings.delete(ending))
     this.#endings.add(ending)
   }
@@ -119,10 +132,19 @@ export class Crew {
     await Promise.all([...this.#endings, ...[...this.#benches].map((bench) => bench.seat.close())])
   }
 
+  async #missStuck({ seat }: Bench): Promise<void> {
+    this.#stuck++
+    await seat.gone
+    this.#stuck--
+    this.#shortage.end()
+    this.advance()
+  }
+
   /** Starts a thread. False when the system has no room for one, or had none a moment ago. */
   #open(): boolean {
     if (this.#shortage.isPausing) return false
     try {
+      if (this.#stuck > this.#target && this.#stuck > this.#mostStuck()) throw new StuckError(this.#stuck)
       this.#benches.add(createBench(this.#openSeat))
       this.#shortage.end()
       return true

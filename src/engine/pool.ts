@@ -1,5 +1,6 @@
 import type { Piscina } from 'piscina'
 import type { Clock } from '../clock.ts'
+import { countFitting } from '../machine.ts'
 import { NOTHING } from '../stages/stage.ts'
 import { type Bench, condemn, hasBegun, hasBegunRun } from './bench.ts'
 import { Crew } from './crew.ts'
@@ -23,9 +24,11 @@ export interface Pool extends Engine {
 export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOptions, clock: Clock): Pool {
   const runs = new Map<number, JobRun>()
   const open = (bench: Bench) => openSeat(PiscinaClass, seatOptions, receiver.hear(bench))
-  const crew: Crew = new Crew(open, clock, (count, wanted, error) => {
+  const onShortage = (count: number, wanted: number, error: Error) => {
     for (const run of runs.values()) run.onShortage(count, wanted, error)
-  })
+  }
+  const mostStuck = () => countFitting(seatOptions.resourceLimits?.maxOldGenerationSizeMb)
+  const crew: Crew = new Crew(open, clock, onShortage, mostStuck)
   const receiver = new Receiver(crew, runs, clock)
   let numbered = 0
   let worked = 0

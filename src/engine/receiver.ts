@@ -101,8 +101,8 @@ export class Receiver {
   }
 
   /** The thread is gone: whoever ran in it is a suspect, everybody else goes back. */
-  #lose(bench: Bench, error: Error | undefined, code: number): void {
-    this.#crew.dismiss(bench)
+  #lose(bench: Bench, error: Error | undefined, code: number | undefined): void {
+    this.#crew.dismiss(bench, code === undefined)
     const { again, suspect, reason } = blame(bench, error, code, this.#clock.today())
     if (hasBegun(bench) && bench.doom !== 'idle') this.#comeUp()
     else if (bench.doom !== 'drain' && bench.doom !== 'vain') this.#stillborn.push(bench)

@@ -35,10 +35,10 @@ export interface SeatEvents {
   /** Some places of a chunk have settled. */
   part(message: PartMessage): void
   /**
-   * The thread is gone, or was told to end and does not come to it: nothing more will come of what it was sent. `error` is why,
-   * when the thread could tell.
+   * The thread is gone, or, without an exit code, was told to end and does not come to it: nothing more will come of what it was
+   * sent. `error` is why, when the thread could tell.
    */
-  lost(error: Error | undefined, exitCode: number): void
+  lost(error: Error | undefined, exitCode: number | undefined): void
   /** The next of what the thread sent cannot be read. */
   unreadable(error: Error): void
   /** A chunk could not be cloned and was not sent. */
@@ -64,6 +64,8 @@ export interface Seat {
   kill(): void
   /** Ends the thread without `lost`; resolves when nothing is left of it, also of one that is lost, or it was given up. */
   close(): Promise<void>
+  /** Resolves when the thread has ended, also one that was given up. */
+  readonly gone: Promise<void>
 }
 
 /** What Piscina loads in each thread; undefined where nothing says where this file is, as in a bundle of CommonJS. */
@@ -102,7 +104,7 @@ export function openSeat(PiscinaClass: typeof Piscina, { resourceLimits, record 
     ending ??= new Promise((resolve) => {
       const givenUp = setTimeout(() => {
         note(new Error('the worker was told to end, and did not come to it'))
-        lose(1)
+        lose(undefined)
         resolve()
       }, GIVE_UP_MS)
       const over = () => {
@@ -140,7 +142,7 @@ export function openSeat(PiscinaClass: typeof Piscina, { resourceLimits, record 
       return undefined // What follows is lost with the thread.
     }
   }
-  const lose = (code: number) => {
+  const lose = (code: number | undefined) => {
     if (isLost) return
     isLost = true
     // What the thread said before it ended counts: who is to blame for the end depends on how far it came.
@@ -149,9 +151,12 @@ export function openSeat(PiscinaClass: typeof Piscina, { resourceLimits, record 
     if (!isClosed) events.lost(error, code)
   }
   thread.on('error', note)
-  thread.once('exit', (code) => {
-    end()
-    lose(code)
+  const gone = new Promise<void>((resolve) => {
+    thread.once('exit', (code) => {
+      end()
+      lose(code)
+      resolve()
+    })
   })
 
   return {
@@ -176,6 +181,7 @@ export function openSeat(PiscinaClass: typeof Piscina, { resourceLimits, record 
       isClosed = true
       return end()
     },
+    gone,
   }
 }
 

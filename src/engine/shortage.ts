@@ -49,10 +49,25 @@ export class Shortage {
   }
 }
 
+/** So many threads wait in a call of the system where none can be ended, that no other is started beside them. */
+export class StuckError extends Error {
+  constructor(count: number) {
+    super(`${count} threads that were told to end wait in a call of the system, such as execFileSync`)
+  }
+}
+
 /** True of what `new Worker` throws where the system has no room for a thread, memory for its stack included. */
 export function isRefusal(error: unknown): error is Error {
+  if (error instanceof StuckError) return true
   return error instanceof Error && (error as NodeJS.ErrnoException).code === 'ERR_WORKER_INIT_FAILED'
 }
+
+function waysOn(cause: Error): string {
+  if (cause instanceof StuckError) return `Such calls want a limit of their own: ${LIMIT}`
+  return `The limit on processes and threads is reached, or there is no memory for one more: ${WAYS_ON}`
+}
+
+const LIMIT = 'execFileSync(file, args, { timeout }), or end the processes that they wait for'
 
 const WAYS_ON = 'raise pids.max of the container, or `ulimit -u` of the user, or end other processes'
 
@@ -60,12 +75,13 @@ const WAYS_ON = 'raise pids.max of the container, or `ulimit -u` of the user, or
 export function noThreadError(cause: Error): RunAbortedError {
   return new RunAbortedError(
     `Cannot start a worker: expected room for a thread, got none in ${MAX_TRIES} tries (${cause.message}). ` +
-      `The limit on processes and threads is reached, or there is no memory for one more: ${WAYS_ON}, and run it again`,
+      `${waysOn(cause)}, and run it again`,
     { cause },
   )
 }
 
 /** A run goes on with fewer threads than it was to have. */
 export function describeShortage(count: number, wanted: number, cause: Error): Wording {
-  return wording`Cannot start all workers: expected room for ${wanted} threads, got it for ${count} (${cause.message}). The run goes on with these, and tries again now and then. The limit on processes and threads is reached: ${WAYS_ON}, or ask for fewer ${option('workers')}`
+  const fewer = cause instanceof StuckError ? '' : wording`, or ask for fewer ${option('workers')}`
+  return wording`Cannot start all workers: expected room for ${wanted} threads, got it for ${count} (${cause.message}). The run goes on with these, and tries again now and then. ${waysOn(cause)}${fewer}`
 }

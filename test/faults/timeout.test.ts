@@ -52,7 +52,7 @@ describe('timeout', () => {
         return 'late'
       }
       const run = execute(waitFor, [file, '', ''], {
-        ...{ mode: 'threads', workers: 1, chunkSize: 1, maxFailures: 1, shared: started },
+        ...{ mode: 'threads', workers: 1, chunkSize: 1, maxFailures: 1, retry: 1, shared: started },
         ...(option === 'timeout' ? { timeout: 100 } : { drainTimeout: 100, signal: abort.signal }),
       })
       const report = run.catch((error) => error.report as Awaited<typeof run>)
@@ -63,10 +63,31 @@ describe('timeout', () => {
       writeFileSync(file, '')
       if (option === 'timeout') {
         expect(results).toEqual([undefined, 'fine', 'fine'])
-        expect(failures).toMatchObject([{ index: 0, kind: 'timeout', attempts: 1 }])
+        expect(failures).toMatchObject([{ index: 0, kind: 'timeout', attempts: 1 }]) // Not tried again beside it.
+        expect(failures[0]?.reason.message).toMatch(/waits in a call of the system.* at work still.*execFileSync\(/)
       } else expect({ failures, stats }).toMatchObject({ failures: [], stats: { attempts: 0, dispatched: 0 } })
     },
   )
+
+  test('threads that do not come to their end are no more than there is room for, and are replaced once they have', async () => {
+    const file = join(mkdtempSync(join(tmpdir(), 'pawl-')), 'go')
+    const waitFor = (path: string) => {
+      const { execFileSync } = process.getBuiltinModule('node:child_process')
+      if (path !== '') execFileSync('sh', ['-c', 'for i in $(seq 600); do [ -e "$0" ] && exit; sleep 0.05; done', path])
+      return 'fine'
+    }
+    const resourceLimits = { maxOldGenerationSizeMb: 1_000_000 } // No memory holds any.
+    await using executor = createExecutor({ mode: 'threads', workers: 1, chunkSize: 1, resourceLimits })
+    const error = await executor.execute(waitFor, [file, file, file, file], { timeout: 50, maxFailures: 4 }).catch((it) => it)
+    expect(error).toMatchObject({
+      code: 'ERR_PAWL_ABORTED',
+      message: expect.stringMatching(/^Cannot start a worker: .*2 threads that were told to end wait in a call/),
+      report: { status: 'partial', stats: { timeouts: 2, failed: 2 } },
+    })
+    const next = executor.execute(waitFor, [''])
+    writeFileSync(file, '')
+    expect((await next).results).toEqual(['fine'])
+  })
 
   test.each([1, 100])('holds at chunk size %i for the first, a middle and the last item', async (chunkSize) => {
     const hanging = [0, 50, 99]
