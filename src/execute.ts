@@ -1,6 +1,6 @@
 import { callsAgain, isInsideWorker } from './engine/program.ts'
 import type { Engines, openEngines } from './engines.ts'
-import { InvalidOptionError } from './errors.ts'
+import { invalidOption } from './errors.ts'
 import { takeItems } from './items.ts'
 import { type ExecuteOptions, type ResolvedOptions, resolveOptions } from './options.ts'
 import type { RunOrigin } from './run/journey.ts'
@@ -8,6 +8,7 @@ import { createStream, type OutcomeStream } from './run/stream.ts'
 import { type TaskRef, takeTask } from './task.ts'
 import { turn } from './turn.ts'
 import type { Plan, Report } from './types.ts'
+import { option, wording } from './wording.ts'
 
 export type { RunOrigin } from './run/journey.ts'
 
@@ -125,9 +126,9 @@ export async function planOn<T, R>(
 export function resolveHere<T>(given: ExecuteOptions<T> | undefined): ResolvedOptions<T> {
   const options = resolveOptions(given)
   if (!isInsideWorker() || options.mode !== 'auto' || options.workers !== undefined) return options
-  for (const option of ['timeout', 'resourceLimits'] as const) {
-    const expected = `'workers' beside it inside of a task, where a run is inline unless it says how many threads it wants`
-    if (options[option] !== undefined) throw new InvalidOptionError(option, expected, options[option])
+  for (const name of ['timeout', 'resourceLimits'] as const) {
+    const expected = wording`${option('workers')} beside it inside of a task, where a run is inline unless it says how many threads it wants`
+    if (options[name] !== undefined) throw invalidOption(name, expected, options[name])
   }
   return resolveOptions({ ...given, mode: 'inline' })
 }
