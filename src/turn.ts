@@ -12,3 +12,12 @@ export function turn(): Promise<void> {
  * Longest time the event loop is kept waiting by pieces of work that are shorter each, in ms. Promise 5 of docs/architecture.md.
  */
 export const SLICE_MS = 4
+
+let turnedAt = 0
+
+/** To be awaited between pieces of work: lets the event loop turn when that was SLICE_MS ago or more. */
+export async function turnIfDue(): Promise<void> {
+  if (performance.now() - turnedAt < SLICE_MS) return
+  await turn()
+  turnedAt = performance.now()
+}

@@ -1,5 +1,6 @@
 import { CheckpointVersionError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
+import { turnIfDue } from '../turn.ts'
 import { isPacked } from './blocks.ts'
 import { readBytes, WINDOW_BYTES } from './file-bytes.ts'
 import type { FileReport } from './file-report.ts'
@@ -68,9 +69,13 @@ async function* readParts(
   for await (const { at, end, bytes } of readBlocks(store, file, opening, report)) {
     const start = at === 0 ? acceptHeader(layout, bytes, report, file) : 0
     gatherer.enter(at)
-    scan(bytes.length).push(bytes.subarray(start), start, true)
+    const scanner = scan(bytes.length)
+    for (let next = start, need = 0; need === 0; ) {
+      ;({ next, need } = scanner.push(bytes.subarray(next), next, true))
+      yield gatherer.take()
+      await turnIfDue()
+    }
     gatherer.leave(end)
-    yield gatherer.take()
   }
 }
 
@@ -147,6 +152,7 @@ async function* scanWindows(
   take: () => Located[],
 ): AsyncGenerator<Located[]> {
   let base = start
+  let readFrom = start
   let bytes = opening.subarray(start)
   let isShort = opening.length < Math.min(WINDOW_BYTES, file.size)
   for (;;) {
@@ -154,12 +160,19 @@ async function* scanWindows(
     const isLast = isShort || base + bytes.length >= file.size
     const { next, need } = scanner.push(bytes, base, isLast)
     yield take()
+    await turnIfDue()
+    if (need === 0) {
+      bytes = bytes.subarray(next - base)
+      base = next
+      continue
+    }
     if (isLast || next >= file.size) return
     // A line of JSON does not say how long it is: to double the window bounds the bytes read twice by the file's size.
-    const length = next === base ? Math.max(bytes.length * 2, need) : Math.max(WINDOW_BYTES, need)
+    const length = next === readFrom ? Math.max(bytes.length * 2, need) : Math.max(WINDOW_BYTES, need)
     bytes = await readBytes(store, file, next, length)
     isShort = bytes.length < Math.min(length, file.size - next)
     base = next
+    readFrom = next
   }
 }
 

@@ -35,8 +35,14 @@ export interface Visitor {
 const TRIES_PER_KIB = 256
 
 /**
+ * Bytes of whole frames that are read at once: to parse the keys of so many takes about a ms. Higher, and the event loop waits
+ * for it; lower, and each turn gives little.
+ */
+const STRIDE_BYTES = 2 ** 17
+
+/**
  * Reads frames out of plain bytes that come piece by piece. `push` gives the offset from which the bytes must be given
- * again together with what follows, and how many from there are needed at least.
+ * again together with what follows, and how many from there are needed at least; 0: it stopped to let others have a turn.
  */
 export interface Scanner {
   push(bytes: Buffer, base: number, isLast: boolean): { next: number; need: number }
@@ -75,6 +81,7 @@ export function createScanner(
         brokenEnd = found.isWhole || layout.format === 'json' ? -1 : base + found.end
         visitor.frame(found, bytes, base, isOwn)
         at = found.isWhole ? found.end : skipBody(bytes, found)
+        if (at >= STRIDE_BYTES && at < bytes.length) return { next: base + at, need: 0 }
         continue
       }
       if (badFrom < 0) {
