@@ -225,9 +225,15 @@ export async function deleteAll(store: Store, runId: string, except?: string): P
   await deleteKeys(store, runId, keys, except)
 }
 
+/** Objects that are deleted at once: one at a time, those of a long run on a store far away take minutes. */
+const DELETED_AT_ONCE = 16
+
 async function deleteKeys(store: Store, runId: string, keys: readonly string[], except: string | undefined): Promise<void> {
-  const rank = (key: string) => (key.startsWith(`${runId}/run/`) ? 1 : 0)
-  for (const key of keys.toSorted((a, b) => rank(a) - rank(b))) if (key !== except) await store.delete(key)
+  const isManifest = (key: string) => key.startsWith(`${runId}/run/`)
+  const others = keys.filter((key) => key !== except)
+  for (const group of [others.filter((key) => !isManifest(key)), others.filter(isManifest)])
+    for (let at = 0; at < group.length; at += DELETED_AT_ONCE)
+      await Promise.all(group.slice(at, at + DELETED_AT_ONCE).map((key) => store.delete(key)))
 }
 
 function warnOfChange({ runId, identity, emit }: ManifestOptions): void {

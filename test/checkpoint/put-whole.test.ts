@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { inspectRun, verifyRun } from '../../src/checkpoint/runs.ts'
+import { deleteRun, inspectRun, verifyRun } from '../../src/checkpoint/runs.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
 import { abandon, FORMS, IDENTITY, type Opened, open, outcomes } from './fixture.ts'
@@ -110,4 +110,28 @@ test('small objects are merged also after the store has failed', async () => {
   await session.close()
   expect(fails).toBeLessThan(0)
   expect((await store.list('run-1/')).length).toBeLessThan(100)
+})
+
+test('objects of a run are deleted several at once, the manifest last', async () => {
+  const memory = withoutAppend()
+  const session = await open(memory, { identity })
+  for (let at = 0; at < 12; at++) {
+    session.record(outcomes([at]))
+    await session.flush()
+  }
+  await session.close()
+  const deleted: string[] = []
+  let asked = 0
+  let most = 0
+  const remove: Store['delete'] = async (key) => {
+    most = Math.max(most, ++asked)
+    await new Promise((resolve) => setImmediate(resolve))
+    await memory.delete(key)
+    asked--
+    deleted.push(key)
+  }
+  await deleteRun({ ...memory, delete: remove }, 'run-1')
+  expect(most).toBeGreaterThan(10)
+  expect(deleted.at(-1)).toContain('/run/')
+  expect(await memory.list('')).toEqual([])
 })
