@@ -232,7 +232,10 @@ export interface Events<R = unknown> {
   workerExit: { threadId: number; index: number | undefined; reason: Error }
   /** The run is told to stop: by its signal, by a notice, or by an error that ends it. */
   drain: { reason: unknown }
-  /** `code` says of what kind, as the README lists them; `message` is for people. Without a listener it goes to `process.emitWarning`. */
+  /**
+   * `code` says of what kind, as the README lists them; `message` is for people. Without a listener it goes to
+   * `process.emitWarning`.
+   */
   warning: { code: string; message: string }
 }
 

@@ -56,9 +56,9 @@
  * Duty of the reader. A version above 4 (with a header whose own checksum holds) is refused and nothing touched. Lengths
  * are believed only if the frame ends within the file. A frame whose head holds and whose body does not tells which items
  * are damaged. Where no frame begins, look for the next one that holds; if there is none up to the end of a segment, its
- * tail is torn, as a killed writer leaves it, unless it was put whole: then it is damaged. A snapshot that has any damage, or no `close` at its end, does not stand for
- * the files it covers: read those too if they are there. Read them too when they have grown since. List `seg/` first, then
- * `snap/`, and start over when a listed file is gone.
+ * tail is torn, as a killed writer leaves it, unless it was put whole: then it is damaged. A snapshot that has any damage,
+ * or no `close` at its end, does not stand for the files it covers: read those too if they are there. Read them too when
+ * they have grown since. List `seg/` first, then `snap/`, and start over when a listed file is gone.
  *
  * test/fixtures/checkpoint-v1.* hold segments written by the first release, checkpoint-v2.* one with a list of items,
  * checkpoint-v3.* one with values taken apart.

@@ -19,12 +19,12 @@ const BUDGET_FLOOR = 10
  * What settles in an attempt goes to `context.settle` at once when something is left to retry, and the wait before the
  * next attempt holds no place. `retries` counts beyond the first attempt that went through this stage; attempts of earlier
  * sessions, crashes and waits on the breaker use none up. A failure is final when its kind is `serialization`, `crash` or
- * `memory` (the engine gave those up), it `isFinal`, its code is ERR_PAWL_NON_RETRYABLE, `shouldRetry` says no or throws (one `warning`
- * SHOULD_RETRY_FAILED per run), or the budget is spent (one `warning` RETRY_BUDGET per run). A drain ends every wait at
- * once: what would have been tried again stays pending.
+ * `memory` (the engine gave those up), it `isFinal`, its code is ERR_PAWL_NON_RETRYABLE, `shouldRetry` says no or throws
+ * (one `warning` SHOULD_RETRY_FAILED per run), or the budget is spent (one `warning` RETRY_BUDGET per run). A drain ends
+ * every wait at once: what would have been tried again stays pending.
  *
- * One stage per run. `counter.retries` grows by one for each item that was tried again and is no more in flight. With `retries: 0` there is no stage:
- * `next` itself is returned. p-retry is loaded by the first chunk that has a failure.
+ * One stage per run. `counter.retries` grows by one for each item that was tried again and is no more in flight. With
+ * `retries: 0` there is no stage: `next` itself is returned. p-retry is loaded by the first chunk that has a failure.
  */
 export function retry<T, R>(options: RetrySettings, counter: { retries: number } = { retries: 0 }): Stage<T, R> {
   if (options.retries === 0) return (next) => next
