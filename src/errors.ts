@@ -100,7 +100,7 @@ export class TaskTimeoutError extends PawlError {
   /** `isAtWork`: it waits in a call of the system, and its thread cannot be ended. */
   constructor(index: number, key: string, timeout: number, isAtWork = false) {
     const words = isAtWork
-      ? wording`Cannot finish item ${nameItem(index, key)}: expected an attempt to end within ${timeout} ms, got one that waits in a call of the system, where no thread can be ended. It is at work still, so the item is not tried again beside it. Give the call a limit of its own, such as execFileSync(file, args, { timeout }), or raise ${option('timeout')}`
+      ? wording`Cannot finish item ${nameItem(index, key)}: expected an attempt to end within ${timeout} ms, got one that waits in a call of the system, where no thread can be ended. It is at work still, also beside another attempt. Give the call a limit of its own, such as execFileSync(file, args, { timeout }), or raise ${option('timeout')}`
       : wording`Cannot finish item ${nameItem(index, key)}: expected an attempt to end within ${timeout} ms, and its result to be packed within as much, got neither, so its worker was ended. Raise ${option('timeout')} if they need longer`
     super('ERR_PAWL_TIMEOUT', String(words))
     keepWords(this, words)

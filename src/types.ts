@@ -96,8 +96,6 @@ export interface Rejection<T = unknown> {
   /** Milliseconds since 1970. */
   readonly firstFailedAt: number
   readonly lastFailedAt: number
-  /** Not to be tried again in this session, whatever kind it is. */
-  readonly isFinal?: true
 }
 
 /** What came of a chunk. Items that a drain interrupted are in neither list. */

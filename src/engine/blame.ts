@@ -174,8 +174,8 @@ function isOutOfMemory(error: Error): boolean {
 }
 
 /**
- * Counts the attempt that took too long, and settles its item with the reason it gives. `isAtWork`: it goes on, and another
- * beside it might write what it writes.
+ * Counts the attempt that took too long, and settles its item with the reason it gives. `isAtWork`: it goes on, as its thread
+ * cannot be ended.
  */
 function timeOut({ chunk, job }: Piece, place: number, isAtWork: boolean, today: number): TaskTimeoutError {
   const { run } = job
@@ -183,8 +183,7 @@ function timeOut({ chunk, job }: Piece, place: number, isAtWork: boolean, today:
   run.tally.timeouts++
   const index = chunk.indices[place] as number
   const reason = new TaskTimeoutError(index, chunk.keys?.[place] ?? String(index), run.timeout as number, isAtWork)
-  const rejection = rejectPlace(chunk, place, 'timeout', reason, today)
-  job.settle(undefined, [isAtWork ? { ...rejection, isFinal: true } : rejection])
+  job.settle(undefined, [rejectPlace(chunk, place, 'timeout', reason, today)])
   return reason
 }
 

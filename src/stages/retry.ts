@@ -19,7 +19,7 @@ const BUDGET_FLOOR = 10
  * What settles in an attempt goes to `context.settle` at once when something is left to retry, and the wait before the
  * next attempt holds no place. `retries` counts beyond the first attempt that went through this stage; attempts of earlier
  * sessions, crashes and waits on the breaker use none up. A failure is final when its kind is `serialization`, `crash` or
- * `memory` (the engine gave those up), it `isFinal`, its code is ERR_PAWL_NON_RETRYABLE, `shouldRetry` says no or throws
+ * `memory` (the engine gave those up), its code is ERR_PAWL_NON_RETRYABLE, `shouldRetry` says no or throws
  * (one `warning` SHOULD_RETRY_FAILED per run), or the budget is spent (one `warning` RETRY_BUDGET per run). A drain ends
  * every wait at once: what would have been tried again stays pending.
  *
@@ -195,8 +195,8 @@ function retryBudget(share = Number.POSITIVE_INFINITY): Budget {
 }
 
 /** A TypeError too: which errors pass is for the user to say, and by code, as errors cross threads. */
-function isRetryable({ kind, reason, isFinal }: Rejection): boolean {
-  return !isFinal && (kind === 'error' || kind === 'timeout') && (reason as { code?: unknown }).code !== 'ERR_PAWL_NON_RETRYABLE'
+function isRetryable({ kind, reason }: Rejection): boolean {
+  return (kind === 'error' || kind === 'timeout') && (reason as { code?: unknown }).code !== 'ERR_PAWL_NON_RETRYABLE'
 }
 
 function keyOf({ index, key }: Rejection): string {

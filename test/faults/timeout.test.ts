@@ -52,7 +52,7 @@ describe('timeout', () => {
         return 'late'
       }
       const run = execute(waitFor, [file, '', ''], {
-        ...{ mode: 'threads', workers: 1, chunkSize: 1, maxFailures: 1, retry: 1, shared: started },
+        ...{ mode: 'threads', workers: 1, chunkSize: 1, maxFailures: 1, shared: started },
         ...(option === 'timeout' ? { timeout: 100 } : { drainTimeout: 100, signal: abort.signal }),
       })
       const report = run.catch((error) => error.report as Awaited<typeof run>)
@@ -63,7 +63,7 @@ describe('timeout', () => {
       writeFileSync(file, '')
       if (option === 'timeout') {
         expect(results).toEqual([undefined, 'fine', 'fine'])
-        expect(failures).toMatchObject([{ index: 0, kind: 'timeout', attempts: 1 }]) // Not tried again beside it.
+        expect(failures).toMatchObject([{ index: 0, kind: 'timeout', attempts: 1 }])
         expect(failures[0]?.reason.message).toMatch(/waits in a call of the system.* at work still.*execFileSync\(/)
       } else expect({ failures, stats }).toMatchObject({ failures: [], stats: { attempts: 0, dispatched: 0 } })
     },
