@@ -68,7 +68,7 @@ export function openSegments(options: SegmentOptions): Segments {
     | undefined
   const sizes: number[] = []
   const heads = new Map<string, Uint8Array>()
-  /** Segments that were left before anything came of them. One that has notes of what began stays: nobody writes those again. */
+  /** Segments that were left before anything in them was acknowledged. */
   let abandoned: string[] = []
   let claimError: unknown
 
@@ -146,9 +146,9 @@ export function openSegments(options: SegmentOptions): Segments {
 
   async function drop(): Promise<void> {
     if (segment === undefined) return
-    const { key, size } = segment
+    const { key, acknowledged } = segment
     await close()
-    if (size === 0) abandoned.push(key)
+    if (acknowledged === 0) abandoned.push(key)
   }
 
   /** Only when all that is in them was saved again: whoever took the run over in the meantime may count on it. */

@@ -540,30 +540,6 @@ describe('items in flight as their process died', () => {
   })
 })
 
-test.each(['write', 'sync'] as const)(
-  'what began before the first flush is a suspect also if that failed at first, at %s',
-  async (where) => {
-    const memory = memoryStore()
-    let isBroken = false
-    const store = faulty(memory, (call) => {
-      if (!isBroken || call !== where) return undefined
-      isBroken = false
-      throw failure('EIO')
-    })
-    const session = await open(store, { clock: virtualClock() })
-    await session.begin({ indices: Uint32Array.of(5) })
-    isBroken = true
-    session.record(outcomes([0]))
-    await session.flush()
-    expect(isBroken).toBe(false)
-    await abandon(memory, session)
-    const next = await open(memory)
-    expect([next.restored.isSuspect(5), next.restored.statusOf(0), next.restored.conflicts]).toEqual([true, 'fulfilled', 0])
-    await next.close()
-    expect(await verifyRun(memory, 'run-1')).toEqual({ ok: true, damaged: [] })
-  },
-)
-
 test('a segment that failed is there until all that is in it was saved again: another session may count on it', async () => {
   const store = memoryStore()
   const steps: string[] = []

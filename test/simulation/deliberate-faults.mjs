@@ -77,8 +77,8 @@ export const FAULTS = [
   {
     name: 'a segment that was left is deleted before its contents are saved again',
     file: 'src/checkpoint/segments.ts',
-    search: 'if (size === 0) abandoned.push(key)',
-    replace: 'if (size === 0) await store.delete(key).catch(() => {})',
+    search: 'if (acknowledged === 0) abandoned.push(key)',
+    replace: 'if (acknowledged === 0) await store.delete(key).catch(() => {})',
     tests: ['test/checkpoint/faults.test.ts'],
   },
   {
