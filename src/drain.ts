@@ -62,12 +62,11 @@ const hearings = new WeakMap<AbortSignal, ReturnType<typeof createHearing>>()
 
 /** Calls `act` with the reason once `signal` aborts, at once if it has before. Gives what stops listening. */
 export function onAbort(signal: AbortSignal | undefined, act: (reason: unknown) => void): () => void {
-  const listener = () => act(signal?.reason)
-  if (signal?.aborted) listener()
+  if (signal?.aborted) act(signal.reason)
   if (!signal || signal.aborted) return () => {}
   const hear = hearings.get(signal) ?? createHearing((tell) => listenTo(signal, tell))
   hearings.set(signal, hear)
-  return hear(listener)
+  return hear(() => act(signal.reason))
 }
 
 function listenTo(signal: AbortSignal, tell: () => void): () => void {

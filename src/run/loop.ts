@@ -47,15 +47,13 @@ export function createRoom(draining: AbortSignal): Room {
     },
     lend: (places, answer) =>
       lendWhile(answer, places, draining, (give) => {
-        let mine = 0
         const lending = setTimeout(() => {
-          mine = 1
-          lent += mine
+          lent++
           give()
         }, LEND_MS)
-        return () => {
+        return (isLent) => {
           clearTimeout(lending)
-          lent -= mine
+          if (isLent) lent--
           wake?.()
         }
       }),
@@ -88,7 +86,7 @@ async function lendWhile<V>(
   answer: Promise<V>,
   places: Places,
   draining: AbortSignal,
-  later: (give: () => void) => () => void,
+  later: (give: () => void) => (isLent: boolean) => void,
 ): Promise<V> {
   let isLent = false
   const stop = later(() => {
@@ -98,7 +96,7 @@ async function lendWhile<V>(
   try {
     return await answer
   } finally {
-    stop()
+    stop(isLent)
     if (isLent) await takeAgain(places, draining)
   }
 }
