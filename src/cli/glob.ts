@@ -28,6 +28,7 @@ export async function listGlob(given: string): Promise<Matches | undefined> {
   // Else what the directories above the working directory are called, say `[team]`, would be a part of the pattern.
   const pattern = isAbsolute(given) ? relative(process.cwd(), given) : posix.normalize(given)
   if (!isDynamicPattern(pattern)) return undefined
+  const { top, below } = splitAbove(pattern)
   const unnamed: string[] = []
   const closed: string[] = []
   const failed: Error[] = []
@@ -37,10 +38,11 @@ export async function listGlob(given: string): Promise<Matches | undefined> {
     if (path.includes(REPLACED) && !existsSync(path)) unnamed.push(toProjectPath(path))
   }
   const list = ((
-    path: string,
+    folder: string,
     options: { withFileTypes: true },
     onList: (error: Error | null, entries: readonly Entry[]) => void,
   ) => {
+    const path = resolve(top, posix.relative(TOP, folder))
     noteUnnamed(path)
     readdir(path, options, (error, entries = []) => {
       if (isRefused(error)) closed.push(toProjectPath(path))
@@ -48,9 +50,9 @@ export async function listGlob(given: string): Promise<Matches | undefined> {
       void followLinks(path, entries, links, isBounded).then((found) => onList(error, found))
     })
   }) as unknown as typeof readdir
-  const paths = await globAbove(pattern, (below, cwd) =>
-    glob(below, { cwd, expandDirectories: false, followSymbolicLinks: false, fs: { readdir: list } }),
-  )
+  const options = { cwd: TOP, expandDirectories: false, followSymbolicLinks: false, fs: { readdir: list } }
+  const found = await glob(below, options)
+  const paths = below === pattern ? found : found.map((path) => relative(process.cwd(), resolve(top, path)))
   if (failed[0]) throw failed[0]
   paths.forEach(noteUnnamed)
   const [first] = unnamed.sort()
@@ -62,16 +64,19 @@ export async function listGlob(given: string): Promise<Matches | undefined> {
 }
 
 /**
- * What matches `pattern`, found by `glob` from where the `..` lead that it begins with: from below, tinyglobby calls what lies in
- * the working directory by shorter names than the pattern has, and leaves it out.
+ * What tinyglobby takes for the directory that it looks in: what is above a pattern may have any name, and of a `\` in one
+ * tinyglobby makes a `/`.
  */
-async function globAbove(pattern: string, glob: (below: string, cwd: string) => Promise<string[]>): Promise<string[]> {
-  const [up = ''] = /^(\.\.\/)+/.exec(pattern) ?? []
-  if (up === '') return glob(pattern, process.cwd())
-  const top = resolve(up)
+const TOP = '/top'
+
+/**
+ * `pattern` as the directory to which the `..` lead that it begins with, and what is to be found below it: from further below,
+ * tinyglobby calls what lies in the working directory by shorter names than the pattern has, and leaves it out.
+ */
+function splitAbove(pattern: string): { readonly top: string; readonly below: string } {
+  const [up = ''] = /^(\.\.\/)*/.exec(pattern) ?? []
   const below = pattern.slice(up.length).replace(/^!(?!\()/, '\\!') // At the head of a pattern it is more than a letter.
-  const here = process.cwd()
-  return (await glob(below, top)).map((path) => relative(here, resolve(top, path)))
+  return { top: resolve(up), below }
 }
 
 /** Stands in a name for bytes that are no UTF-8, and maybe for itself. */

@@ -465,6 +465,26 @@ describe('pawl run', () => {
   })
 
   test.each([
+    ['a\\b', '*.md', ['1.md', '!2.md']],
+    ['a\\b', 'sub/*.md', ['sub/3.md']],
+    ['a\\b', '../*/sub/*.md', ['sub/3.md']],
+    ['a\\b', './!*.md', ['!2.md']],
+    ['[team]', 'HERE/*.md', ['1.md', '!2.md']],
+    ['[team]', '../[[]team]/sub/*.md', ['sub/3.md']],
+  ])('a glob matches what lies in a working directory called %s: %s', async (name, glob, expected) => {
+    const { directory } = project({
+      'same.js': 'export default (item) => item',
+      [`${name}/1.md`]: '',
+      [`${name}/!2.md`]: '',
+      [`${name}/sub/3.md`]: '',
+    })
+    const here = join(directory, name)
+    const args = [BIN, 'run', '../same.js', '--input', glob.replace('HERE', here), '--no-checkpoint', '--quiet']
+    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: here })
+    expect(lines(stdout)).toEqual(expected.sort().map((value, index) => ({ index, value })))
+  })
+
+  test.each([
     ['../*/*.md', ['../b/2.md', '1.md']],
     ['../../!x/*/*.md', ['../b/2.md', '1.md']],
     ['../../**/*.md', ['../../c/b/3.md', '../b/2.md', '1.md']],
