@@ -1,4 +1,6 @@
 import { type CarriedError, packError, unpackError } from '../carried-error.ts'
+import { codeOf } from '../store/errno.ts'
+import { keepWords, option, Wording, type Words } from '../wording.ts'
 import type { Codec } from './values/codec.ts'
 
 /** Causes of causes further down than this are not believed: pawl cuts them off before. */
@@ -36,7 +38,22 @@ function prune({ name, message, stack, cause, errors, fields }: CarriedError, co
 
 /** The error of a record. What is not of the shape of one is left out: nobody says who wrote it. */
 export function reviveError(given: unknown): Error {
-  return unpackError(toCarried(given, 0))
+  const error = unpackError(toCarried(given, 0))
+  const words = wordsAgain(error)
+  return words ? keepWords(error, words) : error
+}
+
+/** The option that a reason of ours names in its advice. On record is the text alone. */
+const ADVISED = new Map([
+  ['ERR_PAWL_TIMEOUT', { name: 'timeout', asText: /('timeout')/ }],
+  ['ERR_PAWL_WORKER_CRASH', { name: 'maxCrashes', asText: /('?maxCrashes'?)/ }],
+])
+
+function wordsAgain(error: Error): Words | undefined {
+  const advised = ADVISED.get(codeOf(error))
+  if (!advised) return undefined
+  const parts = error.message.split(advised.asText)
+  return new Wording(parts.map((part, at) => (at % 2 === 1 ? option(advised.name, part) : part)))
 }
 
 function toCarried(given: unknown, depth: number): CarriedError {

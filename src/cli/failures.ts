@@ -1,3 +1,4 @@
+import { readManifests } from '../checkpoint/open-manifest.ts'
 import type { RecordedRejection } from '../checkpoint/restored.ts'
 import { readFailures } from '../checkpoint/runs.ts'
 import { fileStore } from '../store/file.ts'
@@ -8,6 +9,7 @@ import { directoryFlag, runCommand } from './next-steps.ts'
 import { findOwnLine } from './stack.ts'
 import { formatTime, print, printable, printJson, say, toJson } from './terminal.ts'
 import { nameFailure } from './unrecorded.ts'
+import { retell } from './ways-on.ts'
 
 /** Longest input shown, in characters; `--json` gives all of it. */
 const INPUT_WIDTH = 200
@@ -20,11 +22,18 @@ export async function failures(runId: string, { checkpoint, json }: CommonFlags)
   const store = fileStore(checkpoint)
   const verify = runCommand('verify', runId, directoryFlag({ directory: checkpoint }))
   const warn = (sentence: string) => say(`warning: ${sentence} when the run is resumed; '${verify}' names it`)
-  const found = await readKnown(checkpoint, runId, () => readFailures(store, runId, warn))
+  const recorded = await readKnown(checkpoint, runId, () => readFailures(store, runId, warn))
+  const [manifest] = (await readManifests(store, runId)).manifests
+  const found = manifest?.command === undefined ? recorded : recorded.map(inFlags)
   if (json) await printJson({ runId, failures: found })
   else if (found.length === 0) await print(`no failures in ${printable(runId)}\n`)
   else await print(found.map(describe).join(''))
   return OK
+}
+
+/** Of a run that a command began. A program has options for what its failures advise. */
+function inFlags(failure: RecordedRejection): RecordedRejection {
+  return failure.reason ? { ...failure, reason: retell(failure.reason) as Error } : failure
 }
 
 function describe(failure: RecordedRejection): string {

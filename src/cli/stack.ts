@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url'
 import { toProjectPath } from './task-path.ts'
 
-/** `    at name (file:///a/b.js:1:2)`, also without name and brackets. */
-const FRAME = /^\s*at (?:(?<name>.+) \()?(?<file>(?:file:\/\/)?\/[^()]*?)(?<place>:\d+:\d+)\)?$/
+/** `    at name (file:///a/b.js:1:2)`, also without name and brackets; within `eval` there is a `), ` in it. */
+const FRAME = /^\s*at (?:(?<name>.+?) \()?(?<file>(?:file:\/\/)?\/(?:(?!\), ).)*?)(?<place>:\d+:\d+)\)?$/
 
 /** Where pawl itself lies, which need not be below node_modules. */
 const OWN = new URL('..', import.meta.url).href

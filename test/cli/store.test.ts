@@ -141,6 +141,40 @@ describe('pawl failures', () => {
   })
 })
 
+describe('pawl failures of what pawl itself found', () => {
+  const TASKS = {
+    'hang.mjs': 'export default ({ n }) => { if (n === 1) for (;;); return n }',
+    'exit.mjs': 'export default ({ n }) => { if (n === 1) process.exit(3); return n }',
+    'in.jsonl': items(3),
+  }
+
+  test('advises flags, and so does a session that leaves them', async () => {
+    const { pawl } = project(TASKS)
+    const run = ['--input', 'in.jsonl', '--max-failures', '1', '--quiet']
+    expect((await pawl('run', 'hang.mjs', ...run, '--timeout', '200', '--run-id', 'hang')).code).toBe(0)
+    expect((await pawl('run', 'exit.mjs', ...run, '--run-id', 'exit')).code).toBe(0)
+    const advice = { hang: 'Raise --timeout if they need longer', exit: '(2 times, and --max-crashes is 2)' }
+    for (const [runId, sentence] of Object.entries(advice)) {
+      expect((await pawl('failures', runId)).stdout).toContain(sentence)
+      const [{ reason }] = JSON.parse((await pawl('failures', runId, '--json')).stdout).failures
+      expect([reason.message, reason.stack]).toEqual([expect.stringContaining(sentence), expect.stringContaining(sentence)])
+      const { code, stderr } = await pawl('resume', runId, '--skip-failed', '--max-failures', '0')
+      expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining(sentence) })
+    }
+  })
+
+  test('advises options where a program began the run', async () => {
+    const { pawl, put, directory } = project(TASKS)
+    put(
+      'main.mjs',
+      `import { execute } from '${import.meta.resolve('pawl')}'
+await execute('./hang.mjs', [{ n: 0 }, { n: 1 }], { checkpoint: '.pawl', runId: 'r', timeout: 200, maxFailures: 1 })`,
+    )
+    expect(spawnSync(process.execPath, ['main.mjs'], { cwd: directory }).status).toBe(0)
+    expect((await pawl('failures', 'r')).stdout).toContain("Raise 'timeout' if they need longer")
+  })
+})
+
 describe('pawl failures of what only programs record', () => {
   test('shows items and errors that JSON cannot hold, also those that lie in themselves', async () => {
     const { pawl, put, directory } = project({
@@ -182,6 +216,11 @@ describe('pawl failures of an error from somewhere', () => {
           "import { parse } from 'p'\nexport default () => { try { parse('{') } catch (cause) { throw new Error('no', { cause }) } }",
       },
       /^ {2}at {6}default \(t\.js:2:\d+\)$/,
+    ],
+    [
+      'a directory with brackets',
+      { 't.js': "export { default } from './copy (1)/t.js'", 'copy (1)/t.js': 'export default function task() { null.x }' },
+      /^ {2}at {6}task \(copy \(1\)\/t\.js:1:\d+\)$/,
     ],
   ])("names the first line of the stack that is the user's own: %s", async (_, files, line) => {
     const { pawl } = project({
