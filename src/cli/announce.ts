@@ -1,5 +1,6 @@
 import { plural } from '../errors.ts'
 import { inShell } from '../wording.ts'
+import { remarkOnFields } from './fault.ts'
 import type { Input } from './input.ts'
 import type { Assignment } from './perform.ts'
 import { say } from './terminal.ts'
@@ -19,6 +20,8 @@ export function announce({ input, runId, directory, isDeclined, quiet }: Assignm
 
 /** What is legal, but hardly meant. */
 function remark(input: string, kind: Input['kind'], items: readonly unknown[]): void {
+  const fields = kind === 'csv' ? remarkOnFields(Object.keys(items[0] as object)) : undefined
+  if (fields !== undefined) say(`${input}: ${fields}`)
   const only = items.length === 1 && kind === 'jsonl' ? items[0] : undefined
   if (Array.isArray(only))
     say(

@@ -39,7 +39,14 @@ export function explainNoJson(line: string, error: unknown): string {
 
 /** A row of CSV with other fields than the first row has names. */
 export function explainFields(names: readonly string[], got: string): string {
-  return `expected ${plural(names.length, 'field')} as in the first row, got ${got}`
+  const hint = remarkOnFields(names)
+  return `expected ${plural(names.length, 'field')} as in the first row, got ${got}${hint === undefined ? '' : `. ${hint}`}`
+}
+
+/** What to say of CSV whose fields seem to be parted by something else than commas; undefined of any other. */
+export function remarkOnFields([name = '', ...others]: readonly string[]): string | undefined {
+  if (others.length > 0 || !/[;\t|]/.test(name)) return undefined
+  return `Commas part fields: the first row names one, '${name}'`
 }
 
 /** Which line of `bytes`, from 1, is not UTF-8. */

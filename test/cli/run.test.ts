@@ -25,12 +25,15 @@ describe('pawl run', () => {
   })
 
   test('says of an input that is legal but hardly meant what it holds', async () => {
-    const { pawl } = project({ 'same.js': 'export default (item) => item', 'none.jsonl': '', 'one.jsonl': '[1,2,3]\n' })
+    const { pawl, put } = project({ 'same.js': 'export default (item) => item', 'none.jsonl': '', 'one.jsonl': '[1,2,3]\n' })
     expect((await pawl('run', 'same.js', '--input', 'none.jsonl')).stderr).toContain('pawl: none.jsonl holds no items\n')
     const { stdout, stderr } = await pawl('run', 'same.js', '--input', 'one.jsonl')
     expect(stdout).toBe('{"index":0,"value":[1,2,3]}\n')
     expect(stderr).toMatch(/^pawl: one\.jsonl holds one item, an array of 3; 'jq -c "\.\[\]" one\.jsonl'/m)
     expect((await pawl('run', 'same.js', '--input', 'one.jsonl', '--quiet')).stderr).toBe('')
+    put('one.csv', 'name;size\nx;1\n')
+    const csv = (await pawl('run', 'same.js', '--input', 'one.csv')).stderr
+    expect(csv).toContain("pawl: one.csv: Commas part fields: the first row names one, 'name;size'\n")
     expect((await pawl('run', 'same.js', '--input', 'none.jsonl', '--quiet')).stderr).toBe('pawl: none.jsonl holds no items\n')
   })
 
