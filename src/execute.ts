@@ -113,7 +113,7 @@ export async function planOn<T, R>(
   items: Iterable<T> | AsyncIterable<T>,
   options: ResolvedOptions<T>,
   engines: Engines,
-  origin: Pick<RunOrigin<R>, 'jsonResults'> = {},
+  origin: Pick<RunOrigin<R>, 'jsonResults' | 'keys'> = {},
 ): Promise<Plan> {
   const { performPlan } = await import('./run/perform-plan.ts')
   return performPlan(task, items, options, engines, origin)

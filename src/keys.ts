@@ -20,6 +20,19 @@ export function createKeys<T>(key: (item: T, index: number) => string): (item: T
   }
 }
 
+/**
+ * The key of each item. `given`: those that are known already, in place of what `key` says.
+ *
+ * @throws InvalidOptionError for two items with one key.
+ */
+export function listKeys<T>(
+  items: readonly T[],
+  key: (item: T, index: number) => string,
+  given: readonly string[] | undefined,
+): string[] {
+  return given ? given.map(createKeys((name: string) => name)) : Array.from(items, createKeys(key))
+}
+
 const named = (index: number) => ({ about: 'item', index, says: `item ${index}` }) as const
 
 /** An item that holds what nobody can look into, so that only a key tells it from another when the run is resumed. */

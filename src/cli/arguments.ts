@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { InvalidOptionError } from '../errors.ts'
 import { RUN_ID } from '../option-table.ts'
+import { UsageError } from './failure.ts'
 
 /** What is refused of the names and paths that a command was given, whatever the command. */
 
@@ -30,6 +31,14 @@ export function parseRunId(text: string): string {
   if (RUN_ID.test(text) && !text.startsWith('-')) return text
   const expected = text.startsWith('-') ? "a name that does not begin with '-', as a flag does" : `a name that matches ${RUN_ID}`
   throw new InvalidOptionError('--run-id', expected, text)
+}
+
+/** Of two inputs commander takes the last, without a word of the items of the other. */
+export function parseInput(text: string, earlier?: string): string {
+  if (earlier === undefined) return text
+  throw new UsageError(
+    `Cannot use '--input' twice: expected one input, got '${earlier}' and '${text}'. For the items of both make one file of them`,
+  )
 }
 
 /** Who writes `-` means stdout, as for `--input`, and is not to find a file of that name. */

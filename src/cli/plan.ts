@@ -2,29 +2,35 @@ import { type Listeners, resolveOptions } from '../options.ts'
 import type { Plan } from '../types.ts'
 import { wordsIn, wordsInList } from '../wording.ts'
 import { OK } from './failure.ts'
-import { type CommonFlags, type FlagValues, toOptions } from './flags.ts'
-import { readInput } from './input.ts'
+import { toCheckpoint, toOptions } from './flags.ts'
+import { keyFrom, readInput } from './input.ts'
+import type { RunFlags } from './run.ts'
 import { parseTask } from './task-path.ts'
 import { print, printable, printJson, say } from './terminal.ts'
-import { sayHere } from './ways-on.ts'
+import { retell, sayHere } from './ways-on.ts'
 
 /**
- * `pawl plan TASK --input …`: runs a few items in a worker and explains how `pawl run` would, which keeps a record; here nothing
- * is recorded.
+ * `pawl plan TASK --input …`: runs a few items in a worker and explains how `pawl run` would, given the same line; here nothing is
+ * recorded.
  */
-export async function planRun(task: string, flags: FlagValues & CommonFlags & { readonly input: string }): Promise<number> {
+export async function planRun(task: string, flags: RunFlags): Promise<number> {
+  const { checkpoint: directory, key } = flags
   const [{ planOn }, { openEngines }] = await Promise.all([import('../execute.ts'), import('../engines.ts')])
   const engines = openEngines(resolveOptions(toOptions(flags)))
   const on: Listeners = { warning: (warning) => say(`warning: ${sayHere(wordsIn(warning))}`) }
   try {
-    const input = await readInput(flags.input, engines)
-    const plan = await planOn(
-      parseTask(task),
-      input.items,
-      resolveOptions({ ...toOptions(flags), checkpoint: flags.checkpoint, on, mode: 'threads' }),
-      engines,
-      { jsonResults: true },
-    )
+    const { items, keys, placeOf } = await readInput(flags.input, engines, key as string | undefined)
+    const options = {
+      ...toOptions(flags),
+      ...(directory === false ? {} : { checkpoint: toCheckpoint(directory, flags) }),
+      ...(typeof key === 'string' ? { key: keyFrom(key, placeOf) } : {}),
+      on,
+      mode: 'threads' as const,
+    }
+    const origin = { jsonResults: true, ...(keys ? { keys } : {}) }
+    const plan = await planOn(parseTask(task), items, resolveOptions(options), engines, origin).catch((error) => {
+      throw retell(error, { flags, placeOf })
+    })
     const found = { ...plan, warnings: wordsInList(plan.warnings).map((words) => sayHere(words)) }
     if (flags.json) await printJson(found)
     else await print(describe(found))

@@ -2,13 +2,14 @@ import { Command, CommanderError, Option } from 'commander'
 import { InvalidOptionError } from '../errors.ts'
 import { pathOfDirectory } from '../store/directory.ts'
 import { ownVersion } from '../version.ts'
-import { parseOutput, parseRunId, refuseEmpty } from './arguments.ts'
+import { parseInput, parseOutput, parseRunId, refuseEmpty } from './arguments.ts'
 import { DURATION_FORM, parseDuration } from './duration.ts'
-import { type Explanation, explain, OK, tell, USAGE, UsageError } from './failure.ts'
+import { explain, OK, tell, UsageError } from './failure.ts'
 import { FLAGS, type FlagName, RESULT_FLAGS, WORK_FLAGS } from './flags.ts'
 import { INPUT_HELP } from './input.ts'
 import { REFUSED } from './refused.ts'
 import { print, printJson, stdout } from './terminal.ts'
+import { explainUsage } from './usage.ts'
 import { retell } from './ways-on.ts'
 
 /** Runs the command line `argv` (without node and script) and resolves with the exit code; never rejects. */
@@ -33,22 +34,6 @@ async function tellError(error: unknown, program: Command, argv: readonly string
   if (message !== '') tell(explanation)
   if (argv.includes('--json')) await printJson({ error: { code, message } }).catch(() => {}) // Stdout may be what the error is about.
   return exitCode
-}
-
-function explainUsage(error: CommanderError, program: Command, argv: readonly string[]): Explanation {
-  // Without a command commander has printed the help already.
-  const sentence = error.code === 'commander.help' ? '' : error.message.replace(/^error: /, '').replaceAll('\n', ' ')
-  const isExpanded = argv.includes('--input') && error.code === 'commander.excessArguments'
-  const help = `See '${['pawl', ...namedCommand(program, argv), '--help'].join(' ')}'`
-  const advice = isExpanded ? "If the shell made them of a glob, put it in quotes: --input '*.txt'" : help
-  const message = sentence && `${sentence.replace(/\.$/, '')}. ${advice}`
-  return { exitCode: USAGE, code: 'ERR_PAWL_INVALID_OPTION', message, isBug: false }
-}
-
-/** The names of the command that `argv` begins with, say `bench formats`. */
-function namedCommand(program: Command, [name, ...rest]: readonly string[]): string[] {
-  const command = program.commands.find((it) => it.name() === name)
-  return command ? [command.name(), ...namedCommand(command, rest)] : []
 }
 
 /**
@@ -117,13 +102,19 @@ function createProgram(): Command {
 }
 
 function addRun(program: Command, define: Define): void {
-  const run = define(
-    program,
-    'run <task>',
-    'run TASK (file.js or file.js#name) once for every item of the input',
-    async () => (await import('./run.ts')).run,
+  addRunFlags(
+    define(
+      program,
+      'run <task>',
+      'run TASK (file.js or file.js#name) once for every item of the input',
+      async () => (await import('./run.ts')).run,
+    ),
   )
-    .requiredOption('--input <file>', INPUT_HELP)
+}
+
+function addRunFlags(run: Command): Command {
+  run
+    .requiredOption('--input <file>', INPUT_HELP, parseInput)
     .option(
       '--output <file>',
       'JSONL file for the results ({"index","value"} in input order; a failed item has no line), replaced whole when every item has settled, otherwise left alone; by default stdout, with --json nowhere',
@@ -138,8 +129,8 @@ function addRun(program: Command, define: Define): void {
     )
     .option('--resume', 'there has to be an earlier run to go on with')
     .option('--overwrite', 'discard the earlier run of this name')
-  addFlags(run, [...WORK_FLAGS, ...RESULT_FLAGS]).option('--quiet', QUIET_HELP)
   refuseBoth(run, 'checkpoint', 'no-checkpoint')
+  return addFlags(run, [...WORK_FLAGS, ...RESULT_FLAGS]).option('--quiet', QUIET_HELP)
 }
 
 /** Of two flags for one thing commander takes the last, without a word of the other. */
@@ -209,23 +200,25 @@ function addRecords(program: Command, define: Define): void {
     .addHelpText('after', TIMES)
 }
 
+/** The flags of `run` that a plan depends on, by commander's names for them. */
+const PLANNED = /^(input|checkpoint|json|workers|chunkSize|timeout|checkpointInterval|shard|key|seed)$/
+
 function addMeasurements(program: Command, define: Define): void {
-  addFlags(
-    define(
-      program,
-      'plan <task>',
-      'run a few items and explain how the work would be done',
-      async () => (await import('./plan.ts')).planRun,
-    ).requiredOption('--input <file>', INPUT_HELP),
-    ['workers', 'chunkSize', 'timeout', 'seed', 'config'],
+  const plan = define(
+    program,
+    'plan <task>',
+    "run a few items and explain how 'pawl run' would do the work; nothing is recorded",
+    async () => (await import('./plan.ts')).planRun,
   )
+  for (const option of addRunFlags(plan).options) if (!PLANNED.test(option.attributeName())) option.hideHelp()
+  plan.addHelpText('after', "\nThe other flags of 'pawl run' are taken, and change nothing: its line makes a plan as it is.")
   const bench = program.command('bench').description('measurements on your own data')
   define(
     bench,
     'formats',
     'save, load and size of your values as JSON and msgpack, each also with gzip; the values are the items of the input, or, where every line is {"index","value"}, as in the output of \'pawl run\', what stands under value',
     async () => (await import('./bench.ts')).benchFormats,
-  ).requiredOption('--input <file>', INPUT_HELP)
+  ).requiredOption('--input <file>', INPUT_HELP, parseInput)
 }
 
 /** `isStandard`: what is not given has its default, not what is on record. */

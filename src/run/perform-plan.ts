@@ -8,7 +8,7 @@ import { messageOf, RunAbortedError } from '../errors.ts'
 import { createEmitter } from '../events.ts'
 import { checkItems, isArrayLike, type Source } from '../items.ts'
 import { iterableSource } from '../iterable-source.ts'
-import { createKeys } from '../keys.ts'
+import { createKeys, listKeys } from '../keys.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { Planner } from '../plan.ts'
 import { loadHere, type ResolvedTask, resolveTask } from '../resolve-task.ts'
@@ -44,11 +44,11 @@ export async function performPlan<T, R>(
   items: Iterable<T> | AsyncIterable<T>,
   options: ResolvedOptions<T>,
   engines: Engines,
-  { jsonResults = false }: Pick<RunOrigin<R>, 'jsonResults'>,
+  { jsonResults = false, keys }: Pick<RunOrigin<R>, 'jsonResults' | 'keys'>,
 ): Promise<Plan> {
   checkItems(items)
   const task = await resolveTask(ref)
-  const source = openSource(items, options)
+  const source = openSource(items, options, keys)
   const planner = openPlanner(task, options, engines)
   const engine = options.mode === 'inline' ? engines.inline : await engines.pool()
   engine.grow(1)
@@ -180,14 +180,18 @@ function describeProbe<T, R>(
  *
  * @throws InvalidOptionError for two items of an array with one key, as the run would, and as `readShard`.
  */
-function openSource<T>(items: Iterable<T> | AsyncIterable<T>, options: ResolvedOptions<T>): Source<T> {
-  const keyOf = options.key && createKeys(options.key)
+function openSource<T>(
+  items: Iterable<T> | AsyncIterable<T>,
+  options: ResolvedOptions<T>,
+  given: readonly string[] | undefined,
+): Source<T> {
+  const { key } = options
   const array = isArrayLike<T>(items) ? items : undefined
-  const keys = array && keyOf && Array.from(array, keyOf)
+  const keys = array && key && listKeys(array, key, given)
   const shard = readShard(options.shard, process.env)
   // Nothing on record is looked at: all of them are pending.
   const { selection, pending } = createSelection(array, keys, undefined, shard, { ...options, retryFailed: true })
-  return array ? arraySource(array, keys, selection, pending) : iterableSource(items, keyOf, selection)
+  return array ? arraySource(array, keys, selection, pending) : iterableSource(items, key && createKeys(key), selection)
 }
 
 /** Why an item failed. Of a crash only what happened: a plan tries no item again, whatever `maxCrashes` says. */

@@ -9,7 +9,7 @@ import { isPawlError } from '../errors.ts'
 import { createEmitter } from '../events.ts'
 import { checkItems, isArrayLike, type Source } from '../items.ts'
 import { iterableSource } from '../iterable-source.ts'
-import { createKeys } from '../keys.ts'
+import { createKeys, listKeys } from '../keys.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { resolveTask } from '../resolve-task.ts'
 import { readShard } from '../shard.ts'
@@ -157,11 +157,6 @@ function settledIn<T, R>({ collector, source, selected }: Journey<T, R>): Settle
   const isComplete = counts.succeeded + counts.failed === selected.total(source)
   const complete = isComplete ? source.total : undefined
   return { results, attempts, failures, keys: selected.keys, complete, succeeded: counts.succeeded, isMine: selected.isMine }
-}
-
-/** @throws InvalidOptionError for two items with one key. */
-function listKeys<T>(items: readonly T[], key: (item: T, index: number) => string, given: readonly string[] | undefined) {
-  return given ? given.map(createKeys((name: string) => name)) : Array.from(items, createKeys(key))
 }
 
 async function prepare<T, R>(

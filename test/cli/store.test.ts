@@ -540,6 +540,25 @@ describe('pawl plan', () => {
     expect(readdirSync(directory)).not.toContain('.pawl')
   })
 
+  test('takes the line of a run as it is, and does nothing of it', async () => {
+    const { pawl, directory } = project({ ...FILES, 'in.jsonl': items(40) })
+    const before = readdirSync(directory)
+    const line =
+      'odd.js --input in.jsonl --output out.jsonl --run-id r --overwrite --workers 1 --chunk-size 7 --retries 2 --timeout 1m --max-failures 5% --max-crashes 3 --format json --checkpoint-every 10 --checkpoint-interval 2s --compress --keep 1 --shard 1/2 --key n --config {} --seed 3 --preempt auto --drain-timeout 1s --time-limit 1h --quiet'
+    const help = (await pawl('run', '--help')).stdout
+    const flags = [...help.matchAll(/^ {2}(--[\w-]+)/gm)].map(([, flag]) => flag as string)
+    const others = ['--help', '--json', '--resume', '--no-checkpoint', '--checkpoint']
+    expect(flags.filter((flag) => !others.includes(flag) && !line.includes(`${flag} `) && !line.endsWith(flag))).toEqual([])
+    const { code, stdout, stderr } = await pawl('plan', ...line.split(' '), '--json')
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(JSON.parse(stdout)).toMatchObject({ workers: 1, chunkSize: 7, warnings: [] })
+    const other = await pawl('plan', ...line.replace('1/2', '2/2').split(' '))
+    expect(other.stdout).toMatch(/^warning +Of (1\d|2\d) tried, 1 failed, first item 3: three/m)
+    expect((await pawl('plan', 'odd.js', '--input', 'in.jsonl', '--no-checkpoint', '--resume')).code).toBe(0)
+    expect(readdirSync(directory)).toEqual(before)
+    expect((await pawl('plan', '--help')).stdout).not.toContain('--overwrite')
+  })
+
   test('warns of results that are no JSON, which fail in a run', async () => {
     const { pawl } = project({ 'big.js': 'export default ({ n }) => n === 1 ? 1n : n', 'in.jsonl': items(2) })
     const { stdout } = await pawl('plan', 'big.js', '--input', 'in.jsonl')

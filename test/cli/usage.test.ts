@@ -46,7 +46,23 @@ describe('pawl', () => {
     ['help wat', "unknown command 'wat'. See 'pawl --help'"],
     ['bench help format', "unknown command 'format' (Did you mean formats?). See 'pawl bench --help'"],
     ['list extra', 'too many arguments'],
-    ['run t.js --input a.txt b.txt c.txt', "If the shell made them of a glob, put it in quotes: --input '*.txt'"],
+    ['run t.js --input a.jsonl bad.jsonl', "If the shell made them of a glob, put it in quotes: --input '*.txt'"],
+    ['run --input a.jsonl bad.jsonl t.js', "If the shell made them of a glob, put it in quotes: --input '*.txt'"],
+    ['run t.js more --input a.jsonl', "too many arguments for 'run'. Expected 1 argument but got 2. See 'pawl run --help'"],
+    ['run t.js --input a.jsonl results.jsonl', "See 'pawl run --help'"],
+    [
+      'run t.js --input a.jsonl --input bad.jsonl',
+      "Cannot use '--input' twice: expected one input, got 'a.jsonl' and 'bad.jsonl'",
+    ],
+    ['plan t.js --input a.jsonl --input a.jsonl', "Cannot use '--input' twice"],
+    ['bench formats --input a.jsonl --input a.jsonl', "Cannot use '--input' twice"],
+    ['plan t.js --input a.jsonl --retries no', "Cannot use option '--retries'"],
+    ['plan t.js --input a.jsonl --no-checkpoint --checkpoint x', "Cannot use '--checkpoint' together with '--no-checkpoint'"],
+    ['plan t.js --input same.jsonl --key id', 'not one for both item 0 (line 1) and item 1 (line 2)'],
+    [
+      'run t.js --input other.csv',
+      "line 3: expected 1 field as in the first row, got 2. Commas part fields: the first row names one, 'a;b'",
+    ],
     ['run t.js --input a.jsonl --worker 2', "unknown option '--worker' (Did you mean --workers?)"],
     ['run t.js --input a.jsonl --workers 0', "Cannot use option '--workers': expected an integer from 1 to 1024, got '0'"],
     ['run t.js --input a.jsonl --timeout soon', "Cannot use option '--timeout': expected a duration"],
@@ -103,6 +119,7 @@ describe('pawl', () => {
       'spread.jsonl': '[\n1,\n2\n]\n',
       'same.jsonl': '{"id":1}\n{"id":1}\n',
       'bad.jsonl': '{"n":1}\n{bad\n',
+      'other.csv': 'a;b\n1;2\n1,5;2\n',
     })
     const ended = await pawl(...args.split(' '))
     expect(ended).toMatchObject({ code: 2, stdout: '' })
