@@ -4,6 +4,7 @@ import { inShell } from '../wording.ts'
 import { formatDuration } from './duration.ts'
 import { AGAIN, type Explanation } from './failure.ts'
 import type { Assignment } from './perform.ts'
+import { findOwnLine } from './stack.ts'
 import { formatTask } from './task-path.ts'
 
 /** How a run went, in one line: `run census: 500 items, 200 restored, 3 failed, 12.3s`. */
@@ -38,7 +39,13 @@ export function listNextSteps(assignment: Assignment, report: Report, { exitCode
   const tolerated = `--max-failures ${failures.length}`
   const { runId, directory } = assignment
   if (runId === undefined || directory === undefined) {
-    return [`${summarize(report)}; nothing was recorded`, `to tolerate so many failures: the same command with ${tolerated}`]
+    const [first] = failures
+    const line = first && findOwnLine(first.reason)
+    return [
+      ...(line === undefined ? [] : [`item ${first?.index} failed at ${line}`]), // No record tells.
+      `${summarize(report)}; nothing was recorded`,
+      `to tolerate so many failures: the same command with ${tolerated}`,
+    ]
   }
   const more = directoryFlag(assignment)
   return [

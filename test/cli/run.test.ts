@@ -344,6 +344,13 @@ describe('pawl run', () => {
     expect(stderr).not.toContain('msgpack')
   })
 
+  test('of a failure that goes on no record it tells the line', async () => {
+    const { pawl } = project({ 'odd.js': 'export default function odd({ n }) {\n  null.x\n}', 'in.jsonl': items(1) })
+    const { code, stderr } = await pawl('run', 'odd.js', '--input', 'in.jsonl', '--no-checkpoint')
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^pawl: item 0 failed at odd \(odd\.js:2:\d+\)$/m)
+  })
+
   test('what tasks print goes to stderr', async () => {
     const task = 'export default ({ n }) => { console.log("log", n); process.stdout.write("raw\\n"); return n }'
     const { pawl } = project({ 'noisy.js': task, 'in.jsonl': items(3) })
