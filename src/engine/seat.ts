@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { MessageChannel, receiveMessageOnPort, type Worker } from 'node:worker_threads'
 import type { Piscina } from 'piscina'
@@ -120,6 +121,7 @@ export function openSeat(PiscinaClass: typeof Piscina, { resourceLimits, record 
     error ??= reason instanceof Error ? reason : new Error('A worker ended', { cause: reason })
   }
 
+  takeOutput(thread)
   pool.on('error', () => {}) // Known from the thread itself; without a listener it would end the process.
   const serve = async () => {
     await turn() // Starting the thread took a few ms (bench/peers, 'small-cold': its delay), and it will not hear of this for 20.
@@ -183,6 +185,24 @@ export function openSeat(PiscinaClass: typeof Piscina, { resourceLimits, record 
     },
     gone,
   }
+}
+
+/** What threads print, and Node writes to the streams of the process. */
+const outputs = new WeakSet<Readable>()
+
+/**
+ * Has what a thread prints be taken to its end, also where nobody reads what the process prints any more, as behind `| head`: Node
+ * takes nothing more then, and the thread would wait for that before it answers.
+ */
+function takeOutput({ stdout, stderr }: Worker): void {
+  for (const [output, printed] of [[stdout, process.stdout] as const, [stderr, process.stderr] as const]) {
+    outputs.add(output)
+    if (!printed.listeners('unpipe').includes(goOn)) printed.on('unpipe', goOn)
+  }
+}
+
+function goOn(output: Readable): void {
+  if (outputs.has(output)) output.resume()
 }
 
 function withoutUndefined(limits: WorkerLimits): { [K in keyof WorkerLimits]?: number } {

@@ -1,3 +1,7 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
 import { runProgram } from '../fixtures/program.ts'
 
@@ -14,4 +18,12 @@ test.each(['silencing', 'corking'])('%s the streams holds nothing up', async (wa
   const { code, json } = await runProgram(`${way}-tasks.mjs`)
   expect(json).toEqual({ results: [0, 1, 2, 3] })
   expect(code).toBe(0)
+})
+
+test.each(['stdout', 'stderr'] as const)('a %s that nobody reads any more holds nothing up', async (name) => {
+  const program = join(import.meta.dirname, '../fixtures/programs/unread-output.mjs')
+  const child = spawn(process.execPath, [program, name], { timeout: 20_000, killSignal: 'SIGKILL' })
+  child[name].destroy()
+  const [told, [code]] = await Promise.all([text(name === 'stdout' ? child.stderr : child.stdout), once(child, 'close')])
+  expect([told, code]).toEqual([JSON.stringify({ results: [0, 1, 2, 3, 4, 5] }), 0])
 })
