@@ -1,7 +1,7 @@
 import { callsAgain, isInsideWorker } from './engine/program.ts'
 import type { Engines, openEngines } from './engines.ts'
 import { invalidOption } from './errors.ts'
-import { takeItems } from './items.ts'
+import { withItems } from './items.ts'
 import { type ExecuteOptions, type ResolvedOptions, resolveOptions } from './options.ts'
 import type { RunOrigin } from './run/journey.ts'
 import { createStream, type OutcomeStream } from './run/stream.ts'
@@ -48,8 +48,10 @@ export async function execute<T, R>(
   items: Iterable<T> | AsyncIterable<T>,
   options?: ExecuteOptions<T>,
 ): Promise<Report<R, T>> {
-  const [ref, taken] = [takeTask(task), takeItems(items)]
-  return unlessAgain(() => withEngines(options, (engines, resolved) => executeOn(ref, taken, resolved, engines)))
+  const ref = takeTask(task)
+  return unlessAgain(() =>
+    withItems(items, (taken) => withEngines(options, (engines, resolved) => executeOn(ref, taken, resolved, engines))),
+  )
 }
 
 /**
@@ -73,8 +75,10 @@ export function stream<T, R>(
   items: Iterable<T> | AsyncIterable<T>,
   options?: ExecuteOptions<T>,
 ): OutcomeStream<R, T> {
-  const [ref, taken] = [takeTask(task), takeItems(items)]
-  return createStream((origin) => withEngines(options, (engines, resolved) => executeOn(ref, taken, resolved, engines, origin)))
+  const ref = takeTask(task)
+  return createStream((origin) =>
+    withItems(items, (taken) => withEngines(options, (engines, resolved) => executeOn(ref, taken, resolved, engines, origin))),
+  )
 }
 
 /** Runs a few of the items in a worker and says how the planner would run them all, and why. Nothing is recorded. */
@@ -83,10 +87,12 @@ export async function plan<T, R>(
   items: Iterable<T> | AsyncIterable<T>,
   options?: ExecuteOptions<T>,
 ): Promise<Plan> {
-  const [ref, taken] = [takeTask(task), takeItems(items)]
+  const ref = takeTask(task)
   // The thread it measures on ends with it: the run finds none that is up.
   const cold = (engines: Engines) => ({ ...engines, isUp: false })
-  return unlessAgain(() => withEngines(options, (engines, resolved) => planOn(ref, taken, resolved, cold(engines))))
+  return unlessAgain(() =>
+    withItems(items, (taken) => withEngines(options, (engines, resolved) => planOn(ref, taken, resolved, cold(engines)))),
+  )
 }
 
 /** `execute` on engines that stay open, for callers that may know more of the run than its options say. */

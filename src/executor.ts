@@ -1,7 +1,7 @@
 import type { Engines } from './engines.ts'
 import { InvalidOptionError } from './errors.ts'
 import { executeOn, loadEngines, type MayMissResults, planOn, type RunOrigin, resolveHere, unlessAgain } from './execute.ts'
-import { takeItems } from './items.ts'
+import { withItems } from './items.ts'
 import { isPlain } from './option-values.ts'
 import { type ExecuteOptions, type ResolvedOptions, resolveOptions } from './options.ts'
 import { createStream, type OutcomeStream } from './run/stream.ts'
@@ -109,19 +109,28 @@ export function createExecutor(given: ExecuteOptions = {}): Executor {
 
   return {
     execute: async <T, R>(task: TaskRef<T, R>, items: Iterable<T> | AsyncIterable<T>, options?: RunOptions<T>) => {
-      const [ref, taken] = [takeTask(task), takeItems(items)]
-      return unlessAgain(() => begin(options, (engines, resolved, own) => executeOn<T, R>(ref, taken, resolved, engines, own)))
+      const ref = takeTask(task)
+      return unlessAgain(() =>
+        withItems(items, (taken) =>
+          begin(options, (engines, resolved, own) => executeOn<T, R>(ref, taken, resolved, engines, own)),
+        ),
+      )
     },
     stream: <T, R>(task: TaskRef<T, R>, items: Iterable<T> | AsyncIterable<T>, options?: RunOptions<T>) => {
-      const [ref, taken] = [takeTask(task), takeItems(items)]
+      const ref = takeTask(task)
       return createStream<R, T>(
-        (origin) => begin(options, (engines, resolved, own) => executeOn(ref, taken, resolved, engines, { ...own, ...origin })),
+        (origin) =>
+          withItems(items, (taken) =>
+            begin(options, (engines, resolved, own) => executeOn(ref, taken, resolved, engines, { ...own, ...origin })),
+          ),
         closing.signal,
       )
     },
     plan: async (task, items, options) => {
-      const [ref, taken] = [takeTask(task), takeItems(items)]
-      return unlessAgain(() => begin(options, (engines, resolved) => planOn(ref, taken, resolved, engines)))
+      const ref = takeTask(task)
+      return unlessAgain(() =>
+        withItems(items, (taken) => begin(options, (engines, resolved) => planOn(ref, taken, resolved, engines))),
+      )
     },
     close: () => (closed ??= close()),
     [Symbol.asyncDispose]: () => (closed ??= close()),

@@ -50,16 +50,54 @@ export function isArrayLike<T>(items: unknown): items is readonly T[] {
 }
 
 /**
+ * What `use` gives of the items as they are now. An iterator that was taken, and that nobody began with, is let go: `use` was
+ * refused, say since an option is not one.
+ */
+export async function withItems<I, V>(items: I, use: (taken: I) => Promise<V>): Promise<V> {
+  const taken = takeItems(items)
+  try {
+    return await use(taken)
+  } finally {
+    if (taken instanceof Taken) taken.letGo()
+  }
+}
+
+/** An async iterable of which the iterator is taken. It is to be asked for that once. */
+class Taken<T> implements AsyncIterable<T> {
+  #iterator: AsyncIterator<T> | undefined
+
+  constructor(items: AsyncIterable<T>) {
+    this.#iterator = beginIterating(items) as AsyncIterator<T>
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<T> {
+    const iterator = this.#iterator as AsyncIterator<T>
+    this.#iterator = undefined
+    return iterator
+  }
+
+  letGo(): void {
+    if (this.#iterator) letGo(this.#iterator)
+  }
+}
+
+/**
+ * Lets go of an iterator that did not come to its end. One that is waiting for its own next item answers only after that, so nobody
+ * should wait for it; and what it throws must not replace the error that ended the run.
+ */
+export function letGo(iterator: Iterator<unknown> | AsyncIterator<unknown>): void {
+  const end = async () => iterator.return?.()
+  end().catch(() => {})
+}
+
+/**
  * The items as they are now: of an array a copy, so that what its owner does with it meanwhile (adds, removes, sorts) changes
  * neither which items there are nor which one a result belongs to. An iterable is itself; of an async one the iterator is taken,
  * since what is not listened to may be gone: the lines of a `readline` interface are.
  */
 export function takeItems<I>(items: I): I {
   if (Array.isArray(items)) return (shareNumbers(items) ?? [...items]) as I
-  if (isAsyncIterable(items)) {
-    const iterator = beginIterating(items)
-    return { [Symbol.asyncIterator]: () => iterator } as I
-  }
+  if (isAsyncIterable(items)) return new Taken(items) as I
   if (!isArrayLike(items) || isFileItems(items)) return items
   const { slice } = Object.getPrototypeOf(Uint8Array.prototype) // Buffer's own gives a view.
   return slice.call(items)

@@ -1,5 +1,5 @@
 import { countCrashes, historyAt } from './chunk.ts'
-import { BLOCK_ITEMS, beginIterating, byCrashes, historiesOf, type Selection, type Source } from './items.ts'
+import { BLOCK_ITEMS, beginIterating, byCrashes, historiesOf, letGo, type Selection, type Source } from './items.ts'
 import { createPull } from './pull-async.ts'
 import { SLICE_MS, turn } from './turn.ts'
 import type { Chunk } from './types.ts'
@@ -128,12 +128,8 @@ export function iterableSource<T>(
     },
     next,
     close: async () => {
+      if (!hasEnded && !isClosed) letGo(iterator)
       isClosed = true
-      if (hasEnded) return
-      const letGo = async () => iterator.return?.()
-      // An iterator that is waiting for its own next item answers return() only after that, so nobody should wait for it; and
-      // what it throws must not replace the error that ended the run.
-      letGo().catch(() => {})
     },
   }
 }

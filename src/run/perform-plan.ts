@@ -48,9 +48,9 @@ export async function performPlan<T, R>(
 ): Promise<Plan> {
   checkItems(items)
   const task = await resolveTask(ref)
-  const source = openSource(items, options, keys)
   const planner = openPlanner(task, options, engines)
   const engine = options.mode === 'inline' ? engines.inline : await engines.pool()
+  const source = openSource(items, options, keys)
   engine.grow(1)
   const over = new AbortController()
   const { signal } = options

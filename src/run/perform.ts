@@ -107,9 +107,10 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
   const identity = await identify(task, array, options, origin, emitter.emit)
   const session = await openRecord(run, identity, shard, array !== undefined)
   let isClosed = false
+  let source: Source<T> | undefined
   try {
     const selected = createSelection(array, keys, session, shard, options)
-    const source = array
+    source = array
       ? arraySource(array, keys, selected.selection, selected.pending)
       : iterableSource(items, options.key && createKeys(options.key), selected.selection)
     const journey = await prepare(run, options.runId ?? deriveRunId(identity, session !== undefined), session, source, selected)
@@ -138,6 +139,7 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
     await session?.close(hasFailed, isVoid).catch(drain.fail)
     return finish(run, journey)
   } finally {
+    await source?.close() // Also where nothing was begun with it.
     // The error that led here is the one the run ends with. What could not be written is told beside it.
     if (!isClosed) await session?.close().catch(() => {})
   }

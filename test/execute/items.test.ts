@@ -292,6 +292,42 @@ describe('execute() and an iterable that misbehaves', () => {
     expect(returned).toEqual(['read to its end', 'ended early'])
   })
 
+  const ways = {
+    execute: (...[ref, items, options]: Parameters<typeof execute<number, number>>) => execute(ref, items, options),
+    plan: (...[ref, items, options]: Parameters<typeof plan<number, number>>) => plan(ref, items, options),
+    stream: (...[ref, items, options]: Parameters<typeof stream<number, number>>) => stream(ref, items, options).report,
+  }
+  test.each([
+    { way: 'execute', of: 'pawl', ref: './no-such-task.mjs', options: {} },
+    { way: 'stream', of: 'pawl', ref: './no-such-task.mjs', options: {} },
+    { way: 'plan', of: 'pawl', ref: './no-such-task.mjs', options: {} },
+    { way: 'execute', of: 'pawl', ref: task, options: { chunkSize: 0 } },
+    { way: 'execute', of: 'pawl', ref: task, options: { checkpoint: memoryStore(), runId: 'run', resume: 'require' } },
+    { way: 'execute', of: 'an executor', ref: task, options: { chunkSize: 0 } },
+    { way: 'stream', of: 'an executor', ref: task, options: { chunkSize: 0 } },
+    { way: 'plan', of: 'an executor', ref: task, options: { chunkSize: 0 } },
+    { way: 'execute', of: 'pawl', ref: task, options: { maxFailures: 0, key: () => 'one for all' } },
+    { way: 'execute', of: 'pawl', ref: task, options: { signal: AbortSignal.abort() } },
+  ] as const)('return() of an async one is called once where a run is refused: $way of $of, $options', async (given) => {
+    const { way, of, ref, options } = given
+    const calls: string[] = []
+    const items: AsyncIterable<number> = {
+      [Symbol.asyncIterator]: () => ({
+        next: async () => ({ done: false, value: 1 }),
+        return: async () => {
+          calls.push('return')
+          return { done: true, value: undefined }
+        },
+      }),
+    }
+    await using executor = createExecutor()
+    const { execute, plan, stream } = executor
+    const called =
+      of === 'pawl' ? ways[way] : { execute, plan, stream: (...them: Parameters<typeof stream>) => stream(...them).report }[way]
+    await expect(called(ref as never, items, options as never)).rejects.toThrow()
+    expect(calls).toEqual(['return'])
+  })
+
   test('a generator that takes its time is left now and then, so that the event loop turns', async () => {
     let [pulled, most, isOver] = [0, 0, false]
     const onTurn = () => {
