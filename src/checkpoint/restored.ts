@@ -41,7 +41,10 @@ export interface Restored {
   isPutOff(index: number, key?: string): boolean
   /** The digest of block `block` of the source, as an earlier session saw it. */
   sourceDigest(block: number): string | undefined
-  /** All that settled, each item once. Batches come in file order; values are decoded when `values` is true. */
+  /**
+   * All that settled, each item once. Batches come in file order; values are decoded as long as `values` is true, which is asked
+   * again with each part of a file.
+   */
   read(options?: { readonly values?: boolean }): AsyncIterable<RecordedOutcomes>
 }
 
@@ -109,7 +112,7 @@ export async function restore(
     lastSuspect: suspects.lastIndex,
     isPutOff: (at, key) => suspects.isPutOff(at, key),
     sourceDigest: (block) => index.sources.get(block)?.digest,
-    read: ({ values = false } = {}) => readOutcomes(store, runId, fingerprint, index, winners, values),
+    read: (how = {}) => readOutcomes(store, runId, fingerprint, index, winners, how),
   }
 }
 
@@ -123,7 +126,7 @@ async function* readOutcomes(
   fingerprint: string,
   index: RunIndex,
   winners: ReadonlyMap<number | string, Winner>,
-  isValued: boolean,
+  how: { readonly values?: boolean },
 ): AsyncGenerator<RecordedOutcomes> {
   const seen = createItemSet(index.isKeyed)
   let files: readonly RunFile[] = index.files
@@ -131,8 +134,9 @@ async function* readOutcomes(
     try {
       for (const file of files) {
         const codec = await loadCodec(file.format)
+        const isValued = how.values === true
         for await (const frames of readFrames(store, file, fingerprint, isValued, newReport())) {
-          const outcomes = selectOutcomes(frames, index, winners, seen, isValued ? codec : undefined)
+          const outcomes = selectOutcomes(frames, index, winners, seen, isValued && how.values ? codec : undefined)
           if (outcomes.fulfilled.length > 0 || outcomes.rejected.length > 0) yield outcomes
         }
       }

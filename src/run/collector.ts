@@ -23,6 +23,8 @@ export interface CollectorOptions<R> {
   readonly codec: Codec | undefined
   /** Takes each outcome, for `stream`. */
   readonly onOutcomes: ((outcomes: OutcomeList<R>) => void) | undefined
+  /** Whoever was to take them has left. */
+  isLeft(): boolean
   /** Items there are, in all shards; undefined as long as nobody knows. */
   length(): number | undefined
   /** The items are numbers, so that the results may well be. */
@@ -41,8 +43,8 @@ export interface Collector<T, R> {
   readonly failures: Failure<T>[]
   /** Of successes that took more than one, where they may have to be recorded again. */
   readonly attempts: ReadonlyMap<number, number>
-  /** False when nobody will look at a value, so that none need be read. */
-  readonly needsValues: boolean
+  /** False when nobody will look at a value of an earlier session, so that none need be read. */
+  readonly needsRestored: boolean
   /** See `EngineRunOptions`. */
   readRecord(record: Uint8Array): { readonly values: R[] | undefined; readonly count: number | undefined }
   readonly counts: { succeeded: number; failed: number; restored: number; dispatched: number }
@@ -77,8 +79,10 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
   const began = clock.now()
   let toldAt = Number.NEGATIVE_INFINITY
   let isSampled = false
-  const wantsOutcomes = () => env.onOutcomes !== undefined || emitter.wants('outcome')
-  const needsValues = () => options.collect || wantsOutcomes()
+  /** What is on record, nobody is told for the sake of a loop that was left: it would fill the memory. */
+  const wantsOutcomes = (restored = false) =>
+    emitter.wants('outcome') || (env.onOutcomes !== undefined && !(restored && env.isLeft()))
+  const needsValues = (restored = false) => options.collect || wantsOutcomes(restored)
 
   const progress = (isLast: boolean) => {
     const now = clock.now()
@@ -118,7 +122,7 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
     counts.succeeded += indices.length
     const { keys, attempts } = batch
     if (session && options.collect) attempts?.forEach((count, i) => count > 1 && retried.set(indices[i] as number, count))
-    if (!values || !wantsOutcomes()) return
+    if (!values || !wantsOutcomes(restored)) return
     const bytes = env.onOutcomes ? (batch.record?.byteLength ?? weighColumn(values)) : 0
     tell({ length: indices.length, bytes, at: (i) => fulfilledOutcome({ indices, keys, attempts }, values, i, restored) })
   }
@@ -150,8 +154,8 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
     failures,
     attempts: retried,
     counts,
-    get needsValues() {
-      return needsValues()
+    get needsRestored() {
+      return needsValues(true)
     },
     readRecord,
     settle: (outcomes) => {

@@ -176,6 +176,7 @@ async function prepare<T, R>(
     session,
     codec: options.checkpoint && (await loadCodec(options.checkpoint.format)),
     onOutcomes: origin.onOutcomes,
+    isLeft: () => origin.abandoned?.aborted === true,
     length: () => source.total,
     areNumbers: source.areNumbers ?? false,
     total: () => selected.total(source),

@@ -26,7 +26,12 @@ export async function restoreOutcomes<T, R>(
     held.get(key as string)?.(index, item)
     collector.judge()
   })
-  for await (const { fulfilled, rejected } of restored.read({ values: collector.needsValues || options.keepFailures })) {
+  const how = {
+    get values() {
+      return collector.needsRestored || options.keepFailures
+    },
+  }
+  for await (const { fulfilled, rejected } of restored.read(how)) {
     for (const batch of fulfilled as readonly FulfilledBatch<R>[]) {
       if (options.isKeyedIterable) hold(held, batch, collector)
       else collector.restore(moveBatch(batch, selected), [])

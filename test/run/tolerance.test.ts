@@ -36,7 +36,14 @@ test('what is restored of an iterable is judged as a whole: a part of it may hol
     let told = 0
     const collector = createCollector<number, number>({
       ...{ options: { collect: true, maxFailures: { percentage: 5 } }, emitter: createEmitter({}), clock: systemClock },
-      ...{ session: undefined, codec: undefined, onOutcomes: undefined, areNumbers: false, length: () => undefined },
+      ...{
+        session: undefined,
+        codec: undefined,
+        onOutcomes: undefined,
+        isLeft: () => false,
+        areNumbers: false,
+        length: () => undefined,
+      },
       ...{ total: () => undefined, onTooManyFailures: () => void told++, onSample: () => {} },
     })
     const batch = (from: number, count: number) => {
