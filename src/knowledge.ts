@@ -46,8 +46,12 @@ const NOTHING: Knowledge = { itemTime: 0, message: 0, carry: 0, measured: 0, tas
 const memory = new Map<string, Knowledge>()
 const MAX_REMEMBERED = 100
 
-/** Tasks of which an item took its worker down. Never forgotten: the next time it might be the program. */
+/**
+ * Tasks of which an item took its worker down. Never forgotten: the next time it might be the program. Once there are as many as
+ * this, each with threads that died of it, every task counts as one.
+ */
 const dangerous = new Set<string>()
+const MAX_DANGEROUS = 1000
 
 /** What a run learns of its task from what the workers measured. Times in ms. */
 export interface Learner {
@@ -102,9 +106,11 @@ export function createLearner(task: string): Learner {
       known.carry = Math.min(...carries)
     },
     get isDangerous() {
-      return dangerous.has(task)
+      return dangerous.size >= MAX_DANGEROUS || dangerous.has(task)
     },
-    beware: () => void dangerous.add(task),
+    beware: () => {
+      if (dangerous.size < MAX_DANGEROUS) dangerous.add(task)
+    },
     forget: () => {
       Object.assign(known, NOTHING)
       recent = []
