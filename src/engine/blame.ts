@@ -4,7 +4,7 @@ import { nameItem, plural, TaskTimeoutError, WorkerCrashError } from '../errors.
 import type { FailureKind } from '../types.ts'
 import { option, worded, wording } from '../wording.ts'
 import { type Bench, type Overdue, packedPlaces } from './bench.ts'
-import { cursorOf, isPacking, limitOf, slotOf } from './flight-recorder.ts'
+import { cursorOf, isAwaited, isPacking, limitOf, slotOf } from './flight-recorder.ts'
 import { cutPiece, type JobRun, nextHistory, type Piece, rejectPlace, startAnew, suspectOf } from './job.ts'
 import type { PartMessage } from './protocol.ts'
 import { unreadableError } from './run-errors.ts'
@@ -128,12 +128,14 @@ function loseResults({ doom }: LostWorker, piece: Piece, from: number, end: numb
 
 /**
  * Whether it can be nobody but the item at `place`. What is thrown outside of any item may be what an earlier one left behind,
- * and so may be what spoils an answer. Packing lets nothing that is thrown in between.
+ * and so may be what spoils an answer, or ends the thread while the item is awaited. Packing lets nothing of that in between.
  */
 function isSure({ seat, doom, isProven }: LostWorker, error: Error | undefined, piece: Piece, place: number): boolean {
   const isToItself = piece.isAlone || (place === 0 && !isProven)
   if (doom instanceof Error || isToItself) return isToItself
-  return error === undefined || isOutOfMemory(error) || isPacking(slotOf(seat.cells, piece.slot))
+  const slot = slotOf(seat.cells, piece.slot)
+  if (isPacking(slot)) return true
+  return error === undefined ? !isAwaited(slot, place) : isOutOfMemory(error)
 }
 
 /**

@@ -11,6 +11,7 @@
  *             claimed  one past the last place that the worker is about to start, whatever the main thread says
  *             wanted   1: the main thread would have taken places that are claimed
  *             taken up 1: the worker is at the chunk, be it that the task has to be loaded first
+ *             awaited  one past the last place that was awaited: what else is in the thread, such as a timer, ran meanwhile
  *
  * The worker stores `claimed`, then loads `limit`; the main thread stores `limit`, then loads `claimed`. All are
  * sequentially consistent, so when `takeTail` finds nothing claimed from the limit on that it set, the worker will see that
@@ -29,7 +30,8 @@ const FLAGS = 3
 const CLAIMED = 4
 const WANTED = 5
 const TAKEN_UP = 6
-const FIELDS = 7
+const AWAITED = 7
+const FIELDS = 8
 const DRAINING = 1
 const PACKING = 2
 
@@ -54,6 +56,7 @@ export function prepare({ cells, at }: Slot, length: number): void {
   Atomics.store(cells, at + CLAIMED, 0)
   Atomics.store(cells, at + WANTED, 0)
   Atomics.store(cells, at + TAKEN_UP, 0)
+  Atomics.store(cells, at + AWAITED, 0)
   Atomics.store(cells, at + CURSOR, -1)
   Atomics.store(cells, at + LIMIT, length)
 }
@@ -99,6 +102,17 @@ export function takeNote({ cells, at }: Slot): void {
 /** Worker: it claims nothing from `place` on for now. */
 export function letGo({ cells, at }: Slot, place: number): void {
   Atomics.store(cells, at + CLAIMED, place)
+}
+
+/** Worker: `place` is awaited, and claims nothing behind it. */
+export function awaitPlace({ cells, at }: Slot, place: number): void {
+  Atomics.store(cells, at + AWAITED, place + 1)
+  Atomics.store(cells, at + CLAIMED, place + 1)
+}
+
+/** Whether the item at `place`, the last that ran, was awaited. */
+export function isAwaited({ cells, at }: Slot, place: number): boolean {
+  return Atomics.load(cells, at + AWAITED) === place + 1
 }
 
 /** Worker: past the last item it was allowed. */

@@ -2,6 +2,7 @@ import { areApart } from './apart.ts'
 import { createDrainSignal, ItemContext } from './context.ts'
 import {
   announceStop,
+  awaitPlace,
   beginPacking,
   claim,
   endPacking,
@@ -200,7 +201,7 @@ function readClock(passage: Passage): void {
 async function settlePromised(passage: Passage): Promise<void> {
   const { slot, part, promised } = passage
   passage.promised = undefined
-  letGo(slot, passage.place + 1)
+  awaitPlace(slot, passage.place)
   try {
     part.keep(await promised, passage.place)
   } catch (error) {

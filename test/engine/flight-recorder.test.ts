@@ -47,6 +47,18 @@ describe('the flight recorder', () => {
     expect(recorder.claim(it, 8)).toBe(3)
   })
 
+  test('tells which place was awaited', () => {
+    const it = slot(3)
+    expect(recorder.isAwaited(it, 0)).toBe(false)
+    recorder.claim(it, 1)
+    recorder.enter(it, 0, undefined)
+    recorder.awaitPlace(it, 0)
+    expect([0, 1].map((place) => recorder.isAwaited(it, place))).toEqual([true, false])
+    expect(recorder.takeTail(it, 1)).toBe(true)
+    recorder.prepare(it, 3)
+    expect(recorder.isAwaited(it, 0)).toBe(false)
+  })
+
   test('stops between two items that are claimed', () => {
     const it = slot(8)
     recorder.claim(it, 8)

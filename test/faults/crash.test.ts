@@ -157,21 +157,29 @@ test('a worker that is terminated from outside is replaced, and its item tried a
   expect(report.stats).toMatchObject({ crashes: 1, failed: 0 })
 })
 
-describe('an exception that surfaces after its item settled', () => {
-  test.each([1, 2])('makes the running item a suspect that clears itself alone, with maxCrashes %i', async (maxCrashes) => {
-    const calls = sharedCells(4)
-    const report = await execute(forget, ['forget', 'slow', 'fine', 'slow'] as const, {
-      mode: 'threads',
-      workers: 1,
-      chunkSize: 4,
-      maxCrashes,
-      shared: { calls },
-    })
-    expect(report.results).toEqual([0, 1, 2, 3])
-    expect(report.failures).toEqual([])
-    expect(report.stats.crashes).toBe(1)
-    expect([...calls].slice(1)).toEqual([2, 1, 1])
-  })
+describe('an exception that surfaces after its item settled, or an exit', () => {
+  test.each([
+    ['forget', 1],
+    ['forget', 2],
+    ['forgetExit', 1],
+    ['forgetExit', 2],
+  ] as const)(
+    'makes the running item a suspect that clears itself alone: %s, with maxCrashes %i',
+    async (forgetful, maxCrashes) => {
+      const calls = sharedCells(4)
+      const report = await execute(forget, [forgetful, 'slow', 'fine', 'slow'] as const, {
+        mode: 'threads',
+        workers: 1,
+        chunkSize: 4,
+        maxCrashes,
+        shared: { calls },
+      })
+      expect(report.results).toEqual([0, 1, 2, 3])
+      expect(report.failures).toEqual([])
+      expect(report.stats.crashes).toBe(1)
+      expect([...calls].slice(1)).toEqual([2, 1, 1])
+    },
+  )
 
   test('does so also where every other worker is about to be hit by one', async () => {
     const calls = sharedCells(40)
