@@ -11,11 +11,16 @@ const BLOCK = 2 ** 20
 
 /**
  * The bytes of a file in shared memory, each block whole lines, or rows. An empty file is one empty block. With a line of more
- * than `longest` bytes the file ends: nothing is made of it, and memory is not without end.
+ * than `longest` bytes the file ends: nothing is made of it, and memory is not without end. Of a named pipe `signal` ends the wait.
  */
-export async function* readBlocks(path: string, kind: FileFormat['kind'], longest: number): AsyncGenerator<Buffer> {
+export async function* readBlocks(
+  path: string,
+  kind: FileFormat['kind'],
+  longest: number,
+  signal?: AbortSignal,
+): AsyncGenerator<Buffer> {
   const endOf = kind === 'csv' ? await endOfRows() : (bytes: Uint8Array) => bytes.lastIndexOf(0x0a) + 1
-  const file = await openToRead(path)
+  const file = await openToRead(path, signal)
   try {
     let rest: Buffer = Buffer.alloc(0)
     for (let isFirst = true, isLast = false; !isLast; ) {

@@ -31,6 +31,8 @@ export interface FileOptions {
   readonly engines: Engines | undefined
   /** Bytes of a line at most; of a row of CSV about half as many, as it is read together with others. Default MAX_LINE. */
   readonly longest?: number
+  /** A named pipe, which may never end, is read until this aborts. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** A stretch and what was found there. */
@@ -45,9 +47,9 @@ const BYTE_ORDER_MARK = Buffer.from('\ufeff')
  * @throws UsageError, with its line, for what no item can be read from, or an item without the field.
  */
 export async function readFile(options: FileOptions): Promise<FileInput> {
-  const { kind, path, field, engines, longest = MAX_LINE } = options
+  const { kind, path, field, engines, longest = MAX_LINE, signal } = options
   const blocks: Buffer[] = []
-  for await (const block of readBlocks(path, kind, longest)) {
+  for await (const block of readBlocks(path, kind, longest, signal)) {
     if (blocks.push(block) === 2) await engines?.warm() // A thread comes up while the others are read.
   }
   const stretches = await describe(blocks, { ...options, longest })

@@ -36,11 +36,11 @@ export const INPUT_HELP =
 /**
  * Reads the items that `input` names: `-` is stdin; a path that exists is that file, of the kind its extension says,
  * also when it has glob characters; anything else with glob characters is a glob. `engines` are for large files, `field` is
- * the key.
+ * the key. A named pipe is read until `signal` aborts, and then rejects.
  *
  * @throws UsageError when there is no such file, it is of no known kind, or a line of it is bad.
  */
-export async function readInput(input: string, engines?: Engines, field?: string): Promise<Input> {
+export async function readInput(input: string, engines?: Engines, field?: string, signal?: AbortSignal): Promise<Input> {
   if (input === '-') return { kind: 'stdin', items: readStdin(), placeOf: (index) => `line ${index + 1}` }
   const found = await stat(input).catch(() => undefined)
   if (found?.isDirectory()) {
@@ -53,7 +53,7 @@ export async function readInput(input: string, engines?: Engines, field?: string
   if (found.isFile() && (await isGzipFile(input))) throw new UsageError(explainGzip(input))
   if (!kind) throw new UsageError(explainKind(input))
   const { readFile } = await import('./file-input.ts')
-  return { kind, ...(await readFile({ kind, path: input, field, engines })) }
+  return { kind, ...(await readFile({ kind, path: input, field, engines, signal })) }
 }
 
 /** Of a file of no known kind. */

@@ -1,6 +1,6 @@
 import { isRefusal } from '../engine/shortage.ts'
 import { type Engines, openEngines } from '../engines.ts'
-import { isPawlError, messageOf } from '../errors.ts'
+import { isPawlError, messageOf, RunAbortedError } from '../errors.ts'
 import { executeOn } from '../execute.ts'
 import { type ExecuteOptions, type ResolvedOptions, resolveOptions } from '../options.ts'
 import type { Report } from '../types.ts'
@@ -56,7 +56,11 @@ export async function perform(assignment: Assignment): Promise<number> {
   try {
     engines = openEngines(resolveOptions(toGivenOptions(assignment)))
     await checkTarget(assignment.output)
-    const input = await readInput(assignment.input, engines, assignment.flags.key as string | undefined)
+    const input = await readInput(assignment.input, engines, assignment.flags.key as string | undefined, interrupts.signal).catch(
+      (error) => {
+        throw interrupts.signal.aborted ? endOfWait(assignment.input, interrupts.signal.reason) : error
+      },
+    )
     checkApart(assignment.output, { ...assignment, ...filesOf(assignment, input) })
     checkKeys(input, assignment.flags.key)
     return await runSession(assignment, input, engines, interrupts.signal)
@@ -66,6 +70,12 @@ export async function perform(assignment: Assignment): Promise<number> {
     // Its handle would keep the process waiting for items that nobody takes.
     if (assignment.input === '-') process.stdin.destroy()
   }
+}
+
+/** Nobody wrote all of a named pipe in time. */
+function endOfWait(input: string, reason: unknown): RunAbortedError {
+  const message = `Cannot begin the run: expected to read ${input} to its end, got a request to stop (${messageOf(reason)}). Nothing was run`
+  return new RunAbortedError(message, { cause: reason })
 }
 
 async function runSession(assignment: Assignment, input: Input, engines: Engines, signal: AbortSignal): Promise<number> {

@@ -17,16 +17,16 @@ interface Reading {
   close(): Promise<void>
 }
 
-/** Opens the file, or the named pipe, at `path`. */
-export async function openToRead(path: string): Promise<Reading> {
-  if (statSync(path).isFIFO()) return readPipe(path)
+/** Opens the file, or the named pipe, at `path`. Once `signal` aborts, a pipe gives nothing more: to read it rejects. */
+export async function openToRead(path: string, signal?: AbortSignal): Promise<Reading> {
+  if (statSync(path).isFIFO()) return readPipe(path, signal)
   const file = await open(path)
   return { fill: (bytes) => fill(file, bytes), close: () => file.close() }
 }
 
-function readPipe(path: string): Reading {
+function readPipe(path: string, signal?: AbortSignal): Reading {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
-  const socket = new Socket({ fd, readable: true, writable: false })
+  const socket = new Socket({ fd, readable: true, writable: false, ...(signal ? { signal } : {}) })
   const parts: AsyncIterator<Uint8Array, undefined> = socket[Symbol.asyncIterator]()
   let rest: Uint8Array = new Uint8Array()
   return {

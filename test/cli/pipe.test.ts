@@ -34,17 +34,30 @@ function hasOpen(pid: number | undefined, path: string): boolean {
 }
 
 describe.skipIf(noPipes || process.platform !== 'linux')('a named pipe', () => {
-  test('as input that nobody writes keeps the process from no second signal', async () => {
+  test.each(['SIGINT', 'SIGTERM'] as const)('as input that nobody writes ends with %s', async (signal) => {
     const { start, paths } = pipes('pipe.jsonl')
     const [path = ''] = paths
-    const { child, ended } = start(['run', 'long.js', '--input', 'pipe.jsonl'])
+    const { child, ended } = start(['run', 'long.js', '--input', 'pipe.jsonl', '--json'])
     await expect.poll(() => hasOpen(child.pid, path), { timeout: 20_000 }).toBe(true)
-    child.kill('SIGINT')
-    child.kill('SIGTERM')
-    expect(SECOND).toContain((await ended).code)
+    child.kill(signal)
+    const { code, stdout } = await ended
+    expect({ code, ...JSON.parse(stdout) }).toMatchObject({
+      code: 75,
+      error: { code: 'ERR_PAWL_ABORTED', message: expect.stringContaining(`(${signal} received). Nothing was run`) },
+    })
   })
 
-  test('as output that nobody goes on reading does neither, and the results are on record', async () => {
+  test('as input of which the end does not come ends with --time-limit', async () => {
+    const { start, paths } = pipes('pipe.jsonl')
+    const writer = createWriteStream(paths[0] as string)
+    writer.on('error', () => {}) // Its reader has gone.
+    onTestFinished(() => void writer.destroy())
+    writer.write(items(10))
+    const { code, stderr } = await start(['run', 'long.js', '--input', 'pipe.jsonl', '--time-limit', '500ms']).ended
+    expect({ code, stderr }).toMatchObject({ code: 75, stderr: expect.stringContaining('the time limit of 500ms is near') })
+  })
+
+  test('as output that nobody goes on reading keeps the process from no second signal, and the results are on record', async () => {
     const { start, pawl, paths } = pipes('out')
     const reader = openSync(paths[0] as string, constants.O_RDONLY | constants.O_NONBLOCK)
     onTestFinished(() => closeSync(reader))
