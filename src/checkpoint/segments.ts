@@ -70,6 +70,8 @@ export function openSegments(options: SegmentOptions): Segments {
   const heads = new Map<string, Uint8Array>()
   /** Segments that were left before anything in them was acknowledged. */
   let abandoned: string[] = []
+  /** What was noted since the last flush that held: where its segment is left, nobody else writes it again. */
+  const notes: Entry[] = []
   let claimError: unknown
 
   /**
@@ -83,7 +85,9 @@ export function openSegments(options: SegmentOptions): Segments {
       await options.lease.renew().catch(refuseClaim)
       await drop()
     }
-    const version = versionOf(entries, encoder.layout.format)
+    const all = segment === undefined ? [...notes, ...entries] : entries
+    if (!isFlush) notes.push(...entries)
+    const version = versionOf(all, encoder.layout.format)
     if (segment !== undefined && version > segment.version) {
       // Its header says that older readers know all of it. Saved, so that how long it is can be told as the session ends.
       await save(segment.log)
@@ -92,7 +96,7 @@ export function openSegments(options: SegmentOptions): Segments {
     }
     segment ??= await openSegment(version)
     const opened = segment
-    const encoding = encodeEntries(encoder, `${options.writer}-${sizes.length}`, entries, opened.size === 0, isFlush)
+    const encoding = encodeEntries(encoder, `${options.writer}-${sizes.length}`, all, opened.size === 0, isFlush)
     const bytes = encoding instanceof Promise ? await encoding : encoding
     if (opened.log === undefined) await store.put(opened.key, bytes, { durable: options.durability === 'fsync' })
     else {
@@ -103,8 +107,11 @@ export function openSegments(options: SegmentOptions): Segments {
     // What was put whole nobody has seen a part of: it may be merged, and counts in any case.
     if (isFlush && opened.log !== undefined && options.lease.isStale()) throw new Error('the process was stopped while it wrote')
     opened.size += bytes.byteLength
-    if (isFlush) opened.acknowledged = opened.size
-    if (isFlush) await deleteAbandoned()
+    if (isFlush) {
+      opened.acknowledged = opened.size
+      notes.length = 0
+      await deleteAbandoned()
+    }
     if (opened.log === undefined || opened.size >= SEGMENT_BYTES) await close()
     return bytes.byteLength
   }

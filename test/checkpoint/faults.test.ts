@@ -540,6 +540,33 @@ describe('items in flight as their process died', () => {
   })
 })
 
+test.each(['write', 'sync', 'note'] as const)(
+  'what began before the first flush is a suspect also if that failed at first, at %s, and no file is left for it',
+  async (where) => {
+    const memory = memoryStore()
+    let isBroken = where === 'note'
+    const store = faulty(memory, (call) => {
+      if (!isBroken || call !== (where === 'note' ? 'write' : where)) return undefined
+      isBroken = false
+      throw failure('EIO')
+    })
+    const session = await open(store, { clock: virtualClock() })
+    await session.begin({ indices: Uint32Array.of(5) })
+    await session.begin({ indices: Uint32Array.of(6), alone: true })
+    isBroken = where !== 'note'
+    session.record(outcomes([0]))
+    await session.flush()
+    expect(isBroken).toBe(false)
+    expect(await memory.list('run-1/seg/')).toHaveLength(1)
+    await abandon(memory, session)
+    const next = await open(memory)
+    const { isSuspect, statusOf, conflicts } = next.restored
+    expect([isSuspect(5), isSuspect(6), statusOf(0), conflicts]).toEqual([true, true, 'fulfilled', 0])
+    await next.close()
+    expect(await verifyRun(memory, 'run-1')).toEqual({ ok: true, damaged: [] })
+  },
+)
+
 test('a segment that failed is there until all that is in it was saved again: another session may count on it', async () => {
   const store = memoryStore()
   const steps: string[] = []
