@@ -38,6 +38,12 @@ const OPENING =
   /^\{"crc":"[0-9a-f]{8}([0-9a-f]{8})?","((index|running)":\[|(failed|source|total|close|died|covers|origin|alone|items|attempted)":\{)/
 const OPENING_BYTES = 41
 const VALUES = Buffer.from(',"values":')
+/**
+ * Places without a frame behind which the rest of a line is passed over: objects in values may begin like frames, and of each
+ * that is tried the rest of its line is read, so a line of them would cost the square of its length. Lower, and of damaged lines
+ * that lost their newlines, too, fewer are found.
+ */
+const TRIES = 64
 const NEWLINE = 0x0a
 const BRACE = 0x7d
 const QUOTE = 0x22
@@ -123,9 +129,10 @@ function readLine(bytes: Buffer, at: number, end: number, seed: number, isChecke
   return { head, start: at, end: Math.min(end + 1, bytes.length), bodyStart: at + bodyStart, bodyEnd: at + bodyEnd, isWhole }
 }
 
-/** Objects in values may begin alike: of each that is tried, the rest of its line is read. */
-function findNext(bytes: Buffer, from: number): number {
-  let at = bytes.indexOf(START, from)
+/** Objects in values may begin alike: see TRIES. */
+function findNext(bytes: Buffer, from: number, tries = 1): number {
+  const start = tries % TRIES === 0 ? bytes.indexOf(NEWLINE, from) : from
+  let at = start < 0 ? -1 : bytes.indexOf(START, start)
   while (at >= 0 && at + OPENING_BYTES <= bytes.length && !OPENING.test(bytes.toString('latin1', at, at + OPENING_BYTES)))
     at = bytes.indexOf(START, at + 1)
   return at

@@ -14,8 +14,8 @@ export interface Layout {
   writeFrame(head: Head, body: readonly Uint8Array[], seed: number): Uint8Array[]
   /** The frame at `at`; undefined when none is there; a number when that many bytes are needed from `at` on to tell. */
   readFrame(bytes: Buffer, at: number, seed: number, isChecked: boolean, isLast: boolean): FoundFrame | number | undefined
-  /** Where, from `from` on, a frame may begin; -1 when nowhere. */
-  findNext(bytes: Buffer, from: number): number
+  /** Where, from `from` on, a frame may begin, behind `tries` places at which none did; -1 when nowhere. */
+  findNext(bytes: Buffer, from: number, tries?: number): number
 }
 
 /** What a scan tells of. Offsets are those of the plain bytes of the file, or of the block of a compressed one. */
@@ -90,7 +90,7 @@ export function createScanner(
       }
       tries++
       const isHopeless = tries > ((base + at - badFrom) / 1024 + 1) * TRIES_PER_KIB
-      const next = isHopeless ? at + 1024 : layout.findNext(bytes, at + 1)
+      const next = isHopeless ? at + 1024 : layout.findNext(bytes, at + 1, tries)
       if (next >= 0) at = next
       else if (isLast) break
       else return { next: base + Math.max(at + 1, bytes.length - layout.minBytes), need: layout.minBytes }

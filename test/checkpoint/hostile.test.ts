@@ -8,6 +8,7 @@ import { IndexSet } from '../../src/checkpoint/index-set.ts'
 import { loadIndex } from '../../src/checkpoint/load.ts'
 import { layoutOf } from '../../src/checkpoint/run-file.ts'
 import { listRuns, verifyRun } from '../../src/checkpoint/runs.ts'
+import { createScanner, type Layout, type Visitor } from '../../src/checkpoint/scan.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 
 const FINGERPRINT = '0123456789abcdef'
@@ -89,6 +90,38 @@ describe('blocks', () => {
     expect(await unpackBlock(block, { bytes: block.length, rawBytes: 10 })).toBeUndefined()
     expect(await unpackBlock(block, { bytes: block.length, rawBytes: 2 ** 20 })).toBeUndefined()
   })
+})
+
+test('a damaged line of values that begin like frames is not read once for each of them', async () => {
+  const layout = layoutOf('json')
+  const seed = seedOf(STEM, FINGERPRINT)
+  const like = { crc: '0123456789abcdef', index: [[0, 9]], values: [1] }
+  const line = (index: number, values: unknown[]) => {
+    const body = Buffer.from(JSON.stringify([values]))
+    return joinBytes(layout.writeFrame({ kind: 'outcomes', runs: [index, 1], columns: [1, body.length] }, [body], seed))
+  }
+  const damaged = line(0, Array(10_000).fill(like))
+  damaged[10] = 0x7a
+  const bytes = joinBytes([damaged, line(1, [like])])
+  let bytesRead = 0
+  const found: number[] = []
+  const counting: Layout = {
+    ...layout,
+    readFrame: (all, at, ...rest) => {
+      if (all[at] === damaged[0]) bytesRead += damaged.length - at
+      return layout.readFrame(all, at, ...rest)
+    },
+  }
+  const damage: number[][] = []
+  const visitor: Visitor = {
+    frame: ({ head }) => void found.push(...(head.kind === 'outcomes' ? head.runs : [])),
+    damage: (start, end) => void damage.push([start, end]),
+    torn: () => {},
+  }
+  createScanner(counting, { own: seed, origin: undefined }, bytes.length, true, visitor).push(bytes, 0, true)
+  expect(found).toEqual([1, 1])
+  expect(damage).toEqual([[0, damaged.length]])
+  expect(bytesRead).toBeLessThan(100 * bytes.length)
 })
 
 test('a directory of odd things is listed without a crash', async () => {
