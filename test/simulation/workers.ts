@@ -86,7 +86,7 @@ class SimulatedThread extends EventEmitter {
     const { chance } = life.world
     if (chance.is(REFUSED)) throw Object.assign(new Error('EAGAIN'), { code: 'ERR_WORKER_INIT_FAILED' })
     this.#life = life
-    this.threads = [Object.assign(new EventEmitter(), { threadId })]
+    this.threads = [Object.assign(new EventEmitter(), { threadId, stdout: {}, stderr: {} })]
     this.#after(chance.is(LATE) ? chance.int(1000, 15_000) : chance.wait(20), () => {
       this.#isUp = true
       this.#next()
