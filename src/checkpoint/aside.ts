@@ -1,31 +1,12 @@
 import { attemptsSince, historyAt } from '../chunk.ts'
 import type { Chunk } from '../types.ts'
+import { type Attempted, attemptedIn } from './attempted.ts'
 import { type Entry, entryOf } from './entries.ts'
 import { toRuns } from './frame.ts'
-import { hashKey, notedId } from './hash-key.ts'
+import { hashKey } from './hash-key.ts'
 import { MAX_RUNNING } from './head.ts'
-import { idOf } from './item-set.ts'
 import type { RunIndex } from './load.ts'
 import type { Restored } from './restored.ts'
-
-/** Attempts at an item that has not settled since, as an `attempted` frame tells them. */
-export interface Attempted {
-  readonly attempts: number
-  readonly crashes: number
-  /** When the first of them failed, in milliseconds since 1970; undefined: all of them were lost with a worker. */
-  readonly since: number | undefined
-  /** The writer that recorded them. */
-  readonly session: string
-}
-
-/** What is on record of attempts at an item since it last was a failure. */
-export function attemptedIn(index: RunIndex, at: number, key: string | undefined): Attempted | undefined {
-  if (index.attempted.size === 0) return undefined
-  const found = index.attempted.get(notedId(index.isKeyed, at, key))
-  const id = idOf(index.isKeyed, at, key)
-  const failure = id === undefined ? undefined : index.failures.get(id)
-  return found !== undefined && found.session > (failure?.session ?? '') ? found : undefined
-}
 
 /** An item that is not in flight, and what is known of it besides. */
 interface Row extends Omit<Attempted, 'session'> {

@@ -1,4 +1,4 @@
-import type { Attempted } from './aside.ts'
+import type { Attempted } from './attempted.ts'
 import { type AttemptedHead, countOf, endOf, type FailureHead, fromRuns, type Head } from './frame.ts'
 import type { IndexSet } from './index-set.ts'
 import { createItemLists } from './item-list.ts'

@@ -1,6 +1,6 @@
 import type { Store } from '../store/store.ts'
 import type { FailureKind } from '../types.ts'
-import type { Attempted } from './aside.ts'
+import type { Attempted } from './attempted.ts'
 import { startOver } from './file-bytes.ts'
 import { type FileReport, isWithoutFault, newReport } from './file-report.ts'
 import { type FailureHead, fromRuns, type OutcomesHead } from './frame.ts'

@@ -1,5 +1,5 @@
 import type { History } from '../types.ts'
-import { attemptedIn } from './aside.ts'
+import { attemptedIn } from './attempted.ts'
 import { hashKey, notedId } from './hash-key.ts'
 import type { IndexSet } from './index-set.ts'
 import { idOf } from './item-set.ts'

@@ -1,7 +1,11 @@
 import type { Store, StoredObject } from '../store/store.ts'
 import { createCompaction } from './compaction.ts'
 import { eachCall } from './each-call.ts'
-import { noteEnds } from './ends.ts'
+import { findEnded } from './ends.ts'
+import { entryOf } from './entries.ts'
+import type { Lease } from './lease.ts'
+import { findLeft } from './left.ts'
+import type { RunIndex } from './load.ts'
 import type { RunLog } from './log.ts'
 import { mend } from './mend.ts'
 import { discardIfEmpty, putAgain } from './open-manifest.ts'
@@ -97,4 +101,29 @@ function countPuts(store: Store, count: (bytes: number) => void): Store {
     count(bytes.byteLength)
   }
   return eachCall(store, (call) => call(), { put, delete: (key) => store.delete(key) })
+}
+
+/**
+ * Says once which sessions were found dead, or at an end without a word of it, and what they left, and only then lets go of their
+ * claims: a segment that ends without a word, of a session that left no claim and that nobody found dead, is told as damage. Of
+ * one without a claim nobody knows that it is dead: somebody may have deleted the claim, and it writes on.
+ *
+ * @param store the claims are deleted through it.
+ */
+async function noteEnds(index: RunIndex, lease: Lease, log: RunLog, store: Store): Promise<void> {
+  const ended = findEnded(index, lease)
+  const withLeft = (writers: readonly string[]) => {
+    const left = findLeft(index, writers)
+    return left.length > 0 ? { writers, left } : { writers }
+  }
+  if (lease.dead.length > 0) log.add([entryOf({ kind: 'died', ...withLeft(lease.dead) })])
+  if (ended.length > 0) log.add([entryOf({ kind: 'died', ...withLeft(ended), hasEnded: true })])
+  if (lease.dead.length === 0) return
+  try {
+    await log.flush()
+    // With `onError: 'warn'` a flush that was given up is no error, and no word of them is on record.
+    if (log.acknowledged !== undefined) await lease.bury(store)
+  } catch {
+    // The next session finds them again.
+  }
 }

@@ -198,7 +198,7 @@ export const FAULTS = [
   },
   {
     name: 'a session that gave its store up counts as killed',
-    file: 'src/checkpoint/ends.ts',
+    file: 'src/checkpoint/upkeep.ts',
     search: '...withLeft(ended), hasEnded: true }',
     replace: '...withLeft(ended) }',
     tests: ['test/resume/suspects.test.ts'],
