@@ -26,23 +26,13 @@ const modules = (/** @type {string[]} */ ...names) => new RegExp(`/build/(${name
 const groups = [
   {
     name: 'shared',
-    test: modules(
-      'engine/run-items',
-      'engine/program',
-      'file-items',
-      'checkpoint/values/codec',
-      'checkpoint/values/array-key',
-      'version',
-    ),
+    test: modules('engine/run-items', 'engine/program', 'file-items', 'values/codec', 'values/array-key', 'version'),
   },
   { name: 'pawl', test: modules('execute', 'executor', 'stored-runs', 'option-table', 'store/file', 'store/memory') },
-  {
-    name: 'values',
-    test: modules('checkpoint/values/contract', 'checkpoint/values/misfit', 'checkpoint/values/proof', 'checkpoint/bytes'),
-  },
+  { name: 'values', test: modules('values/contract', 'values/misfit', 'values/proof', 'values/bytes') },
   { name: 'engine', test: modules('engines') },
   { name: 'run', test: modules('run/perform', 'run/perform-plan') },
-  { name: 'checkpoint', test: modules('checkpoint/open', 'checkpoint/runs', 'checkpoint/digest-items') },
+  { name: 'checkpoint', test: modules('checkpoint/session/open', 'checkpoint/stored/runs', 'checkpoint/identity/digest-items') },
 ].map((group, at) => ({ ...group, priority: 9 - at }))
 
 /**

@@ -107,7 +107,7 @@ export async function executeOn<T, R>(
   // that comes late.
   if (options.mode !== 'inline' && (items as { length?: number } | undefined)?.length !== 0) await engines.warm()
   // Found and read beside what is loaded next: the first item waits for both. That it fails is told where it is awaited.
-  if (options.checkpoint) import('./checkpoint/open.ts').catch(() => {})
+  if (options.checkpoint) import('./checkpoint/session/open.ts').catch(() => {})
   const { performRun } = await import('./run/perform.ts')
   await engines.breathe()
   return performRun(task, items, options, engines, origin)

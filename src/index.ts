@@ -1,4 +1,4 @@
-export type { Damage, FileDetails, RunDetails, RunIdentity, RunSummary, SessionDetails } from './checkpoint/runs.ts'
+export type { Damage, FileDetails, RunDetails, RunIdentity, RunSummary, SessionDetails } from './checkpoint/stored/runs.ts'
 export {
   CheckpointCorruptError,
   CheckpointMismatchError,

@@ -1,5 +1,5 @@
-import { oneByOne } from './checkpoint/one-by-one.ts'
-import type { Damage, RunDetails, RunSummary } from './checkpoint/runs.ts'
+import { oneByOne } from './checkpoint/stored/one-by-one.ts'
+import type { Damage, RunDetails, RunSummary } from './checkpoint/stored/runs.ts'
 import type { Store } from './store/store.ts'
 import type { Outcome } from './types.ts'
 
@@ -7,7 +7,7 @@ import type { Outcome } from './types.ts'
  * What a store knows of its runs. `store` is a Store or a directory, as a path or a file: URL; each call throws
  * InvalidOptionError for anything else. The code that reads checkpoints is loaded when first asked.
  */
-const load = () => import('./checkpoint/runs.ts')
+const load = () => import('./checkpoint/stored/runs.ts')
 
 /** The runs of a store, in the order of their ids. */
 export async function listRuns(store: Store | string | URL): Promise<RunSummary[]> {

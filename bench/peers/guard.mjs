@@ -20,7 +20,7 @@
  *
  *     buffers: FAILED, wall 0.54 of raw-static, at least 0.68 expected (recorded 0.97); cpu 0.55 of raw-static, at least 0.74 expected (recorded 0.98)
  *
- * With `toEntries` of src/checkpoint/open.ts made to halve what has more than 16 items, so that each frame holds so few:
+ * With `ofFulfilled` of src/checkpoint/session/outcome-entries.ts made to halve what has more than 16 items:
  *
  *     checkpoint: FAILED, wall 0.24 of pawl, at least 0.55 expected (recorded 0.79); cpu 0.30 of pawl, at least 0.57 expected (recorded 0.76)
  *

@@ -1,7 +1,7 @@
 import { gunzipSync, gzipSync } from 'node:zlib'
-import { type Codec, encodeTogether, loadCodecs } from '../checkpoint/values/codec.ts'
 import { plural } from '../errors.ts'
 import type { Json } from '../types.ts'
+import { type Codec, encodeTogether, loadCodecs } from '../values/codec.ts'
 import { UsageError } from './failure.ts'
 import { readInput } from './input.ts'
 import { formatBytes, print, printJson, table } from './terminal.ts'

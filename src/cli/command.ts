@@ -1,4 +1,4 @@
-import { commandKey } from '../checkpoint/run-file.ts'
+import { commandKey } from '../checkpoint/format/run-file.ts'
 import { nameShard, readShard } from '../shard.ts'
 import { fileStore } from '../store/file.ts'
 import type { Store } from '../store/store.ts'

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { inspectRun, type RunDetails, readResults } from '../checkpoint/runs.ts'
+import { inspectRun, type RunDetails, readResults } from '../checkpoint/stored/runs.ts'
 import { plural } from '../errors.ts'
 import { fileStore } from '../store/file.ts'
 import type { Store } from '../store/store.ts'

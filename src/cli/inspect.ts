@@ -1,4 +1,4 @@
-import { inspectRun, type RunDetails } from '../checkpoint/runs.ts'
+import { inspectRun, type RunDetails } from '../checkpoint/stored/runs.ts'
 import { plural } from '../errors.ts'
 import { fileStore } from '../store/file.ts'
 import { OK } from './failure.ts'

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { isAbsolute } from 'node:path'
-import { listRuns } from '../checkpoint/runs.ts'
+import { listRuns } from '../checkpoint/stored/runs.ts'
 import { isPawlError } from '../errors.ts'
 import { didYouMean } from '../nearest.ts'
 import { retell } from './ways-on.ts'

@@ -1,4 +1,4 @@
-import { listRuns, type RunSummary } from '../checkpoint/runs.ts'
+import { listRuns, type RunSummary } from '../checkpoint/stored/runs.ts'
 import { fileStore } from '../store/file.ts'
 import { OK } from './failure.ts'
 import type { CommonFlags } from './flags.ts'

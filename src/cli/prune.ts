@@ -1,4 +1,4 @@
-import { deleteRun, inspectRun, listRuns, type RunSummary, refuseHolders } from '../checkpoint/runs.ts'
+import { deleteRun, inspectRun, listRuns, type RunSummary, refuseHolders } from '../checkpoint/stored/runs.ts'
 import { isPawlError, plural } from '../errors.ts'
 import { fileStore } from '../store/file.ts'
 import { OK } from './failure.ts'

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { extname, isAbsolute } from 'node:path'
-import { inspectRun } from '../checkpoint/runs.ts'
+import { inspectRun } from '../checkpoint/stored/runs.ts'
 import { fileStore } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import type { Json } from '../types.ts'

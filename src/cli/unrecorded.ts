@@ -53,7 +53,7 @@ export async function listUnrecorded(assignment: Assignment, { failures }: Repor
 async function findRecorded({ directory, runId }: Assignment): Promise<(failure: Failure) => boolean> {
   if (directory === undefined || runId === undefined) return () => false
   try {
-    const { readFailures } = await import('../checkpoint/runs.ts')
+    const { readFailures } = await import('../checkpoint/stored/runs.ts')
     const recorded = await readFailures(fileStore(directory), runId)
     const names = new Set(recorded.map((it) => identify(it.key ?? String(it.index), it)))
     return (failure) => names.has(identify(failure.key, failure))

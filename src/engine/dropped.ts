@@ -1,6 +1,6 @@
 import { types } from 'node:util'
-import { stepInto, stepTo, withArticle } from '../checkpoint/values/steps.ts'
 import { entriesOf, membersOf } from '../members.ts'
+import { stepInto, stepTo, withArticle } from '../values/steps.ts'
 
 /** As they were when this was loaded: a task may put others in their place. */
 const { ArrayBuffer, Object, Set, structuredClone } = globalThis

@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import { packError } from '../carried-error.ts'
-import { loadCodec } from '../checkpoint/values/codec.ts'
 import { unpackItems } from '../file-items.ts'
+import { loadCodec } from '../values/codec.ts'
 import { slotOf, takeUp } from './flight-recorder.ts'
 import { type CallTask, type LoadedRun, loadPacking, type Port } from './part.ts'
 import { loadTaskInWorker } from './program.ts'

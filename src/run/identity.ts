@@ -1,8 +1,8 @@
-import type { RunIdentity } from '../checkpoint/fingerprint.ts'
-import { digestOf } from '../checkpoint/values/digest.ts'
+import type { RunIdentity } from '../checkpoint/identity/fingerprint.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { ResolvedTask } from '../resolve-task.ts'
 import type { Emit } from '../types.ts'
+import { digestOf } from '../values/digest.ts'
 import { option, wordedWarning, wording } from '../wording.ts'
 import type { RunOrigin } from './journey.ts'
 
@@ -26,7 +26,7 @@ export async function identify<T>(
   if (!array) return { ...base, items: { kind: 'iterable' } }
   if (!options.checkpoint) return { ...base, items: { kind: 'array', count: array.length } }
   if (itemsDigest !== undefined) return { ...base, items: { kind: 'array', count: array.length, digest: itemsDigest } }
-  const { digestItems } = await import('../checkpoint/digest-items.ts')
+  const { digestItems } = await import('../checkpoint/identity/digest-items.ts')
   const digested = await digestItems(array)
   if (digested.sampled !== undefined) {
     const words = wording`Of the ${array.length} items, ${digested.sampled} at even distances were read to recognise them when the run is resumed: a change of others goes unnoticed. Give ${option('key')} if items may change`

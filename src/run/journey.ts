@@ -1,4 +1,4 @@
-import type { Session, SessionOptions } from '../checkpoint/session.ts'
+import type { Session, SessionOptions } from '../checkpoint/session/session.ts'
 import type { Clock } from '../clock.ts'
 import type { Drain } from '../drain.ts'
 import type { Tally } from '../engine/engine.ts'

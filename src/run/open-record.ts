@@ -1,5 +1,5 @@
-import { deriveRunId, type RunIdentity } from '../checkpoint/fingerprint.ts'
-import type { Session } from '../checkpoint/session.ts'
+import { deriveRunId, type RunIdentity } from '../checkpoint/identity/fingerprint.ts'
+import type { Session } from '../checkpoint/session/session.ts'
 import { InvalidOptionError, isPawlError, RunNotFoundError } from '../errors.ts'
 import { nameShard, type Shard } from '../shard.ts'
 import { directoryOf } from '../store/file.ts'
@@ -22,7 +22,7 @@ export async function openRecord<T, R>(
   if (options.runId === undefined && !isArray) {
     throw new InvalidOptionError('runId', 'a name for the run, since items that are not an array have no other', undefined)
   }
-  const { answering, atLeisure, createHaste, openSession } = await import('../checkpoint/open.ts')
+  const { answering, atLeisure, createHaste, openSession } = await import('../checkpoint/session/open.ts')
   const { store, ...how } = checkpoint
   const runId = options.runId ?? deriveRunId(identity)
   const haste = createHaste(drain.hastened, clock, origin.deadline)

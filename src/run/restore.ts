@@ -1,4 +1,4 @@
-import type { RecordedRejection, Restored } from '../checkpoint/session.ts'
+import type { RecordedRejection, Restored } from '../checkpoint/session/session.ts'
 import { pickBatch } from '../chunk.ts'
 import type { Failure, FulfilledBatch } from '../types.ts'
 import type { Collector } from './collector.ts'

@@ -1,10 +1,10 @@
-import type { Session } from '../checkpoint/session.ts'
-import { createDigest } from '../checkpoint/values/digest.ts'
+import type { Session } from '../checkpoint/session/session.ts'
 import { countCrashes } from '../chunk.ts'
 import { BLOCK_ITEMS, type Selection, type Source } from '../items.ts'
 import { unseenItem } from '../keys.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { type Shard, shardOf } from '../shard.ts'
+import { createDigest } from '../values/digest.ts'
 
 /** Which items this session dispatches, and which it answers from the checkpoint. */
 export interface Selected<T> {

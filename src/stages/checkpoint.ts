@@ -1,4 +1,4 @@
-import type { Session } from '../checkpoint/session.ts'
+import type { Session } from '../checkpoint/session/session.ts'
 import { countCrashes, historyAt } from '../chunk.ts'
 import { nameItem, plural, WorkerCrashError } from '../errors.ts'
 import type { Chunk, Rejection } from '../types.ts'

@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest'
-import { answering } from '../../src/checkpoint/answering.ts'
-import { createHaste } from '../../src/checkpoint/haste.ts'
+import { answering } from '../../src/checkpoint/patience/answering.ts'
+import { createHaste } from '../../src/checkpoint/patience/haste.ts'
 import type { Clock } from '../../src/clock.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Log, Store } from '../../src/store/store.ts'

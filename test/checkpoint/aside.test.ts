@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import { Aside } from '../../src/checkpoint/aside.ts'
-import { checkHead } from '../../src/checkpoint/head.ts'
-import { createIndexBuilder } from '../../src/checkpoint/index-builder.ts'
-import type { Restored } from '../../src/checkpoint/restored.ts'
+import { checkHead } from '../../src/checkpoint/format/head.ts'
+import { createIndexBuilder } from '../../src/checkpoint/record/index-builder.ts'
+import type { Restored } from '../../src/checkpoint/record/restored.ts'
+import { Aside } from '../../src/checkpoint/session/aside.ts'
 
 test('what is left of more items than a chunk has is recorded in frames that readers take', () => {
   const index = createIndexBuilder({ isKeyed: false, isChecked: true }).finish([], [])

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { inspectRun, verifyRun } from '../../src/checkpoint/runs.ts'
-import type { Settled } from '../../src/checkpoint/session.ts'
+import type { Settled } from '../../src/checkpoint/session/session.ts'
+import { inspectRun, verifyRun } from '../../src/checkpoint/stored/runs.ts'
 import { plural } from '../../src/errors.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'

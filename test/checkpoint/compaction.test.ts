@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { inspectRun, verifyRun } from '../../src/checkpoint/runs.ts'
+import { inspectRun, verifyRun } from '../../src/checkpoint/stored/runs.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
 import { abandon, FORMS, failing, IDENTITY, killedAt, open, outcomes, readAll, rejection } from './fixture.ts'

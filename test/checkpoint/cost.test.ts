@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { loadCodec } from '../../src/checkpoint/values/codec.ts'
 import { memoryStore } from '../../src/store/memory.ts'
+import { loadCodec } from '../../src/values/codec.ts'
 import { FORMS, open } from './fixture.ts'
 
 const COUNT = 100_000

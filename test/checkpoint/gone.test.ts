@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { Settled } from '../../src/checkpoint/session.ts'
+import type { Settled } from '../../src/checkpoint/session/session.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { failing, IDENTITY, type Opened, open, outcomes, rejection } from './fixture.ts'
 

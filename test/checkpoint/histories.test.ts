@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { readResults, verifyRun } from '../../src/checkpoint/runs.ts'
+import { readResults, verifyRun } from '../../src/checkpoint/stored/runs.ts'
 import { abandon, FORMS, failing, IDENTITY, type Opened, open, outcomes, readAll, rejection, STORES } from './fixture.ts'
 
 const step = fc.oneof(

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { ItemsHead } from '../../src/checkpoint/frame.ts'
-import { checkHead } from '../../src/checkpoint/head.ts'
-import { createItemLists, type ItemList, writeItemList } from '../../src/checkpoint/item-list.ts'
-import { readResults, verifyRun } from '../../src/checkpoint/runs.ts'
+import type { ItemsHead } from '../../src/checkpoint/format/frame.ts'
+import { checkHead } from '../../src/checkpoint/format/head.ts'
+import { createItemLists, type ItemList, writeItemList } from '../../src/checkpoint/record/item-list.ts'
+import { readResults, verifyRun } from '../../src/checkpoint/stored/runs.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { FORMS, IDENTITY, open } from './fixture.ts'
 

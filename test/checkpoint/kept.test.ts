@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createKept } from '../../src/checkpoint/kept.ts'
+import { createKept } from '../../src/checkpoint/reading/kept.ts'
 
 test('createKept() lets go of the oldest until there is room, and keeps what is too large alone', () => {
   const kept = createKept<string, number>(10)

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { inspectRun } from '../../src/checkpoint/runs.ts'
+import { inspectRun } from '../../src/checkpoint/stored/runs.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
 import { FORMS, IDENTITY, type Opened, open, outcomes } from './fixture.ts'

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { oneByOne } from '../../src/checkpoint/one-by-one.ts'
+import { oneByOne } from '../../src/checkpoint/stored/one-by-one.ts'
 
 const batchesOf = fc.array(fc.array(fc.nat(9), { maxLength: 3 }), { maxLength: 4 })
 /** How many calls are made before any is awaited, and which. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { deleteRun, inspectRun, listRuns, readFailures, readResults, verifyRun } from '../../src/checkpoint/runs.ts'
+import { deleteRun, inspectRun, listRuns, readFailures, readResults, verifyRun } from '../../src/checkpoint/stored/runs.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { Outcome } from '../../src/types.ts'

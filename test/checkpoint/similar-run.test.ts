@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { RunIdentity } from '../../src/checkpoint/fingerprint.ts'
+import type { RunIdentity } from '../../src/checkpoint/identity/fingerprint.ts'
 import { type Command, sayHere } from '../../src/cli/ways-on.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import type { RunIdentity } from '../../src/checkpoint/fingerprint.ts'
-import { listRuns } from '../../src/checkpoint/runs.ts'
-import { createSourceRecord } from '../../src/checkpoint/source-record.ts'
-import { digestOf } from '../../src/checkpoint/values/digest.ts'
+import type { RunIdentity } from '../../src/checkpoint/identity/fingerprint.ts'
+import { createSourceRecord } from '../../src/checkpoint/record/source-record.ts'
+import { listRuns } from '../../src/checkpoint/stored/runs.ts'
 import { iterableSource } from '../../src/iterable-source.ts'
 import { createSelection } from '../../src/run/select.ts'
 import { memoryStore } from '../../src/store/memory.ts'
+import { digestOf } from '../../src/values/digest.ts'
 import { abandon, failing, IDENTITY, type Opened, open, outcomes, rejection } from './fixture.ts'
 
 const ITERABLE: RunIdentity = { ...IDENTITY, items: { kind: 'iterable' } }

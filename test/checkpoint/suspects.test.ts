@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { IndexSet } from '../../src/checkpoint/index-set.ts'
-import type { RunIndex } from '../../src/checkpoint/load.ts'
-import { findSuspects } from '../../src/checkpoint/suspects.ts'
+import { IndexSet } from '../../src/checkpoint/format/index-set.ts'
+import type { RunIndex } from '../../src/checkpoint/record/load.ts'
+import { findSuspects } from '../../src/checkpoint/record/suspects.ts'
 
 const MAX_CRASHES = 2
 const ITEMS = 600

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { createHaste } from '../../src/checkpoint/haste.ts'
-import { verifyRun } from '../../src/checkpoint/runs.ts'
+import { createHaste } from '../../src/checkpoint/patience/haste.ts'
+import { verifyRun } from '../../src/checkpoint/stored/runs.ts'
 import { systemClock } from '../../src/clock.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Log, Store } from '../../src/store/store.ts'

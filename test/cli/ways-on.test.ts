@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import type { RunIdentity } from '../../src/checkpoint/fingerprint.ts'
-import { explainMismatch, listDifferences, otherEnd, otherSource, tooShort } from '../../src/checkpoint/mismatch.ts'
+import type { RunIdentity } from '../../src/checkpoint/identity/fingerprint.ts'
+import { explainMismatch, listDifferences, otherEnd, otherSource, tooShort } from '../../src/checkpoint/identity/mismatch.ts'
 import { type Command, retell, retellReport, sayHere } from '../../src/cli/ways-on.ts'
 import { createDrain } from '../../src/drain.ts'
 import { stillbornError } from '../../src/engine/run-errors.ts'

@@ -3,10 +3,10 @@ import { isDeepStrictEqual } from 'node:util'
 import { serialize } from 'node:v8'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { jsonCodec } from '../../src/checkpoint/values/json.ts'
-import { msgpackCodec } from '../../src/checkpoint/values/msgpack.ts'
 import { areApart, cloneApart, copyApart, ODD } from '../../src/engine/apart.ts'
 import { move } from '../../src/move.ts'
+import { jsonCodec } from '../../src/values/json.ts'
+import { msgpackCodec } from '../../src/values/msgpack.ts'
 
 const anything = fc.anything({
   ...{ withBigInt: true, withDate: true, withMap: true, withSet: true, withNullPrototype: true },

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
-import { jsonCodec } from '../../src/checkpoint/values/json.ts'
-import { msgpackCodec } from '../../src/checkpoint/values/msgpack.ts'
 import { HEAVY_MS } from '../../src/chunk.ts'
 import { type LoadedRun, Part } from '../../src/engine/part.ts'
 import { NUMBERS_TOGETHER, type PartMessage } from '../../src/engine/protocol.ts'
 import { move } from '../../src/move.ts'
+import { jsonCodec } from '../../src/values/json.ts'
+import { msgpackCodec } from '../../src/values/msgpack.ts'
 
 const setup = { runId: 'run', task: { kind: 'module', href: 'file:///task.js', name: 'default' }, shared: undefined, seed: 0 }
 const createRun = (codec: LoadedRun['codec']) =>

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { msgpackCodec } from '../../src/checkpoint/values/msgpack.ts'
 import { systemClock } from '../../src/clock.ts'
 import { createJob, createPiece, cutPiece, type JobRun } from '../../src/engine/job.ts'
 import type { PartMessage } from '../../src/engine/protocol.ts'
 import { settlePart } from '../../src/engine/settle-part.ts'
 import type { RunContext } from '../../src/stages/stage.ts'
+import { msgpackCodec } from '../../src/values/msgpack.ts'
 
 /** A piece of the items 10 to 15, and what its job settles. */
 function createSubject(record?: 'msgpack') {

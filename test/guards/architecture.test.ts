@@ -7,6 +7,10 @@ const page = readFileSync(join(root, 'docs/architecture.md'), 'utf8')
 
 test.each(['checkpoint', 'engine'])('the architecture page names each file of %s/ once', (folder) => {
   const table = page.match(new RegExp(`^\\| \`${folder}/\` \\|(.*\\n)+?\\n`, 'm'))?.[0] ?? ''
-  const named = Array.from(table.matchAll(/`([\w-]+\.ts)`/g), ([, name]) => name)
-  expect(named.sort()).toEqual(readdirSync(join(root, 'src', folder)).filter((name) => name.endsWith('.ts')))
+  const named = table.split('\n').flatMap((row) => {
+    const [, inner = ''] = row.match(/^\| `([\w-]+\/)` \|/) ?? []
+    return Array.from(row.matchAll(/`([\w-]+\.ts)`/g), ([, name]) => inner + name)
+  })
+  const files = readdirSync(join(root, 'src', folder), { recursive: true, encoding: 'utf8' })
+  expect(named.sort()).toEqual(files.filter((name) => name.endsWith('.ts')).sort())
 })

@@ -1,5 +1,5 @@
-import type { Place } from '../../src/checkpoint/place.ts'
-import { timeOf } from '../../src/checkpoint/run-file.ts'
+import type { Place } from '../../src/checkpoint/claims/place.ts'
+import { timeOf } from '../../src/checkpoint/format/run-file.ts'
 import { type Chance, createChance } from './chance.ts'
 import { Disk } from './disk.ts'
 import { countDeaths, type Life, type Told, writerOf } from './life.ts'

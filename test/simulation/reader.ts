@@ -1,4 +1,4 @@
-import { readResults } from '../../src/checkpoint/runs.ts'
+import { readResults } from '../../src/checkpoint/stored/runs.ts'
 import type { Store } from '../../src/store/store.ts'
 import { idFrom } from './items.ts'
 

@@ -1,4 +1,4 @@
-import type { Place } from '../../src/checkpoint/place.ts'
+import type { Place } from '../../src/checkpoint/claims/place.ts'
 import { createPool } from '../../src/engine/pool.ts'
 import type { Engines } from '../../src/engines.ts'
 import { resolveOptions } from '../../src/options.ts'

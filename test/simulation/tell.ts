@@ -122,6 +122,6 @@ function describe({ seed, violation, lines }: Told): string {
 /** What a run loads when it first uses it comes from the real disk, in its own time; once it is there, within a turn. */
 async function loadAll(): Promise<void> {
   await Promise.all([import('opossum'), import('p-retry')])
-  await Promise.all([import('../../src/checkpoint/open.ts'), import('../../src/checkpoint/digest-items.ts')])
-  await Promise.all([import('../../src/checkpoint/values/json.ts'), import('../../src/checkpoint/values/msgpack.ts')])
+  await Promise.all([import('../../src/checkpoint/session/open.ts'), import('../../src/checkpoint/identity/digest-items.ts')])
+  await Promise.all([import('../../src/values/json.ts'), import('../../src/values/msgpack.ts')])
 }

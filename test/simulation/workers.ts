@@ -1,8 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { Piscina } from 'piscina'
 import { packError } from '../../src/carried-error.ts'
-import { jsonCodec } from '../../src/checkpoint/values/json.ts'
-import { msgpackCodec } from '../../src/checkpoint/values/msgpack.ts'
 import {
   beginPacking,
   claim,
@@ -17,6 +15,8 @@ import {
   takeUp,
 } from '../../src/engine/flight-recorder.ts'
 import type { ChunkMessage, PartMessage, RejectedPlace, RunSetup } from '../../src/engine/protocol.ts'
+import { jsonCodec } from '../../src/values/json.ts'
+import { msgpackCodec } from '../../src/values/msgpack.ts'
 import type { SimulatedPort } from './channel.ts'
 import type { Process, World } from './world.ts'
 

@@ -1,0 +1,75 @@
+import { type CarriedError, packError, unpackError } from '../../carried-error.ts'
+import { codeOf } from '../../store/errno.ts'
+import type { Codec } from '../../values/codec.ts'
+import { keepWords, option, Wording, type Words } from '../../wording.ts'
+
+/** Causes of causes further down than this are not believed: pawl cuts them off before. */
+const MAX_DEPTH = 32
+
+/** Takes a field of an error that a codec cannot hold. */
+type OnUnheld = (field: string, value: unknown) => void
+
+/**
+ * What of `error` the codec can hold, and the errors in it; `onUnheld` is told of the rest. Never throws, whatever its getters
+ * do.
+ */
+export function recordError(error: unknown, codec: Codec, onUnheld: OnUnheld): unknown {
+  return prune(packError(error), codec, onUnheld)
+}
+
+function prune({ name, message, stack, cause, errors, fields }: CarriedError, codec: Codec, onUnheld: OnUnheld): unknown {
+  const isHeld = (value: unknown, field: string) => {
+    const isRefused = codec.encode([value]).refused.length > 0
+    if (isRefused && value !== undefined) onUnheld(field, value) // A field that is undefined, and one that is not there, read the same.
+    return !isRefused
+  }
+  const held = Object.entries(fields ?? {}).filter(([field, value]) => isHeld(value, field))
+  return {
+    name,
+    message,
+    ...(stack === undefined ? {} : { stack }),
+    ...(cause === undefined || ('value' in cause && !isHeld(cause.value, 'cause'))
+      ? {}
+      : { cause: 'error' in cause ? { error: prune(cause.error, codec, onUnheld) } : cause }),
+    ...(errors === undefined ? {} : { errors: errors.map((part) => prune(part, codec, onUnheld)) }),
+    ...(held.length === 0 ? {} : { fields: Object.fromEntries(held) }),
+  }
+}
+
+/** The error of a record. What is not of the shape of one is left out: nobody says who wrote it. */
+export function reviveError(given: unknown): Error {
+  const error = unpackError(toCarried(given, 0))
+  const words = wordsAgain(error)
+  return words ? keepWords(error, words) : error
+}
+
+/** The option that a reason of ours names in its advice. On record is the text alone. */
+const ADVISED = new Map([
+  ['ERR_PAWL_TIMEOUT', { name: 'timeout', asText: /('timeout')/ }],
+  ['ERR_PAWL_WORKER_CRASH', { name: 'maxCrashes', asText: /('?maxCrashes'?)/ }],
+])
+
+function wordsAgain(error: Error): Words | undefined {
+  const advised = ADVISED.get(codeOf(error))
+  if (!advised) return undefined
+  const parts = error.message.split(advised.asText)
+  return new Wording(parts.map((part, at) => (at % 2 === 1 ? option(advised.name, part) : part)))
+}
+
+function toCarried(given: unknown, depth: number): CarriedError {
+  const { name, message, stack, cause, errors, fields } = toObject(depth > MAX_DEPTH ? undefined : given)
+  const { error, ...value } = toObject(cause)
+  return {
+    name: typeof name === 'string' ? name : 'Error',
+    message: typeof message === 'string' ? message : '',
+    stack: typeof stack === 'string' ? stack : undefined,
+    ...(error === undefined ? {} : { cause: { error: toCarried(error, depth + 1) } }),
+    ...(error === undefined && 'value' in value ? { cause: { value: value.value } } : {}),
+    ...(Array.isArray(errors) ? { errors: errors.map((part) => toCarried(part, depth + 1)) } : {}),
+    ...(fields === undefined ? {} : { fields: toObject(fields) }),
+  }
+}
+
+function toObject(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+}

@@ -1,0 +1,33 @@
+import type { Store } from '../../store/store.ts'
+import type { RunFile } from '../format/run-file.ts'
+
+/** Bytes asked of the store at once: large against the cost of asking, small against memory. */
+export const WINDOW_BYTES = 2 ** 22
+
+/** Raised when a file that was listed is not there any more: somebody compacted. The reader lists again. */
+export class FileGoneError extends Error {}
+
+/** Other processes compact now and then; a reader that meets them this often in a row meets something else. */
+export const MAX_STARTS = 100
+
+/** Calls `read` again when a file it had listed was gone. */
+export async function startOver<T>(read: () => Promise<T>): Promise<T> {
+  for (let starts = 1; ; starts++) {
+    try {
+      return await read()
+    } catch (error) {
+      if (!(error instanceof FileGoneError) || starts === MAX_STARTS) throw error
+    }
+  }
+}
+
+/**
+ * Bytes of a file from `start` on: `length`, or fewer where it ends before.
+ *
+ * @throws FileGoneError
+ */
+export async function readBytes(store: Store, file: RunFile, start: number, length: number): Promise<Buffer> {
+  const bytes = await store.get(file.key, { start, length: Math.min(length, file.size - start) })
+  if (bytes === undefined) throw new FileGoneError(file.key)
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}

@@ -1,0 +1,226 @@
+import { type AttemptedHead, countOf, endOf, type FailureHead, fromRuns, type Head } from '../format/frame.ts'
+import type { IndexSet } from '../format/index-set.ts'
+import { writerOf } from '../format/run-file.ts'
+import type { Located } from '../reading/read-file.ts'
+import type { Attempted } from './attempted.ts'
+import { createItemLists } from './item-list.ts'
+import { createItemSet, idOf } from './item-set.ts'
+import { createLeft } from './left.ts'
+import type { FailureEntry, LoadedFile, LoadOptions, RunIndex } from './load.ts'
+import { newBegun, newTrace, type SessionTrace } from './session-trace.ts'
+import { createSourceRecord } from './source-record.ts'
+
+/** Puts together what the frames of a run say, in whatever order they come. */
+export interface IndexBuilder {
+  /** False when the frame names items the run has not. */
+  add(frame: Located): boolean
+  /** Frames may be lost here: what is added of the segment `stem` from now on was begun behind them. */
+  passDamage(stem: string): void
+  /** `covered`: files that were not read, since an intact snapshot stands for them. */
+  finish(files: readonly LoadedFile[], covered: RunIndex['covered']): RunIndex
+}
+
+export function createIndexBuilder({ isKeyed, count }: LoadOptions): IndexBuilder {
+  const end = count ?? Number.POSITIVE_INFINITY
+  const fulfilled = createItemSet(isKeyed)
+  const duplicates = createItemSet(isKeyed)
+  const broken = createItemSet(isKeyed)
+  const brokenSuccesses = new Map<number | string, string>()
+  const failures = new Map<number | string, FailureEntry>()
+  const attempted = new Map<number, Attempted>()
+  const sessions = new Map<string, SessionTrace>()
+  const knownDead = new Set<string>()
+  const knownEnded = new Set<string>()
+  const left = createLeft()
+  const lists = createItemLists()
+  const source = createSourceRecord(isKeyed)
+  let hasMoved = false
+  let hasKeys = false
+
+  const sessionOf = (stem: string) => {
+    const writer = writerOf(stem)
+    let session = sessions.get(writer)
+    if (session === undefined) {
+      session = newTrace(writer)
+      sessions.set(writer, session)
+    }
+    return session
+  }
+
+  const addRuns = (session: SessionTrace, runs: readonly number[]) => {
+    source.reachRuns(runs)
+    for (let at = 0; at < runs.length; at += 2) {
+      const [from, length] = [runs[at] as number, runs[at + 1] as number]
+      if (!isKeyed && session.aside.size > 0) for (let index = from; index < from + length; index++) session.aside.delete(index)
+      if (!isKeyed) session.running.indices.addRange(from, length)
+      if (!isKeyed) session.late?.indices.addRange(from, length)
+      session.lastIndex = Math.max(session.lastIndex, from + length - 1)
+    }
+  }
+
+  const addHash = ({ running, late, aside }: SessionTrace, hash: number) => {
+    aside.delete(hash)
+    running.hashes.add(hash)
+    late?.hashes.add(hash)
+  }
+
+  const addCount = (stem: string, items: number, isWhole: boolean) => {
+    if (stem !== '') sessionOf(stem)[isWhole ? 'recorded' : 'broken'] += items
+  }
+
+  const addAgain = (index: number, key: string | undefined) => {
+    duplicates.add(index, key)
+    if (key !== undefined && fulfilled.placeOf(key) !== index) hasMoved ||= isKeyed
+  }
+
+  const addOutcomes = ({ runs, keys }: HeadOf<'outcomes'>, isWhole: boolean, stem: string) => {
+    hasKeys ||= keys !== undefined
+    if (isKeyed ? keys === undefined : endOf(runs) > end) return false
+    addCount(stem, countOf(runs), isWhole)
+    source.reachRuns(runs)
+    if (isWhole) fulfilled.addAll(runs, keys, addAgain)
+    else addBroken(fromRuns(runs), keys, writerOf(stem))
+    return true
+  }
+
+  const addBroken = (indices: Uint32Array, keys: readonly string[] | undefined, session: string) => {
+    indices.forEach((index, at) => {
+      const key = keys?.[at]
+      broken.add(index, key)
+      const id = idOf(isKeyed, index, key) as number | string
+      if (session > (brokenSuccesses.get(id) ?? '')) brokenSuccesses.set(id, session)
+    })
+  }
+
+  const addFailure = (head: FailureHead, isWhole: boolean, stem: string) => {
+    const id = idOf(isKeyed, head.index, head.key)
+    hasKeys ||= head.key !== undefined
+    if (id === undefined || (!isKeyed && head.index >= end)) return false
+    source.reach(head.index + 1)
+    addCount(stem, 1, isWhole)
+    const entry = toEntry(head, writerOf(stem))
+    if (!isWhole) broken.add(head.index, head.key)
+    else if (isLater(entry, failures.get(id))) failures.set(id, entry)
+    return true
+  }
+
+  const addAlone = ({ index, hash }: HeadOf<'alone'>, stem: string) => {
+    const session = sessionOf(stem)
+    const id = isKeyed ? hash : index
+    if (id === undefined) return false
+    session.alone.add(id)
+    if (isKeyed) addHash(session, id)
+    addRuns(session, [index, 1])
+    return true
+  }
+
+  const addAttempted = ({ runs, hashes, attempts, crashes, since }: AttemptedHead, stem: string) => {
+    if (isKeyed ? hashes === undefined : endOf(runs) > end) return false
+    const session = writerOf(stem)
+    const ids = (isKeyed ? hashes : fromRuns(runs)) as ArrayLike<number>
+    for (let at = 0; at < ids.length; at++) {
+      const id = ids[at] as number
+      sessionOf(stem).aside.add(id)
+      if (session < (attempted.get(id)?.session ?? '')) continue
+      attempted.set(id, { session, attempts: attempts[at] as number, crashes: crashes?.[at] ?? 0, since: since[at] || undefined })
+    }
+    return true
+  }
+
+  /** What is said of sessions, of the source, and of where items are. */
+  const addOther = (head: Head, stem: string) => {
+    switch (head.kind) {
+      case 'running': {
+        const session = sessionOf(stem)
+        if (isKeyed) for (const hash of head.hashes ?? []) addHash(session, hash)
+        addRuns(session, head.runs)
+        break
+      }
+      case 'source':
+        source.addBlock(head)
+        break
+      case 'total':
+        source.addEnd(head, stem)
+        break
+      case 'close':
+        if (stem !== '') {
+          const { at: lastSeenAt, hasFailed = false, shard, sizes = [], settled, done = 0 } = head
+          // One that had more to record after it had ended said so again; segments are not read in the order of their numbers.
+          if (sizes.length >= sessionOf(stem).sizes.length)
+            Object.assign(sessionOf(stem), { isClosed: true, hasFailed, shard, sizes, settled, done, lastSeenAt })
+        }
+        break
+      case 'items':
+        if (isKeyed) lists.add(head)
+        break
+      case 'died':
+        if (stem !== '' && head.writers.includes(writerOf(stem))) sessionOf(stem).isDraining = true
+        else for (const writer of head.writers) (head.hasEnded ? knownEnded : knownDead).add(writer)
+        left.add(head.left ?? [])
+    }
+  }
+
+  const add = ({ head, isWhole, stem }: Located): boolean => {
+    if (head.kind === 'outcomes') return addOutcomes(head, isWhole, stem)
+    if (head.kind === 'failure') return addFailure(head, isWhole, stem)
+    if (head.kind === 'alone') return addAlone(head, stem)
+    if (head.kind === 'attempted') return addAttempted(head, stem)
+    addOther(head, stem)
+    return true
+  }
+
+  const passDamage = (stem: string) => {
+    if (stem !== '') sessionOf(stem).late = newBegun()
+  }
+
+  const finish = (files: readonly LoadedFile[], covered: RunIndex['covered']): RunIndex => {
+    for (const file of files) if (file.kind === 'segment') sessionOf(file.stem)
+    const found = { ...source.finish(), ...left.finish(sessions, files, covered) }
+    for (const session of sessions.values()) {
+      session.isKnownDead = knownDead.has(session.writer)
+      session.hasEnded = session.isClosed || knownEnded.has(session.writer)
+    }
+    for (const [id, { index, key }] of failures) if (fulfilled.has(index, key)) failures.delete(id)
+    const list = lists.latest()
+    const total = list?.keys.length ?? found.total
+    return {
+      ...{ isKeyed, files, covered, fulfilled, failures, attempted, list, hasMoved, hasKeys, duplicates, broken, ...found },
+      total,
+      itemCount: count ?? total,
+      damaged: countUnsettled({ broken, fulfilled, list }, (id) => {
+        // A failure from before the success that is lost does not make up for it.
+        return (failures.get(id)?.session ?? '') > (brokenSuccesses.get(id) ?? '')
+      }),
+      knownDead: [...knownDead].filter((writer) => !knownEnded.has(writer) && !sessions.get(writer)?.isClosed),
+      knownEnded: [...knownEnded],
+      sessions: [...sessions.values()].sort((a, b) => (a.writer < b.writer ? -1 : 1)),
+    }
+  }
+  return { add, passDamage, finish }
+}
+
+type HeadOf<K extends Head['kind']> = Extract<Head, { readonly kind: K }>
+
+export function toEntry(head: FailureHead, session: string): FailureEntry {
+  const { index, key, failure: kind, attempts, crashes, firstFailedAt, lastFailedAt } = head
+  return { index, key, kind, attempts, crashes, firstFailedAt, lastFailedAt, session }
+}
+
+/** Of two failures of an item the later one counts, on every machine the same. */
+function isLater(entry: FailureEntry, other: FailureEntry | undefined): boolean {
+  if (other === undefined || entry.lastFailedAt > other.lastFailedAt) return true
+  return entry.lastFailedAt === other.lastFailedAt && entry.session >= other.session
+}
+
+function countUnsettled(
+  { broken, fulfilled, list }: Pick<RunIndex, 'broken' | 'fulfilled' | 'list'>,
+  hasFailed: (id: number | string) => boolean,
+): number {
+  let unsettled = 0
+  for (const key of broken.keys?.keys() ?? [])
+    if (!fulfilled.has(-1, key) && !hasFailed(key) && (list === undefined || list.places.has(key))) unsettled++
+  broken.indices?.without(fulfilled.indices as IndexSet).forEachRange((from, count) => {
+    for (let index = from; index < from + count; index++) if (!hasFailed(index)) unsettled++
+  })
+  return unsettled
+}

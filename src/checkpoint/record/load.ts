@@ -1,0 +1,218 @@
+import type { Store } from '../../store/store.ts'
+import type { FailureKind } from '../../types.ts'
+import { type FailureHead, fromRuns, type OutcomesHead } from '../format/frame.ts'
+import { byStem, type RunFile, toRunFile } from '../format/run-file.ts'
+import { startOver } from '../reading/file-bytes.ts'
+import { type FileReport, isWithoutFault, newReport } from '../reading/file-report.ts'
+import { type FrameAddress, type Located, readFrames } from '../reading/read-file.ts'
+import type { Attempted } from './attempted.ts'
+import { createIndexBuilder, type IndexBuilder } from './index-builder.ts'
+import type { ItemList } from './item-list.ts'
+import type { ItemSet } from './item-set.ts'
+import type { LeftRecord } from './left.ts'
+import type { SessionTrace } from './session-trace.ts'
+import type { SourceRecord } from './source-record.ts'
+
+/** What a run came to so far, without values. */
+export interface RunIndex extends SourceRecord, LeftRecord {
+  readonly isKeyed: boolean
+  /** How many items the run has: as its manifest says, else what is on record; undefined as long as neither does. */
+  readonly itemCount: number | undefined
+  /** Outcomes are recorded with keys: so are those of keyed runs. */
+  readonly hasKeys: boolean
+  /** The files it was read from; those that an intact snapshot stands for are left out. */
+  readonly files: readonly LoadedFile[]
+  /** Files that an intact snapshot stands for. */
+  readonly covered: readonly CoveredFile[]
+  readonly fulfilled: ItemSet
+  /** Failures of items that did not succeed elsewhere, by `idOf`. */
+  readonly failures: ReadonlyMap<number | string, FailureEntry>
+  /**
+   * What became of items that were tried and have not settled since, by index or, in keyed runs, `hashKey`. Read it with
+   * `attemptedIn`.
+   */
+  readonly attempted: ReadonlyMap<number, Attempted>
+  /** In keyed runs, where the items are, and which there are; undefined: as they were recorded. */
+  readonly list: ItemList | undefined
+  /** An item was recorded more than once as fulfilled, with different indices. */
+  readonly hasMoved: boolean
+  /** Items recorded more than once as fulfilled. */
+  readonly duplicates: ItemSet
+  /** Items of frames whose head holds and whose body does not, settled otherwise or not. */
+  readonly broken: ItemSet
+  /** How many of them are not settled otherwise. What else is damaged, `findLoss` tells. */
+  readonly damaged: number
+  readonly sessions: readonly SessionTrace[]
+  /** Sessions that a later one found dead; of some nothing else is left. */
+  readonly knownDead: readonly string[]
+  /** Sessions that a later one found at an end without a word of it; of some nothing else is left. */
+  readonly knownEnded: readonly string[]
+}
+
+/** A file that an intact snapshot stands for, and what that says of it. */
+export interface CoveredFile extends RunFile {
+  /** Bytes that were copied of it. */
+  readonly copiedBytes: number
+  /** Frames of it that are in the snapshot, as in `kept`. */
+  readonly copiedFrames: number
+}
+
+export interface LoadedFile extends RunFile {
+  readonly report: FileReport
+  /** Items of frames whose head holds and whose body does not. */
+  readonly damagedItems: readonly DamagedFrame[]
+  /** Where its whole outcomes are; undefined unless that was asked for. */
+  readonly settled: readonly SettledFrame[] | undefined
+  /** Bytes of the values of successes. */
+  readonly valueBytes: number
+  /** How many whole frames it has of each segment, but for notes of what began. */
+  readonly kept: ReadonlyMap<string, number>
+  /** In snapshots: what it stands for, if it does. */
+  covers: readonly { readonly name: string; readonly size: number }[]
+  /** Of a snapshot: nothing is missing, so that it stands for what it covers. */
+  isIntact: boolean
+}
+
+interface DamagedFrame {
+  /** As in Located, like what follows. */
+  readonly block: number
+  readonly start: number
+  readonly end: number
+  readonly indices: Uint32Array
+}
+
+/** Where a frame is that holds outcomes, and of which items. */
+export interface SettledFrame extends FrameAddress {
+  readonly head: Pick<OutcomesHead, 'kind' | 'runs' | 'keys'> | FailureHead
+}
+
+export interface FailureEntry {
+  readonly index: number
+  readonly key: string | undefined
+  readonly kind: FailureKind
+  readonly attempts: number
+  readonly crashes: number
+  readonly firstFailedAt: number
+  readonly lastFailedAt: number
+  readonly session: string
+}
+
+export interface LoadOptions {
+  readonly isKeyed: boolean
+  /** Check the bodies too. */
+  readonly isChecked: boolean
+  /** Keep where outcomes are, as `settled` of each file. */
+  readonly isLocated?: boolean
+  /** Items from this index on are none of the run's. */
+  readonly count?: number | undefined
+}
+
+/**
+ * Lists the files of a run: `seg/` first, then `snap/`. A compaction puts its snapshot before it deletes anything, so in
+ * this order nothing is missed; in the other a segment may vanish after its snapshot was not yet there to be listed.
+ */
+export async function listFiles(store: Store, runId: string): Promise<RunFile[]> {
+  const files: RunFile[] = []
+  for (const folder of ['seg', 'snap']) {
+    for (const { key, size } of await store.list(`${runId}/${folder}/`)) {
+      const file = toRunFile(key, size)
+      if (file !== undefined) files.push(file)
+    }
+  }
+  return files
+}
+
+/** Reads what is recorded of a run. Writes nothing. */
+export async function loadIndex(store: Store, runId: string, fingerprint: string, options: LoadOptions): Promise<RunIndex> {
+  return startOver(async () => {
+    const files = await listFiles(store, runId)
+    const index = createIndexBuilder(options)
+    const covered = new Map<string, { readonly size: number; readonly kept: LoadedFile['kept'] }>()
+    const loaded: LoadedFile[] = []
+    const skipped: CoveredFile[] = []
+    // Later snapshots first: they may stand for earlier ones.
+    for (const file of files.sort(bySnapshotThenStem)) {
+      const copy = covered.get(file.name)
+      if (copy !== undefined && copy.size >= file.size) {
+        skipped.push({ ...file, copiedBytes: copy.size, copiedFrames: copy.kept.get(file.stem) ?? 0 })
+        continue
+      }
+      const result = await loadFile(store, file, fingerprint, options, index)
+      loaded.push(result)
+      const { isIntact, covers, kept } = result
+      for (const { name, size } of isIntact ? covers : [])
+        if (size >= (covered.get(name)?.size ?? 0)) covered.set(name, { size, kept })
+    }
+    return index.finish(loaded, skipped)
+  })
+}
+
+function bySnapshotThenStem(a: RunFile, b: RunFile): number {
+  if (a.kind !== b.kind) return a.kind === 'snapshot' ? -1 : 1
+  return a.kind === 'snapshot' ? byStem(b, a) : byStem(a, b)
+}
+
+/** Takes whatever it is given. */
+const NOBODY: Pick<IndexBuilder, 'add' | 'passDamage'> = { add: () => true, passDamage: () => {} }
+
+/** Reads one file, and gives each of its frames to `builder`, which says whether it is believed. */
+export async function loadFile(
+  store: Store,
+  file: RunFile,
+  fingerprint: string,
+  options: LoadOptions,
+  builder: Pick<IndexBuilder, 'add' | 'passDamage'> = NOBODY,
+): Promise<LoadedFile> {
+  const report = newReport()
+  const damagedItems: DamagedFrame[] = []
+  const settled: SettledFrame[] | undefined = options.isLocated ? [] : undefined
+  const kept = new Map<string, number>()
+  let covers: LoadedFile['covers'] | undefined
+  let isClosed = false
+  let valueBytes = 0
+  let passed = 0
+  let isSwallowing = false
+  const isBehindDamage = (at: number) => {
+    const before = passed
+    while ((report.damage[passed]?.start ?? Number.POSITIVE_INFINITY) < at) passed++
+    return passed > before || isSwallowing
+  }
+  for await (const frames of readFrames(store, file, fingerprint, options.isChecked, report)) {
+    for (const frame of frames) {
+      const { head, block, start, end } = frame
+      if (head.kind === 'outcomes') valueBytes += frame.bodyEnd - frame.bodyStart
+      isClosed = frame.isOwn && head.kind === 'close'
+      if (head.kind === 'covers' && frame.isOwn) covers = head.files
+      if (isBehindDamage(block < 0 ? start : block)) builder.passDamage(frame.stem)
+      const isAccepted = builder.add(frame)
+      // A line of JSON ends where the next newline is: one that lost its own goes on over frames behind it.
+      isSwallowing = file.format === 'json' && !frame.isWhole
+      countKept(kept, frame)
+      if (isAccepted && frame.isWhole) {
+        settled?.push(...toSettled(frame))
+        continue
+      }
+      const indices =
+        head.kind === 'outcomes' ? fromRuns(head.runs) : Uint32Array.of(...(head.kind === 'failure' ? [head.index] : []))
+      damagedItems.push({ block, start, end, indices })
+    }
+  }
+  if (file.kind === 'segment' && passed < report.damage.length) builder.passDamage(file.stem) // At its end; others may follow.
+  const isIntact = file.kind === 'snapshot' && isClosed && covers !== undefined && isWithoutFault({ report, damagedItems })
+  return { ...file, report, damagedItems, settled, valueBytes, kept, covers: covers ?? [], isIntact }
+}
+
+/**
+ * Counts a frame if it is one that is always copied when its segment is, or all but always: failures of what succeeded later are
+ * not.
+ */
+export function countKept(kept: Map<string, number>, { head, stem, isWhole }: Located): void {
+  if (isWhole && stem !== '' && head.kind !== 'running' && head.kind !== 'alone') kept.set(stem, (kept.get(stem) ?? 0) + 1)
+}
+
+function toSettled({ head, stem, block, start, end }: Located): SettledFrame[] {
+  if (head.kind === 'failure') return [{ head, stem, block, start, end }]
+  if (head.kind !== 'outcomes') return []
+  const { kind, runs, keys } = head
+  return [{ head: keys === undefined ? { kind, runs } : { kind, runs, keys }, stem, block, start, end }]
+}

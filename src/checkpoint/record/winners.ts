@@ -1,0 +1,100 @@
+import { CheckpointCorruptError } from '../../errors.ts'
+import type { Store } from '../../store/store.ts'
+import { type Codec, loadCodecs } from '../../values/codec.ts'
+import { digestOf } from '../../values/digest.ts'
+import { type FailureHead, fromRuns, type OutcomesHead } from '../format/frame.ts'
+import { writerOf } from '../format/run-file.ts'
+import { startOver } from '../reading/file-bytes.ts'
+import { newReport } from '../reading/file-report.ts'
+import { readFrames } from '../reading/read-file.ts'
+import { type ItemSet, idOf } from './item-set.ts'
+import { type FailureEntry, listFiles, type RunIndex } from './load.ts'
+
+/** Two different successes of one item: which of them counts. */
+export interface Winner {
+  readonly stem: string
+  readonly digest: string
+}
+
+/** Of items recorded as fulfilled more than once, with different values: the value that counts. */
+export async function findWinners(
+  store: Store,
+  runId: string,
+  fingerprint: string,
+  index: RunIndex,
+): Promise<Map<number | string, Winner>> {
+  if (index.duplicates.size === 0) return new Map()
+  return startOver(async () => {
+    const found = new Map<number | string, Winner & { readonly isConflict: boolean }>()
+    const codecs = await loadCodecs()
+    for (const file of await listFiles(store, runId)) {
+      for await (const frames of readFrames(store, file, fingerprint, true, newReport())) {
+        for (const { head, stem, isWhole, body } of frames) {
+          if (head.kind !== 'outcomes' || !isWhole) continue
+          const indices = fromRuns(head.runs)
+          const isDuplicate = (place: number, at: number) => index.duplicates.has(place, head.keys?.[at])
+          if (!indices.some(isDuplicate)) continue
+          const values = decodeColumns(codecs[file.format], head, body)
+          indices.forEach((place, at) => {
+            if (!isDuplicate(place, at)) return
+            const id = idOf(index.isKeyed, place, head.keys?.[at]) as number | string
+            const digest = digestOf([values[at]])
+            const other = found.get(id)
+            const isConflict = other !== undefined && (other.isConflict || other.digest !== digest)
+            if (other === undefined || stem < other.stem) found.set(id, { stem, digest, isConflict })
+            else if (isConflict) found.set(id, { ...other, isConflict })
+          })
+        }
+      }
+    }
+    for (const [id, { isConflict }] of found) if (!isConflict) found.delete(id)
+    return found
+  })
+}
+
+/** The failure that a frame of `stem` tells of, if it is the one that counts for its item. */
+export function findFailure(index: RunIndex, head: FailureHead, stem: string): FailureEntry | undefined {
+  const id = idOf(index.isKeyed, head.index, head.key)
+  const entry = id === undefined ? undefined : index.failures.get(id)
+  return entry?.session === writerOf(stem) && entry.lastFailedAt === head.lastFailedAt ? entry : undefined
+}
+
+/** Places in a frame of the items that count, and were not seen yet. */
+export function choosePlaces(
+  indices: Uint32Array,
+  keys: readonly string[] | undefined,
+  stem: string,
+  values: readonly unknown[] | undefined,
+  { isKeyed, fulfilled }: RunIndex,
+  winners: ReadonlyMap<number | string, Winner>,
+  seen: ItemSet,
+): number[] {
+  const chosen: number[] = []
+  if (isKeyed && keys === undefined) return chosen
+  for (let at = 0; at < indices.length; at++) {
+    const index = indices[at] as number
+    const key = keys?.[at]
+    if (!fulfilled.has(index, key)) continue
+    const winner = winners.size === 0 ? undefined : winners.get(idOf(isKeyed, index, key) as number | string)
+    if (winner !== undefined && (winner.stem !== stem || (values !== undefined && digestOf([values[at]]) !== winner.digest)))
+      continue
+    if (seen.add(index, key)) chosen.push(at)
+  }
+  return chosen
+}
+
+/** The values of a frame, in the order of its indices. Raises CheckpointCorruptError when they are not as many as it says. */
+export function decodeColumns(codec: Codec, head: OutcomesHead, body: Buffer): unknown[] {
+  const columns: unknown[][] = []
+  let start = 0
+  for (let at = 0; at < head.columns.length; at += 2) {
+    const end = start + (head.columns[at + 1] as number)
+    const column = codec.decode(body.subarray(start, end))
+    if (column.length !== head.columns[at]) {
+      throw new CheckpointCorruptError(`Cannot read recorded values: expected ${head.columns[at]}, got ${column.length}`)
+    }
+    columns.push(column)
+    start = end
+  }
+  return columns.length === 1 ? (columns[0] as unknown[]) : columns.flat()
+}

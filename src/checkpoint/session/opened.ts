@@ -1,0 +1,17 @@
+import type { Codec } from '../../values/codec.ts'
+import type { Lease } from '../claims/lease.ts'
+import type { Manifest } from '../identity/manifest.ts'
+import type { RunIndex } from '../record/load.ts'
+import type { Restored } from '../record/restored.ts'
+
+/** What a session starts from: its claim, and what was recorded before. */
+export interface Opened {
+  readonly writer: string
+  readonly lease: Lease
+  readonly manifest: Manifest
+  readonly index: RunIndex
+  readonly restored: Restored
+  /** Whether there is something to mend, once that is known. Never rejects. */
+  readonly isToMend: Promise<boolean>
+  readonly codec: Codec
+}
