@@ -1,7 +1,7 @@
 import { type Bench, hasBegunRun } from './bench.ts'
 import { cursorOf, slotOf, takeTail } from './flight-recorder.ts'
-import { cutPiece, type Piece } from './job.ts'
 import { isLate } from './late.ts'
+import { cutPiece, type Piece } from './piece.ts'
 import { DEPTH } from './seat.ts'
 
 /** Which thread gets the next piece, and what is taken from one for another. */

@@ -1,5 +1,6 @@
 import { cursorOf, packedTo, slotOf } from './flight-recorder.ts'
-import type { JobRun, Piece } from './job.ts'
+import type { JobRun } from './job.ts'
+import type { Piece } from './piece.ts'
 import { DEPTH, type Seat } from './seat.ts'
 
 /** A worker, and what it was sent, oldest first. */

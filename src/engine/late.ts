@@ -1,6 +1,6 @@
 import { type Bench, hasBegunRun } from './bench.ts'
 import { cursorOf, isTakenUp, slotOf } from './flight-recorder.ts'
-import type { Piece } from './job.ts'
+import type { Piece } from './piece.ts'
 
 /** Threads that run nothing of what they were sent: late ones, which others may help out, and such as are to be ended. */
 

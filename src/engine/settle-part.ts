@@ -2,7 +2,7 @@ import { unpackError } from '../carried-error.ts'
 import { attemptsBefore, cut } from '../chunk.ts'
 import { plural, SerializationError } from '../errors.ts'
 import type { Chunk, FulfilledBatch, Rejection } from '../types.ts'
-import { type Piece, refusePlace, rejectPlace } from './job.ts'
+import { type Piece, refusePlace, rejectPlace } from './piece.ts'
 import type { PartMessage, RejectedPlace } from './protocol.ts'
 
 /**

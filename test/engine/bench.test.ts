@@ -2,8 +2,9 @@ import { expect, test } from 'vitest'
 import { leastBusy, steal, takeBack } from '../../src/engine/balance.ts'
 import type { Bench } from '../../src/engine/bench.ts'
 import { claim, createRecorder, enter, prepare, slotOf } from '../../src/engine/flight-recorder.ts'
-import { createPiece, type Job, type Piece } from '../../src/engine/job.ts'
+import type { Job } from '../../src/engine/job.ts'
 import { HUNG_MS, isHung, isVain, LATE_MS, LOOK_MS, look, VAIN_MS } from '../../src/engine/late.ts'
+import { createPiece, type Piece } from '../../src/engine/piece.ts'
 
 const bench = (isProven: boolean, load = 0) =>
   ({

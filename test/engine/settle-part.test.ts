@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/clock.ts'
-import { createJob, createPiece, cutPiece, type JobRun } from '../../src/engine/job.ts'
+import { createJob, type JobRun } from '../../src/engine/job.ts'
+import { createPiece, cutPiece } from '../../src/engine/piece.ts'
 import type { PartMessage } from '../../src/engine/protocol.ts'
 import { settlePart } from '../../src/engine/settle-part.ts'
 import type { RunContext } from '../../src/stages/stage.ts'
