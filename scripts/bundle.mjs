@@ -26,7 +26,15 @@ const modules = (/** @type {string[]} */ ...names) => new RegExp(`/build/(${name
 const groups = [
   {
     name: 'shared',
-    test: modules('engine/run-items', 'engine/program', 'file-items', 'values/codec', 'values/array-key', 'version'),
+    test: modules(
+      'engine/run-items',
+      'engine/loaded-run',
+      'engine/program',
+      'file-items',
+      'values/codec',
+      'values/array-key',
+      'version',
+    ),
   },
   { name: 'pawl', test: modules('execute', 'executor', 'stored-runs', 'option-table', 'store/file', 'store/memory') },
   { name: 'values', test: modules('values/contract', 'values/misfit', 'values/proof', 'values/bytes') },

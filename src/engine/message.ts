@@ -3,9 +3,9 @@ import { nameItem, SerializationError } from '../errors.ts'
 import { isFileItems, packFileItems } from '../file-items.ts'
 import { areNumbers, packNumbers } from '../numbers.ts'
 import type { Chunk } from '../types.ts'
-import { refuseItem } from './part.ts'
 import { cutPiece, type Piece, refusePlace } from './piece.ts'
 import { type ChunkMessage, NUMBERS_TOGETHER, type RunSetup } from './protocol.ts'
+import { refuseItem } from './uncarried.ts'
 
 /** What a worker is sent of a piece; with the `setup` of its run when it does not have it yet. */
 export function toMessage(

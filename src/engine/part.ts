@@ -1,83 +1,24 @@
 import { packError } from '../carried-error.ts'
 import { tellsCarrying } from '../chunk.ts'
-import { nameItem, SerializationError } from '../errors.ts'
+import { nameItem } from '../errors.ts'
 import { countMoves, findMoved } from '../move.ts'
-import type { TaskContext, TaskFunction } from '../types.ts'
-import { type Codec, encodeTogether, type LineCheck, loadCodec, loadLineCheck } from '../values/codec.ts'
-import { sayPlace } from '../values/steps.ts'
+import { encodeTogether } from '../values/codec.ts'
 import { cloneApart, copyApart, ODD } from './apart.ts'
 import { Column } from './column.ts'
-import { type Dropped, findDropped } from './dropped.ts'
+import { findDropped } from './dropped.ts'
 import { threadNow } from './flight-recorder.ts'
-import type { ChunkMessage, PartMessage, RejectedPlace, RunSetup } from './protocol.ts'
+import type { ItemColumns, LoadedRun, Port } from './loaded-run.ts'
+import type { PartMessage, RejectedPlace } from './protocol.ts'
+import { cloneEach, droppedError } from './uncarried.ts'
 
-/** As they were when this was loaded: a task may put others in their place. */
-const { Set, structuredClone } = globalThis
-
-/** The items of a chunk, as far as whoever runs them needs to know. */
-export type ItemColumns = Pick<ChunkMessage, 'id' | 'items' | 'packed' | 'indices' | 'keys' | 'attempts' | 'isSingly'>
-
-export type CallTask = (run: TaskFunction<unknown, unknown>, item: unknown, context: TaskContext) => unknown
-
-/** A run whose task is at hand. */
-export interface LoadedRun {
-  readonly setup: Omit<RunSetup, 'run'>
-  readonly run: TaskFunction<unknown, unknown>
-  /** How many strides in a row had items that are not that short; and how the task is called once there were enough of them. */
-  longStrides?: number
-  call?: CallTask | undefined
-  readonly codec: Codec | undefined
-  /** For results that are to be lines of output, and that no codec has checked to be JSON. */
-  readonly checkLines: LineCheck | undefined
-  /**
-   * What it took to pack one value when there were many last, or heavy ones, in ms; undefined before, and when a codec packs
-   * them.
-   */
-  packTime?: number
-  /** What it took to copy a result that is not plain, when that was last done, in ms. */
-  cloneTime?: number
-}
+/** As it was when this was loaded: a task may put another in its place. */
+const { Set } = globalThis
 
 /**
  * Results that take longer to copy, in ms, are posted by themselves: several times what a message takes
  * (bench/chunk-size.bench.mjs).
  */
 const MAX_CLONE_MS = 0.2
-
-/** What packs the results of a run, or checks them, loaded. */
-export async function loadPacking({ record, jsonResults }: LoadedRun['setup']): Promise<Pick<LoadedRun, 'codec' | 'checkLines'>> {
-  const [codec, checkLines] = await Promise.all([
-    record ? loadCodec(record, jsonResults) : undefined,
-    jsonResults && record !== 'json' ? loadLineCheck() : undefined,
-  ])
-  return { codec, checkLines }
-}
-
-/** Where the outcomes go, and how the thread they are computed on wants to be treated. */
-export interface Port {
-  /** Throws when a value cannot be cloned; nothing was posted then. */
-  post(part: PartMessage, transfer: ArrayBuffer[]): void
-  /** A chunk that runs longer than this answers in parts, in ms. */
-  readonly partMs: number
-  /** Items at most between two looks at the clock, while items are short: what turns slow is noticed so many items later. */
-  readonly maxStride: number
-  /** Called after each part but the last. */
-  readonly turn?: () => Promise<void>
-  /**
-   * Resolves when what tasks printed has left this thread; undefined when nothing waits. A thread may be ended once its last
-   * chunk is answered, and its unread output with it.
-   */
-  readonly flushOutput?: () => Promise<void> | undefined
-  /** What in this thread a task has spoiled, when it has; asked when results are packed, and before they are posted. */
-  readonly findSpoiled?: (codec: Codec | undefined) => string | undefined
-  /** Calls a task whose items are not that short. Default: it is called where they are run, and V8 may inline it there. */
-  readonly call?: CallTask
-  /**
-   * What the task gets to see of an item that did not come from another thread. Throws when the item cannot be cloned, which is a
-   * failure of that item.
-   */
-  readonly clone?: (item: unknown) => unknown
-}
 
 /** Outcomes of one chunk that were not posted yet. */
 export class Part {
@@ -266,36 +207,4 @@ export class Part {
 
 function sliceOf(values: ArrayLike<unknown>, from: number, to: number): unknown[] {
   return Array.from({ length: to - from }, (_, at) => values[from + at])
-}
-
-/** Why an item was not given to the task. */
-export function refuseItem(index: number, key: string | undefined, cause: unknown): SerializationError {
-  const message = `Cannot carry item ${nameItem(index, key)} to a worker: expected a value that structured clone takes, got one that it refuses: ${sayWhy(cause)}. Give plain data instead`
-  return new SerializationError(message, '', { cause, index })
-}
-
-/** Of a result, a part of which would be an empty object on the main thread. */
-function droppedError(item: string, { path, got }: Dropped): SerializationError {
-  const message = `Cannot carry the result of ${item}: expected a value that structured clone carries, got ${got}${sayPlace(path)}. Return plain data instead, such as its text`
-  return new SerializationError(message, path)
-}
-
-/** A getter may throw what it likes, also nothing. */
-function sayWhy(cause: unknown): string {
-  return cause instanceof Error ? cause.message.replace(/\.$/, '') : `a getter threw a value of type ${typeof cause}`
-}
-
-/** Clones one by one, and tells the values that structured clone refuses. What a getter gave now it need not give again. */
-function cloneEach(values: ArrayLike<unknown>, nameOf: (at: number) => string) {
-  const refused: { at: number; error: Error }[] = []
-  const copies = Array.from({ length: values.length }, (_, at): unknown => {
-    try {
-      return structuredClone(values[at])
-    } catch (cause) {
-      const message = `Cannot carry the result of ${nameOf(at)} to the main thread: expected a value that structured clone takes, got one that it refuses: ${sayWhy(cause)}. Return plain data instead`
-      refused.push({ at, error: new SerializationError(message, '', { cause }) })
-      return undefined
-    }
-  })
-  return { copies, refused }
 }

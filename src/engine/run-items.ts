@@ -16,7 +16,9 @@ import {
   takeNote,
   whenStopped,
 } from './flight-recorder.ts'
-import { type ItemColumns, type LoadedRun, Part, type Port, refuseItem } from './part.ts'
+import type { ItemColumns, LoadedRun, Port } from './loaded-run.ts'
+import { Part } from './part.ts'
+import { refuseItem } from './uncarried.ts'
 
 /** As it was when this was loaded: a task may put another in its place. */
 const { structuredClone } = globalThis

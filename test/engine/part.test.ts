@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { HEAVY_MS } from '../../src/chunk.ts'
-import { type LoadedRun, Part } from '../../src/engine/part.ts'
+import type { LoadedRun } from '../../src/engine/loaded-run.ts'
+import { Part } from '../../src/engine/part.ts'
 import { NUMBERS_TOGETHER, type PartMessage } from '../../src/engine/protocol.ts'
 import { move } from '../../src/move.ts'
 import { jsonCodec } from '../../src/values/json.ts'

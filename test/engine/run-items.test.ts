@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { createRecorder, prepare, slotOf } from '../../src/engine/flight-recorder.ts'
-import type { LoadedRun } from '../../src/engine/part.ts'
+import type { LoadedRun } from '../../src/engine/loaded-run.ts'
 import type { PartMessage } from '../../src/engine/protocol.ts'
 import { runItems } from '../../src/engine/run-items.ts'
 
