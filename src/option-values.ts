@@ -36,7 +36,8 @@ export const isCloud = {
   expected: 'a boolean or { baseUrl }, the URL one of http: without query and fragment',
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+/** An object that may have any fields. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 

@@ -7,7 +7,7 @@ import { OK } from './failure.ts'
 import type { CommonFlags } from './flags.ts'
 import { listGlob } from './glob.ts'
 import { readKnown } from './known-run.ts'
-import { checkApart, checkTarget, type Kept, resultLine, writeLines } from './output.ts'
+import { checkApart, checkTarget, type InUse, resultLine, writeLines } from './output.ts'
 import { printJson, say } from './terminal.ts'
 
 /** `pawl export RUN [--output FILE]`: `{"index","value"}` of every item that succeeded, in input order. */
@@ -18,7 +18,7 @@ export async function exportResults(runId: string, flags: CommonFlags & { readon
   const details = await readKnown(checkpoint, runId, () => inspectRun(store, runId))
   if (output !== undefined) checkApart(output, { ...(await filesOf(details, output)), directory: checkpoint, runId })
   const reading = { exported: 0, failed: 0, hasEnded: false }
-  const lines = readLines(store, runId, reading)
+  const lines = exportLines(store, runId, reading)
   if (json && output === undefined) for await (const _ of lines);
   else await writeLines(output, lines)
   const { hasEnded, ...count } = reading
@@ -34,7 +34,7 @@ export async function exportResults(runId: string, flags: CommonFlags & { readon
 }
 
 /** What sessions of the run read, as its manifest says. A glob stands for what matches it now. */
-async function filesOf({ identity, command }: RunDetails, output: string): Promise<Pick<Kept, 'files' | 'listed'>> {
+async function filesOf({ identity, command }: RunDetails, output: string): Promise<Pick<InUse, 'files' | 'listed'>> {
   const module = identity?.task.module
   const files = module === undefined || module === 'inline' ? [] : [module]
   const input = typeof command === 'object' && command !== null && 'input' in command ? command.input : undefined
@@ -52,7 +52,7 @@ interface Reading {
   hasEnded: boolean
 }
 
-async function* readLines(store: Store, runId: string, reading: Reading): AsyncGenerator<string> {
+async function* exportLines(store: Store, runId: string, reading: Reading): AsyncGenerator<string> {
   for await (const outcome of readResults(store, runId)) {
     if (outcome.status === 'rejected') {
       reading.failed++

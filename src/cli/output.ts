@@ -73,7 +73,7 @@ function checkDescriptor(path: string, descriptor: number | 'elsewhere'): void {
 }
 
 /** What must not be replaced by results. */
-export interface Kept {
+export interface InUse {
   /** Files that are read: the input, the task. */
   readonly files: readonly string[]
   /** Further ones, by the names that a glob gave and they have: maybe so many that not each can be asked for its real path. */
@@ -90,7 +90,7 @@ export interface Kept {
  *
  * @throws UsageError
  */
-export function checkApart(path: Target, { files, listed = [], stdin = false, directory, runId }: Kept): void {
+export function checkApart(path: Target, { files, listed = [], stdin = false, directory, runId }: InUse): void {
   if (path === undefined) return
   const target = toRealPath(path)
   const found = fileAt(path)
@@ -106,8 +106,8 @@ export function checkApart(path: Target, { files, listed = [], stdin = false, di
   if (directory === undefined) return
   const [run, folder, ...rest] = relative(toRealPath(directory), target).split(sep)
   if (run === undefined || run === '..' || folder === undefined) return
-  const isRecord = rest.length > 0 && ['run', 'seg', 'snap', 'lease'].includes(folder)
-  if (isRecord || run === runId || existsSync(join(directory, run, 'run'))) throw inRecord(path, run)
+  const isRecorded = rest.length > 0 && ['run', 'seg', 'snap', 'lease'].includes(folder)
+  if (isRecorded || run === runId || existsSync(join(directory, run, 'run'))) throw inRecord(path, run)
 }
 
 function inRecord(path: string, run: string): UsageError {

@@ -12,7 +12,7 @@ import { AGAIN, explain, OK, tell } from './failure.ts'
 import { type FlagValues, toCheckpoint, toOptions } from './flags.ts'
 import { type Input, keyFrom, readInput } from './input.ts'
 import { goOnWithOthers, hasSettledNone, listNextSteps, saveResults, summarize } from './next-steps.ts'
-import { checkApart, checkTarget, type Kept, resultLine, type Target, writeLines } from './output.ts'
+import { checkApart, checkTarget, type InUse, resultLine, type Target, writeLines } from './output.ts'
 import { type Progress, showProgress } from './progress.ts'
 import { planDrain, Signalled, TimeUp, watchInterrupts } from './signals.ts'
 import type { TaskPath } from './task-path.ts'
@@ -111,7 +111,7 @@ async function runSession(assignment: Assignment, input: Input, engines: Engines
 function filesOf(
   { task, input: path }: Assignment,
   { kind, items, linked = [] }: Input,
-): Pick<Kept, 'files' | 'listed' | 'stdin'> {
+): Pick<InUse, 'files' | 'listed' | 'stdin'> {
   if (kind === 'glob') return { files: [task.module, ...linked], listed: items as readonly string[] }
   return kind === 'stdin' ? { files: [task.module], stdin: true } : { files: [task.module, path] }
 }

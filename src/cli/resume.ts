@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { extname, isAbsolute } from 'node:path'
 import { inspectRun } from '../checkpoint/stored/runs.ts'
+import { isRecord } from '../option-values.ts'
 import { fileStore } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import type { Json } from '../types.ts'
@@ -139,8 +140,4 @@ function trustOutput(recorded: string | undefined): string | undefined {
 
 function isFlag(name: string): name is FlagName {
   return [...WORK_FLAGS, ...RESULT_FLAGS].includes(name as FlagName)
-}
-
-function isRecord(value: unknown): value is Record<string, Json | undefined> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -20,7 +20,7 @@ interface LostWorker {
   readonly isProven: boolean
 }
 
-export interface Verdict {
+export interface Blame {
   /** What is to be run again, suspects first. */
   readonly again: readonly Piece[]
   /** The item it died in, of whichever run; undefined when it is none, or cannot be told. */
@@ -41,11 +41,11 @@ export interface Verdict {
  * with results that arrived and cannot be read. An answer that cannot be true is a deed of a task: the same pass finds whose, and
  * that counts as a crash.
  */
-export function blame(worker: LostWorker, error: Error | undefined, exitCode: number | undefined, today: number): Verdict {
+export function blame(worker: LostWorker, error: Error | undefined, exitCode: number | undefined, today: number): Blame {
   let reason = reasonOf(worker, error, exitCode)
   const suspects: Piece[] = []
   const innocents: Piece[] = []
-  let suspect: Verdict['suspect']
+  let suspect: Blame['suspect']
   for (const piece of worker.pieces) {
     const trace = traceOf(worker, piece)
     const { settled, job } = piece

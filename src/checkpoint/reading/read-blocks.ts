@@ -2,9 +2,9 @@ import type { Store } from '../../store/store.ts'
 import { findNextBlock, MIN_BLOCK_BYTES, readBlockHeader, unpackBlock } from '../format/blocks.ts'
 import { blockSeedOf } from '../format/frame.ts'
 import type { RunFile } from '../format/run-file.ts'
+import { createCache } from './cache.ts'
 import { readBytes, WINDOW_BYTES } from './file-bytes.ts'
 import type { FileReport } from './file-report.ts'
-import { createKept } from './kept.ts'
 
 /** A block of a compressed file that holds, and what it holds. */
 interface RawBlock {
@@ -14,7 +14,7 @@ interface RawBlock {
 }
 
 /** The blocks of a compressed file that begins with `opening`. What of it is no block goes to `report`. */
-export async function* readBlocks(store: Store, file: RunFile, opening: Buffer, report: FileReport): AsyncGenerator<RawBlock> {
+export async function* unpackBlocks(store: Store, file: RunFile, opening: Buffer, report: FileReport): AsyncGenerator<RawBlock> {
   const seed = blockSeedOf(file.stem)
   let base = 0
   let bytes = opening
@@ -55,7 +55,7 @@ export type BlockReader = (file: RunFile, at: number) => Promise<Buffer | undefi
 
 /** Keeps the blocks it read last: one holds up to hundreds of frames, which are asked for one by one. */
 export function createBlockReader(store: Store): BlockReader {
-  const kept = createKept<string, Buffer>(MAX_KEPT_BYTES)
+  const kept = createCache<string, Buffer>(MAX_KEPT_BYTES)
   return async (file, at) => {
     const name = `${file.key} ${at}`
     const known = kept.get(name)

@@ -7,7 +7,7 @@ import { layoutOf, type RunFile } from '../format/run-file.ts'
 import { createScanner, type Layout, type Scanner, type Visitor } from '../format/scan.ts'
 import { readBytes, WINDOW_BYTES } from './file-bytes.ts'
 import type { FileReport } from './file-report.ts'
-import { readBlocks } from './read-blocks.ts'
+import { unpackBlocks } from './read-blocks.ts'
 
 /** A frame in its file. */
 export interface Located extends FoundFrame {
@@ -66,7 +66,7 @@ async function* readParts(
     yield* scanWindows(store, file, start, opening, scan(file.size), gatherer.take)
     return
   }
-  for await (const { at, end, bytes } of readBlocks(store, file, opening, report)) {
+  for await (const { at, end, bytes } of unpackBlocks(store, file, opening, report)) {
     const start = at === 0 ? acceptHeader(layout, bytes, report, file) : 0
     gatherer.enter(at)
     const scanner = scan(bytes.length)

@@ -10,7 +10,7 @@ import type { SessionOptions, Settled } from './session.ts'
 const BATCH_ITEMS = 1000
 
 /** A file that has to be there, as large as this at least. */
-interface Kept extends StoredObject {
+interface Expected extends StoredObject {
   /** Its first bytes; absent where it is not worth asking for them. */
   readonly head?: Uint8Array | undefined
 }
@@ -25,18 +25,18 @@ interface Kept extends StoredObject {
 export async function findGone(
   store: Store,
   runId: string,
-  files: readonly Kept[],
+  files: readonly Expected[],
   deleted: ReadonlySet<string>,
 ): Promise<string[]> {
   const found = await store.list(`${runId}/`).catch(() => undefined)
   if (found === undefined) return []
   const sizes = new Map(found.map(({ key, size }) => [key, size]))
   const isAnother = await Promise.all(files.map((file) => beginsOtherwise(store, file)))
-  const isGone = ({ key, size }: Kept, at: number) => (sizes.get(key) ?? -1) < size || isAnother[at]
+  const isGone = ({ key, size }: Expected, at: number) => (sizes.get(key) ?? -1) < size || isAnother[at]
   return files.filter((file, at) => isGone(file, at) && !deleted.has(file.key)).map(({ key }) => key)
 }
 
-async function beginsOtherwise(store: Store, { key, head }: Kept): Promise<boolean> {
+async function beginsOtherwise(store: Store, { key, head }: Expected): Promise<boolean> {
   if (head === undefined) return false
   const found = await store.get(key, { start: 0, length: head.byteLength }).catch(() => head)
   return found === undefined || Buffer.compare(found, head.subarray(0, found.byteLength)) !== 0

@@ -85,7 +85,7 @@ export function createOutcomeEntries({ isKeyed, codec, statusOf, hasFailures, on
     },
     ofBegun: (chunk) => entryOf(toRunning(chunk, isKeyed), 0),
     ofFulfilled,
-    ofRejected: (rejection) => toFailure(rejection, isKeyed, codec, statusOf, tellField),
+    ofRejected: (rejection) => rejectedEntry(rejection, isKeyed, codec, statusOf, tellField),
   }
 }
 
@@ -123,7 +123,7 @@ function describeField(item: string, field: string, value: unknown, format: Form
   return `Cannot record '${field}' of the error of item ${item}: expected a value that format '${format}' can hold, got ${got}. The rest of the error is recorded. ${cure}`
 }
 
-function toFailure(
+function rejectedEntry(
   rejection: Rejection,
   isKeyed: boolean,
   codec: Codec,

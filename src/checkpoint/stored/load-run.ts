@@ -14,7 +14,7 @@ import { listFiles, loadIndex, type RunIndex } from '../record/load.ts'
 import { findLoss, type Loss } from '../record/loss.ts'
 
 /** A run as it is read by whoever is not at work on it. */
-export interface LoadedRun {
+export interface StoredRun {
   readonly manifest: Manifest | undefined
   /** Keys of manifests that are damaged. */
   readonly unreadable: readonly string[]
@@ -41,7 +41,7 @@ const FOLDERS = ['run', 'seg', 'snap', 'lease']
  *
  * @throws RunNotFoundError, CheckpointVersionError.
  */
-export async function loadRun(store: Store, runId: string, isChecked: boolean, isLocated = false): Promise<LoadedRun> {
+export async function loadRun(store: Store, runId: string, isChecked: boolean, isLocated = false): Promise<StoredRun> {
   const seen = new Set<string>()
   for (let looks = 1; ; looks++) {
     const loaded = await lookAt(store, runId, isChecked, isLocated)
@@ -52,7 +52,7 @@ export async function loadRun(store: Store, runId: string, isChecked: boolean, i
 }
 
 /** The writers of sessions that neither said that they ended, nor have a claim, nor are known to have died. */
-function findUnexplained({ index, claims }: LoadedRun): string[] {
+function findUnexplained({ index, claims }: StoredRun): string[] {
   return findUnclaimed(index, { others: claims.map(({ writer }) => writer), dead: [] })
 }
 
@@ -61,7 +61,7 @@ export async function listObjects(store: Store, runId: string): Promise<readonly
   return RUN_ID.test(runId) ? store.list(`${runId}/`) : []
 }
 
-async function lookAt(store: Store, runId: string, isChecked: boolean, isLocated: boolean): Promise<LoadedRun> {
+async function lookAt(store: Store, runId: string, isChecked: boolean, isLocated: boolean): Promise<StoredRun> {
   const objects = await listObjects(store, runId)
   const misplaced = FOLDERS.filter((folder) => objects.some(({ key }) => key === `${runId}/${folder}`))
   const others = objects.filter(({ key }) => !isOfRun(key)).map(({ key }) => key.slice(runId.length + 1))
@@ -81,7 +81,7 @@ async function lookAt(store: Store, runId: string, isChecked: boolean, isLocated
 }
 
 /** What damage cost the run, and the names of files that lack their end, or are gone. */
-export function lossOf({ index, claims }: LoadedRun): { loss: Loss; cut: Set<string> } {
+export function lossOf({ index, claims }: StoredRun): { loss: Loss; cut: Set<string> } {
   const cut = findCut(index, new Set(claims.map(({ writer }) => writer)))
   return { cut, loss: findLoss(index, cut) }
 }
@@ -95,7 +95,7 @@ async function readWriteTimes(store: Store, { files, sessions }: RunIndex): Prom
 }
 
 /** What the run is, by its manifest, else by its files. */
-async function readIdentity(store: Store, runId: string): Promise<Pick<LoadedRun, 'manifest' | 'unreadable' | 'fingerprint'>> {
+async function readIdentity(store: Store, runId: string): Promise<Pick<StoredRun, 'manifest' | 'unreadable' | 'fingerprint'>> {
   const { manifests, damaged: unreadable } = await readManifests(store, runId)
   const [manifest] = manifests
   const [recorded = ''] = manifest ? [] : await readFingerprints(store, await listFiles(store, runId))

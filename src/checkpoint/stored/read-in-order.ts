@@ -4,8 +4,8 @@ import type { Outcome } from '../../types.ts'
 import { loadCodecs } from '../../values/codec.ts'
 import { reviveError } from '../format/error-record.ts'
 import { writerOf } from '../format/run-file.ts'
+import { createCache } from '../reading/cache.ts'
 import { FileGoneError, MAX_STARTS } from '../reading/file-bytes.ts'
-import { createKept } from '../reading/kept.ts'
 import { readAgain } from '../reading/read-again.ts'
 import { createBlockReader } from '../reading/read-blocks.ts'
 import { toEntry } from '../record/index-builder.ts'
@@ -124,7 +124,7 @@ interface FrameReader {
 
 function frameReader({ store, fingerprint, codecs }: RunRecord, { stretches, stored }: Whereabouts): FrameReader {
   const readBlock = createBlockReader(store)
-  const kept = createKept<number, Frame>(MAX_KEPT_BYTES)
+  const kept = createCache<number, Frame>(MAX_KEPT_BYTES)
   const left = new Uint32Array(stored.length)
   for (const { frame } of stretches) left[frame] = (left[frame] as number) + 1
   return {

@@ -11,7 +11,7 @@ import type { LoadedFile } from '../record/load.ts'
 import { restore } from '../record/restored.ts'
 import { isFailed } from '../record/verdict.ts'
 import { toStore } from './given-store.ts'
-import { type LoadedRun, loadRun, lossOf } from './load-run.ts'
+import { loadRun, lossOf, type StoredRun } from './load-run.ts'
 
 /** A run at a glance. */
 export interface RunSummary {
@@ -174,7 +174,7 @@ function explainRefused(runId: string, error: unknown): string {
   return `Cannot read run '${runId}': expected permission to, got ${messageOf(error)}`
 }
 
-function toSummary({ manifest, index, claims, holders, writtenAt }: LoadedRun, runId: string, bytes: number): RunSummary {
+function toSummary({ manifest, index, claims, holders, writtenAt }: StoredRun, runId: string, bytes: number): RunSummary {
   const total = index.itemCount
   const { done, failed } = countSettled(index)
   const times = [

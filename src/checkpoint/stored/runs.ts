@@ -17,7 +17,7 @@ import {
 import { placeIn } from '../record/item-places.ts'
 import { type RecordedRejection, type Restored, restore } from '../record/restored.ts'
 import { toStore } from './given-store.ts'
-import { type LoadedRun, listObjects, loadRun, lossOf } from './load-run.ts'
+import { listObjects, loadRun, lossOf, type StoredRun } from './load-run.ts'
 import { oneByOne } from './one-by-one.ts'
 import { readInOrder } from './read-in-order.ts'
 import { COMMAND_DAMAGED, findDamagedCommands } from './shard-commands.ts'
@@ -88,7 +88,7 @@ export async function* readResultBatches(
 }
 
 /** What of the run is damaged, and what that means, in sentences that one may go on with. */
-function listLosses(runId: string, loaded: LoadedRun): string[] {
+function listLosses(runId: string, loaded: StoredRun): string[] {
   const { loss, cut } = lossOf(loaded)
   return describeLosses(runId, loaded.index, cut, loss)
 }

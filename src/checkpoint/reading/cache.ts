@@ -1,12 +1,12 @@
 /** Values kept by their keys, those that were put last, as far as they fit into a number of bytes. */
-export interface Kept<K, V> {
+export interface Cache<K, V> {
   get(key: K): V | undefined
   /** Lets go of the oldest until this one, which is there for `bytes`, fits; one that does not by itself is kept alone. */
   put(key: K, value: V, bytes: number): void
   drop(key: K): void
 }
 
-export function createKept<K, V>(maxBytes: number): Kept<K, V> {
+export function createCache<K, V>(maxBytes: number): Cache<K, V> {
   const kept = new Map<K, { readonly value: V; readonly bytes: number }>()
   let keptBytes = 0
   const drop = (key: K) => {

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import { createKept } from '../../src/checkpoint/reading/kept.ts'
+import { createCache } from '../../src/checkpoint/reading/cache.ts'
 
-test('createKept() lets go of the oldest until there is room, and keeps what is too large alone', () => {
-  const kept = createKept<string, number>(10)
+test('createCache() lets go of the oldest until there is room, and keeps what is too large alone', () => {
+  const kept = createCache<string, number>(10)
   const all = () => ['a', 'b', 'c', 'd'].map((key) => kept.get(key))
   kept.put('a', 1, 4)
   kept.put('b', 2, 4)
