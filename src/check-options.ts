@@ -1,6 +1,7 @@
 import { InvalidOptionError } from './errors.ts'
 import { didYouMean } from './nearest.ts'
-import { OPTIONS, type OptionSpec, PARTS } from './option-table.ts'
+import { PARTS } from './option-parts.ts'
+import { OPTIONS, type OptionSpec } from './option-table.ts'
 import { isPlain } from './option-values.ts'
 import type { ExecuteOptions, Listeners } from './options.ts'
 

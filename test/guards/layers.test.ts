@@ -23,6 +23,7 @@ const LAYERS = [
   ],
   [
     'option-values.ts',
+    'option-parts.ts',
     'option-table.ts',
     'check-options.ts',
     'options.ts',
