@@ -1,4 +1,4 @@
-import { readManifests } from '../checkpoint/identity/open-manifest.ts'
+import { readManifests } from '../checkpoint/identity/read-manifests.ts'
 import type { RecordedRejection } from '../checkpoint/record/restored.ts'
 import { readFailures } from '../checkpoint/stored/runs.ts'
 import { fileStore } from '../store/file.ts'

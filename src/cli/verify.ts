@@ -1,4 +1,4 @@
-import { readManifests } from '../checkpoint/identity/open-manifest.ts'
+import { readManifests } from '../checkpoint/identity/read-manifests.ts'
 import { STOOD_FOR } from '../checkpoint/record/damage.ts'
 import { type Damage, verifyRun } from '../checkpoint/stored/runs.ts'
 import { COMMAND_DAMAGED } from '../checkpoint/stored/shard-commands.ts'

@@ -6,13 +6,12 @@ import type { Store } from '../../store/store.ts'
 import type { Emit, Json } from '../../types.ts'
 import { ownVersion } from '../../version.ts'
 import { worded, wordedWarning, wording } from '../../wording.ts'
-import { isOfRun, type RunFile } from '../format/run-file.ts'
-import { newReport } from '../reading/file-report.ts'
-import { readFrames } from '../reading/read-file.ts'
 import { listFiles } from '../record/load.ts'
+import { deleteAll } from './discard.ts'
 import { fingerprintOf, type RunIdentity } from './fingerprint.ts'
-import { MAX_MANIFEST_BYTES, type Manifest, manifestKey, parseManifest, writeManifest } from './manifest.ts'
+import { MAX_MANIFEST_BYTES, type Manifest, manifestKey, writeManifest } from './manifest.ts'
 import { DISCARD, explainMismatch } from './mismatch.ts'
+import { readFingerprints, readManifests } from './read-manifests.ts'
 import { differsInPlaceOnly } from './same-file.ts'
 import { warnOfSimilar } from './similar-run.ts'
 
@@ -27,25 +26,6 @@ export interface ManifestOptions {
   readonly resume: true | 'fresh' | 'require'
   readonly clock: Clock
   readonly emit: Emit
-}
-
-/**
- * The manifests of a run, those that can be read. `damaged`: keys of the others. What has not the name of one is none of ours,
- * whatever it says of itself.
- *
- * @throws CheckpointVersionError when a newer pawl wrote one.
- */
-export async function readManifests(store: Store, runId: string): Promise<{ manifests: Manifest[]; damaged: string[] }> {
-  const manifests: Manifest[] = []
-  const damaged: string[] = []
-  for (const { key, size } of await store.list(`${runId}/run/`)) {
-    if (!key.endsWith('.json') || !isOfRun(key)) continue
-    const bytes = size > MAX_MANIFEST_BYTES ? undefined : await store.get(key)
-    const manifest = bytes && parseManifest(bytes, key)
-    if (manifest?.runId === runId) manifests.push(manifest)
-    else damaged.push(key)
-  }
-  return { manifests, damaged }
 }
 
 /**
@@ -192,48 +172,6 @@ async function refuseSecond(store: Store, runId: string, manifest: Manifest): Pr
 function newManifest({ runId, identity, taskDigest, command, clock }: ManifestOptions, fingerprint: string): Manifest {
   const made = { version: 1, runId, fingerprint, createdAt: clock.today(), pawl: ownVersion(), identity, taskDigest } as const
   return command === undefined ? made : { ...made, command }
-}
-
-/** The fingerprints the headers of files tell, `''` left out. */
-export async function readFingerprints(store: Store, files: readonly RunFile[]): Promise<Set<string>> {
-  const fingerprints = new Set<string>()
-  for (const file of files) {
-    const report = newReport()
-    // The header is read before the first frames are given.
-    for await (const _ of readFrames(store, file, '', false, report)) break
-    if (report.header !== undefined) fingerprints.add(report.header.fingerprint)
-  }
-  return fingerprints
-}
-
-/**
- * Deletes what the session `writer`, which holds the lease and is at its end, left of a run of which nothing is recorded. If
- * anybody else has left something, or is at work, all of it stays.
- */
-export async function discardIfEmpty(store: Store, runId: string, writer: string): Promise<void> {
-  const claim = `${runId}/lease/${writer}`
-  const keys = (await store.list(`${runId}/`)).map(({ key }) => key)
-  const folders = [`${runId}/run/`, `${runId}/seg/${writer}-`]
-  const isOurs = (key: string) => key === claim || (isOfRun(key) && folders.some((folder) => key.startsWith(folder)))
-  if (keys.every(isOurs)) await deleteKeys(store, runId, keys, claim)
-}
-
-/** Deletes all of a run but the key `except`; the manifest last, so that what a crash leaves still has a name. */
-export async function deleteAll(store: Store, runId: string, except?: string): Promise<void> {
-  const objects = await store.list(`${runId}/`)
-  const keys = objects.map(({ key }) => key)
-  await deleteKeys(store, runId, keys, except)
-}
-
-/** Objects that are deleted at once: one at a time, those of a long run on a store far away take minutes. */
-const DELETED_AT_ONCE = 16
-
-async function deleteKeys(store: Store, runId: string, keys: readonly string[], except: string | undefined): Promise<void> {
-  const isManifest = (key: string) => key.startsWith(`${runId}/run/`)
-  const others = keys.filter((key) => key !== except)
-  for (const group of [others.filter((key) => !isManifest(key)), others.filter(isManifest)])
-    for (let at = 0; at < group.length; at += DELETED_AT_ONCE)
-      await Promise.all(group.slice(at, at + DELETED_AT_ONCE).map((key) => store.delete(key)))
 }
 
 function warnOfChange({ runId, identity, emit }: ManifestOptions): void {

@@ -4,7 +4,7 @@ import type { Store } from '../../store/store.ts'
 import type { Outcome } from '../../types.ts'
 import { type HolderOptions, refuseHolders } from '../claims/holders.ts'
 import { isOfRun } from '../format/run-file.ts'
-import { deleteAll } from '../identity/open-manifest.ts'
+import { deleteAll } from '../identity/discard.ts'
 import {
   type Damage,
   describeCut,

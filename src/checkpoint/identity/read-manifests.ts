@@ -1,0 +1,36 @@
+import type { Store } from '../../store/store.ts'
+import { isOfRun, type RunFile } from '../format/run-file.ts'
+import { newReport } from '../reading/file-report.ts'
+import { readFrames } from '../reading/read-file.ts'
+import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from './manifest.ts'
+
+/**
+ * The manifests of a run, those that can be read. `damaged`: keys of the others. What has not the name of one is none of ours,
+ * whatever it says of itself.
+ *
+ * @throws CheckpointVersionError when a newer pawl wrote one.
+ */
+export async function readManifests(store: Store, runId: string): Promise<{ manifests: Manifest[]; damaged: string[] }> {
+  const manifests: Manifest[] = []
+  const damaged: string[] = []
+  for (const { key, size } of await store.list(`${runId}/run/`)) {
+    if (!key.endsWith('.json') || !isOfRun(key)) continue
+    const bytes = size > MAX_MANIFEST_BYTES ? undefined : await store.get(key)
+    const manifest = bytes && parseManifest(bytes, key)
+    if (manifest?.runId === runId) manifests.push(manifest)
+    else damaged.push(key)
+  }
+  return { manifests, damaged }
+}
+
+/** The fingerprints the headers of files tell, `''` left out. */
+export async function readFingerprints(store: Store, files: readonly RunFile[]): Promise<Set<string>> {
+  const fingerprints = new Set<string>()
+  for (const file of files) {
+    const report = newReport()
+    // The header is read before the first frames are given.
+    for await (const _ of readFrames(store, file, '', false, report)) break
+    if (report.header !== undefined) fingerprints.add(report.header.fingerprint)
+  }
+  return fingerprints
+}
