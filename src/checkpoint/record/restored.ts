@@ -9,10 +9,10 @@ import type { RunFile } from '../format/run-file.ts'
 import { FileGoneError, MAX_STARTS } from '../reading/file-bytes.ts'
 import { newReport } from '../reading/file-report.ts'
 import { type Located, readFrames } from '../reading/read-file.ts'
-import { createItemSet, type ItemSet, idOf } from './item-set.ts'
+import { idOf } from './item-set.ts'
 import { type FailureEntry, listFiles, type RunIndex } from './load.ts'
 import { findSuspects } from './suspects.ts'
-import { choosePlaces, decodeColumns, findFailure, findWinners, type Winner } from './winners.ts'
+import { type Chooser, createChooser, decodeColumns, findWinners, type Winner } from './winners.ts'
 
 /** What earlier sessions of a run left behind. In keyed runs an item is found by its key, else by its index. */
 export interface Restored {
@@ -128,7 +128,7 @@ async function* readOutcomes(
   winners: ReadonlyMap<number | string, Winner>,
   how: { readonly values?: boolean },
 ): AsyncGenerator<RecordedOutcomes> {
-  const seen = createItemSet(index.isKeyed)
+  const chooser = createChooser(index, winners)
   let files: readonly RunFile[] = index.files
   for (let starts = 1; ; starts++) {
     try {
@@ -136,7 +136,7 @@ async function* readOutcomes(
         const codec = await loadCodec(file.format)
         const isValued = how.values === true
         for await (const frames of readFrames(store, file, fingerprint, isValued, newReport())) {
-          const outcomes = selectOutcomes(frames, index, winners, seen, isValued && how.values ? codec : undefined)
+          const outcomes = selectOutcomes(frames, chooser, isValued && how.values ? codec : undefined)
           if (outcomes.fulfilled.length > 0 || outcomes.rejected.length > 0) yield outcomes
         }
       }
@@ -146,32 +146,27 @@ async function* readOutcomes(
       files = await listFiles(store, runId)
     }
   }
-  if (seen.size < index.fulfilled.size + index.failures.size) {
+  const expected = index.fulfilled.size + index.failures.size
+  if (chooser.count < expected) {
     throw new CheckpointCorruptError(
-      `Cannot read run '${runId}': expected ${index.fulfilled.size + index.failures.size} outcomes as before, got ${seen.size}. Run it again: what is damaged runs again`,
+      `Cannot read run '${runId}': expected ${expected} outcomes as before, got ${chooser.count}. Run it again: what is damaged runs again`,
     )
   }
 }
 
-function selectOutcomes(
-  frames: readonly Located[],
-  index: RunIndex,
-  winners: ReadonlyMap<number | string, Winner>,
-  seen: ItemSet,
-  codec: Codec | undefined,
-): RecordedOutcomes {
+function selectOutcomes(frames: readonly Located[], chooser: Chooser, codec: Codec | undefined): RecordedOutcomes {
   const fulfilled: FulfilledBatch[] = []
   const rejected: RecordedRejection[] = []
   for (const frame of frames) {
     const { head, stem, isWhole, body } = frame
     if (!isWhole) continue
     if (head.kind === 'outcomes') {
-      const batch = selectBatch(head, stem, body, index, winners, seen, codec)
+      const batch = selectBatch(head, stem, body, chooser, codec)
       if (batch !== undefined) fulfilled.push(batch)
     }
     if (head.kind !== 'failure') continue
-    const entry = findFailure(index, head, stem)
-    if (entry !== undefined && seen.add(head.index, head.key)) rejected.push(toRejection(entry, codec?.decode(body)))
+    const entry = chooser.chooseFailure(head, stem)
+    if (entry !== undefined) rejected.push(toRejection(entry, codec?.decode(body)))
   }
   return { fulfilled, rejected }
 }
@@ -180,15 +175,13 @@ function selectBatch(
   head: OutcomesHead,
   stem: string,
   body: Buffer,
-  index: RunIndex,
-  winners: ReadonlyMap<number | string, Winner>,
-  seen: ItemSet,
+  chooser: Chooser,
   codec: Codec | undefined,
 ): FulfilledBatch | undefined {
   const indices = fromRuns(head.runs)
   const { keys } = head
   const values = codec && decodeColumns(codec, head, body)
-  const chosen = choosePlaces(indices, keys, stem, values, index, winners, seen)
+  const chosen = chooser.choosePlaces(indices, keys, stem, values)
   if (chosen.length === 0) return undefined
   const attempts = head.attempts && Uint32Array.from(head.attempts)
   const whole = { indices, ...(keys ? { keys } : {}), ...(attempts ? { attempts } : {}), ...(values ? { values } : {}) }

@@ -7,7 +7,7 @@ import { writerOf } from '../format/run-file.ts'
 import { startOver } from '../reading/file-bytes.ts'
 import { newReport } from '../reading/file-report.ts'
 import { readFrames } from '../reading/read-file.ts'
-import { type ItemSet, idOf } from './item-set.ts'
+import { createItemSet, idOf } from './item-set.ts'
 import { type FailureEntry, listFiles, type RunIndex } from './load.ts'
 
 /** Two different successes of one item: which of them counts. */
@@ -52,35 +52,52 @@ export async function findWinners(
   })
 }
 
-/** The failure that a frame of `stem` tells of, if it is the one that counts for its item. */
-export function findFailure(index: RunIndex, head: FailureHead, stem: string): FailureEntry | undefined {
-  const id = idOf(index.isKeyed, head.index, head.key)
-  const entry = id === undefined ? undefined : index.failures.get(id)
-  return entry?.session === writerOf(stem) && entry.lastFailedAt === head.lastFailedAt ? entry : undefined
+/** Chooses what counts, of frames in whatever order they come: of each item once. */
+export interface Chooser {
+  /** How many items it has chosen. */
+  readonly count: number
+  /** Places in a frame of `stem` of the successes that count. `values`, where they are at hand, tell two of one item apart. */
+  choosePlaces(
+    indices: Uint32Array,
+    keys: readonly string[] | undefined,
+    stem: string,
+    values: readonly unknown[] | undefined,
+  ): number[]
+  /** The failure that a frame of `stem` tells of, if it counts. */
+  chooseFailure(head: FailureHead, stem: string): FailureEntry | undefined
 }
 
-/** Places in a frame of the items that count, and were not seen yet. */
-export function choosePlaces(
-  indices: Uint32Array,
-  keys: readonly string[] | undefined,
-  stem: string,
-  values: readonly unknown[] | undefined,
-  { isKeyed, fulfilled }: RunIndex,
-  winners: ReadonlyMap<number | string, Winner>,
-  seen: ItemSet,
-): number[] {
-  const chosen: number[] = []
-  if (isKeyed && keys === undefined) return chosen
-  for (let at = 0; at < indices.length; at++) {
-    const index = indices[at] as number
-    const key = keys?.[at]
-    if (!fulfilled.has(index, key)) continue
-    const winner = winners.size === 0 ? undefined : winners.get(idOf(isKeyed, index, key) as number | string)
-    if (winner !== undefined && (winner.stem !== stem || (values !== undefined && digestOf([values[at]]) !== winner.digest)))
-      continue
-    if (seen.add(index, key)) chosen.push(at)
+/** @param winners as `findWinners` gives them; none where no item has two different successes. */
+export function createChooser(
+  { isKeyed, fulfilled, failures }: RunIndex,
+  winners: ReadonlyMap<number | string, Winner> = new Map(),
+): Chooser {
+  const chosen = createItemSet(isKeyed)
+  return {
+    get count() {
+      return chosen.size
+    },
+    choosePlaces(indices, keys, stem, values) {
+      const places: number[] = []
+      if (isKeyed && keys === undefined) return places
+      for (let at = 0; at < indices.length; at++) {
+        const index = indices[at] as number
+        const key = keys?.[at]
+        if (!fulfilled.has(index, key)) continue
+        const winner = winners.size === 0 ? undefined : winners.get(idOf(isKeyed, index, key) as number | string)
+        if (winner !== undefined && (winner.stem !== stem || (values !== undefined && digestOf([values[at]]) !== winner.digest)))
+          continue
+        if (chosen.add(index, key)) places.push(at)
+      }
+      return places
+    },
+    chooseFailure(head, stem) {
+      const id = idOf(isKeyed, head.index, head.key)
+      const entry = id === undefined ? undefined : failures.get(id)
+      const isIt = entry?.session === writerOf(stem) && entry.lastFailedAt === head.lastFailedAt
+      return isIt && chosen.add(head.index, head.key) ? entry : undefined
+    },
   }
-  return chosen
 }
 
 /** The values of a frame, in the order of its indices. Raises CheckpointCorruptError when they are not as many as it says. */

@@ -1,14 +1,13 @@
 import type { Store } from '../../store/store.ts'
 import type { Codec, Format } from '../../values/codec.ts'
-import { type FailureHead, fromRuns, type OutcomesHead } from '../format/frame.ts'
+import { fromRuns, type OutcomesHead } from '../format/frame.ts'
 import type { RunFile } from '../format/run-file.ts'
 import { startOver } from '../reading/file-bytes.ts'
 import { newReport } from '../reading/file-report.ts'
 import { type FrameAddress, readFrames } from '../reading/read-file.ts'
 import { placeIn } from '../record/item-places.ts'
-import { createItemSet, type ItemSet } from '../record/item-set.ts'
 import { listFiles, type RunIndex, type SettledFrame } from '../record/load.ts'
-import { choosePlaces, decodeColumns, findFailure, type Winner } from '../record/winners.ts'
+import { type Chooser, createChooser, decodeColumns, type Winner } from '../record/winners.ts'
 
 /** Neighbours whose outcomes are next to one another in a frame. */
 export interface Stretch {
@@ -41,7 +40,7 @@ export interface Whereabouts {
 export function locateLoaded(index: RunIndex): Whereabouts | undefined {
   if (index.duplicates.size > 0 || index.files.some(({ settled }) => settled === undefined)) return undefined
   const locate = (isSingly: boolean) => {
-    const locator = createLocator(index, isSingly)
+    const locator = createLocator(index, createChooser(index), isSingly)
     for (const file of index.files) for (const frame of file.settled ?? []) locator.add(file, frame, undefined)
     return locator.finish()
   }
@@ -63,8 +62,8 @@ export function locateAnew(
   winners: ReadonlyMap<number | string, Winner>,
 ): Promise<Whereabouts> {
   const locate = async (isSingly: boolean) => {
-    const locator = createLocator(index, isSingly)
-    const seen = createItemSet(index.isKeyed)
+    const chooser = createChooser(index, winners)
+    const locator = createLocator(index, chooser, isSingly)
     for (const file of await listFiles(store, runId)) {
       for await (const frames of readFrames(store, file, fingerprint, true, newReport())) {
         for (const { head, stem, isWhole, body, block, start, end } of frames) {
@@ -72,7 +71,7 @@ export function locateAnew(
           let chosen: readonly number[] | undefined
           if (head.kind === 'outcomes') {
             const values = winners.size > 0 ? decodeColumns(codecs[file.format], head, body) : undefined
-            chosen = choosePlaces(fromRuns(head.runs), head.keys, stem, values, index, winners, seen)
+            chosen = chooser.choosePlaces(fromRuns(head.runs), head.keys, stem, values)
           }
           locator.add(file, { head, stem, block, start, end }, chosen)
         }
@@ -84,8 +83,7 @@ export function locateAnew(
 }
 
 /** With `isSingly` each item is a stretch. Without, `finish` gives undefined when several items have one index. */
-function createLocator(index: RunIndex, isSingly: boolean) {
-  const failed = createItemSet(index.isKeyed)
+function createLocator(index: RunIndex, chooser: Chooser, isSingly: boolean) {
   const stretches: Stretch[] = []
   const stored: StoredFrame[] = []
   return {
@@ -94,7 +92,7 @@ function createLocator(index: RunIndex, isSingly: boolean) {
       const frame = stored.length
       const before = stretches.length
       if (head.kind === 'failure') {
-        const from = placeFailure(index, failed, head, stem)
+        const from = chooser.chooseFailure(head, stem) && placeIn(index, head.index, head.key)
         if (from !== undefined) stretches.push({ from, count: 1, frame, place: 0, key: head.key ?? '' })
       } else {
         for (const stretch of toStretches(index, head, chosen, isSingly))
@@ -109,12 +107,6 @@ function createLocator(index: RunIndex, isSingly: boolean) {
       return hasShared ? undefined : { stretches, stored }
     },
   }
-}
-
-/** Where the item of a failure is, if that is the one that counts, and is seen for the first time. */
-function placeFailure(index: RunIndex, seen: ItemSet, head: FailureHead, stem: string): number | undefined {
-  const isSeen = findFailure(index, head, stem) !== undefined && seen.add(head.index, head.key)
-  return isSeen ? placeIn(index, head.index, head.key) : undefined
 }
 
 function* toStretches(
