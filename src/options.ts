@@ -2,7 +2,7 @@ import { checkOptions, checkPart } from './check-options.ts'
 import { InvalidOptionError } from './errors.ts'
 import { isStoreLike } from './option-values.ts'
 import { isDirectory } from './store/directory.ts'
-import { directoryOf, fileStore } from './store/file.ts'
+import { fileStore } from './store/file.ts'
 import type { Store } from './store/store.ts'
 import type { Events, Json, Outcome } from './types.ts'
 
@@ -144,8 +144,6 @@ export interface ResolvedOptions<T = unknown> {
 /** `checkpoint` with every default filled in. */
 interface ResolvedCheckpoint {
   readonly store: Store
-  /** Where the store is, for people: the directory, else undefined. */
-  readonly directory: string | undefined
   readonly format: 'msgpack' | 'json'
   readonly every: number
   readonly interval: number
@@ -223,10 +221,8 @@ function resolveBreaker(given: ExecuteOptions['breaker'] = false): ResolvedOptio
 function resolveCheckpoint(given: string | URL | Store | CheckpointOptions): ResolvedCheckpoint {
   const options: Partial<CheckpointOptions> = isStoreLike(given) ? { store: given } : checkPart('checkpoint', given)
   if (options.store === undefined) throw new InvalidOptionError('checkpoint.store', 'a directory or a Store', undefined)
-  const store = isDirectory(options.store) ? fileStore(options.store) : options.store
   return {
-    store,
-    directory: directoryOf(store),
+    store: isDirectory(options.store) ? fileStore(options.store) : options.store,
     format: options.format ?? 'msgpack',
     every: options.every ?? 1000,
     interval: options.interval ?? 1000,
