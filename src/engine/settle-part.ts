@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { unpackError } from '../carried-error.ts'
 import { attemptsBefore, cut } from '../chunk.ts'
 import { plural, SerializationError } from '../errors.ts'
@@ -63,7 +64,8 @@ function readValues(piece: Piece, { values, record }: PartMessage, count: number
   const { run } = piece.job
   const isPacked = run.setup.record !== undefined
   if (count === 0 && values === undefined && record === undefined) return undefined
-  if (isPacked ? !(record instanceof Uint8Array) : !(Array.isArray(values) || values instanceof Float64Array))
+  // By no class of this realm: what a thread sent may be of another, as where a test runner has this run in a vm.
+  if (isPacked ? !types.isUint8Array(record) : !(Array.isArray(values) || types.isFloat64Array(values)))
     return `an answer without ${count === 1 ? 'the value' : 'values'} of ${plural(count, 'item')}`
   const held = record ? run.readRecord(record) : { values, count: values?.length }
   if (held.count !== undefined && held.count !== count)

@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/clock.ts'
 import { createJob, type JobRun } from '../../src/engine/job.ts'
@@ -39,6 +40,13 @@ describe('settlePart()', () => {
     ])
     expect(rejected.map(({ index }) => index)).toEqual([12, 14])
     expect(tally).toMatchObject({ attempts: 6, taskTime: 2 })
+  })
+
+  test('settles numbers of another realm, as a thread answers to a test runner that has all of this in a vm', async () => {
+    const { piece, done } = createSubject()
+    const numbers = runInNewContext('Float64Array.of(1, 2, 3, 4, 5, 6)')
+    expect(settlePart(piece, { ...WHOLE, values: numbers }, 0)).toBeUndefined()
+    expect((await done).fulfilled).toMatchObject([{ values: numbers }])
   })
 
   const values = ['A', 'B', 'C', 'D', 'E', 'F']
