@@ -135,11 +135,12 @@ function resolveInline<T, R>(run: TaskFunction<T, R>): ResolvedTask<T, R> {
 
 /**
  * The name under which a task's module exports it. Undefined when that cannot be known: the module is still being
- * evaluated, as the program's own file is while it awaits `execute`, and to import it now would wait for itself.
+ * evaluated, as the program's own file is while it awaits `execute`, and to import it now would wait for itself. Or Node cannot
+ * import what a test runner, or a bundler, could: a worker will say so, and inline nothing need be imported.
  */
 async function nameOfExport(task: Task<never, unknown, never>): Promise<string | undefined> {
   if (!task.module.startsWith('file:') || isProgram(task.module)) return undefined
-  const namespace = await withoutWaitingForItself(importModule(task.module))
+  const namespace = await withoutWaitingForItself(importModule(task.module).catch(() => undefined))
   return Object.keys(namespace ?? {}).find((name) => namespace?.[name] === task)
 }
 

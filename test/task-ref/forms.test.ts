@@ -104,6 +104,12 @@ describe('execute() takes', () => {
   })
 })
 
+test('a task whose module only a test runner can import runs inline, and threads say that they cannot load it', async () => {
+  const ofThisFile = defineTask(import.meta.url, (n: number) => n * 2)
+  await expect(execute(ofThisFile, [1, 2], { mode: 'inline' })).resolves.toMatchObject({ results: [2, 4] })
+  await expect(execute(ofThisFile, [1, 2], { mode: 'threads' })).rejects.toMatchObject({ code: 'ERR_PAWL_TASK_LOAD' })
+})
+
 test('workers inherit execArgv, also of a program that is given on the command line', async () => {
   const program = `import { execute } from 'pawl'
     const { results } = await execute(() => process.execArgv, [1], { mode: 'threads' })
