@@ -4,17 +4,17 @@ import type { Engine, EngineRunOptions } from '../engine/engine.ts'
 import { describeShortage } from '../engine/shortage.ts'
 import type { Emitter } from '../events.ts'
 import type { ResolvedOptions } from '../options.ts'
-import { loadHere } from '../resolve-task.ts'
 import { breaker } from '../stages/breaker.ts'
 import { checkpoint } from '../stages/checkpoint.ts'
 import { retry } from '../stages/retry.ts'
 import { compose, countOf, type Dispatch, NOTHING, type RunContext, type Stage } from '../stages/stage.ts'
-import type { Outcomes, TaskFunction } from '../types.ts'
+import type { Outcomes } from '../types.ts'
 import { wordedWarning } from '../wording.ts'
 import { type Growth, startGrowth } from './growth.ts'
 import type { Journey, Run } from './journey.ts'
 import { createRoom, runLoop, sourceError } from './loop.ts'
 import { describeProgramAgain } from './program-again.ts'
+import { setUp } from './setup.ts'
 import { watchLoading } from './slow-load.ts'
 
 /** Sends all pending items down the stages. */
@@ -149,20 +149,13 @@ function describeRun<T, R>(
   let isTold = false
   let isShort = false
   return {
-    setup: {
+    ...setUp(task, options, {
       runId,
-      task: task.spec,
-      shared: options.shared,
       ...(origin.keepsShared ? { keepsShared: true } : {}),
-      seed: options.seed,
       record: options.checkpoint?.format,
       jsonResults: origin.jsonResults ?? false,
-      timed: options.timeout !== undefined,
-    },
-    load: () => loadHere(task) as Promise<TaskFunction<unknown, unknown>>,
-    timeout: options.timeout,
+    }),
     maxCrashes: options.maxCrashes,
-    drainTimeout: options.drainTimeout,
     observe: (measured) => {
       planner.observe({ ...measured, now: run.clock.now() })
       growth.measured(measured.taskTime)

@@ -11,11 +11,11 @@ import { iterableSource } from '../iterable-source.ts'
 import { createKeys, listKeys } from '../keys.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { Planner } from '../plan.ts'
-import { loadHere, type ResolvedTask, resolveTask } from '../resolve-task.ts'
+import { type ResolvedTask, resolveTask } from '../resolve-task.ts'
 import { readShard } from '../shard.ts'
 import type { RunContext } from '../stages/stage.ts'
 import type { TaskRef } from '../task.ts'
-import type { Outcomes, Plan, Rejection, TaskFunction } from '../types.ts'
+import type { Outcomes, Plan, Rejection } from '../types.ts'
 import { type Words, wording, wordsIn } from '../wording.ts'
 import type { RunOrigin } from './journey.ts'
 import { sourceError } from './loop.ts'
@@ -23,6 +23,7 @@ import { openPlanner } from './open-planner.ts'
 import { describeProgramAgain } from './program-again.ts'
 import { warnOfSize } from './result-size.ts'
 import { createSelection } from './select.ts'
+import { setUp } from './setup.ts'
 import { watchLoading } from './slow-load.ts'
 
 /**
@@ -149,19 +150,8 @@ function describeProbe<T, R>(
   jsonResults: boolean,
 ): EngineRunOptions {
   return {
-    setup: {
-      runId: 'plan',
-      task: task.spec,
-      shared: options.shared,
-      seed: options.seed,
-      record: undefined,
-      jsonResults,
-      timed: options.timeout !== undefined,
-    },
-    load: () => loadHere(task) as Promise<TaskFunction<unknown, unknown>>,
-    timeout: options.timeout,
+    ...setUp(task, options, { runId: 'plan', record: undefined, jsonResults }),
     maxCrashes: 1,
-    drainTimeout: options.drainTimeout,
     observe: (measured) => planner.observe({ ...measured, now: systemClock.now() }),
     readRecord: () => ({ count: undefined }), // None come.
     tally: { attempts: 0, crashes: 0, timeouts: 0, chunks: 0, taskTime: 0 },
