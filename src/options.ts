@@ -92,7 +92,8 @@ export interface ExecuteOptions<T = unknown> {
   retryFailed?: boolean | 'only' | undefined
   runId?: string | undefined
   key?: ((item: T, index: number) => string) | undefined
-  config?: Json | undefined
+  // An interface has no index signature, and so is no Json to TypeScript. What else is none is refused as the run is called.
+  config?: Json | object | undefined
   shard?: `${number}/${number}` | 'auto' | undefined
   preempt?: 'auto' | PreemptOptions | undefined
   drainTimeout?: number | undefined
@@ -177,7 +178,7 @@ export function resolveOptions<T>(given: ExecuteOptions<T> = {}): ResolvedOption
     retryFailed: options.retryFailed ?? true,
     runId: options.runId,
     key: options.key,
-    config: structuredClone(options.config), // It goes on record: what the program does with it later is not to.
+    config: options.config === undefined ? undefined : copyJson(options.config),
     shard: options.shard,
     preempt: options.preempt,
     drainTimeout: options.drainTimeout ?? 10_000,
@@ -188,6 +189,11 @@ export function resolveOptions<T>(given: ExecuteOptions<T> = {}): ResolvedOption
     signal: options.signal,
     on: options.on ?? {},
   }
+}
+
+/** As it goes on record: what the program does with it later is not to. Of a proxy, too, which structured clone refuses. */
+function copyJson(value: unknown): Json {
+  return JSON.parse(JSON.stringify(value))
 }
 
 function resolveRetry(given: ExecuteOptions['retry'] = {}): ResolvedOptions['retry'] {

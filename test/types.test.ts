@@ -146,6 +146,19 @@ describe('types of', () => {
     expectTypeOf<{ workers: undefined; retry: undefined }>().toExtend<ExecuteOptions>()
   })
 
+  test('config may be of an interface', () => {
+    interface Config {
+      readonly threshold: number
+      readonly rules: readonly { name: string }[]
+    }
+    const configured = (config: Config) => execute(length, texts, { config })
+    expectTypeOf<ReturnType<typeof configured>>().toEqualTypeOf<Promise<Report<number, string>>>()
+    const rules = (config: Config['rules']) => createExecutor({ config })
+    // @ts-expect-error no JSON
+    const wrong = () => execute(length, texts, { config: 5n })
+    expectTypeOf([rules, wrong]).toBeArray()
+  })
+
   test('stream() and plan() follow the task as well', () => {
     const outcomes = () => stream(length, texts)
     expectTypeOf<Awaited<ReturnType<typeof outcomes>['report']>>().toEqualTypeOf<Report<number, string>>()

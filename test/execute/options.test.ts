@@ -161,6 +161,7 @@ test.each([
   { breaker: {}, retry: 1 },
   { config: { deep: [1, 'a', null, { b: false }] } },
   { config: runInNewContext("({ made: [{ in: 'another realm' }] })") },
+  { config: new Proxy({ by: new Proxy(['a state library'], {}) }, {}) },
   { runId: '-_.a'.repeat(32) },
   { maxFailures: '0.5%' as const },
   { drainTimeout: 0 },
