@@ -7,7 +7,7 @@ import type { RunOrigin } from './run/journey.ts'
 import { createStream, type OutcomeStream } from './run/stream.ts'
 import { type TaskRef, takeTask } from './task.ts'
 import { turn } from './turn.ts'
-import type { Plan, Report } from './types.ts'
+import type { AnyShared, Plan, Report } from './types.ts'
 import { option, wording } from './wording.ts'
 
 export type { RunOrigin } from './run/journey.ts'
@@ -28,20 +28,20 @@ export type MayMissResults = { maxFailures: number | string } | { shard: string 
  * anything starts InvalidOptionError, and of a checkpoint CheckpointMismatchError, CheckpointCorruptError,
  * CheckpointVersionError, RunLockedError and RunNotFoundError.
  */
-export function execute<T, R>(
-  task: TaskRef<T, R>,
+export function execute<T, R, S = AnyShared>(
+  task: TaskRef<T, R, S>,
   items: Iterable<T> | AsyncIterable<T>,
-  options: ExecuteOptions<T> & MayMissResults,
+  options: ExecuteOptions<T, S> & MayMissResults,
 ): Promise<Report<R | undefined, T>>
 /**
  * Runs `task` once for every item and resolves with a report whose `results[i]` belongs to item `i`.
  *
  * @throws RunFailedError when an item fails; otherwise as with options that tolerate failures.
  */
-export function execute<T, R>(
-  task: TaskRef<T, R>,
+export function execute<T, R, S = AnyShared>(
+  task: TaskRef<T, R, S>,
   items: Iterable<T> | AsyncIterable<T>,
-  options?: ExecuteOptions<T>,
+  options?: ExecuteOptions<T, S>,
 ): Promise<Report<R, T>>
 export async function execute<T, R>(
   task: TaskRef<T, R>,
@@ -59,16 +59,16 @@ export async function execute<T, R>(
  * order they come. An outcome may be yielded before it is durable. Leaving the loop drains the run; the error that ends
  * a run is thrown by the loop and rejects `report`.
  */
-export function stream<T, R>(
-  task: TaskRef<T, R>,
+export function stream<T, R, S = AnyShared>(
+  task: TaskRef<T, R, S>,
   items: Iterable<T> | AsyncIterable<T>,
-  options: ExecuteOptions<T> & MayMissResults,
+  options: ExecuteOptions<T, S> & MayMissResults,
 ): OutcomeStream<R, T, R | undefined>
 /** The same, where every item has a result. */
-export function stream<T, R>(
-  task: TaskRef<T, R>,
+export function stream<T, R, S = AnyShared>(
+  task: TaskRef<T, R, S>,
   items: Iterable<T> | AsyncIterable<T>,
-  options?: ExecuteOptions<T>,
+  options?: ExecuteOptions<T, S>,
 ): OutcomeStream<R, T>
 export function stream<T, R>(
   task: TaskRef<T, R>,
@@ -82,10 +82,10 @@ export function stream<T, R>(
 }
 
 /** Runs a few of the items in a worker and says how the planner would run them all, and why. Nothing is recorded. */
-export async function plan<T, R>(
-  task: TaskRef<T, R>,
+export async function plan<T, R, S = AnyShared>(
+  task: TaskRef<T, R, S>,
   items: Iterable<T> | AsyncIterable<T>,
-  options?: ExecuteOptions<T>,
+  options?: ExecuteOptions<T, S>,
 ): Promise<Plan> {
   const ref = takeTask(task)
   // The thread it measures on ends with it: the run finds none that is up.

@@ -6,13 +6,13 @@ import { isPlain } from './option-values.ts'
 import { type ExecuteOptions, type ResolvedOptions, resolveOptions } from './options.ts'
 import { createStream, type OutcomeStream } from './run/stream.ts'
 import { type TaskRef, takeTask } from './task.ts'
-import type { Plan, Report } from './types.ts'
+import type { AnyShared, Plan, Report } from './types.ts'
 
 /** Options that belong to the pool, and so cannot be given per run. */
 const OF_THE_POOL = ['workers', 'resourceLimits', 'mode'] as const
 
 /** Options of one run of an executor. */
-export type RunOptions<T = unknown> = Omit<ExecuteOptions<T>, (typeof OF_THE_POOL)[number]>
+export type RunOptions<T = unknown, S = AnyShared> = Omit<ExecuteOptions<T, S>, (typeof OF_THE_POOL)[number]>
 
 /**
  * One warm pool for many runs. Concurrent runs take turns by chunk. `Missing`: what stands in `results` for an item without a
@@ -20,31 +20,35 @@ export type RunOptions<T = unknown> = Omit<ExecuteOptions<T>, (typeof OF_THE_POO
  */
 export interface Executor<Missing extends undefined = never> extends AsyncDisposable {
   /** As the function of that name, on threads that are up. */
-  execute<T, R>(
-    task: TaskRef<T, R>,
+  execute<T, R, S = AnyShared>(
+    task: TaskRef<T, R, S>,
     items: Iterable<T> | AsyncIterable<T>,
-    options: RunOptions<T> & MayMissResults,
+    options: RunOptions<T, S> & MayMissResults,
   ): Promise<Report<R | undefined, T>>
   /** As the function of that name, on threads that are up. */
-  execute<T, R>(
-    task: TaskRef<T, R>,
+  execute<T, R, S = AnyShared>(
+    task: TaskRef<T, R, S>,
     items: Iterable<T> | AsyncIterable<T>,
-    options?: RunOptions<T>,
+    options?: RunOptions<T, S>,
   ): Promise<Report<R | Missing, T>>
   /** As the function of that name, on threads that are up. */
-  stream<T, R>(
-    task: TaskRef<T, R>,
+  stream<T, R, S = AnyShared>(
+    task: TaskRef<T, R, S>,
     items: Iterable<T> | AsyncIterable<T>,
-    options: RunOptions<T> & MayMissResults,
+    options: RunOptions<T, S> & MayMissResults,
   ): OutcomeStream<R, T, R | undefined>
   /** As the function of that name, on threads that are up. */
-  stream<T, R>(
-    task: TaskRef<T, R>,
+  stream<T, R, S = AnyShared>(
+    task: TaskRef<T, R, S>,
     items: Iterable<T> | AsyncIterable<T>,
-    options?: RunOptions<T>,
+    options?: RunOptions<T, S>,
   ): OutcomeStream<R, T, R | Missing>
   /** As the function of that name, on threads that are up. */
-  plan<T, R>(task: TaskRef<T, R>, items: Iterable<T> | AsyncIterable<T>, options?: RunOptions<T>): Promise<Plan>
+  plan<T, R, S = AnyShared>(
+    task: TaskRef<T, R, S>,
+    items: Iterable<T> | AsyncIterable<T>,
+    options?: RunOptions<T, S>,
+  ): Promise<Plan>
   /** Waits for the runs under way, also for streams that nobody reads, then ends the threads. Further runs are refused. */
   close(): Promise<void>
 }

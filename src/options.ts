@@ -4,7 +4,7 @@ import { isStoreLike } from './option-values.ts'
 import { isDirectory } from './store/directory.ts'
 import { fileStore } from './store/file.ts'
 import type { Store } from './store/store.ts'
-import type { Events, Json, Outcome } from './types.ts'
+import type { AnyShared, Events, Json, Outcome } from './types.ts'
 
 /**
  * Every option of a run: its type here, its row (check, default, help, flag) in option-table.ts, and, at the end, its value when
@@ -78,7 +78,7 @@ export type Listeners<R = unknown> = {
 /**
  * Options of `execute`, `stream` and `plan`. Durations in milliseconds; unknown options are refused; `undefined` means not given.
  */
-export interface ExecuteOptions<T = unknown> {
+export interface ExecuteOptions<T = unknown, S = AnyShared> {
   workers?: number | undefined
   mode?: 'auto' | 'threads' | 'inline' | undefined
   chunkSize?: 'auto' | number | undefined
@@ -99,7 +99,7 @@ export interface ExecuteOptions<T = unknown> {
   drainTimeout?: number | undefined
   collect?: boolean | undefined
   seed?: number | undefined
-  shared?: unknown
+  shared?: S | undefined
   resourceLimits?: WorkerLimits | undefined
   signal?: AbortSignal | undefined
   // biome-ignore lint/suspicious/noExplicitAny: what a task gives is known of the task, and not of its options; so listeners say it.

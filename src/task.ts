@@ -5,7 +5,7 @@ import { types } from 'node:util'
 import { InvalidOptionError, isPawlError } from './errors.ts'
 import { loadInline } from './inline-function.ts'
 import { explainExport, explainImport, unknownExtension } from './load-fault.ts'
-import type { TaskFunction } from './types.ts'
+import type { AnyShared, TaskFunction } from './types.ts'
 
 const TASK = Symbol.for('pawl.task')
 
@@ -28,14 +28,10 @@ export interface Task<T = unknown, R = unknown, S = unknown> {
   readonly run: TaskFunction<T, R, S>
 }
 
-/** `shared` is between the task and the option of that name: nothing but any is assignable both ways. */
-// biome-ignore lint/suspicious/noExplicitAny: see above.
-type AnyShared = any
-
 /** Everything `execute` takes as a task. */
-export type TaskRef<T = unknown, R = unknown> =
-  | Task<T, R, AnyShared>
-  | TaskFunction<T, R, AnyShared>
+export type TaskRef<T = unknown, R = unknown, S = AnyShared> =
+  | Task<T, R, S>
+  | TaskFunction<T, R, S>
   | URL
   | string
   | { readonly module: URL | string; readonly export?: string | undefined }

@@ -194,6 +194,10 @@ export interface TaskContext<S = unknown> {
   random(): number
 }
 
+/** What tasks may share of whom nothing is known: it is between a task and an option, and nothing but any is assignable both ways. */
+// biome-ignore lint/suspicious/noExplicitAny: see above.
+export type AnyShared = any
+
 /** The function run once per item. */
 export type TaskFunction<T, R, S = unknown> = (item: T, context: TaskContext<S>) => R | Promise<R>
 

@@ -14,6 +14,7 @@ import {
   type Report,
   type RunAbortedError,
   type RunFailedError,
+  type RunOptions,
   stream,
   type Task,
   type TaskContext,
@@ -144,6 +145,38 @@ describe('types of', () => {
     const tolerant = () => stream(length, texts, { collect: false, key: (text) => text.trim() })
     expectTypeOf([keyed, unknown, wrong, share, unknownBeside, tolerant]).toBeArray()
     expectTypeOf<{ workers: undefined; retry: undefined }>().toExtend<ExecuteOptions>()
+  })
+
+  test('what is shared must be what the task shares, where the task says', () => {
+    const shared = () => execute(parse, texts, { shared: { unit: 'mm' } })
+    expectTypeOf<Awaited<ReturnType<typeof shared>>['results']>().toEqualTypeOf<Parsed[]>()
+    // @ts-expect-error no such unit
+    const executed = () => execute(parse, texts, { shared: { unit: 'km' } })
+    // @ts-expect-error nor beside an option under which results may be missing
+    const tolerant = () => execute(parse, texts, { shared: 'mm', maxFailures: 1 })
+    // @ts-expect-error nor in a stream
+    const streamed = () => stream(parse, texts, { shared: { unit: 'km' } })
+    // @ts-expect-error nor in a plan
+    const planned = () => plan(parse, texts, { shared: [] })
+    // @ts-expect-error nor in a run of an executor
+    const ofExecutor = () => createExecutor().execute(parse, texts, { shared: { unit: 'km' } })
+    const unsaid = (options: ExecuteOptions<string>, own: RunOptions<string>) => [
+      execute(parse, texts, options),
+      createExecutor({ shared: { unit: 'mm' } }).stream(parse, texts, own).report,
+      execute(length, texts, { shared: new Map() }),
+      execute<string, Parsed>('./task.mjs', texts, { shared: 5 }),
+    ]
+    expectTypeOf([executed, tolerant, streamed, planned, ofExecutor]).toBeArray()
+    expectTypeOf<ReturnType<typeof unsaid>>().toBeArray()
+  })
+
+  test('an inline function knows what is shared', () => {
+    const run = () => execute((n: number, { shared }) => shared.text.repeat(n), [1, 2], { shared: { text: 'a' } })
+    expectTypeOf<Awaited<ReturnType<typeof run>>['results']>().toEqualTypeOf<string[]>()
+    // @ts-expect-error there is none of that name
+    const wrong = () => execute((n: number, { shared }) => n * shared.factor, [1, 2], { shared: { text: 'a' } })
+    const unknown = () => createExecutor({ shared: { factor: 2 } }).execute((n: number, { shared }) => n * shared.factor, [1, 2])
+    expectTypeOf([wrong, unknown]).toBeArray()
   })
 
   test('config may be of an interface', () => {
