@@ -133,12 +133,20 @@ function fileAt(place: string | number): Found | undefined {
   }
 }
 
-/** Writes `lines`, each with a newline. Nobody reading stdout any more is a quiet end. */
-export async function writeLines(target: Target, lines: AsyncIterable<string> | Iterable<string>): Promise<void> {
+/**
+ * Writes `lines`, each with a newline. Nobody reading stdout any more is a quiet end.
+ *
+ * @throws RunAbortedError once `signal` aborts, where the target is a named pipe that nobody reads.
+ */
+export async function writeLines(
+  target: Target,
+  lines: AsyncIterable<string> | Iterable<string>,
+  signal?: AbortSignal,
+): Promise<void> {
   const descriptor = target === undefined ? 1 : descriptorOf(target)
   if (target === undefined || descriptor === 1) return writeOpen(stdout(), lines)
   if (descriptor === 2) return writeOpen(process.stderr, lines)
-  await writeFileLines(target, descriptor, lines).catch((error: NodeJS.ErrnoException) => {
+  await writeFileLines(target, descriptor, lines, signal).catch((error: NodeJS.ErrnoException) => {
     if (error.syscall !== undefined && !error.message.includes(target)) error.message += ` '${target}'`
     throw error
   })
@@ -148,12 +156,13 @@ async function writeFileLines(
   target: string,
   descriptor: ReturnType<typeof descriptorOf>,
   lines: AsyncIterable<string> | Iterable<string>,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
   const found = await stat(target).catch(() => undefined)
   if (found?.isFile() && typeof descriptor === 'number')
     return pipeline(Readable.from(inBlocks(lines)), createWriteStream('', { fd: descriptor, autoClose: false }))
   if (found && !found.isFile()) {
-    const out = found.isFIFO() ? await openToWrite(target) : createWriteStream(target)
+    const out = found.isFIFO() ? await openToWrite(target, signal) : createWriteStream(target)
     return pipeline(Readable.from(inBlocks(lines)), out)
   }
   const path = toRealPath(target) // The link stays, and its file is replaced, or made.

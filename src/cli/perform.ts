@@ -100,7 +100,7 @@ async function runSession(assignment: Assignment, input: Input, engines: Engines
     const options = toRunOptions(assignment, input, signal, progress, warned)
     const report = await executeOn(task, items, options, engines, origin).finally(progress.stop)
     await engines.close() // Its threads have nothing to do while results are written.
-    return await finish(assignment, report)
+    return await finish(assignment, report, signal)
   } catch (error) {
     const told = retell(error, { ...assignment, kind: input.kind, placeOf: input.placeOf })
     return await finishFailed(assignment, told, warned.has('CHECKPOINT_FAILED'))
@@ -171,7 +171,7 @@ function toRunOptions(
 }
 
 /** Every item this session may settle has settled. */
-async function finish(assignment: Assignment, report: Report): Promise<number> {
+async function finish(assignment: Assignment, report: Report, signal: AbortSignal): Promise<number> {
   if (report.status === 'partial') {
     say(`${summarize(report)}; ${goOnWithOthers(assignment, 'the others are still to be run')}`)
     if (assignment.json) await printJson(retellReport(report, assignment))
@@ -179,7 +179,7 @@ async function finish(assignment: Assignment, report: Report): Promise<number> {
   }
   const { output, json, quiet } = assignment
   if (output !== undefined || !json) {
-    await writeLines(output, resultLines(report)).catch((error: Error) => {
+    await writeLines(output, resultLines(report), signal).catch((error: Error) => {
       error.message += `. ${saveResults(assignment)}`
       throw error
     })

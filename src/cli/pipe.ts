@@ -2,6 +2,7 @@ import { constants, openSync, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { messageOf, RunAbortedError } from '../errors.ts'
 import { codeOf } from '../store/errno.ts'
 import { fill } from '../store/file.ts'
 
@@ -52,8 +53,12 @@ function readPipe(path: string, signal?: AbortSignal): Reading {
 /** Between two looks whether somebody reads a pipe, in ms: the system tells nobody of it. */
 const LOOK_MS = 50
 
-/** Opens the named pipe at `path` once somebody reads it. */
-export async function openToWrite(path: string): Promise<Socket> {
+/**
+ * Opens the named pipe at `path` once somebody reads it.
+ *
+ * @throws RunAbortedError once `signal` aborts, where nobody does.
+ */
+export async function openToWrite(path: string, signal?: AbortSignal): Promise<Socket> {
   for (;;) {
     try {
       const fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK)
@@ -61,6 +66,9 @@ export async function openToWrite(path: string): Promise<Socket> {
     } catch (error) {
       if (codeOf(error) !== 'ENXIO') throw error
     }
-    await sleep(LOOK_MS)
+    await sleep(LOOK_MS, undefined, { ...(signal ? { signal } : {}) }).catch(() => {
+      const why = `expected somebody to read it, got a request to stop (${messageOf(signal?.reason)})`
+      throw new RunAbortedError(`Cannot write output '${path}': ${why}`)
+    })
   }
 }

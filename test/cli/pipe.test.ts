@@ -57,6 +57,21 @@ describe.skipIf(noPipes || process.platform !== 'linux')('a named pipe', () => {
     expect({ code, stderr }).toMatchObject({ code: 75, stderr: expect.stringContaining('the time limit of 500ms is near') })
   })
 
+  test('as output that nobody reads ends with a signal, and the results are on record', async () => {
+    const { start, pawl } = pipes('out')
+    const { child, ended } = start(['run', 'long.js', '--input', 'in.jsonl', '--output', 'out', '--run-id', 'r'])
+    const status = async () => JSON.parse((await pawl('list', '--json')).stdout).runs[0]?.status
+    await expect.poll(status, { timeout: 20_000 }).toBe('complete')
+    child.kill('SIGTERM')
+    expect(await ended).toMatchObject({
+      code: 75,
+      stderr: expect.stringContaining(
+        "Cannot write output 'out': expected somebody to read it, got a request to stop (SIGTERM received). All results are on record; to write them: pawl export r",
+      ),
+    })
+    expect(lines((await pawl('export', 'r')).stdout)).toHaveLength(20_000)
+  })
+
   test('as output that nobody goes on reading keeps the process from no second signal, and the results are on record', async () => {
     const { start, pawl, paths } = pipes('out')
     const reader = openSync(paths[0] as string, constants.O_RDONLY | constants.O_NONBLOCK)
