@@ -1,5 +1,6 @@
 import type { Store } from '../../store/store.ts'
 import { isOfRun } from '../format/run-file.ts'
+import { endAll, inGroups } from '../reading/at-once.ts'
 
 /**
  * Deletes what the session `writer`, which holds the lease and is at its end, left of a run of which nothing is recorded. If
@@ -20,13 +21,9 @@ export async function deleteAll(store: Store, runId: string, except?: string): P
   await deleteKeys(store, runId, keys, except)
 }
 
-/** Objects that are deleted at once: one at a time, those of a long run on a store far away take minutes. */
-const DELETED_AT_ONCE = 16
-
 async function deleteKeys(store: Store, runId: string, keys: readonly string[], except: string | undefined): Promise<void> {
   const isManifest = (key: string) => key.startsWith(`${runId}/run/`)
   const others = keys.filter((key) => key !== except)
   for (const group of [others.filter((key) => !isManifest(key)), others.filter(isManifest)])
-    for (let at = 0; at < group.length; at += DELETED_AT_ONCE)
-      await Promise.all(group.slice(at, at + DELETED_AT_ONCE).map((key) => store.delete(key)))
+    for (const some of inGroups(group, 0, () => 0)) await endAll(some.map((key) => store.delete(key)))
 }

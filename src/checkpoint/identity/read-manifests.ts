@@ -1,5 +1,6 @@
 import type { Store } from '../../store/store.ts'
 import { isOfRun, type RunFile } from '../format/run-file.ts'
+import { readingAhead } from '../reading/at-once.ts'
 import { newReport } from '../reading/file-report.ts'
 import { readFrames } from '../reading/read-file.ts'
 import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from './manifest.ts'
@@ -26,10 +27,11 @@ export async function readManifests(store: Store, runId: string): Promise<{ mani
 /** The fingerprints the headers of files tell, `''` left out. */
 export async function readFingerprints(store: Store, files: readonly RunFile[]): Promise<Set<string>> {
   const fingerprints = new Set<string>()
+  const ahead = readingAhead(store, files)
   for (const file of files) {
     const report = newReport()
     // The header is read before the first frames are given.
-    for await (const _ of readFrames(store, file, '', false, report)) break
+    for await (const _ of readFrames(ahead, file, '', false, report)) break
     if (report.header !== undefined) fingerprints.add(report.header.fingerprint)
   }
   return fingerprints

@@ -4,6 +4,9 @@ import type { RunFile } from '../format/run-file.ts'
 /** Bytes asked of the store at once: large against the cost of asking, small against memory. */
 export const WINDOW_BYTES = 2 ** 22
 
+/** What files are read from. */
+export type Readable = Pick<Store, 'get'>
+
 /** Raised when a file that was listed is not there any more: somebody compacted. The reader lists again. */
 export class FileGoneError extends Error {}
 
@@ -26,7 +29,7 @@ export async function startOver<T>(read: () => Promise<T>): Promise<T> {
  *
  * @throws FileGoneError
  */
-export async function readBytes(store: Store, file: RunFile, start: number, length: number): Promise<Buffer> {
+export async function readBytes(store: Readable, file: RunFile, start: number, length: number): Promise<Buffer> {
   const bytes = await store.get(file.key, { start, length: Math.min(length, file.size - start) })
   if (bytes === undefined) throw new FileGoneError(file.key)
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)

@@ -1,9 +1,8 @@
-import type { Store } from '../../store/store.ts'
 import { findNextBlock, MIN_BLOCK_BYTES, readBlockHeader, unpackBlock } from '../format/blocks.ts'
 import { blockSeedOf } from '../format/frame.ts'
 import type { RunFile } from '../format/run-file.ts'
 import { createCache } from './cache.ts'
-import { readBytes, WINDOW_BYTES } from './file-bytes.ts'
+import { type Readable, readBytes, WINDOW_BYTES } from './file-bytes.ts'
 import type { FileReport } from './file-report.ts'
 
 /** A block of a compressed file that holds, and what it holds. */
@@ -14,7 +13,12 @@ interface RawBlock {
 }
 
 /** The blocks of a compressed file that begins with `opening`. What of it is no block goes to `report`. */
-export async function* unpackBlocks(store: Store, file: RunFile, opening: Buffer, report: FileReport): AsyncGenerator<RawBlock> {
+export async function* unpackBlocks(
+  store: Readable,
+  file: RunFile,
+  opening: Buffer,
+  report: FileReport,
+): AsyncGenerator<RawBlock> {
   const seed = blockSeedOf(file.stem)
   let base = 0
   let bytes = opening
@@ -54,7 +58,7 @@ const MAX_KEPT_BYTES = 2 ** 26
 export type BlockReader = (file: RunFile, at: number) => Promise<Buffer | undefined>
 
 /** Keeps the blocks it read last: one holds up to hundreds of frames, which are asked for one by one. */
-export function createBlockReader(store: Store): BlockReader {
+export function createBlockReader(store: Readable): BlockReader {
   const kept = createCache<string, Buffer>(MAX_KEPT_BYTES)
   return async (file, at) => {
     const name = `${file.key} ${at}`
@@ -66,7 +70,7 @@ export function createBlockReader(store: Store): BlockReader {
   }
 }
 
-async function readBlock(store: Store, file: RunFile, at: number): Promise<Buffer | undefined> {
+async function readBlock(store: Readable, file: RunFile, at: number): Promise<Buffer | undefined> {
   const header = readBlockHeader(await readBytes(store, file, at, MIN_BLOCK_BYTES), 0, blockSeedOf(file.stem))
   return header && unpackBlock(await readBytes(store, file, at, header.bytes), header)
 }

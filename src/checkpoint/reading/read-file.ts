@@ -1,11 +1,10 @@
 import { CheckpointVersionError } from '../../errors.ts'
-import type { Store } from '../../store/store.ts'
 import { turnIfDue } from '../../turn.ts'
 import { isPacked } from '../format/blocks.ts'
 import { FORMAT_VERSION, type FoundFrame, seedOf } from '../format/frame.ts'
 import { layoutOf, type RunFile } from '../format/run-file.ts'
 import { createScanner, type Layout, type Scanner, type Visitor } from '../format/scan.ts'
-import { readBytes, WINDOW_BYTES } from './file-bytes.ts'
+import { type Readable, readBytes, WINDOW_BYTES } from './file-bytes.ts'
 import type { FileReport } from './file-report.ts'
 import { unpackBlocks } from './read-blocks.ts'
 
@@ -35,7 +34,7 @@ export type FrameAddress = Pick<Located, 'block' | 'start' | 'end' | 'stem'>
  * @throws FileGoneError, CheckpointVersionError, and whatever the store raises.
  */
 export async function* readFrames(
-  store: Store,
+  store: Readable,
   file: RunFile,
   fingerprint: string,
   isChecked: boolean,
@@ -49,7 +48,7 @@ export async function* readFrames(
 }
 
 async function* readParts(
-  store: Store,
+  store: Readable,
   file: RunFile,
   fingerprint: string,
   isChecked: boolean,
@@ -144,7 +143,7 @@ function createGatherer(file: RunFile, fingerprint: string, report: FileReport):
 
 /** The frames of a file that is not compressed, from `start` on. */
 async function* scanWindows(
-  store: Store,
+  store: Readable,
   file: RunFile,
   start: number,
   opening: Buffer,

@@ -1,7 +1,7 @@
 import { plural } from '../../errors.ts'
-import type { Store } from '../../store/store.ts'
 import { type RunFile, sequenceOf, writerNamed, writerOf } from '../format/run-file.ts'
-import { FileGoneError } from '../reading/file-bytes.ts'
+import { readingAhead } from '../reading/at-once.ts'
+import { FileGoneError, type Readable } from '../reading/file-bytes.ts'
 import { type FileReport, isSound, isWithoutFault, newReport } from '../reading/file-report.ts'
 import { readFrames } from '../reading/read-file.ts'
 import { countSettled } from './item-places.ts'
@@ -143,14 +143,19 @@ function isToSpare(file: LoadedFile, { files, covered }: Pick<RunIndex, 'files' 
  * Those of `covered`, files that an intact snapshot stands for, that are damaged, or lack what was copied of them. What they held
  * is on record in it.
  */
-export async function findStoodFor(store: Store, fingerprint: string, covered: readonly CoveredFile[]): Promise<CoveredFile[]> {
+export async function findStoodFor(
+  store: Readable,
+  fingerprint: string,
+  covered: readonly CoveredFile[],
+): Promise<CoveredFile[]> {
   const damaged: CoveredFile[] = []
+  const ahead = readingAhead(store, covered)
   for (const file of covered) {
     const report = newReport()
     const kept = new Map<string, number>()
     let isWhole = file.size >= file.copiedBytes
     try {
-      for await (const frames of readFrames(store, file, fingerprint, true, report)) {
+      for await (const frames of readFrames(ahead, file, fingerprint, true, report)) {
         for (const frame of frames) {
           isWhole &&= frame.isWhole
           countKept(kept, frame)

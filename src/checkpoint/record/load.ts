@@ -2,7 +2,8 @@ import type { Store } from '../../store/store.ts'
 import type { FailureKind } from '../../types.ts'
 import { type FailureHead, fromRuns, type OutcomesHead } from '../format/frame.ts'
 import { byStem, type RunFile, toRunFile } from '../format/run-file.ts'
-import { startOver } from '../reading/file-bytes.ts'
+import { readingAhead } from '../reading/at-once.ts'
+import { type Readable, startOver } from '../reading/file-bytes.ts'
 import { type FileReport, isWithoutFault, newReport } from '../reading/file-report.ts'
 import { type FrameAddress, type Located, readFrames } from '../reading/read-file.ts'
 import type { Attempted } from './attempted.ts'
@@ -130,14 +131,20 @@ export async function loadIndex(store: Store, runId: string, fingerprint: string
     const covered = new Map<string, { readonly size: number; readonly kept: LoadedFile['kept'] }>()
     const loaded: LoadedFile[] = []
     const skipped: CoveredFile[] = []
+    const copyOf = ({ name, size }: RunFile) => {
+      const copy = covered.get(name)
+      return copy !== undefined && copy.size >= size ? copy : undefined
+    }
     // Later snapshots first: they may stand for earlier ones.
-    for (const file of files.sort(bySnapshotThenStem)) {
-      const copy = covered.get(file.name)
-      if (copy !== undefined && copy.size >= file.size) {
+    files.sort(bySnapshotThenStem)
+    const ahead = readingAhead(store, files, (file) => copyOf(file) === undefined)
+    for (const file of files) {
+      const copy = copyOf(file)
+      if (copy !== undefined) {
         skipped.push({ ...file, copiedBytes: copy.size, copiedFrames: copy.kept.get(file.stem) ?? 0 })
         continue
       }
-      const result = await loadFile(store, file, fingerprint, options, index)
+      const result = await loadFile(ahead, file, fingerprint, options, index)
       loaded.push(result)
       const { isIntact, covers, kept } = result
       for (const { name, size } of isIntact ? covers : [])
@@ -157,7 +164,7 @@ const NOBODY: Pick<IndexBuilder, 'add' | 'passDamage'> = { add: () => true, pass
 
 /** Reads one file, and gives each of its frames to `builder`, which says whether it is believed. */
 export async function loadFile(
-  store: Store,
+  store: Readable,
   file: RunFile,
   fingerprint: string,
   options: LoadOptions,

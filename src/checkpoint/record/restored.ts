@@ -6,6 +6,7 @@ import { type Codec, loadCodec } from '../../values/codec.ts'
 import { reviveError } from '../format/error-record.ts'
 import { fromRuns, type OutcomesHead } from '../format/frame.ts'
 import type { RunFile } from '../format/run-file.ts'
+import { readingAhead } from '../reading/at-once.ts'
 import { FileGoneError, MAX_STARTS } from '../reading/file-bytes.ts'
 import { newReport } from '../reading/file-report.ts'
 import { type Located, readFrames } from '../reading/read-file.ts'
@@ -131,11 +132,12 @@ async function* readOutcomes(
   const chooser = createChooser(index, winners)
   let files: readonly RunFile[] = index.files
   for (let starts = 1; ; starts++) {
+    const ahead = readingAhead(store, files)
     try {
       for (const file of files) {
         const codec = await loadCodec(file.format)
         const isValued = how.values === true
-        for await (const frames of readFrames(store, file, fingerprint, isValued, newReport())) {
+        for await (const frames of readFrames(ahead, file, fingerprint, isValued, newReport())) {
           const outcomes = selectOutcomes(frames, chooser, isValued && how.values ? codec : undefined)
           if (outcomes.fulfilled.length > 0 || outcomes.rejected.length > 0) yield outcomes
         }

@@ -4,6 +4,7 @@ import { type Codec, loadCodecs } from '../../values/codec.ts'
 import { digestOf } from '../../values/digest.ts'
 import { type FailureHead, fromRuns, type OutcomesHead } from '../format/frame.ts'
 import { writerOf } from '../format/run-file.ts'
+import { readingAhead } from '../reading/at-once.ts'
 import { startOver } from '../reading/file-bytes.ts'
 import { newReport } from '../reading/file-report.ts'
 import { readFrames } from '../reading/read-file.ts'
@@ -27,8 +28,10 @@ export async function findWinners(
   return startOver(async () => {
     const found = new Map<number | string, Winner & { readonly isConflict: boolean }>()
     const codecs = await loadCodecs()
-    for (const file of await listFiles(store, runId)) {
-      for await (const frames of readFrames(store, file, fingerprint, true, newReport())) {
+    const files = await listFiles(store, runId)
+    const ahead = readingAhead(store, files)
+    for (const file of files) {
+      for await (const frames of readFrames(ahead, file, fingerprint, true, newReport())) {
         for (const { head, stem, isWhole, body } of frames) {
           if (head.kind !== 'outcomes' || !isWhole) continue
           const indices = fromRuns(head.runs)

@@ -1,7 +1,8 @@
 import type { Store } from '../../store/store.ts'
 import type { Codec, Format } from '../../values/codec.ts'
-import { fromRuns, type OutcomesHead } from '../format/frame.ts'
+import { countOf, fromRuns, type OutcomesHead } from '../format/frame.ts'
 import type { RunFile } from '../format/run-file.ts'
+import { readingAhead } from '../reading/at-once.ts'
 import { startOver } from '../reading/file-bytes.ts'
 import { newReport } from '../reading/file-report.ts'
 import { type FrameAddress, readFrames } from '../reading/read-file.ts'
@@ -21,8 +22,10 @@ export interface Stretch {
 }
 
 /** Where a frame is that holds some of them. */
-interface StoredFrame extends FrameAddress {
+export interface StoredFrame extends FrameAddress {
   readonly file: RunFile
+  /** How many outcomes it holds. */
+  readonly count: number
 }
 
 /**
@@ -64,8 +67,10 @@ export function locateAnew(
   const locate = async (isSingly: boolean) => {
     const chooser = createChooser(index, winners)
     const locator = createLocator(index, chooser, isSingly)
-    for (const file of await listFiles(store, runId)) {
-      for await (const frames of readFrames(store, file, fingerprint, true, newReport())) {
+    const files = await listFiles(store, runId)
+    const ahead = readingAhead(store, files)
+    for (const file of files) {
+      for await (const frames of readFrames(ahead, file, fingerprint, true, newReport())) {
         for (const { head, stem, isWhole, body, block, start, end } of frames) {
           if (!isWhole || (head.kind !== 'outcomes' && head.kind !== 'failure')) continue
           let chosen: readonly number[] | undefined
@@ -98,7 +103,8 @@ function createLocator(index: RunIndex, chooser: Chooser, isSingly: boolean) {
         for (const stretch of toStretches(index, head, chosen, isSingly))
           stretches.push({ ...stretch, frame, key: head.keys?.[stretch.place] ?? '' })
       }
-      if (stretches.length > before) stored.push({ file, stem, block, start, end })
+      const count = head.kind === 'failure' ? 1 : countOf(head.runs)
+      if (stretches.length > before) stored.push({ file, count, stem, block, start, end })
     },
     finish(): Whereabouts | undefined {
       stretches.sort((a, b) => a.from - b.from || (a.key < b.key ? -1 : 1))

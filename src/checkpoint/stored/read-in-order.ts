@@ -3,34 +3,19 @@ import type { Store } from '../../store/store.ts'
 import type { Outcome } from '../../types.ts'
 import { loadCodecs } from '../../values/codec.ts'
 import { reviveError } from '../format/error-record.ts'
-import { writerOf } from '../format/run-file.ts'
-import { createCache } from '../reading/cache.ts'
 import { FileGoneError, MAX_STARTS } from '../reading/file-bytes.ts'
-import { readAgain } from '../reading/read-again.ts'
-import { createBlockReader } from '../reading/read-blocks.ts'
-import { toEntry } from '../record/index-builder.ts'
 import { countSettled } from '../record/item-places.ts'
-import { type FailureEntry, loadIndex, type RunIndex } from '../record/load.ts'
-import { decodeColumns, findWinners, type Winner } from '../record/winners.ts'
+import { loadIndex, type RunIndex } from '../record/load.ts'
+import { findWinners, type Winner } from '../record/winners.ts'
 import { locateAnew, locateLoaded, type RunRecord, type Stretch, type Whereabouts } from './locate.ts'
-
-/** Decoded values kept while the items around them are given, by the bytes they had. */
-const MAX_KEPT_BYTES = 2 ** 26
+import { type Frame, stretchReader } from './stretch-reader.ts'
 
 /** Outcomes given at once: many against the turn this takes, few enough that they are let go of while they are new. */
 const BATCH_ITEMS = 256
 
-interface Frame {
-  readonly keys: readonly string[] | undefined
-  readonly attempts: readonly number[] | undefined
-  readonly values: readonly unknown[]
-  readonly failure: FailureEntry | undefined
-}
-
 /**
  * What `index` says is settled, in the order of indices; of items with one index, as in keyed runs, by key. First finds out
- * where everything is, then reads one frame after the other, and again those that were let go of. What succeeds meanwhile and had
- * failed is given as the one or the other.
+ * where everything is, then reads frame by frame. What succeeds meanwhile and had failed is given as the one or the other.
  *
  * @param index loaded with `isLocated`, or all files are read once more. It is changed.
  */
@@ -48,20 +33,19 @@ export async function* readInOrder(
   let last: Outcome | undefined
   for (let starts = 1; ; starts++) {
     if (found === undefined) ({ settled, found } = await locateSettled(record, settled, expected))
-    const frames = frameReader(record, found)
+    const reader = stretchReader(record, found)
     try {
-      for (const stretch of found.stretches) {
-        const { from, count, frame: number, place } = stretch
-        for (let at = last === undefined ? 0 : countUntil(stretch, last); at < count; ) {
-          const frame = await frames.open(number)
-          const end = Math.min(count, at + BATCH_ITEMS)
-          const outcomes = toOutcomes(from + at, place + at, end - at, frame)
+      for (const [nth, stretch] of found.stretches.entries()) {
+        const { from, count } = stretch
+        let at = last === undefined ? 0 : countUntil(stretch, last)
+        const frame = at < count ? await reader.read(nth) : undefined
+        for (; frame && at < count; at += BATCH_ITEMS) {
+          const outcomes = toOutcomes(from, at, Math.min(count, at + BATCH_ITEMS), frame)
           given += outcomes.length
           last = outcomes.at(-1)
           yield outcomes
-          at = end
         }
-        frames.pass(number)
+        reader.pass(nth)
       }
       if (given < expected) throw goneError(runId, expected - given)
       return
@@ -116,47 +100,10 @@ function goneError(runId: string, count: number): CheckpointCorruptError {
   )
 }
 
-interface FrameReader {
-  open(number: number): Promise<Frame>
-  /** One of the stretches in a frame was given. */
-  pass(number: number): void
-}
-
-function frameReader({ store, fingerprint, codecs }: RunRecord, { stretches, stored }: Whereabouts): FrameReader {
-  const readBlock = createBlockReader(store)
-  const kept = createCache<number, Frame>(MAX_KEPT_BYTES)
-  const left = new Uint32Array(stored.length)
-  for (const { frame } of stretches) left[frame] = (left[frame] as number) + 1
-  return {
-    async open(number) {
-      const known = kept.get(number)
-      if (known !== undefined) return known
-      const { file, ...address } = stored[number] as Whereabouts['stored'][number]
-      const found = await readAgain(store, file, fingerprint, address, readBlock)
-      const { head, body } = found ?? {}
-      if (head === undefined || body === undefined || (head.kind !== 'outcomes' && head.kind !== 'failure')) {
-        throw new CheckpointCorruptError(
-          `Cannot read ${file.key}: expected the frame at ${address.start} to be whole as before, got damage`,
-        )
-      }
-      const codec = codecs[file.format]
-      const frame: Frame =
-        head.kind === 'outcomes'
-          ? { keys: head.keys, attempts: head.attempts, values: decodeColumns(codec, head, body), failure: undefined }
-          : { keys: undefined, attempts: undefined, values: codec.decode(body), failure: toEntry(head, writerOf(address.stem)) }
-      kept.put(number, frame, body.length)
-      return frame
-    },
-    pass(number) {
-      left[number] = (left[number] as number) - 1
-      if (left[number] === 0) kept.drop(number)
-    },
-  }
-}
-
-function toOutcomes(index: number, place: number, count: number, frame: Frame): Outcome[] {
+/** Of items `from` and so on, those at `at` up to `end`. */
+function toOutcomes(from: number, at: number, end: number, frame: Frame): Outcome[] {
   const outcomes: Outcome[] = []
-  for (let at = 0; at < count; at++) outcomes.push(toOutcome(index + at, place + at, frame))
+  for (let place = at; place < end; place++) outcomes.push(toOutcome(from + place, place, frame))
   return outcomes
 }
 

@@ -6,6 +6,7 @@ import type { Json } from '../../types.ts'
 import { findLive, readClaims } from '../claims/claim.ts'
 import { isOfRun } from '../format/run-file.ts'
 import type { RunIdentity } from '../identity/fingerprint.ts'
+import { endAll, inGroups } from '../reading/at-once.ts'
 import { countSettled } from '../record/item-places.ts'
 import type { LoadedFile } from '../record/load.ts'
 import { restore } from '../record/restored.ts'
@@ -96,19 +97,29 @@ export interface SessionDetails {
   readonly ended: 'closed' | 'died' | 'live'
 }
 
+/** Bytes of runs that are looked at at once. Higher, and it takes the memory of many large runs; lower, and longer. */
+const LISTED_BYTES = 2 ** 26
+
+/** As many bytes each of their objects counts for besides its own, since it is asked for. */
+const ASKED_BYTES = 2 ** 20
+
 /** The runs of a store, in the order of their ids. */
 export async function listRuns(given: Store | string | URL): Promise<RunSummary[]> {
   const store = toStore(given)
   const sizes = new Map<string, number>()
+  const weights = new Map<string, number>()
   const runIds = new Set<string>()
   const { objects, refused } = await listReadable(store)
   for (const { key, size } of objects) {
     const runId = key.split('/', 1)[0] as string
     sizes.set(runId, (sizes.get(runId) ?? 0) + size)
+    weights.set(runId, (weights.get(runId) ?? 0) + size + ASKED_BYTES)
     if (isOfRun(key)) runIds.add(runId)
   }
   const runs: RunSummary[] = []
-  for (const runId of runIds) runs.push(...(await summarize(store, runId, sizes.get(runId) ?? 0)))
+  const weigh = (runId: string) => weights.get(runId) as number
+  for (const group of inGroups([...runIds], LISTED_BYTES, weigh))
+    runs.push(...(await endAll(group.map((runId) => summarize(store, runId, sizes.get(runId) as number)))).flat())
   for (const [runId, error] of refused) runs.push(unreadable(runId, 0, explainRefused(runId, error)))
   return runs.sort((a, b) => (a.runId < b.runId ? -1 : 1))
 }

@@ -1,0 +1,142 @@
+import { expect, test } from 'vitest'
+import { listRuns, readResults, verifyRun } from '../../src/checkpoint/stored/runs.ts'
+import { memoryStore } from '../../src/store/memory.ts'
+import type { Store } from '../../src/store/store.ts'
+import { FORMS, IDENTITY, open, outcomes, readAll } from './fixture.ts'
+
+/** `store`, as it is far away: what is asked for together is answered together. Counts how often it answers. */
+function far(store: Store) {
+  const counts = { rounds: 0, most: 0, bytes: 0 }
+  const waiting: (() => void)[] = []
+  const get: Store['get'] = async (key, range) => {
+    await new Promise<void>((resolve) => {
+      if (waiting.push(resolve) > 1) return
+      setTimeout(() => {
+        counts.rounds++
+        counts.most = Math.max(counts.most, waiting.length)
+        for (const answer of waiting.splice(0)) answer()
+      }, 1)
+    })
+    const found = await store.get(key, range)
+    counts.bytes += found?.byteLength ?? 0
+    return found
+  }
+  const start = () => Object.assign(counts, { rounds: 0, most: 0, bytes: 0 })
+  return { store: { ...store, get }, counts, start }
+}
+
+/** A run of many files, as on a store whose objects cannot grow: some are kept beside the snapshot that stands for them. */
+async function recordFiles(store: Store, files: number, form: (typeof FORMS)[number], text = 'x'.repeat(100)) {
+  const { append: _, ...whole } = store
+  const session = await open(whole, { ...form, keep: 100 })
+  for (let file = 0; file < files; file++) {
+    session.record(outcomes([2 * file, 2 * file + 1], (index) => `${index} ${text}`))
+    await session.flush()
+  }
+  await session.close()
+}
+
+test.each(FORMS)('files of a run are read several at once, each no more often than before: $format, $compress', async (form) => {
+  const memory = memoryStore()
+  await recordFiles(memory, 60, form)
+  const { store, counts, start } = far(memory)
+  expect((await memory.list('run-1/seg/')).length).toBeGreaterThan(60)
+  const bytes = (await memory.list('run-1/')).reduce((sum, { size }) => sum + size, 0)
+  expect((await verifyRun(store, 'run-1')).ok).toBe(true)
+  expect(counts.rounds).toBeLessThan(10)
+  expect(counts.most).toBe(16)
+  expect(counts.bytes).toBeLessThan(1.5 * bytes)
+  start()
+  const next = await open(store, { keep: 100 })
+  const { values } = await readAll(next.restored)
+  expect(values.size).toBe(120)
+  expect(counts.rounds).toBeLessThan(20) // All files twice, and the manifest and claims.
+  await next.close()
+})
+
+test('results are read several frames at once', async () => {
+  const memory = memoryStore()
+  const session = await open(memory)
+  for (let index = 0; index < 100; index++) session.record(outcomes([index], () => 'y'.repeat(2 ** 16)))
+  await session.close()
+  const { store, counts } = far(memory)
+  const indices: number[] = []
+  for await (const { index } of readResults(store, 'run-1')) indices.push(index)
+  expect(indices).toEqual(Array.from({ length: 100 }, (_, index) => index))
+  expect(counts.rounds).toBeLessThan(25)
+})
+
+test('runs are listed several at once', async () => {
+  const memory = memoryStore()
+  for (let run = 0; run < 40; run++) {
+    const session = await open(memory, { runId: `run-${run}` })
+    session.record(outcomes([run]))
+    await session.close()
+  }
+  const { store, counts } = far(memory)
+  const runs = await listRuns(store)
+  expect(runs.map(({ runId }) => runId)).toEqual(Array.from({ length: 40 }, (_, run) => `run-${run}`).sort())
+  expect(counts.rounds).toBeLessThan(15)
+})
+
+test.each(['msgpack', 'json'] as const)('results that lie anywhere in many frames of %s are read by ranges', async (format) => {
+  const memory = memoryStore()
+  const identity = { ...IDENTITY, items: { kind: 'keyed' as const }, key: 'function' }
+  const count = 24_000
+  const session = await open(memory, { identity, format })
+  const placeOf = (at: number) => (at * 9973) % count
+  for (let at = 0; at < count; at += 20) {
+    const indices = Uint32Array.from({ length: 20 }, (_, nth) => placeOf(at + nth))
+    const keys = Array.from(indices, String)
+    session.record({ fulfilled: [{ indices, keys, values: keys.map((key) => key.padEnd(3500, '.')) }], rejected: [] })
+    await session.backlog
+  }
+  await session.close()
+  let bytes = 0
+  const get: Store['get'] = async (key, range) => {
+    const found = await memory.get(key, range)
+    bytes += found?.byteLength ?? 0
+    return found
+  }
+  let next = 0
+  for await (const outcome of readResults({ ...memory, get }, 'run-1')) {
+    const value = outcome.status === 'fulfilled' ? outcome.value : undefined
+    if (outcome.index === next && outcome.key === `${next}` && value === `${next}`.padEnd(3500, '.')) next++
+  }
+  expect(next).toBe(count)
+  const size = (await memory.list('run-1/seg/')).reduce((sum, object) => sum + object.size, 0)
+  expect(size).toBeGreaterThan(2 ** 26)
+  expect(bytes).toBeLessThan(4 * size)
+})
+
+test('of results that lie anywhere no more are read at once than memory has room for, however their sizes differ', async () => {
+  const memory = memoryStore()
+  const identity = { ...IDENTITY, items: { kind: 'keyed' as const }, key: 'function' }
+  const session = await open(memory, { identity, durability: 'none' })
+  const large = 'x'.repeat(2 ** 20)
+  const [frames, small] = [160, 4]
+  // Of each frame the last value is nearly all, and these are the last of all.
+  for (let frame = 0; frame < frames; frame++) {
+    const indices = Uint32Array.from({ length: small + 1 }, (_, nth) =>
+      nth === small ? frames * small + frame : nth * frames + frame,
+    )
+    const keys = Array.from(indices, String)
+    session.record({ fulfilled: [{ indices, keys, values: keys.map((_, nth) => (nth === small ? large : nth)) }], rejected: [] })
+    await session.flush()
+  }
+  await session.close()
+  let bytes = 0
+  const get: Store['get'] = async (key, range) => {
+    const found = await memory.get(key, range)
+    bytes += found?.byteLength ?? 0
+    return found
+  }
+  let next = 0
+  let atFirst = 0
+  for await (const { index } of readResults({ ...memory, get }, 'run-1')) {
+    if (index === next) next++
+    if (index === frames * small) atFirst = bytes
+  }
+  expect(next).toBe(frames * (small + 1))
+  expect(bytes - atFirst).toBeGreaterThan(40 * 2 ** 20)
+})
