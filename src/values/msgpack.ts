@@ -63,8 +63,13 @@ const TOO_LARGE: Misfit = {
 }
 
 function encode(values: ArrayLike<unknown>, describe?: (at: number) => string): Encoded {
-  const encoded = encodeAll(values, describe)
-  return encoded.bytes.byteLength > MAX_COLUMN_BYTES ? refuseLarge(values, encoded, describe) : encoded
+  try {
+    const encoded = encodeAll(values, describe)
+    return encoded.bytes.byteLength > MAX_COLUMN_BYTES ? refuseLarge(values, encoded, describe) : encoded
+  } catch (cause) {
+    if (values.length !== 1) throw cause
+    return { ...encodeAll([]), refused: [refuse('msgpack', 0, { ...TOO_LARGE, cause }, describe)] } // No buffer can hold it.
+  }
 }
 
 /** As `encoded`, less the values that alone are too large: those that only together are go to frames of their own. */

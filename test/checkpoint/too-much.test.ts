@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { createEncoder, encodeEntries, joinBytes } from '../../src/checkpoint/format/entries.ts'
 import { MAX_KEY_CHARACTERS } from '../../src/checkpoint/format/frame.ts'
 import { createOutcomeEntries } from '../../src/checkpoint/session/outcome-entries.ts'
@@ -21,6 +21,23 @@ test('a value that no frame has room for is refused, and costs its neighbours no
   expect(refused.map(({ at }) => at)).toEqual([1, 2])
   expect(refused[0]?.error.message).toMatch(/^Cannot record the result of item 8: .*got one that takes more than 512 MiB/)
   expect(refused[1]?.error.message).toMatch(/^Cannot record the result of item 9: .*got a function/)
+})
+
+test('a value that no buffer can hold is refused likewise', () => {
+  const { allocUnsafeSlow } = Buffer
+  const allocate = vi.spyOn(Buffer, 'allocUnsafeSlow').mockImplementation((size) => {
+    if (size > MIB) throw new RangeError('no room')
+    return allocUnsafeSlow(size)
+  })
+  const value = ['text', new Uint8Array(MIB)]
+  try {
+    const { bytes, refused } = msgpackCodec.encode([value], () => 'item 8')
+    expect(msgpackCodec.decode(bytes)).toEqual([])
+    expect(refused[0]?.error.message).toMatch(/^Cannot record the result of item 8: .*got one that takes more than 512 MiB/)
+    expect(() => msgpackCodec.encode([value, 1])).toThrow('no room')
+  } finally {
+    allocate.mockRestore()
+  }
 })
 
 test('values that only together have no room in a frame are not refused', () => {
