@@ -51,7 +51,7 @@ function pack(thrown: unknown, depth: number, room: { left: number }): CarriedEr
   }
   const fields: Record<string, unknown> = {}
   const parts = partsOf(thrown)
-  const names = seen(() => Object.keys(thrown), [])
+  const names = seen(() => namesOf(thrown), [])
   for (let at = 0; at < names.length; at++) {
     const name = names[at] as string
     if (OWN.has(name) || (parts && name === 'errors')) continue
@@ -71,6 +71,15 @@ function pack(thrown: unknown, depth: number, room: { left: number }): CarriedEr
     ...(parts && depth < MAX_DEPTH ? { errors: packParts(parts, depth + 1, room) } : {}),
     ...(Object.keys(fields).length > 0 ? { fields } : {}),
   }
+}
+
+/** What a SuppressedError is about; there is nothing else in it, and neither shows among its fields. */
+const SUPPRESSED = ['error', 'suppressed']
+
+/** Which fields are carried. Of those that do not show no others: libraries keep in them what is not to go on record. */
+function namesOf(error: Error): readonly string[] {
+  const names = Object.keys(error)
+  return SUPPRESSED.every((name) => Object.hasOwn(error, name)) ? names.concat(SUPPRESSED) : names
 }
 
 /** The error again: of the built-in class its name says, else an Error of that name. */

@@ -28,6 +28,20 @@ describe('packError() and unpackError()', () => {
     expect(Object.keys(carried)).toEqual(['errors'])
   })
 
+  test('give back what a SuppressedError is about, and else no field that does not show', () => {
+    const hidden = (value: unknown) => ({ value, enumerable: false, writable: true, configurable: true })
+    const secret = { password: hidden('x'), error: hidden('y') }
+    expect(Object.keys(carry(Object.defineProperties(new Error('rejected'), secret)))).toEqual([])
+    const own = { ...secret, error: hidden(new RangeError('first')), suppressed: hidden(new TypeError('second')) }
+    for (const carried of [
+      carry(Object.defineProperties(new Error('x'), own)),
+      carry(carry(Object.defineProperties(new Error('x'), own))),
+    ]) {
+      expect(Object.keys(carried)).toEqual(['error', 'suppressed'])
+      expect([carried.error, carried.suppressed]).toEqual([new RangeError('first'), new TypeError('second')])
+    }
+  })
+
   test('give back errors of errors as these, whatever their class is', () => {
     for (const error of [
       new AggregateError([new RangeError('a')], 'x'),
