@@ -34,6 +34,8 @@ export class CanonicalWriter {
   /** Bytes that had been written before the value at hand. */
   #before = 0
   #unseen: string | undefined
+  /** What instances inherit from of which structured clone makes plain objects. */
+  readonly #plain = new Set<object | null>()
 
   /** `consume` must be done with the bytes when it returns. */
   constructor(consume: (bytes: Uint8Array) => void) {
@@ -182,8 +184,18 @@ export class CanonicalWriter {
   /** What is of a class of the program, or of one of the platform, which shows nothing of what it holds. */
   #writeInstance(value: object): void {
     const keys = Object.keys(value)
-    if (keys.length === 0) this.#unseen ??= nameUnseen(value)
+    // Those of the platform hold what they hold under symbols, also when a program gave them properties.
+    if (keys.length === 0 || Object.getOwnPropertySymbols(value).length > 0) this.#unseen ??= this.#nameUnseen(value)
     this.#writeProperties(OBJECT, value, keys)
+  }
+
+  /** Its class, if structured clone makes no plain object of it. Of each class one is cloned: many may have symbols of their own. */
+  #nameUnseen(value: object): string | undefined {
+    const prototype: object | null = Object.getPrototypeOf(value)
+    if (this.#plain.has(prototype)) return undefined
+    const name = nameUncloned(value)
+    if (name === undefined) this.#plain.add(prototype)
+    return name
   }
 
   /** How many members there are, each of so many parts, and they. */
@@ -206,8 +218,8 @@ export class CanonicalWriter {
   }
 }
 
-/** The class of an object without properties that structured clone makes no plain object of; undefined of any other. */
-function nameUnseen(value: object): string | undefined {
+/** The class of what structured clone makes no plain object of; undefined of any other. */
+function nameUncloned(value: object): string | undefined {
   try {
     const prototype: object | null = Object.getPrototypeOf(structuredClone(value))
     return prototype !== null && Object.getPrototypeOf(prototype) !== null ? prototype.constructor.name : undefined

@@ -1,4 +1,5 @@
 import { createSecretKey } from 'node:crypto'
+import { createHistogram } from 'node:perf_hooks'
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -175,6 +176,18 @@ describe('createDigest()', () => {
     expect(digest.unseen).toBe(undefined)
     digest.update([{ a: [new Blob(['x'])] }, createSecretKey(Buffer.from('secret'))])
     expect(digest.unseen).toBe('Blob')
+  })
+
+  test.each([
+    ['Blob', Object.assign(new Blob(['x']), { name: 'x.txt' })],
+    ['RecordableHistogram', createHistogram()],
+  ])('tells of a %s that has properties, too', (name, value) => {
+    const digest = createDigest()
+    const marked = Object.assign(new (class Marked {})(), { [Symbol('mark')]: 1, n: 1 })
+    digest.update([marked, marked])
+    expect(digest.unseen).toBe(undefined)
+    digest.update([{ value }])
+    expect(digest.unseen).toBe(name)
   })
 
   test('has one NaN', () => {
