@@ -33,7 +33,7 @@ export async function listGlob(given: string): Promise<Matches | undefined> {
   const closed: string[] = []
   const failed: Error[] = []
   const links = new Set<string>()
-  const isBounded = !goesDeep(pattern)
+  const isBounded = !goesDeep(below)
   const noteUnnamed = (path: string) => {
     if (path.includes(REPLACED) && !existsSync(path)) unnamed.push(toProjectPath(path))
   }
@@ -70,13 +70,14 @@ export async function listGlob(given: string): Promise<Matches | undefined> {
 const TOP = '/top'
 
 /**
- * `pattern` as the directory to which the `..` lead that it begins with, and what is to be found below it: from further below,
- * tinyglobby calls what lies in the working directory by shorter names than the pattern has, and leaves it out.
+ * `pattern` as the directory that it names first, above the working directory or below, and what is to be found in there: from
+ * further below, tinyglobby calls what lies in the working directory by shorter names than the pattern has, and leaves it out,
+ * and of a directory with a `\` in its name it finds none.
  */
 function splitAbove(pattern: string): { readonly top: string; readonly below: string } {
-  const [up = ''] = /^(\.\.\/)*/.exec(pattern) ?? []
-  const below = pattern.slice(up.length).replace(/^!(?!\()/, '\\!') // At the head of a pattern it is more than a letter.
-  return { top: resolve(up), below }
+  const [fixed = ''] = /^((\\.|[^\\/()[\]{}*?!+@|])+\/)*/.exec(pattern) ?? []
+  const below = pattern.slice(fixed.length).replace(/^!(?!\()/, '\\!') // At the head of a pattern it is more than a letter.
+  return { top: resolve(fixed.replace(/\\(.)/g, '$1')), below }
 }
 
 /** Stands in a name for bytes that are no UTF-8, and maybe for itself. */

@@ -192,6 +192,18 @@ describe('readInput() of paths', () => {
     },
   )
 
+  test
+    .skipIf(process.platform === 'win32')
+    .each(['a\\\\b/*.txt', 'a*/*.txt', 'a\\\\b/c\\[1\\]/../*.txt', '{a\\\\b,c}/*.txt', 'a\\\\b/!(no).txt', 'a\\\\b/!yes.txt*'])(
+    'finds what lies in a directory with a backslash in its name by %s',
+    async (glob) => {
+      await mkdir(join(directory, 'a\\b'))
+      for (const name of ['!yes.txt', 'no.md']) await writeFile(join(directory, 'a\\b', name), '')
+      const { items } = await readInput(join(directory, glob))
+      expect((items as string[]).map((path) => relative(directory, resolve(path)))).toEqual(['a\\b/!yes.txt'])
+    },
+  )
+
   test('takes an existing file with glob characters as the file', async () => {
     expect(await read('a[1].jsonl', '7\n')).toEqual([7])
   })
