@@ -89,7 +89,9 @@ export const FLAGS: Record<FlagName, Flag> = {
   workers: flagOf('workers', number),
   chunkSize: flagOf('chunkSize', number),
   retries: flagOf('retry.retries', number),
-  timeout: flagOf('timeout', duration),
+  timeout: flagOf('timeout', duration, {
+    help: 'for one attempt at one item, and as long again to pack its result; one that takes longer is stopped and has failed: --retries try it again; its neighbours lose nothing',
+  }),
   maxFailures: flagOf('maxFailures', number, {
     help: 'failures tolerated: a count, or a share of the items such as 5% (of stdin: of those settled, after 100); with more the run stops, and exits 1',
   }),
