@@ -34,6 +34,8 @@ const NOTHING = { id: NO_CHUNK, from: 0, to: 0, end: true, taskTime: 0 } as cons
 
 let cells: Int32Array
 let port: Port
+/** Ends the thread. */
+let hangUp: () => void
 /** By their number. No Map: a task may put something in place of what that has. */
 const runs: { [run: number]: Promise<LoadedRun> | LoadedRun | undefined } = create(null)
 /** What the runs of an executor share, once a run of it came. */
@@ -56,6 +58,7 @@ interface Waiting {
 export default function serve(message: ServeMessage): void {
   cells = message.cells
   port = openPort(message.port)
+  hangUp = message.port.close.bind(message.port)
   if (message.record) loadCodec(message.record).catch(() => {}) // Told to the first chunk that needs it.
   message.port.on('message', (chunk: ChunkMessage) => {
     const last: Waiting = { chunk, next: undefined }
@@ -126,9 +129,25 @@ async function answerAll(): Promise<void> {
     const { chunk, next }: Waiting = oldest
     oldest = next
     if (!next) newest = undefined
-    await answer(chunk)
+    try {
+      await answer(chunk)
+    } catch (error) {
+      return giveUp(chunk.id, error)
+    }
   }
   isAnswering = false
+}
+
+/** Not thrown, for the task's module may have the thread outlive that, as reporters of errors do, with nobody in it to answer. */
+function giveUp(id: number, error: unknown): void {
+  try {
+    port.post(
+      { ...NOTHING, id, spoiled: `an error in place of an answer (${(error as Error).message})` } satisfies PartMessage,
+      [],
+    )
+  } finally {
+    hangUp() // What was to be said may have been said before.
+  }
 }
 
 async function answer(message: ChunkMessage): Promise<void> {

@@ -1,6 +1,6 @@
 import { createExecutor, execute, memoryStore, type Outcome, readResults } from 'pawl'
 import { describe, expect, test } from 'vitest'
-import { ENDLESS, names, replaced } from '../fixtures/tasks/spoiling.mjs'
+import { ENDLESS, names, replaced, throwingNames } from '../fixtures/tasks/spoiling.mjs'
 import { range, sharedCells } from './calls.ts'
 
 const RECORDS = { module: new URL('../fixtures/tasks/spoiling.mjs', import.meta.url), export: 'spoilRecords' }
@@ -92,6 +92,20 @@ describe('a thread that a task spoiled', () => {
       expect([[], [5]]).toContainEqual(failures.map(({ index }) => index))
       for await (const outcome of readResults(store, 'run'))
         if (outcome.status === 'fulfilled') expect(outcome.value).toEqual(expectedOf(outcome.index))
+    },
+  )
+
+  test.each(CARRIERS.flatMap((format) => throwingNames.map((name) => [format, name] as const)))(
+    'gives way to another when errors do not end it: recorded as %s, %s throws',
+    async (format, name) => {
+      const module = new URL('../fixtures/tasks/spoiling.mjs', import.meta.url)
+      const { results, failures } = await execute({ module, export: 'spoilHeard' }, range(30), {
+        ...{ mode: 'threads', workers: 1, chunkSize: 7, maxFailures: 1 },
+        shared: { name, tried: sharedCells(1), times: Number.POSITIVE_INFINITY },
+        ...(format ? { checkpoint: { store: memoryStore(), format } } : {}),
+      })
+      expect([[], [[5, 'crash']]]).toContainEqual(failures.map(({ index, kind }) => [index, kind]))
+      expect(results.map((it) => it)).toEqual(range(30).map((n) => (failures.length > 0 && n === 5 ? undefined : { n })))
     },
   )
 
