@@ -2,17 +2,21 @@ import { InvalidOptionError } from './errors.ts'
 import { didYouMean } from './nearest.ts'
 import { PARTS } from './option-parts.ts'
 import { OPTIONS, type OptionSpec } from './option-table.ts'
-import { isPlain } from './option-values.ts'
+import { isPlain, isStoreLike } from './option-values.ts'
 import type { ExecuteOptions, Listeners } from './options.ts'
 
+/** The options that are objects of options, or of listeners. */
+const MADE_OF_OTHERS = ['retry', 'breaker', 'checkpoint', 'preempt', 'resourceLimits', 'on']
+
 /**
- * `given` without what is undefined. Options that are objects of options themselves, and have defaults, are left to `checkPart`.
+ * A copy of `given`, and of the objects of options in it, without what is undefined: what the program does with them later changes
+ * nothing. Those that have defaults are left to `checkPart`.
  *
  * @throws InvalidOptionError for an unknown option, a value out of bounds, or options that exclude one another.
  */
 export function checkOptions<T>(given: ExecuteOptions<T>): ExecuteOptions<T> {
   if (!isPlain(given)) throw new InvalidOptionError('options', 'a plain object', given)
-  const options: ExecuteOptions<T> = dropUndefined(given)
+  const options: ExecuteOptions<T> = copyOptions(given)
   checkAll(options, OPTIONS, '')
   if (options.resourceLimits) checkPart('resourceLimits', options.resourceLimits)
   if (typeof options.preempt === 'object') checkPart('preempt', options.preempt)
@@ -98,6 +102,13 @@ function checkListeners(listeners: Listeners | undefined): void {
     if (listener !== undefined && typeof listener !== 'function')
       throw new InvalidOptionError(`on.${event}`, 'a function', listener)
   }
+}
+
+function copyOptions<O extends object>(given: O): Partial<O> {
+  const isMadeOfOthers = (name: string, value: unknown): value is object =>
+    MADE_OF_OTHERS.includes(name) && isPlain(value) && !isStoreLike(value)
+  const copied = Object.entries(given).map(([name, value]) => [name, isMadeOfOthers(name, value) ? { ...value } : value])
+  return dropUndefined(Object.fromEntries(copied))
 }
 
 function dropUndefined<O extends object>(value: O): Partial<O> {

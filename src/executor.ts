@@ -1,3 +1,4 @@
+import { checkOptions } from './check-options.ts'
 import type { Engines } from './engines.ts'
 import { InvalidOptionError } from './errors.ts'
 import { executeOn, loadEngines, type MayMissResults, planOn, type RunOrigin, resolveHere, unlessAgain } from './execute.ts'
@@ -68,7 +69,7 @@ export function createExecutor(defaults: ExecuteOptions & MayMissResults): Execu
 export function createExecutor(defaults?: ExecuteOptions): Executor
 export function createExecutor(given: ExecuteOptions = {}): Executor {
   const opening = loadEngines(resolveOptions(given))
-  const defaults = { ...given }
+  const defaults = checkOptions(given)
   const runs = new Set<Promise<unknown>>()
   let closed: Promise<void> | undefined
   const closing = new AbortController()

@@ -186,6 +186,23 @@ describe('options are taken as they are at the call', () => {
     await expect(again).resolves.toMatchObject({ stats: { restored: 1 } })
   })
 
+  test('what lies in the options that are made of others, too', async () => {
+    const heard: string[] = []
+    const hear = (name: string) => ({ outcome: () => heard.push(name) })
+    const defaults = { mode: 'threads' as const, on: hear('first'), retry: { retries: 1 }, checkpoint: { store, every: 5 } }
+    const own = { on: hear('own'), resourceLimits: { stackSizeMb: 4 }, preempt: { signals: false } }
+    await using executor = createExecutor(defaults)
+    const run = execute(arithmetic, [1], own)
+    Object.assign(own.on, hear('later'))
+    Object.assign(own.resourceLimits, { stackSizeMb: -1 })
+    Object.assign(own.preempt, { signals: 5 })
+    Object.assign(defaults.on, hear('later'))
+    Object.assign(defaults.retry, { retries: -1 })
+    Object.assign(defaults.checkpoint, { every: -1 })
+    await Promise.all([run, executor.execute(arithmetic, [1])])
+    expect(heard.sort()).toEqual(['first', 'own'])
+  })
+
   const tell = (_: number, { shared, runId, random }: TaskContext<string>) => [shared, runId, random()]
 
   /** Starts a run with each of two lots of options, that are one object; gives what the items of each were told. */
