@@ -87,11 +87,13 @@ export function saveResults(assignment: Assignment): string {
 }
 
 function resumeCommand(assignment: Assignment, more = '', stdin = 'the same stdin'): string {
-  const { runId = '', input, flags, task } = assignment
+  const { runId = '', input, flags, task, command } = assignment
   const shard = typeof flags.shard === 'string' ? ` --shard ${flags.shard}` : ''
   const source = input === '-' ? `, with ${stdin}` : ''
-  const outside = task.module.startsWith('/') ? ` --task ${inShell(formatTask(task))}` : ''
-  return `${runCommand('resume', runId, `${directoryFlag(assignment)}${outside}${shard}${more}`)}${source}`
+  const given = formatTask(task)
+  // The record's task is not the one that was given, or is not trusted.
+  const elsewhere = given !== command.task || given.startsWith('/') ? ` --task ${inShell(given)}` : ''
+  return `${runCommand('resume', runId, `${directoryFlag(assignment)}${elsewhere}${shard}${more}`)}${source}`
 }
 
 /** `pawl NAME RUN FLAGS`, as a shell takes it. A name that looks like a flag stands where none is looked for. */

@@ -443,6 +443,19 @@ export default async ({ n }) => {
     expect((await pawl('list')).code).toBe(0)
   })
 
+  test('names the task in the command that goes on where it is another file than on record', async () => {
+    const task = 'export default ({ n }) => { if (n === 1) throw new Error("odd"); return n }'
+    const { pawl, directory } = project({ 'tasks/t.js': task, 'in.jsonl': items(3) })
+    expect((await pawl('run', 'tasks/t.js', '--input', 'in.jsonl', '--run-id', 'moved')).code).toBe(1)
+    mkdirSync(join(directory, 'src'))
+    renameSync(join(directory, 'tasks'), join(directory, 'src/tasks'))
+    const { code, stderr } = await pawl('resume', 'moved', '--task', 'src/tasks/t.js')
+    expect(code).toBe(1)
+    const [, command = ''] = /to leave it and go on: +pawl (.*)/.exec(stderr) ?? []
+    expect(command).toBe('resume moved --task src/tasks/t.js --skip-failed --max-failures 1')
+    expect((await pawl(...command.split(' '))).code).toBe(0)
+  })
+
   test('elsewhere than where the run was begun it says so, and so do the commands that read', async () => {
     const { pawl, directory } = project({ ...PROJECT, 'in.jsonl': items(1) })
     await pawl(...RUN)
