@@ -39,8 +39,8 @@ function explainInline({ options, known, left = 0 }: Choice): string {
   if (options.mode === 'inline') return 'Runs inline on the main thread, as asked for.'
   if (left === 0 && !known.isCheap) return 'Runs inline: nothing is left to run.'
   return known.isCheap
-    ? `Runs inline: an item takes ${duration(mean(known))}, and threads got one done every ${duration(known.pace)}: carrying it there and back costs more than it does.`
-    : `Runs inline: what is left, ${plural(left, 'item')}, takes about ${duration(left * mean(known))}, less than starting threads.`
+    ? `Runs inline: an item takes ${describeTime(mean(known))}, and threads got one done every ${describeTime(known.pace)}: carrying it there and back costs more than it does.`
+    : `Runs inline: what is left, ${plural(left, 'item')}, takes about ${describeTime(left * mean(known))}, less than starting threads.`
 }
 
 function explainThreads({ options, known, isFree, workers, chunkSize }: Choice, overhead: number, speedup: number): string {
@@ -49,16 +49,16 @@ function explainThreads({ options, known, isFree, workers, chunkSize }: Choice, 
     options.chunkSize === undefined
       ? `chunks of ${chunkSize > 1 ? 'about ' : ''}${chunkSize}`
       : `chunks of ${chunkSize}, as asked for`
-  const cost = overhead > 0 ? duration(overhead) : 'next to nothing'
+  const cost = overhead > 0 ? describeTime(overhead) : 'next to nothing'
   const gain =
     speedup < 0.95
       ? `so slower than one after the other: it takes about ${(1 / speedup).toFixed(1)} times as long.${isFree ? ' Should threads be seen to take twice as long, the rest runs inline.' : ''}`
       : `so about ${speedup.toFixed(1)} times as fast as one after the other.`
-  return `Runs on ${plural(workers, 'thread')} in ${size}: an item takes ${duration(mean(known))}, carrying it costs ${cost}, ${gain}`
+  return `Runs on ${plural(workers, 'thread')} in ${size}: an item takes ${describeTime(mean(known))}, carrying it costs ${cost}, ${gain}`
 }
 
-/** `1.5 ms`, `12 µs`, `3.2 s`. */
-function duration(ms: number): string {
+/** `1.5 ms`, `12 µs`, `3.2 s`, with so many `digits`. */
+export function describeTime(ms: number, digits = 2): string {
   const [value, unit] = ms >= 1000 ? [ms / 1000, 's'] : ms >= 1 ? [ms, 'ms'] : ms >= 0.001 ? [ms * 1000, 'µs'] : [ms * 1e6, 'ns']
-  return `${Number(value.toPrecision(2))} ${unit}`
+  return `${Number(value.toPrecision(digits))} ${unit}`
 }

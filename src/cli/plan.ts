@@ -1,3 +1,4 @@
+import { describeTime } from '../describe-plan.ts'
 import { type Listeners, resolveOptions } from '../options.ts'
 import type { Plan } from '../types.ts'
 import { wordsIn, wordsInList } from '../wording.ts'
@@ -46,8 +47,8 @@ function describe({ mode, workers, chunkSize, itemTime, overhead, speedup, reaso
     ['mode', mode],
     ['workers', String(workers)],
     ['chunk size', String(chunkSize)],
-    ['item time', `${itemTime.toPrecision(3)} ms`],
-    ['overhead', `${overhead.toPrecision(3)} ms`],
+    ['item time', describeTime(itemTime, 3)],
+    ['overhead', describeTime(overhead, 3)],
     ['speed-up', speedup < 0.95 ? `none: takes ${(1 / speedup).toFixed(1)} times as long` : `${speedup.toFixed(1)} times`],
     ...warnings.map((warning) => ['warning', warning]),
   ] as const

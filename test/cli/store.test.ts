@@ -540,6 +540,12 @@ describe('pawl plan', () => {
     expect(readdirSync(directory)).not.toContain('.pawl')
   })
 
+  test('tells of items that take seconds in seconds', async () => {
+    const task = "import { setTimeout } from 'node:timers/promises'\nexport default () => setTimeout(1050)"
+    const { pawl } = project({ 'slow.js': task, 'in.jsonl': items(1) })
+    expect((await pawl('plan', 'slow.js', '--input', 'in.jsonl')).stdout).toMatch(/^item time +\d[\d.]* s$/m)
+  })
+
   test('takes the line of a run as it is, and does nothing of it', async () => {
     const { pawl, directory } = project({ ...FILES, 'in.jsonl': items(40) })
     const before = readdirSync(directory)
