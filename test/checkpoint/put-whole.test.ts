@@ -94,6 +94,50 @@ describe('a session of more than ten objects', () => {
   })
 })
 
+describe('of a session whose objects were merged into several snapshots', () => {
+  const item = { indices: Uint32Array.of(999) }
+  const triedTimes = (attempts: number) =>
+    ({ ...item, items: ['item 999'], histories: { get: () => ({ attempts, crashes: 0, firstFailedAt: 1 }) } }) as never
+
+  /** Records items until there are so many snapshots. */
+  const recordUntil = async (store: Store, session: Opened, snapshots: number) => {
+    for (let at = 100 * snapshots; (await store.list('run-1/snap/')).length < snapshots; at++) {
+      session.record(outcomes([at]))
+      await session.flush()
+      await new Promise((resolve) => setImmediate(resolve)) // They are made beside it.
+    }
+  }
+  const begin = async () => {
+    const store = withoutAppend()
+    const session = await open(store)
+    await session.begin(item)
+    await session.setAside(triedTimes(1))
+    await recordUntil(store, session, 1)
+    await session.begin(item)
+    return { store, session }
+  }
+
+  test('what was begun again after it had been set aside is a suspect', async () => {
+    const { store, session } = await begin()
+    await recordUntil(store, session, 2)
+    await abandon(store, session)
+    const next = await open(store)
+    expect(next.restored.isSuspect(999)).toBe(true)
+    await next.close()
+  })
+
+  test('the last word of attempts counts', async () => {
+    const { store, session } = await begin()
+    await session.setAside(triedTimes(2))
+    await recordUntil(store, session, 2)
+    await abandon(store, session)
+    const next = await open(store)
+    expect(next.restored.isSuspect(999)).toBe(false)
+    expect(next.restored.historyOf(999)).toMatchObject({ attempts: 2, crashes: 0 })
+    await next.close()
+  })
+})
+
 test('small objects are merged also after the store has failed', async () => {
   const memory = withoutAppend()
   let fails = 1

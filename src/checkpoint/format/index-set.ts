@@ -57,6 +57,17 @@ export class IndexSet {
     return added
   }
 
+  /** Adds the members of `other`, which is given up for it. */
+  takeAll(other: IndexSet): void {
+    for (const [number, page] of other.#pages) {
+      if (this.#pages.has(number)) forEachLow(page, (low) => this.add(number * PAGE_SIZE + low))
+      else {
+        this.#pages.set(number, page)
+        this.size += page === FULL ? PAGE_SIZE : page.count
+      }
+    }
+  }
+
   /** The members that `other` has not. */
   without(other: IndexSet): IndexSet {
     const rest = new IndexSet()

@@ -1,13 +1,13 @@
 import { type AttemptedHead, countOf, endOf, type FailureHead, fromRuns, type Head } from '../format/frame.ts'
 import type { IndexSet } from '../format/index-set.ts'
-import { writerOf } from '../format/run-file.ts'
+import { byStem, writerOf } from '../format/run-file.ts'
 import type { Located } from '../reading/read-file.ts'
 import type { Attempted } from './attempted.ts'
 import { createItemLists } from './item-list.ts'
 import { createItemSet, idOf } from './item-set.ts'
 import { createLeft } from './left.ts'
 import type { FailureEntry, LoadedFile, LoadOptions, RunIndex } from './load.ts'
-import { newBegun, newTrace, type SessionTrace } from './session-trace.ts'
+import { addSegment, newBegun, newSegmentTrace, newTrace, type SegmentTrace, type SessionTrace } from './session-trace.ts'
 import { createSourceRecord } from './source-record.ts'
 
 /** Puts together what the frames of a run say, in whatever order they come. */
@@ -27,8 +27,9 @@ export function createIndexBuilder({ isKeyed, count }: LoadOptions): IndexBuilde
   const broken = createItemSet(isKeyed)
   const brokenSuccesses = new Map<number | string, string>()
   const failures = new Map<number | string, FailureEntry>()
-  const attempted = new Map<number, Attempted>()
+  const attempted = new Map<number, Attempted & { readonly stem: string }>()
   const sessions = new Map<string, SessionTrace>()
+  const segments = new Map<string, SegmentTrace>()
   const knownDead = new Set<string>()
   const knownEnded = new Set<string>()
   const left = createLeft()
@@ -47,21 +48,34 @@ export function createIndexBuilder({ isKeyed, count }: LoadOptions): IndexBuilde
     return session
   }
 
-  const addRuns = (session: SessionTrace, runs: readonly number[]) => {
+  const segmentOf = (stem: string) => {
+    let segment = segments.get(stem)
+    if (segment === undefined) {
+      segment = newSegmentTrace()
+      segments.set(stem, segment)
+    }
+    return segment
+  }
+
+  const addRuns = (stem: string, runs: readonly number[]) => {
     source.reachRuns(runs)
+    const session = sessionOf(stem)
+    session.lastIndex = Math.max(session.lastIndex, endOf(runs) - 1)
+    if (isKeyed) return
+    const { running, aside } = segmentOf(stem)
     for (let at = 0; at < runs.length; at += 2) {
       const [from, length] = [runs[at] as number, runs[at + 1] as number]
-      if (!isKeyed && session.aside.size > 0) for (let index = from; index < from + length; index++) session.aside.delete(index)
-      if (!isKeyed) session.running.indices.addRange(from, length)
-      if (!isKeyed) session.late?.indices.addRange(from, length)
-      session.lastIndex = Math.max(session.lastIndex, from + length - 1)
+      if (aside.size > 0) for (let index = from; index < from + length; index++) aside.delete(index)
+      running.indices.addRange(from, length)
+      session.late?.indices.addRange(from, length)
     }
   }
 
-  const addHash = ({ running, late, aside }: SessionTrace, hash: number) => {
+  const addHash = (stem: string, hash: number) => {
+    const { running, aside } = segmentOf(stem)
     aside.delete(hash)
     running.hashes.add(hash)
-    late?.hashes.add(hash)
+    sessionOf(stem).late?.hashes.add(hash)
   }
 
   const addCount = (stem: string, items: number, isWhole: boolean) => {
@@ -105,24 +119,26 @@ export function createIndexBuilder({ isKeyed, count }: LoadOptions): IndexBuilde
   }
 
   const addAlone = ({ index, hash }: HeadOf<'alone'>, stem: string) => {
-    const session = sessionOf(stem)
     const id = isKeyed ? hash : index
     if (id === undefined) return false
-    session.alone.add(id)
-    if (isKeyed) addHash(session, id)
-    addRuns(session, [index, 1])
+    sessionOf(stem).alone.add(id)
+    if (isKeyed) addHash(stem, id)
+    addRuns(stem, [index, 1])
     return true
   }
 
   const addAttempted = ({ runs, hashes, attempts, crashes, since }: AttemptedHead, stem: string) => {
     if (isKeyed ? hashes === undefined : endOf(runs) > end) return false
-    const session = writerOf(stem)
+    const session = sessionOf(stem).writer
+    const { aside } = segmentOf(stem)
     const ids = (isKeyed ? hashes : fromRuns(runs)) as ArrayLike<number>
     for (let at = 0; at < ids.length; at++) {
       const id = ids[at] as number
-      sessionOf(stem).aside.add(id)
-      if (session < (attempted.get(id)?.session ?? '')) continue
-      attempted.set(id, { session, attempts: attempts[at] as number, crashes: crashes?.[at] ?? 0, since: since[at] || undefined })
+      aside.add(id)
+      const before = attempted.get(id)
+      if (before !== undefined && byStem({ stem }, before) < 0) continue
+      const [count, died] = [attempts[at] as number, crashes?.[at] ?? 0]
+      attempted.set(id, { session, stem, attempts: count, crashes: died, since: since[at] || undefined })
     }
     return true
   }
@@ -130,12 +146,10 @@ export function createIndexBuilder({ isKeyed, count }: LoadOptions): IndexBuilde
   /** What is said of sessions, of the source, and of where items are. */
   const addOther = (head: Head, stem: string) => {
     switch (head.kind) {
-      case 'running': {
-        const session = sessionOf(stem)
-        if (isKeyed) for (const hash of head.hashes ?? []) addHash(session, hash)
-        addRuns(session, head.runs)
+      case 'running':
+        if (isKeyed) for (const hash of head.hashes ?? []) addHash(stem, hash)
+        addRuns(stem, head.runs)
         break
-      }
       case 'source':
         source.addBlock(head)
         break
@@ -175,6 +189,8 @@ export function createIndexBuilder({ isKeyed, count }: LoadOptions): IndexBuilde
 
   const finish = (files: readonly LoadedFile[], covered: RunIndex['covered']): RunIndex => {
     for (const file of files) if (file.kind === 'segment') sessionOf(file.stem)
+    for (const stem of [...segments.keys()].sort((a, b) => byStem({ stem: a }, { stem: b })))
+      addSegment(sessionOf(stem), segments.get(stem) as SegmentTrace)
     const found = { ...source.finish(), ...left.finish(sessions, files, covered) }
     for (const session of sessions.values()) {
       session.isKnownDead = knownDead.has(session.writer)

@@ -28,7 +28,7 @@ export interface SessionTrace {
   readonly beganAt: number
   /** When it last told the time, in milliseconds since 1970. */
   lastSeenAt: number
-  readonly running: Begun
+  running: Begun
   /**
    * Of `running`, what it began behind the last damage in its files: no outcome of that is lost. undefined: no damage was met.
    */
@@ -47,6 +47,22 @@ interface Begun {
 }
 
 export const newBegun = (): Begun => ({ indices: new IndexSet(), hashes: new Set() })
+
+/** What one segment says of items that were begun: apart, since segments are read in another order than they were written in. */
+export type SegmentTrace = Pick<SessionTrace, 'running' | 'aside'>
+
+export const newSegmentTrace = (): SegmentTrace => ({ running: newBegun(), aside: new Set() })
+
+/** Adds what the next segment of the session says; it is given up for it. */
+export function addSegment(session: SessionTrace, { running, aside }: SegmentTrace): void {
+  for (const id of session.aside) if (running.indices.has(id) || running.hashes.has(id)) session.aside.delete(id)
+  for (const id of aside) session.aside.add(id)
+  if (session.running.indices.size + session.running.hashes.size === 0) session.running = running
+  else {
+    session.running.indices.takeAll(running.indices)
+    for (const hash of running.hashes) session.running.hashes.add(hash)
+  }
+}
 
 /** Of a session of which nothing is known but that it was. */
 export function newTrace(writer: string): SessionTrace {
