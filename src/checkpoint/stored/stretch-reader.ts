@@ -143,8 +143,13 @@ function readRanges(record: RunRecord, { stretches, stored }: Whereabouts): Stre
     let bytes = 0
     const keep = (place: StoredFrame, frame: Frame) => {
       const numbers = byFrame.get(place)?.filter((nth) => nth < end) ?? []
+      const parts = numbers.map((nth) => cut(frame, stretches[nth] as Stretch))
+      if (end === first + 1) {
+        for (const part of parts) kept.set(first, part) // However large it is, there is nothing beside it.
+        return
+      }
       // Copied: a string that was cut from a text keeps hold of all of it, and they are of many frames.
-      const copy = copyOf(numbers.map((nth) => cut(frame, stretches[nth] as Stretch)))
+      const copy = copyOf(parts)
       for (const [at, part] of copy.parts().entries()) kept.set(numbers[at] as number, part)
       bytes += copy.bytes
       while (bytes > 2 * MAX_KEPT_BYTES && end > first + 1) {
