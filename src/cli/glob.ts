@@ -27,8 +27,9 @@ export async function listGlob(given: string): Promise<Matches | undefined> {
   const { glob, isDynamicPattern } = await import('tinyglobby')
   // Else what the directories above the working directory are called, say `[team]`, would be a part of the pattern.
   const pattern = isAbsolute(given) ? relative(process.cwd(), given) : posix.normalize(given)
-  if (!isDynamicPattern(pattern)) return undefined
   const { top, below } = splitAbove(pattern)
+  // In braces that stand for one thing tinyglobby sees a name, also where a `*` follows.
+  if (!isDynamicPattern(below) && !/[*?]/.test(below.replace(/\\./g, ''))) return undefined
   const unnamed: string[] = []
   const closed: string[] = []
   const failed: Error[] = []
@@ -42,16 +43,16 @@ export async function listGlob(given: string): Promise<Matches | undefined> {
     options: { withFileTypes: true },
     onList: (error: Error | null, entries: readonly Entry[]) => void,
   ) => {
-    const path = resolve(top, posix.relative(TOP, folder))
+    const path = resolve(top, showLineEnds(posix.relative(TOP, folder)))
     noteUnnamed(path)
     readdir(path, options, (error, entries = []) => {
       if (isRefused(error)) closed.push(toProjectPath(path))
       else if (error && !ABSENT.has(codeOf(error))) failed.push(error)
-      void followLinks(path, entries, links, isBounded).then((found) => onList(error, found))
+      void followLinks(path, entries, links, isBounded).then((found) => onList(error, found.map(nameForMatch)))
     })
   }) as unknown as typeof readdir
   const options = { cwd: TOP, expandDirectories: false, followSymbolicLinks: false, fs: { readdir: list } }
-  const found = await glob(below, options)
+  const found = (await glob(hideLineEnds(below), options)).map(showLineEnds)
   const paths = below === pattern ? found : found.map((path) => relative(process.cwd(), resolve(top, path)))
   if (failed[0]) throw failed[0]
   paths.forEach(noteUnnamed)
@@ -79,6 +80,14 @@ function splitAbove(pattern: string): { readonly top: string; readonly below: st
   const below = pattern.slice(fixed.length).replace(/^!(?!\()/, '\\!') // At the head of a pattern it is more than a letter.
   return { top: resolve(fixed.replace(/\\(.)/g, '$1')), below }
 }
+
+/** What `**` matches in no name. In its place tinyglobby sees halves of characters, which are in no name that is UTF-8. */
+const LINE_ENDS = '\n\r\u2028\u2029'
+const HALVES = '\ud800\ud801\ud802\ud803'
+
+const hideLineEnds = (name: string) => name.replace(/[\n\r\u2028\u2029]/g, (end) => HALVES[LINE_ENDS.indexOf(end)] as string)
+const showLineEnds = (name: string) =>
+  name.replace(/[\ud800-\ud803](?![\udc00-\udfff])/g, (half) => LINE_ENDS[HALVES.indexOf(half)] as string)
 
 /** Stands in a name for bytes that are no UTF-8, and maybe for itself. */
 const REPLACED = '\ufffd'
@@ -113,6 +122,11 @@ async function followLinks(
     return found ? Object.assign(found, { name }) : { name, isFile: () => true, isDirectory: no, isSymbolicLink: no }
   }
   return entries.some((it) => it.isSymbolicLink()) ? Promise.all(entries.map(follow)) : entries
+}
+
+function nameForMatch(entry: Entry): Entry {
+  const name = hideLineEnds(entry.name)
+  return name === entry.name ? entry : Object.assign(entry, { name })
 }
 
 const no = () => false

@@ -204,6 +204,34 @@ describe('readInput() of paths', () => {
     },
   )
 
+  test.skipIf(process.platform === 'win32').each(['**', '**/*\u2028*', 'a\nb/**', 'a?b/**/x*', '*/*/*\r*'])(
+    'finds by %j what has ends of lines in its name and in those of directories',
+    async (glob) => {
+      const names = ['a\nb/c\rd/x\u2028\r\u{10000}.txt', 'a\nb/c\rd/x\u2028\r\u{10000}.link']
+      await mkdir(join(directory, 'a\nb/c\rd'), { recursive: true })
+      await writeFile(join(directory, names[0] as string), '')
+      await symlink('gone', join(directory, names[1] as string))
+      const { items, linked } = await readInput(join(directory, glob))
+      expect((items as string[]).map((path) => relative(directory, resolve(path))).sort()).toEqual(names.toSorted())
+      expect(linked).toHaveLength(1)
+    },
+  )
+
+  test.each([
+    ['x\\{1,2\\}/*.txt', 'x{1,2}/a.txt'],
+    ['x[{]1,2}/*.txt', 'x{1,2}/a.txt'],
+    ['x{1,2}/*.txt', 'x1/a.txt'],
+    ['x{1}/?.txt', 'x{1}/a.txt'],
+    ['x\\{1\\}/a.*', 'x{1}/a.txt'],
+  ])('finds by %s what is in a directory of a name with braces, or of one of those in them', async (glob, ...names) => {
+    for (const name of ['x{1,2}', 'x{1}', 'x1']) {
+      await mkdir(join(directory, name))
+      await writeFile(join(directory, name, 'a.txt'), '')
+    }
+    const { items } = await readInput(join(directory, glob))
+    expect((items as string[]).map((path) => relative(directory, resolve(path)))).toEqual(names)
+  })
+
   test('takes an existing file with glob characters as the file', async () => {
     expect(await read('a[1].jsonl', '7\n')).toEqual([7])
   })
