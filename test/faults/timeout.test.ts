@@ -117,7 +117,7 @@ describe('timeout', () => {
         },
       }
     }
-    const report = await execute(endless, range(10), { mode: 'threads', workers: 1, chunkSize, timeout: 100, maxFailures: 1 })
+    const report = await execute(endless, range(10), { mode: 'threads', workers: 1, chunkSize, timeout: 1000, maxFailures: 1 })
     expect(report.results.map((it) => it)).toEqual(range(10).map((it) => (it === 3 ? undefined : it)))
     expect(report.failures).toMatchObject([{ index: 3, kind: 'timeout' }])
   })
@@ -132,7 +132,7 @@ describe('timeout', () => {
         },
       }
     }
-    const report = await execute(endless, range(10), { workers: 1, chunkSize: 10, timeout: 200, maxFailures: 1 })
+    const report = await execute(endless, range(10), { workers: 1, chunkSize: 10, timeout: 1000, maxFailures: 1 })
     expect(report.results.map((it) => it)).toEqual(range(10).map((it) => (it === 1 ? undefined : it)))
     expect(report.failures).toMatchObject([{ index: 1, kind: 'timeout' }])
   })
