@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { SLICE_MS } from '../turn.ts'
 import { leastBusy, steal, takeBack } from './balance.ts'
 import { type Bench, condemn, createBench } from './bench.ts'
 import { prepare, slotOf } from './flight-recorder.ts'
@@ -34,7 +35,13 @@ export class Crew {
   /** Threads that are lost, but may not have ended altogether. */
   readonly #endings = new Set<Promise<void>>()
   #target = 0
-  #balancing: NodeJS.Immediate | undefined
+  /** As long as the event loop has not turned since something happened here, at `#turnBegan` on the clock's monotonic time, in ms. */
+  #turning: NodeJS.Immediate | undefined
+  #turnBegan = 0
+  /** The one whose messages are being taken: it answered last in this turn. */
+  #answering: Bench | undefined
+  /** It is sent nothing more before the event loop has turned. */
+  #isHeld = false
   /** Goes off when threads are to be looked at. */
   #looking: NodeJS.Timeout | undefined
   #isClosed = false
@@ -87,19 +94,37 @@ export class Crew {
     this.#queue = [...goOn, ...this.#queue] // There may be more than a call takes arguments.
   }
 
-  /** Gives waiting pieces to workers with room, least busy first. */
-  advance(): void {
+  /**
+   * Gives waiting pieces to workers with room, least busy first. Node takes messages of a port as long as there are any, and each
+   * piece makes another, so that the event loop may not turn for as long as the run takes: once a slice of time is over, the one
+   * that is `answering` is sent nothing in this turn, unless another answers meanwhile.
+   */
+  advance(answering?: Bench): void {
     if (this.#isClosed) return
+    if (answering) this.#answering = answering
+    const now = this.#clock.now()
+    if (!this.#turning) {
+      this.#turnBegan = now
+      this.#turning = setImmediate(() => this.#turn())
+    }
+    this.#isHeld = now - this.#turnBegan >= SLICE_MS
     while (this.#queue.length > 0) {
       const piece = this.#queue[0] as Piece
       if (this.#benches.size < this.#target) this.#open()
-      const bench = leastBusy(this.#benches, piece.isAlone, this.#clock.now())
+      const benches = this.#isHeld ? [...this.#benches].filter((it) => it !== this.#answering) : this.#benches
+      const bench = leastBusy(benches, piece.isAlone, this.#clock.now())
       if (!bench) break
       this.#queue.shift()
       if (piece.job.isOver) continue
       this.#send(bench, piece)
     }
-    if (this.#queue.length === 0) this.#balancing ??= setImmediate(() => this.#balance())
+  }
+
+  #turn(): void {
+    this.#turning = undefined
+    this.#answering = undefined
+    if (this.#queue.length === 0) this.#balance()
+    else if (this.#isHeld) this.advance()
   }
 
   /** Every piece that is not answered altogether: those that wait, then those that were sent. */
@@ -126,7 +151,7 @@ export class Crew {
   /** Ends all threads; resolves when nothing is left of them. */
   async close(): Promise<void> {
     this.#isClosed = true
-    clearImmediate(this.#balancing)
+    clearImmediate(this.#turning)
     clearTimeout(this.#looking)
     this.#timeouts.stop()
     this.#shortage.end()
@@ -210,7 +235,6 @@ export class Crew {
    * lost is replaced for what waits behind an item as for what waits here.
    */
   #balance(): void {
-    this.#balancing = undefined
     if (this.#benches.size < this.#target && [...this.#benches].some(hasSome)) this.#open()
     for (const bench of this.#benches) {
       if (this.#queue.length > 0) return

@@ -85,7 +85,7 @@ export class Receiver {
       release(bench, piece, this.#clock.now())
       if (part.to < piece.end) this.#crew.requeue([cutPiece(piece, part.to, piece.end)])
     }
-    this.#crew.advance() // After a part as well: only now it may be known that the tail is worth being taken.
+    this.#crew.advance(bench) // After a part as well: only now it may be known that the tail is worth being taken.
   }
 
   #prove(bench: Bench): void {

@@ -17,9 +17,8 @@ export type OutcomeStream<R, T, V = R> = AsyncIterable<Outcome<R>> & {
 const MAX_WAITING = 4096
 
 /**
- * Bytes of values that may wait for it, about, where they are large. Higher: more in memory, and longer without a turn of the
- * event loop, since Node takes messages of a port for as long as there are any, and at each a worker is sent a chunk that makes
- * another. Lower: workers idle while the loop is at what it took.
+ * Bytes of values that may wait for it, about, where they are large. Higher: more in memory. Lower: workers idle while the loop
+ * is at what it took.
  */
 const MAX_WAITING_BYTES = 2 ** 26
 

@@ -101,10 +101,23 @@ describe("the main thread stays the user's", () => {
     await execute(busy, range(100), { mode: 'threads', workers: 2, chunkSize: 10 })
     expect(turns.stop()).toBeGreaterThan(100)
   })
+
+  test('on threads it turns between chunks, however long a listener takes with what they give', async () => {
+    const turns = countTurns()
+    const seen: number[] = []
+    const outcome = () => {
+      for (const until = performance.now() + SLICE_MS; performance.now() < until; );
+      seen.push(turns.count())
+    }
+    await execute(onThread, range(60), { mode: 'threads', workers: 1, chunkSize: 1, on: { outcome } })
+    turns.stop()
+    // A worker has two chunks at a time, so that no more than these are there at once.
+    expect((seen.at(-1) as number) - (seen[0] as number)).toBeGreaterThanOrEqual(60 / 3)
+  })
 })
 
 /** Turns of the event loop. */
-function countTurns(): { stop(): number } {
+function countTurns(): { count(): number; stop(): number } {
   let turns = 0
   let next: NodeJS.Immediate | undefined
   const turn = () => {
@@ -113,6 +126,7 @@ function countTurns(): { stop(): number } {
   }
   turn()
   return {
+    count: () => turns,
     stop: () => {
       clearImmediate(next)
       return turns
