@@ -68,8 +68,8 @@ export function createExecutor(defaults: ExecuteOptions & MayMissResults): Execu
  */
 export function createExecutor(defaults?: ExecuteOptions): Executor
 export function createExecutor(given: ExecuteOptions = {}): Executor {
-  const opening = loadEngines(resolveOptions(given))
   const defaults = checkOptions(given)
+  const opening = loadEngines(resolveOptions(defaults))
   const runs = new Set<Promise<unknown>>()
   let closed: Promise<void> | undefined
   const closing = new AbortController()

@@ -66,7 +66,7 @@ export async function openToWrite(path: string, signal?: AbortSignal): Promise<S
     } catch (error) {
       if (codeOf(error) !== 'ENXIO') throw error
     }
-    await sleep(LOOK_MS, undefined, { ...(signal ? { signal } : {}) }).catch(() => {
+    await sleep(LOOK_MS, undefined, signal && { signal }).catch(() => {
       const why = `expected somebody to read it, got a request to stop (${messageOf(signal?.reason)})`
       throw new RunAbortedError(`Cannot write output '${path}': ${why}`)
     })

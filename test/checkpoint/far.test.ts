@@ -95,15 +95,10 @@ test.each(FORMS)('results that lie anywhere in many frames are read by ranges: $
     await session.backlog
   }
   await session.close()
-  let bytes = 0
-  const get: Store['get'] = async (key, range) => {
-    const found = await memory.get(key, range)
-    bytes += found?.byteLength ?? 0
-    return found
-  }
+  const { store, counts } = far(memory)
   let next = 0
   let failures = 0
-  for await (const outcome of readResults({ ...memory, get }, 'run-1')) {
+  for await (const outcome of readResults(store, 'run-1')) {
     const { index, key, attempts } = outcome
     const isFulfilled = outcome.status === 'fulfilled' && outcome.value === key.padEnd(3500, '.') && attempts === 1 + (index % 3)
     const isRejected = outcome.status === 'rejected' && outcome.reason.message === `no ${key}` && attempts === 1
@@ -112,7 +107,7 @@ test.each(FORMS)('results that lie anywhere in many frames are read by ranges: $
   }
   expect([next, failures]).toEqual([count, count / 20])
   const size = (await memory.list('run-1/seg/')).reduce((sum, object) => sum + object.size, 0)
-  expect(bytes).toBeLessThan(4 * size)
+  expect(counts.bytes).toBeLessThan(4 * size)
 })
 
 test('of results that lie anywhere no more are read at once than memory has room for, however their sizes differ', async () => {
@@ -131,18 +126,13 @@ test('of results that lie anywhere no more are read at once than memory has room
     await session.flush()
   }
   await session.close()
-  let bytes = 0
-  const get: Store['get'] = async (key, range) => {
-    const found = await memory.get(key, range)
-    bytes += found?.byteLength ?? 0
-    return found
-  }
+  const { store, counts } = far(memory)
   let next = 0
   let atFirst = 0
-  for await (const { index } of readResults({ ...memory, get }, 'run-1')) {
+  for await (const { index } of readResults(store, 'run-1')) {
     if (index === next) next++
-    if (index === frames * small) atFirst = bytes
+    if (index === frames * small) atFirst = counts.bytes
   }
   expect(next).toBe(frames * (small + 1))
-  expect(bytes - atFirst).toBeGreaterThan(40 * 2 ** 20)
+  expect(counts.bytes - atFirst).toBeGreaterThan(40 * 2 ** 20)
 })
