@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { newWriter } from '../../src/checkpoint/format/run-file.ts'
 import { listRuns, readResults, verifyRun } from '../../src/checkpoint/stored/runs.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -6,10 +7,10 @@ import { FORMS, IDENTITY, open, outcomes, readAll, rejection } from './fixture.t
 
 /** `store`, as it is far away: what is asked for together is answered together. Counts how often it answers. */
 function far(store: Store) {
-  const counts = { rounds: 0, most: 0, bytes: 0 }
+  const counts = { rounds: 0, most: 0, bytes: 0, gets: 0 }
   const waiting: (() => void)[] = []
-  const get: Store['get'] = async (key, range) => {
-    await new Promise<void>((resolve) => {
+  const wait = () =>
+    new Promise<void>((resolve) => {
       if (waiting.push(resolve) > 1) return
       setTimeout(() => {
         counts.rounds++
@@ -17,12 +18,26 @@ function far(store: Store) {
         for (const answer of waiting.splice(0)) answer()
       }, 1)
     })
-    const found = await store.get(key, range)
-    counts.bytes += found?.byteLength ?? 0
-    return found
+  const far: Store = {
+    ...store,
+    get: async (key, range) => {
+      counts.gets++
+      await wait()
+      const found = await store.get(key, range)
+      counts.bytes += found?.byteLength ?? 0
+      return found
+    },
+    delete: async (key) => {
+      await wait()
+      await store.delete(key)
+    },
+    modifiedAt: async () => {
+      await wait()
+      return 0
+    },
   }
-  const start = () => Object.assign(counts, { rounds: 0, most: 0, bytes: 0 })
-  return { store: { ...store, get }, counts, start }
+  const start = () => Object.assign(counts, { rounds: 0, most: 0, bytes: 0, gets: 0 })
+  return { store: far, counts, start }
 }
 
 /** A run of many files, as on a store whose objects cannot grow: some are kept beside the snapshot that stands for them. */
@@ -64,6 +79,43 @@ test('results are read several frames at once', async () => {
   for await (const { index } of readResults(store, 'run-1')) indices.push(index)
   expect(indices).toEqual(Array.from({ length: 100 }, (_, index) => index))
   expect(counts.rounds).toBeLessThan(25)
+})
+
+test.each([
+  ['here', { processStart: '1' }],
+  ['elsewhere', { host: 'elsewhere', bootId: 'another', beatAt: 0 }],
+])('claims that were left %s are read, asked about and deleted several at once', async (where, left) => {
+  const memory = memoryStore()
+  const session = await open(memory)
+  const claim = JSON.parse(Buffer.from((await memory.get(`run-1/lease/${session.writer}`)) ?? []).toString())
+  await session.close()
+  const bytes = Buffer.from(JSON.stringify({ ...claim, ...left }))
+  for (let at = 0; at < 40; at++) await memory.put(`run-1/lease/${newWriter(at)}`, bytes)
+  const { store, counts, start } = far(memory)
+  expect((await verifyRun(store, 'run-1')).ok).toBe(true)
+  expect(counts.rounds).toBeLessThan(12)
+  if (where === 'elsewhere') return // They are watched before a session begins.
+  start()
+  const next = await open(store)
+  await next.close()
+  expect(counts.rounds).toBeLessThan(20)
+  expect(await memory.list('run-1/lease/')).toEqual([])
+})
+
+test('what a snapshot stands for is deleted several at once', async () => {
+  const memory = memoryStore()
+  await recordFiles(memory, 60, { format: 'msgpack', compress: 'none' })
+  let deletions = 0
+  const { append: _, ...whole } = memory
+  const { store, counts } = far({ ...whole, delete: (key) => memory.delete(key).finally(() => deletions++) })
+  const next = await open(store, { keep: 0 })
+  for (let flush = 0; flush < 20; flush++) {
+    next.record(outcomes([1000 + flush]))
+    await next.flush()
+  }
+  await next.close()
+  expect(deletions).toBeGreaterThan(60)
+  expect(counts.rounds).toBeLessThan(60)
 })
 
 test('runs are listed several at once', async () => {

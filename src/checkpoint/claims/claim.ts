@@ -1,5 +1,6 @@
 import { RunLockedError } from '../../errors.ts'
 import type { Store } from '../../store/store.ts'
+import { askForEach } from '../patience/at-once.ts'
 import { livesAt, NOWHERE, type Place } from './place.ts'
 
 /**
@@ -45,14 +46,16 @@ export interface Claimant {
 
 /** Who has a claim on the run now, but for the session `own`. */
 export async function findClaimants(store: Store, runId: string, own?: string): Promise<Claimant[]> {
-  const claimants: Claimant[] = []
-  for (const { key } of await store.list(`${runId}/lease/`)) {
-    const writer = claimantOf(key)
-    if (writer === own) continue
-    const bytes = await store.get(key, { start: 0, length: MAX_CLAIM_BYTES })
-    if (bytes) claimants.push({ writer, claim: parseClaim(bytes, writer) })
-  }
-  return claimants
+  const keys = (await store.list(`${runId}/lease/`)).map(({ key }) => key)
+  const claimants = await askForEach(
+    keys.filter((key) => claimantOf(key) !== own),
+    async (key): Promise<Claimant[]> => {
+      const bytes = await store.get(key, { start: 0, length: MAX_CLAIM_BYTES })
+      const writer = claimantOf(key)
+      return bytes ? [{ writer, claim: parseClaim(bytes, writer) }] : []
+    },
+  )
+  return claimants.flat()
 }
 
 /** Claims on the run as they are, but for that of the session `own`; what cannot be read is left out. */
@@ -81,13 +84,12 @@ export function seemsAlive(claim: Claim, today: number, writtenAt?: number): boo
 
 /** Those of the claims on a run that seem to be of live sessions. */
 export async function findLive(store: Store, runId: string, claims: readonly Claim[], today: number): Promise<Claim[]> {
-  const live: Claim[] = []
-  for (const claim of claims) {
+  const areLive = await askForEach(claims, async (claim) => {
     const isElsewhere = isAlive(claim) === undefined
     const writtenAt = isElsewhere ? await store.modifiedAt?.(`${runId}/lease/${claim.writer}`) : undefined
-    if (seemsAlive(claim, today, writtenAt)) live.push(claim)
-  }
-  return live
+    return seemsAlive(claim, today, writtenAt)
+  })
+  return claims.filter((_, at) => areLive[at])
 }
 
 /** What to tell while it is not known whether the claimant of a run is at work. */

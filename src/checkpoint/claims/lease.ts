@@ -1,5 +1,6 @@
 import type { Store } from '../../store/store.ts'
 import type { Emit } from '../../types.ts'
+import { askForEach } from '../patience/at-once.ts'
 import { type Ask, eachCall } from '../patience/each-call.ts'
 import { cannotBegin, type Heed } from '../patience/heed.ts'
 import { type Beat, type BeatOptions, createBeat } from './beat.ts'
@@ -104,7 +105,7 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
       if (holder !== undefined) throw locked(runId, holder, clock.today())
     },
     bury: async (through) => {
-      for (const writer of dead) await through.delete(`${runId}/lease/${writer}`)
+      await askForEach([...dead], (writer) => through.delete(`${runId}/lease/${writer}`))
     },
     isStale,
     renew,

@@ -1,6 +1,6 @@
 import type { Store } from '../../store/store.ts'
 import { isOfRun } from '../format/run-file.ts'
-import { endAll, inGroups } from '../reading/at-once.ts'
+import { askForEach } from '../patience/at-once.ts'
 
 /**
  * Deletes what the session `writer`, which holds the lease and is at its end, left of a run of which nothing is recorded. If
@@ -25,5 +25,5 @@ async function deleteKeys(store: Store, runId: string, keys: readonly string[], 
   const isManifest = (key: string) => key.startsWith(`${runId}/run/`)
   const others = keys.filter((key) => key !== except)
   for (const group of [others.filter((key) => !isManifest(key)), others.filter(isManifest)])
-    for (const some of inGroups(group, 0, () => 0)) await endAll(some.map((key) => store.delete(key)))
+    await askForEach(group, (key) => store.delete(key))
 }

@@ -1,7 +1,7 @@
 import type { Store } from '../../store/store.ts'
 import { isOfRun, type RunFile } from '../format/run-file.ts'
-import { readingAhead } from '../reading/at-once.ts'
 import { newReport } from '../reading/file-report.ts'
+import { readingAhead } from '../reading/read-ahead.ts'
 import { readFrames } from '../reading/read-file.ts'
 import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from './manifest.ts'
 

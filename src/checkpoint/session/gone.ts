@@ -1,6 +1,7 @@
 import { CheckpointWriteError, messageOf, plural } from '../../errors.ts'
 import type { Store, StoredObject } from '../../store/store.ts'
 import type { FulfilledBatch, Rejection } from '../../types.ts'
+import { askForEach } from '../patience/at-once.ts'
 import { loadIndex, type RunIndex } from '../record/load.ts'
 import { statusIn } from '../record/restored.ts'
 import type { Opened } from './opened.ts'
@@ -31,7 +32,7 @@ export async function findGone(
   const found = await store.list(`${runId}/`).catch(() => undefined)
   if (found === undefined) return []
   const sizes = new Map(found.map(({ key, size }) => [key, size]))
-  const isAnother = await Promise.all(files.map((file) => beginsOtherwise(store, file)))
+  const isAnother = await askForEach(files, (file) => beginsOtherwise(store, file))
   const isGone = ({ key, size }: Expected, at: number) => (sizes.get(key) ?? -1) < size || isAnother[at]
   return files.filter((file, at) => isGone(file, at) && !deleted.has(file.key)).map(({ key }) => key)
 }

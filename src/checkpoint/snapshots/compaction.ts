@@ -3,6 +3,7 @@ import type { Format } from '../../values/codec.ts'
 import { listWriters } from '../claims/claim.ts'
 import { endOf, FORMAT_VERSION } from '../format/frame.ts'
 import { type RunFile, toRunFile, writerOf } from '../format/run-file.ts'
+import { askForEach } from '../patience/at-once.ts'
 import { isSound, newReport } from '../reading/file-report.ts'
 import { type Located, readFrames } from '../reading/read-file.ts'
 import { findOver } from '../record/ends.ts'
@@ -97,9 +98,8 @@ export function createCompaction(options: CompactionOptions): Compaction {
     const old = snapshots.sort((a, b) => (a.stem < b.stem ? 1 : -1)).slice(options.keep)
     if (old.length === 0) return
     const sizes = new Map((await listFiles(store, runId)).map(({ name, size }) => [name, size]))
-    for (const { covers } of old) {
-      for (const { name, size } of covers) if (sizes.get(name) === size) await remove(`${runId}/${name}`)
-    }
+    const useless = old.flatMap(({ covers }) => covers.filter(({ name, size }) => sizes.get(name) === size))
+    await askForEach(useless, ({ name }) => remove(`${runId}/${name}`))
   }
 
   async function remove(key: string): Promise<void> {

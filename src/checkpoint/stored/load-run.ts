@@ -7,6 +7,7 @@ import { type Claim, findLive, readClaims } from '../claims/claim.ts'
 import { isOfRun, writerOf } from '../format/run-file.ts'
 import type { Manifest } from '../identity/manifest.ts'
 import { readFingerprints, readManifests } from '../identity/read-manifests.ts'
+import { askForEach } from '../patience/at-once.ts'
 import { MAX_STARTS, startOver } from '../reading/file-bytes.ts'
 import { findCut } from '../record/damage.ts'
 import { findUnclaimed } from '../record/ends.ts'
@@ -90,7 +91,7 @@ export function lossOf({ index, claims }: StoredRun): { loss: Loss; cut: Set<str
 async function readWriteTimes(store: Store, { files, sessions }: RunIndex): Promise<number[]> {
   const closed = new Set(sessions.filter(({ isClosed }) => isClosed).map(({ writer }) => writer))
   const open = files.filter(({ kind, stem }) => kind === 'segment' && !closed.has(writerOf(stem)))
-  const times = await Promise.all(open.map(({ key }) => store.modifiedAt?.(key)))
+  const times = await askForEach(open, async ({ key }) => store.modifiedAt?.(key))
   return times.map((time) => Math.trunc(time ?? 0))
 }
 

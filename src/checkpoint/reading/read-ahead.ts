@@ -1,34 +1,6 @@
 import type { RunFile } from '../format/run-file.ts'
+import { inGroups } from '../patience/at-once.ts'
 import { type Readable, WINDOW_BYTES } from './file-bytes.ts'
-
-/**
- * Calls of a store that are made at once: one at a time, those for a long run on a store far away take minutes. Higher, and such
- * stores ask for fewer.
- */
-export const AT_ONCE = 16
-
-/** `all` in groups, in their order: of at most AT_ONCE, which are together no larger than `most`, or of one. */
-export function* inGroups<V>(all: readonly V[], most: number, sizeOf: (one: V) => number): Generator<readonly V[]> {
-  let group: V[] = []
-  let sum = 0
-  for (const one of all) {
-    const size = sizeOf(one)
-    if (group.length === AT_ONCE || (group.length > 0 && sum + size > most)) {
-      yield group
-      group = []
-      sum = 0
-    }
-    group.push(one)
-    sum += size
-  }
-  if (group.length > 0) yield group
-}
-
-/** What `calls` resolve with, or the first of their errors: once all have ended, so that none is left behind. */
-export async function endAll<V>(calls: readonly Promise<V>[]): Promise<V[]> {
-  await Promise.allSettled(calls)
-  return Promise.all(calls)
-}
 
 /**
  * `store` for whoever reads `files` in their order: asked for the first bytes of one, it asks for those of its neighbours, too, as
