@@ -81,6 +81,24 @@ test('results are read several frames at once', async () => {
   expect(counts.rounds).toBeLessThan(25)
 })
 
+test.each(FORMS.filter(({ compress }) => compress === 'none'))(
+  'results that lie near together are read with few calls: $format',
+  async (form) => {
+    const memory = memoryStore()
+    const session = await open(memory, { ...form, every: 1 })
+    for (let index = 0; index < 3000; index++) {
+      session.record(outcomes([index], () => `${index}`))
+      await session.flush()
+    }
+    await session.close()
+    const { store, counts } = far(memory)
+    const values: unknown[] = []
+    for await (const outcome of readResults(store, 'run-1')) values.push(outcome.status === 'fulfilled' && outcome.value)
+    expect(values).toEqual(Array.from({ length: 3000 }, (_, index) => `${index}`))
+    expect(counts.gets).toBeLessThan(10)
+  },
+)
+
 test.each([
   ['here', { processStart: '1' }],
   ['elsewhere', { host: 'elsewhere', bootId: 'another', beatAt: 0 }],

@@ -5,7 +5,8 @@ import type { RunFile } from '../format/run-file.ts'
 import { startOver } from '../reading/file-bytes.ts'
 import { newReport } from '../reading/file-report.ts'
 import { readingAhead } from '../reading/read-ahead.ts'
-import { type FrameAddress, readFrames } from '../reading/read-file.ts'
+import { readFrames } from '../reading/read-file.ts'
+import type { FramePlace } from '../reading/spans.ts'
 import { placeIn } from '../record/item-places.ts'
 import { listFiles, type RunIndex, type SettledFrame } from '../record/load.ts'
 import { type Chooser, createChooser, decodeColumns, type Winner } from '../record/winners.ts'
@@ -22,8 +23,7 @@ export interface Stretch {
 }
 
 /** Where a frame is that holds some of them. */
-export interface StoredFrame extends FrameAddress {
-  readonly file: RunFile
+export interface StoredFrame extends FramePlace {
   /** How many outcomes it holds. */
   readonly count: number
 }

@@ -2,11 +2,11 @@ import { Deserializer, Serializer } from 'node:v8'
 import { CheckpointCorruptError } from '../../errors.ts'
 import { turnIfDue } from '../../turn.ts'
 import { writerOf } from '../format/run-file.ts'
-import { AT_ONCE, endAll, inGroups } from '../patience/at-once.ts'
+import { endAll } from '../patience/at-once.ts'
 import { createCache } from '../reading/cache.ts'
-import { WINDOW_BYTES } from '../reading/file-bytes.ts'
 import { readAgain } from '../reading/read-again.ts'
-import { type BlockReader, createBlockReader } from '../reading/read-blocks.ts'
+import { createBlockReader } from '../reading/read-blocks.ts'
+import { askForSpans, inSpans } from '../reading/spans.ts'
 import { toEntry } from '../record/index-builder.ts'
 import type { FailureEntry } from '../record/load.ts'
 import { decodeColumns } from '../record/winners.ts'
@@ -72,25 +72,24 @@ function readInTurn(record: RunRecord, found: Whereabouts): StretchReader {
   const { stretches, stored } = found
   const readBlock = createBlockReader(record.store)
   const kept = createCache<number, Frame>(MAX_KEPT_BYTES)
-  const asked = new Map<number, Promise<Frame>>()
+  const asked = new Map<StoredFrame, Promise<Buffer | undefined>>()
   const left = countStretches(found)
   const stretchAt = (nth: number) => stretches[nth] as Stretch
   const storedAt = (number: number) => stored[number] as StoredFrame
 
-  const ask = (number: number) => {
-    asked.set(number, readFrame(record, storedAt(number), readBlock))
-  }
-  /** No more at once than is read of a file, and of blocks, which hold many frames each, one at a time. */
-  const askFrom = (nth: number) => {
-    ask(stretchAt(nth).frame)
-    let bytes = 0
-    for (let next = nth + 1; next < Math.min(stretches.length, nth + MAX_LOOKS); next++) {
+  /** The frames of the stretches from `nth` on that are not at hand. */
+  function* listMissing(nth: number): Generator<StoredFrame> {
+    const listed = new Set<number>()
+    for (let next = nth; next < Math.min(stretches.length, nth + MAX_LOOKS); next++) {
       const { frame } = stretchAt(next)
-      if (asked.has(frame) || kept.get(frame) !== undefined) continue
-      bytes += sizeOf(storedAt(frame))
-      if (storedAt(frame).block >= 0 || bytes > WINDOW_BYTES || asked.size >= AT_ONCE) return
-      ask(frame)
+      if (listed.has(frame) || kept.get(frame) !== undefined || asked.has(storedAt(frame))) continue
+      listed.add(frame)
+      yield storedAt(frame)
     }
+  }
+  const askFrom = (nth: number) => {
+    const [spans = []] = inSpans(listMissing(nth))
+    for (const [place, bytes] of askForSpans(record.store, spans, readBlock)) asked.set(place, bytes)
   }
   return {
     async read(nth) {
@@ -98,13 +97,15 @@ function readInTurn(record: RunRecord, found: Whereabouts): StretchReader {
       const { frame: number } = stretch
       const known = kept.get(number)
       if (known !== undefined) return cut(known, stretch)
-      if (!asked.has(number)) {
+      const place = storedAt(number)
+      if (!asked.has(place)) {
         askFrom(nth)
         await Promise.allSettled(asked.values()) // No call is left behind when whoever reads goes away.
       }
-      const frame = await (asked.get(number) as Promise<Frame>)
-      asked.delete(number)
-      kept.put(number, frame, sizeOf(storedAt(number)))
+      const frame = readFrame(record, place, await asked.get(place))
+      asked.delete(place)
+      kept.put(number, frame, sizeOf(place))
+      await turnIfDue()
       return cut(frame, stretch)
     },
     pass(nth) {
@@ -158,13 +159,16 @@ function readRanges(record: RunRecord, { stretches, stored }: Whereabouts): Stre
         bytes = copyOf([...kept.values()]).bytes
       }
     }
-    const weigh = (place: StoredFrame) => (place.block < 0 ? sizeOf(place) : Number.POSITIVE_INFINITY)
-    const places = stored.filter((place) => byFrame.has(place))
-    for (const group of inGroups(places, WINDOW_BYTES, weigh)) {
-      const wanted = group.filter((place) => (byFrame.get(place)?.[0] as number) < end)
-      const frames = await endAll(wanted.map((place) => readFrame(record, place, readBlock)))
-      for (const [at, place] of wanted.entries()) keep(place, frames[at] as Frame)
-      await turnIfDue()
+    function* listWanted(): Generator<StoredFrame> {
+      for (const place of stored) if ((byFrame.get(place)?.[0] ?? end) < end) yield place
+    }
+    for (const spans of inSpans(listWanted())) {
+      const asked = askForSpans(record.store, spans, readBlock)
+      await endAll([...asked.values()])
+      for (const [place, bytes] of asked) {
+        keep(place, readFrame(record, place, await bytes))
+        await turnIfDue()
+      }
     }
   }
   return {
@@ -196,19 +200,14 @@ function cut({ keys, attempts, values, failure }: Frame, { place, count }: Stret
   return { keys: keys && part(keys), attempts: attempts && part(attempts), values: failure ? values : part(values), failure }
 }
 
-async function readFrame(
-  { store, fingerprint, codecs }: RunRecord,
-  { file, ...address }: StoredFrame,
-  readBlock: BlockReader,
-): Promise<Frame> {
-  const { head, body } = (await readAgain(store, file, fingerprint, address, readBlock)) ?? {}
+function readFrame({ fingerprint, codecs }: RunRecord, place: StoredFrame, bytes: Buffer | undefined): Frame {
+  const { file, stem, start } = place
+  const { head, body } = (bytes && readAgain(place, bytes, fingerprint)) ?? {}
   if (head === undefined || body === undefined || (head.kind !== 'outcomes' && head.kind !== 'failure')) {
-    throw new CheckpointCorruptError(
-      `Cannot read ${file.key}: expected the frame at ${address.start} to be whole as before, got damage`,
-    )
+    throw new CheckpointCorruptError(`Cannot read ${file.key}: expected the frame at ${start} to be whole as before, got damage`)
   }
   const codec = codecs[file.format]
   if (head.kind === 'failure')
-    return { keys: undefined, attempts: undefined, values: codec.decode(body), failure: toEntry(head, writerOf(address.stem)) }
+    return { keys: undefined, attempts: undefined, values: codec.decode(body), failure: toEntry(head, writerOf(stem)) }
   return { keys: head.keys, attempts: head.attempts, values: decodeColumns(codec, head, body), failure: undefined }
 }
