@@ -1,4 +1,5 @@
 import { commandKey } from '../checkpoint/format/run-file.ts'
+import { MAX_MANIFEST_BYTES } from '../checkpoint/identity/manifest.ts'
 import { nameShard, readShard } from '../shard.ts'
 import { fileStore } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
@@ -59,7 +60,7 @@ export async function noteCommand({
 /** The command of the last session of `shard`, not checked yet; undefined when there is none, or a damaged one, which is told. */
 export async function readNoted(store: Store, runId: string, shard: string): Promise<Json | undefined> {
   const key = commandKey(runId, shard)
-  const bytes = await store.get(key)
+  const bytes = await store.get(key, { start: 0, length: MAX_MANIFEST_BYTES }) // Of one that is larger no JSON is left.
   try {
     return bytes && (JSON.parse(Buffer.from(bytes).toString()) as Json)
   } catch {

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Ended, items, lines, project, type Running } from './pawl.ts'
@@ -397,12 +397,14 @@ export default async ({ n }) => {
   test.each([
     ['emptied', ''],
     ['cut', '{"task":"slow.js","inp'],
+    ['of 5 GiB', 5 * 2 ** 30],
   ])('a damaged command of a shard is named by verify, and by the session that goes on without: %s', async (_, text) => {
     const { pawl, directory } = project({ ...PROJECT, 'in.jsonl': items(20) })
     expect((await pawl(...RUN, '--shard', '1/2')).code).toBe(0)
     expect((await pawl('verify', 'slow')).code).toBe(0)
     const file = join(directory, '.pawl', 'slow', 'run', 'command-1-of-2')
-    writeFileSync(file, text)
+    if (typeof text === 'string') writeFileSync(file, text)
+    else truncateSync(file, text)
     const { code, stdout } = await pawl('verify', 'slow')
     expect(code).toBe(1)
     expect(stdout).toMatch(/^run\/command-1-of-2: what the command line was told for this shard is damaged/)
