@@ -3,8 +3,8 @@ import { isWithin, MAX_NESTING } from './nesting.ts'
 
 /**
  * An error on its way across a thread or through a checkpoint: only data, so that structured clone, msgpack and JSON
- * all carry it. `fields` are the error's own fields that `structuredClone` takes; what it refuses, or is nested too deep to be
- * read back, is left out.
+ * all carry it. `fields` are the error's own fields that `structuredClone` takes, but for those that are errors; what it
+ * refuses, or is nested too deep to be read back, is left out.
  */
 export interface CarriedError {
   readonly name: string
@@ -15,13 +15,16 @@ export interface CarriedError {
   /** Of an AggregateError, and of any error whose `errors` are errors. Of another one they are a field. */
   readonly errors?: readonly CarriedError[]
   readonly fields?: Readonly<Record<string, unknown>>
+  /** Of fields that are errors, whole: structured clone would keep no more than a message and a stack. */
+  readonly inner?: Readonly<Record<string, CarriedError>>
 }
 
 /** Causes nested deeper than this are cut off, so that a chain that leads back to itself ends. */
 const MAX_DEPTH = 16
 
 /**
- * Errors in `errors` that are carried, of one error and all in it. Of more, the last that is carried says how many there are.
+ * Errors in `errors` and in fields that are carried, of one error and all in it. Of more in `errors`, the last that is carried
+ * says how many there are; a field is left out.
  * Higher: a larger failure, in memory and on record; lower: less to look into.
  */
 const MAX_PARTS = 1000
@@ -49,18 +52,8 @@ function pack(thrown: unknown, depth: number, room: { left: number }): CarriedEr
       cause: { value: cause },
     }
   }
-  const fields: Record<string, unknown> = {}
   const parts = partsOf(thrown)
-  const names = seen(() => namesOf(thrown), [])
-  for (let at = 0; at < names.length; at++) {
-    const name = names[at] as string
-    if (OWN.has(name) || (parts && name === 'errors')) continue
-    const value = cloneOr(readField(thrown, name), ABSENT)
-    if (value !== ABSENT) Object.defineProperty(fields, name, { value, enumerable: true, writable: true, configurable: true })
-  }
-  const code = readField(thrown, 'code')
-  if (code !== undefined && !Object.hasOwn(fields, 'code') && typeof code !== 'function')
-    fields.code = cloneOr(code, String(code))
+  const ofFields = packFields(thrown, parts !== undefined, depth, room)
   return {
     name: text(readField(thrown, 'name'), 'Error'),
     message: text(readField(thrown, 'message'), ''),
@@ -69,7 +62,37 @@ function pack(thrown: unknown, depth: number, room: { left: number }): CarriedEr
       ? { cause: packCause(readField(thrown, 'cause'), depth + 1, room) }
       : {}),
     ...(parts && depth < MAX_DEPTH ? { errors: packParts(parts, depth + 1, room) } : {}),
+    ...ofFields,
+  }
+}
+
+function packFields(
+  error: Error,
+  hasParts: boolean,
+  depth: number,
+  room: { left: number },
+): Pick<CarriedError, 'fields' | 'inner'> {
+  const fields: Record<string, unknown> = {}
+  const inner: Record<string, CarriedError> = {}
+  const names = seen(() => namesOf(error), [])
+  for (let at = 0; at < names.length; at++) {
+    const name = names[at] as string
+    if (OWN.has(name) || (hasParts && name === 'errors')) continue
+    const given = readField(error, name)
+    if (!isError(given)) {
+      const value = cloneOr(given, ABSENT)
+      if (value !== ABSENT) show(fields, name, value)
+    } else if (depth < MAX_DEPTH && room.left > 0) {
+      room.left--
+      show(inner, name, pack(given, depth + 1, room))
+    }
+  }
+  const code = readField(error, 'code')
+  if (code !== undefined && !Object.hasOwn(fields, 'code') && !isError(code) && typeof code !== 'function')
+    fields.code = cloneOr(code, String(code))
+  return {
     ...(Object.keys(fields).length > 0 ? { fields } : {}),
+    ...(Object.keys(inner).length > 0 ? { inner } : {}),
   }
 }
 
@@ -95,9 +118,8 @@ export function unpackError(carried: CarriedError): Error {
   )
   if (error.name !== carried.name) hide(error, 'name', carried.name)
   hide(error, 'stack', carried.stack ?? `${carried.name}: ${carried.message}`)
-  for (const [name, value] of Object.entries(carried.fields ?? {})) {
-    Object.defineProperty(error, name, { value, enumerable: true, writable: true, configurable: true })
-  }
+  for (const [name, value] of Object.entries(carried.fields ?? {})) show(error, name, value)
+  for (const [name, value] of Object.entries(carried.inner ?? {})) show(error, name, unpackError(value))
   return error
 }
 
@@ -191,6 +213,10 @@ function cloneOr<F>(value: unknown, otherwise: F): unknown | F {
 
 function text(value: unknown, otherwise: string): string {
   return typeof value === 'string' ? value : otherwise
+}
+
+function show(holder: object, name: string, value: unknown): void {
+  Object.defineProperty(holder, name, { value, enumerable: true, writable: true, configurable: true })
 }
 
 function hide(error: Error, name: string, value: string): void {

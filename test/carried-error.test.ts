@@ -42,6 +42,30 @@ describe('packError() and unpackError()', () => {
     }
   })
 
+  test('give back fields that are errors whole, as deep as causes, and no more of them than of `errors`', () => {
+    const original = Object.assign(new TypeError('duplicate', { cause: new RangeError('why') }), {
+      code: '23505',
+      detail: 'id 7',
+    })
+    const query = Object.assign(new Error('insert'), { original, code: new Error('no code'), sql: 'insert 7' })
+    for (const carried of [carry(query), carry(carry(query))]) {
+      expect(carried).toMatchObject({ message: 'insert', sql: 'insert 7', code: { message: 'no code' } })
+      expect(carried.original).toBeInstanceOf(TypeError)
+      expect(carried.original).toMatchObject({ name: 'TypeError', code: '23505', detail: 'id 7', cause: new RangeError('why') })
+      expect(carried.original.stack).toBe(original.stack)
+    }
+    const one = Object.assign(new Error('x'), { parent: original })
+    one.parent = Object.assign(one, { original: one }) as never
+    let count = 0
+    for (const waiting = [carry(one)]; waiting.length > 0; count++) {
+      const { parent, original } = waiting.pop() as Error & Record<string, any>
+      waiting.push(...[parent, original].filter((it) => it !== undefined))
+    }
+    expect(count).toBe(1001)
+    const many = Object.fromEntries(Array.from({ length: 1100 }, (_, n) => [`e${n}`, new Error(`no ${n}`)]))
+    expect(Object.keys(carry(Object.assign(new Error('x'), many)))).toHaveLength(1000)
+  })
+
   test('give back errors of errors as these, whatever their class is', () => {
     for (const error of [
       new AggregateError([new RangeError('a')], 'x'),

@@ -182,6 +182,26 @@ describe('execute() with failures on record', () => {
     expect(failures.every(({ reason, restored }) => reason instanceof TypeError && restored)).toBe(true)
   })
 
+  test.each(['json', 'msgpack'] as const)('keeps the fields of an error that are errors, in %s', async (format) => {
+    const task = () => {
+      const parent = Object.assign(new TypeError('duplicate', { cause: 'why' }), { code: '23505', table: 'users' })
+      throw Object.assign(new Error('insert'), { parent, sql: 'insert', error: parent, suppressed: new RangeError('late') })
+    }
+    const { warnings, on } = listenForWarnings()
+    const options = { maxFailures: 1, checkpoint: { store: memoryStore(), format }, on }
+    const first = await execute(task, [0], options)
+    const second = await execute(task, [0], { ...options, retryFailed: false })
+    expect(second.stats.restored).toBe(1)
+    for (const { failures } of [first, second]) {
+      const reason = failures[0]?.reason as Error & { parent: Error; suppressed: Error }
+      const parent = { name: 'TypeError', message: 'duplicate', cause: 'why', code: '23505', table: 'users' }
+      expect(reason).toMatchObject({ sql: 'insert', parent, error: parent, suppressed: { message: 'late' } })
+      expect(reason.parent).toBeInstanceOf(TypeError)
+      expect(reason.suppressed).toBeInstanceOf(RangeError)
+    }
+    expect(warnings).toEqual([])
+  })
+
   test('tells, once, of a field of an error that the format cannot hold', async () => {
     const task = (n: number) => {
       throw Object.assign(new Error('no'), n === 0 ? { code: 'E_NO', hint: undefined } : { size: 5n, seen: new Map([[n, n]]) })

@@ -17,7 +17,7 @@ export function recordError(error: unknown, codec: Codec, onUnheld: OnUnheld): u
   return prune(packError(error), codec, onUnheld)
 }
 
-function prune({ name, message, stack, cause, errors, fields }: CarriedError, codec: Codec, onUnheld: OnUnheld): unknown {
+function prune({ name, message, stack, cause, errors, fields, inner }: CarriedError, codec: Codec, onUnheld: OnUnheld): unknown {
   const isHeld = (value: unknown, field: string) => {
     const isRefused = codec.encode([value]).refused.length > 0
     if (isRefused && value !== undefined) onUnheld(field, value) // A field that is undefined, and one that is not there, read the same.
@@ -33,6 +33,7 @@ function prune({ name, message, stack, cause, errors, fields }: CarriedError, co
       : { cause: 'error' in cause ? { error: prune(cause.error, codec, onUnheld) } : cause }),
     ...(errors === undefined ? {} : { errors: errors.map((part) => prune(part, codec, onUnheld)) }),
     ...(held.length === 0 ? {} : { fields: Object.fromEntries(held) }),
+    ...(inner === undefined ? {} : { inner: mapFields(inner, (part) => prune(part, codec, onUnheld)) }),
   }
 }
 
@@ -57,7 +58,7 @@ function wordsAgain(error: Error): Words | undefined {
 }
 
 function toCarried(given: unknown, depth: number): CarriedError {
-  const { name, message, stack, cause, errors, fields } = toObject(depth > MAX_DEPTH ? undefined : given)
+  const { name, message, stack, cause, errors, fields, inner } = toObject(depth > MAX_DEPTH ? undefined : given)
   const { error, ...value } = toObject(cause)
   return {
     name: typeof name === 'string' ? name : 'Error',
@@ -67,7 +68,12 @@ function toCarried(given: unknown, depth: number): CarriedError {
     ...(error === undefined && 'value' in value ? { cause: { value: value.value } } : {}),
     ...(Array.isArray(errors) ? { errors: errors.map((part) => toCarried(part, depth + 1)) } : {}),
     ...(fields === undefined ? {} : { fields: toObject(fields) }),
+    ...(inner === undefined ? {} : { inner: mapFields(toObject(inner), (part) => toCarried(part, depth + 1)) }),
   }
+}
+
+function mapFields<V, W>(fields: Readonly<Record<string, V>>, change: (value: V) => W): Record<string, W> {
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, change(value)]))
 }
 
 function toObject(value: unknown): Record<string, unknown> {
