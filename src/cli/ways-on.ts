@@ -86,12 +86,13 @@ function isFile(kind: Input['kind'] | undefined): boolean {
   return kind !== undefined && kind !== 'glob' && kind !== 'stdin'
 }
 
-/** The flags by the names of their options, without what stands behind them. */
-const FLAG_OF = new Map(
-  listOptions().flatMap(({ name, spec }) =>
+/** The flags by the names of their options, without what stands behind them; of one that is Node's to set, how to set it. */
+const FLAG_OF = new Map([
+  ...listOptions().flatMap(({ name, spec }) =>
     spec.flag === undefined ? [] : [[name, spec.flag.split(' ')[0] as string] as const],
   ),
-)
+  ['resourceLimits.maxOldGenerationSizeMb', 'NODE_OPTIONS=--max-old-space-size=MB'] as const,
+])
 
 /** Of a run that is another one, how to go on with the one on record comes first. */
 function leadTo(part: string, { by, input }: Command): string {

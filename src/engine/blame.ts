@@ -2,7 +2,7 @@ import { packError } from '../carried-error.ts'
 import { countCrashes, historyAt } from '../chunk.ts'
 import { nameItem, plural, TaskTimeoutError, WorkerCrashError } from '../errors.ts'
 import type { FailureKind } from '../types.ts'
-import { option, worded, wording } from '../wording.ts'
+import { option, type Words, worded, wording } from '../wording.ts'
 import { type Bench, type Overdue, packedPlaces } from './bench.ts'
 import { cursorOf, isAwaited, isPacking, limitOf, slotOf } from './flight-recorder.ts'
 import type { JobRun } from './job.ts'
@@ -62,7 +62,8 @@ export function blame(worker: LostWorker, error: Error | undefined, exitCode: nu
     if (culprit !== 'one') continue
     suspect = { run: job.run, index: piece.chunk.indices[place] as number }
     if (worker.doom === undefined || trace.state === 'untrue') {
-      const again = charge(piece, place, reason, isSure(worker, error, piece, place), today)
+      const crash = { reason, advice: adviceOn(worker, error) }
+      const again = charge(piece, place, crash, isSure(worker, error, piece, place), today)
       if (again) suspects.push(again)
     } else reason = timeOut(piece, place, exitCode === undefined, today)
   }
@@ -86,6 +87,14 @@ function reasonOf({ doom }: LostWorker, error: Error | undefined, exitCode: numb
   if (doom === undefined) return new Error(`the worker thread ended with exit code ${exitCode}`)
   if (typeof doom === 'object') return new Error("the worker was ended: what its items gave was not packed within 'timeout'")
   return new Error(DOOMS[doom])
+}
+
+/** What to do about an item that ends its worker so. Of an exception that nobody caught its own message tells. */
+function adviceOn({ doom }: LostWorker, error: Error | undefined): Words {
+  if (doom !== undefined) return ''
+  if (error === undefined) return '. If its task called process.exit, which ends the thread, have it throw an error instead'
+  if (!isOutOfMemory(error)) return ''
+  return wording`. Give workers more heap by ${option('resourceLimits.maxOldGenerationSizeMb')}, perhaps with fewer of them`
 }
 
 /** Why a worker was ended, when no item is to blame. */
@@ -194,7 +203,13 @@ function timeOut({ chunk, job }: Piece, place: number, isAtWork: boolean, today:
  * Counts the attempt that ended the worker. Gives the item as a suspect, or nothing when it has settled: one that may be
  * innocent is never given up before it had a worker to itself.
  */
-function charge(piece: Piece, place: number, crash: Error, isSure: boolean, today: number): Piece | undefined {
+function charge(
+  piece: Piece,
+  place: number,
+  { reason: cause, advice }: { readonly reason: Error; readonly advice: Words },
+  isSure: boolean,
+  today: number,
+): Piece | undefined {
   const { chunk, job } = piece
   const { run } = job
   run.tally.attempts++
@@ -205,9 +220,9 @@ function charge(piece: Piece, place: number, crash: Error, isSure: boolean, toda
   const crashes = countCrashes(history)
   if (crashes < run.maxCrashes) return suspectOf(piece, place, history)
   if (!isSure) return suspectOf(piece, place, { ...history, crashes: history.crashes - 1 })
-  const kind: FailureKind = isOutOfMemory(crash) ? 'memory' : 'crash'
-  const words = wording`Cannot finish item ${nameItem(index, key)}: expected its worker to survive it, got ${crash.message} (${plural(crashes, 'time')}, and ${option('maxCrashes', 'maxCrashes')} is ${run.maxCrashes})`
-  const reason = worded(words, (message) => new WorkerCrashError(message, { cause: crash }))
+  const kind: FailureKind = isOutOfMemory(cause) ? 'memory' : 'crash'
+  const words = wording`Cannot finish item ${nameItem(index, key)}: expected its worker to survive it, got ${cause.message} (${plural(crashes, 'time')}, and ${option('maxCrashes', 'maxCrashes')} is ${run.maxCrashes})${advice}`
+  const reason = worded(words, (message) => new WorkerCrashError(message, { cause }))
   job.settle(undefined, [rejectPlace(chunk, place, kind, reason, today, 1)])
   return undefined
 }

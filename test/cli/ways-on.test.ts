@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { reviveError } from '../../src/checkpoint/format/error-record.ts'
 import type { RunIdentity } from '../../src/checkpoint/identity/fingerprint.ts'
 import { explainMismatch, listDifferences, otherEnd, otherSource, tooShort } from '../../src/checkpoint/identity/mismatch.ts'
 import { type Command, retell, retellReport, sayHere } from '../../src/cli/ways-on.ts'
@@ -92,6 +93,16 @@ describe('retell()', () => {
     const command = { ...RUN, flags: { key: 'id' }, placeOf: (index: number) => `line ${index + 1}` }
     expect(saying(twice(), command)).toBe(
       "Cannot use '--key id': expected a key of its own for each item, not one for both item 0 (line 1) and item 1 (line 2), got 'a'",
+    )
+  })
+
+  test('names flags for the options in reasons on record', () => {
+    const message =
+      "got no more heap (2 times, and maxCrashes is 2). Give workers more heap by 'resourceLimits.maxOldGenerationSizeMb', perhaps"
+    const error = reviveError({ message, fields: { code: 'ERR_PAWL_WORKER_CRASH' } })
+    expect(error.message).toBe(message)
+    expect(saying(error, RUN)).toBe(
+      'got no more heap (2 times, and --max-crashes is 2). Give workers more heap by NODE_OPTIONS=--max-old-space-size=MB, perhaps',
     )
   })
 

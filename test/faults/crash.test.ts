@@ -32,22 +32,26 @@ function expectNeighbours(report: { results: unknown[]; status: string }, culpri
 
 const SMALL_HEAP = { resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 4 } }
 
+const EXIT = '. If its task called process.exit, which ends the thread, have it throw an error instead'
+const HEAP = ". Give workers more heap by 'resourceLimits.maxOldGenerationSizeMb', perhaps with fewer of them"
+
 describe('an item that takes its worker down', () => {
-  test.each<[string, ExecuteOptions<string>, object]>([
-    ['exit', {}, { kind: 'crash', reason: { cause: { message: expect.stringContaining('exit code 3') } } }],
-    ['exitZero', {}, { kind: 'crash', reason: { cause: { message: expect.stringContaining('exit code 0') } } }],
-    ['memory', SMALL_HEAP, { kind: 'memory', reason: { cause: { code: 'ERR_WORKER_OUT_OF_MEMORY' } } }],
+  test.each<[string, ExecuteOptions<string>, object, advice?: string]>([
+    ['exit', {}, { kind: 'crash', reason: { cause: { message: expect.stringContaining('exit code 3') } } }, EXIT],
+    ['exitZero', {}, { kind: 'crash', reason: { cause: { message: expect.stringContaining('exit code 0') } } }, EXIT],
+    ['memory', SMALL_HEAP, { kind: 'memory', reason: { cause: { code: 'ERR_WORKER_OUT_OF_MEMORY' } } }, HEAP],
     ['uncaught', {}, { kind: 'crash', reason: { cause: { name: 'RangeError', message: 'thrown by a timer' } } }],
     ['unhandled', {}, { kind: 'crash', reason: { cause: { name: 'RangeError', message: 'rejected, and nobody listened' } } }],
   ])(
     'by %s is named exactly, given up after maxCrashes, and its neighbours have their results',
-    async (way, options, failure) => {
+    async (way, options, failure, advice = '') => {
       const { report, calls, exits } = await run({ 13: way }, options)
       expectNeighbours(report, [13])
       expect(report.failures).toHaveLength(1)
       expect(report.failures[0]).toMatchObject({ index: 13, item: way, attempts: 2, crashes: 2, ...failure })
       expect(report.failures[0]?.reason).toMatchObject({ name: 'WorkerCrashError', code: 'ERR_PAWL_WORKER_CRASH' })
-      expect(report.failures[0]?.reason.message).toMatch(/item 13\b.*maxCrashes is 2/)
+      expect(report.failures[0]?.reason.message).toMatch(/item 13\b.*maxCrashes is 2\)/)
+      expect(report.failures[0]?.reason.message.split('maxCrashes is 2)')[1]).toBe(advice)
       expect(report.stats).toMatchObject({ crashes: 2, timeouts: 0, retries: 0, failed: 1 })
       expect(calls[13]).toBe(2)
       expect(exits).toEqual([13, 13])

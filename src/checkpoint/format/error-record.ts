@@ -44,17 +44,17 @@ export function reviveError(given: unknown): Error {
   return words ? keepWords(error, words) : error
 }
 
-/** The option that a reason of ours names in its advice. On record is the text alone. */
+/** The options that a reason of ours names in its advice. On record is the text alone. */
 const ADVISED = new Map([
-  ['ERR_PAWL_TIMEOUT', { name: 'timeout', asText: /('timeout')/ }],
-  ['ERR_PAWL_WORKER_CRASH', { name: 'maxCrashes', asText: /('?maxCrashes'?)/ }],
+  ['ERR_PAWL_TIMEOUT', /('timeout')/],
+  ['ERR_PAWL_WORKER_CRASH', /('?maxCrashes'?|'resourceLimits\.maxOldGenerationSizeMb')/],
 ])
 
 function wordsAgain(error: Error): Words | undefined {
   const advised = ADVISED.get(codeOf(error))
   if (!advised) return undefined
-  const parts = error.message.split(advised.asText)
-  return new Wording(parts.map((part, at) => (at % 2 === 1 ? option(advised.name, part) : part)))
+  const parts = error.message.split(advised)
+  return new Wording(parts.map((part, at) => (at % 2 === 1 ? option(part.replaceAll("'", ''), part) : part)))
 }
 
 function toCarried(given: unknown, depth: number): CarriedError {
