@@ -43,7 +43,10 @@ function checkAll(options: object, specs: Record<string, OptionSpec>, prefix: st
       const known = Object.keys(specs).filter((it) => it.startsWith(prefix))
       throw unknown('options', prefix + name, known, value)
     }
-    if (!spec.check(value)) throw new InvalidOptionError(prefix + name, spec.expected, value)
+    if (spec.check(value)) continue
+    const { path, part } = spec.findUnfit?.(value) ?? { path: '', part: value }
+    const advice = path === '' ? '' : ` at ${prefix}${name}${path}`
+    throw new InvalidOptionError(prefix + name, spec.expected, part, { advice })
   }
 }
 

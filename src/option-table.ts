@@ -10,6 +10,7 @@ import {
   isPlain,
   isShard,
   isStoreLike,
+  type Unfit,
 } from './option-values.ts'
 import type { ExecuteOptions } from './options.ts'
 
@@ -29,6 +30,8 @@ export interface OptionSpec {
   check(value: unknown): boolean
   /** What `check` accepts, to complete "expected …". */
   readonly expected: string
+  /** Of a value that is not accepted, the part that is why; undefined when it is all of it. */
+  findUnfit?(value: unknown): Unfit | undefined
   /** How the command line says it, in commander's notation. */
   readonly flag?: string
 }
@@ -139,8 +142,7 @@ export const OPTIONS: Record<keyof ExecuteOptions, OptionSpec> = {
     type: 'JSON',
     default: 'none',
     help: 'any JSON value that results depend on; a resumed run must have the same',
-    check: isJson,
-    expected: 'a JSON value of at most 16 Mi characters',
+    ...isJson,
     flag: '--config <json>',
   },
   shard: {

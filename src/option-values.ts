@@ -1,5 +1,6 @@
 import { isDirectory } from './store/directory.ts'
 import type { Store } from './store/store.ts'
+import { stepTo } from './values/steps.ts'
 
 /** Which values options take. What several rows of option-table.ts share is a check with the words for what it accepts. */
 
@@ -80,13 +81,37 @@ function isMetadataUrl(value: unknown): boolean {
 /** Characters of `config` at most: it is written into the manifest, which is read back up to 64 MiB. */
 const MAX_CONFIG = 2 ** 24
 
-/** True for what JSON.stringify writes without losing anything, and not at a length that a value with repeated parts may have. */
-export function isJson(value: unknown, depth = 0, room = { left: MAX_CONFIG }): boolean {
+/** Objects in one another, at most. More is as a rule one that lies in itself. */
+const MAX_LEVELS = 200
+
+/** What JSON.stringify writes without losing anything, and not at a length that a value with repeated parts may have. */
+export const isJson = {
+  check: (value: unknown) => findUnfit(value) === undefined,
+  expected: `a JSON value of at most 16 Mi characters and ${MAX_LEVELS} levels`,
+  findUnfit: (value: unknown) => {
+    const unfit = findUnfit(value)
+    return typeof unfit === 'object' ? unfit : undefined
+  },
+}
+
+/** A part of a value: where it lies, as `.deep[2]`, and what it is. */
+export interface Unfit {
+  readonly path: string
+  readonly part: unknown
+}
+
+function findUnfit(value: unknown, depth = 0, room = { left: MAX_CONFIG }): Unfit | 'too much' | undefined {
   room.left -= typeof value === 'string' ? value.length + 2 : 2
-  if (room.left < 0) return false
-  if (value === null || typeof value === 'string' || typeof value === 'boolean') return true
-  if (typeof value === 'number') return Number.isFinite(value)
-  if (typeof value !== 'object' || depth > 200) return false
-  if (Array.isArray(value)) return value.every((it) => isJson(it, depth + 1, room))
-  return isPlain(value) && Object.values(value).every((it) => it === undefined || isJson(it, depth + 1, room))
+  if (room.left < 0) return 'too much'
+  if (value === null || typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value)) return undefined
+  const isArray = Array.isArray(value)
+  if (!isArray && !isPlain(value)) return { path: '', part: value }
+  if (depth >= MAX_LEVELS) return 'too much'
+  const parts: Iterable<readonly [number | string, unknown]> = isArray ? value.entries() : Object.entries(value)
+  for (const [key, part] of parts) {
+    if (part === undefined && !isArray) continue
+    const unfit = findUnfit(part, depth + 1, room)
+    if (unfit !== undefined) return unfit === 'too much' ? unfit : { ...unfit, path: stepTo(String(key), isArray) + unfit.path }
+  }
+  return undefined
 }

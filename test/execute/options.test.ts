@@ -1,5 +1,15 @@
 import { runInNewContext } from 'node:vm'
-import { createExecutor, execute, memoryStore, plan, type Report, type RunOptions, stream, type TaskContext } from 'pawl'
+import {
+  createExecutor,
+  execute,
+  type Json,
+  memoryStore,
+  plan,
+  type Report,
+  type RunOptions,
+  stream,
+  type TaskContext,
+} from 'pawl'
 import { describe, expect, test } from 'vitest'
 import arithmetic from '../fixtures/tasks/arithmetic.mjs'
 import { counted } from '../fixtures/tasks/counted.mjs'
@@ -98,6 +108,35 @@ describe('an InvalidOptionError before anything starts', () => {
   class Settings {
     workers = 1
   }
+  test.each<[string, unknown, string]>([
+    [
+      'a number',
+      {
+        deep: {
+          list: [
+            [1, 2],
+            [3, Number.NaN],
+          ],
+        },
+      },
+      'got NaN at config.deep.list[1][1]',
+    ],
+    ['what an array lacks', { list: [1, , 2] }, 'got undefined at config.list[1]'],
+    ['a Map', [{ 'by name': new Map([[1, 2]]), b: undefined }], 'got Map(1) { 1 => 2 } at config[0]["by name"]'],
+    ['all of it', 5n, 'got 5n'],
+  ])('says where in `config` it is: %s', async (_, config, got) => {
+    const expected = "Cannot use option 'config': expected a JSON value of at most 16 Mi characters and 200 levels, "
+    const refused = execute(arithmetic, [1], { config: config as Json })
+    await expect(refused).rejects.toMatchObject({ option: 'config', message: expected + got })
+  })
+
+  test('takes a `config` of 200 levels, and no more', async () => {
+    const nested = (levels: number) => JSON.parse('['.repeat(levels) + ']'.repeat(levels))
+    expect((await execute(arithmetic, [1], { config: nested(200) })).results).toHaveLength(1)
+    const got = ' 200 levels, got [ [ [Array] ] ]'
+    await expect(execute(arithmetic, [1], { config: nested(201) })).rejects.toThrow(got)
+  })
+
   test.each<[unknown]>([
     [null],
     [5],
