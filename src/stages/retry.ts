@@ -1,8 +1,7 @@
 import { setMaxListeners } from 'node:events'
-import { inspect } from 'node:util'
 import type { Clock } from '../clock.ts'
 import { untilDrained } from '../drain.ts'
-import { nameItem, plural } from '../errors.ts'
+import { nameItem, plural, textOf } from '../errors.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { Chunk, Outcomes, Rejection } from '../types.ts'
 import { countOf, NOTHING, type RunContext, type Stage } from './stage.ts'
@@ -155,7 +154,7 @@ function userJudge<T>({ retries, shouldRetry }: RetrySettings) {
       try {
         return Boolean(await shouldRetry?.(Object.freeze({ error, ...counts, index, key })))
       } catch (thrown) {
-        const message = `Cannot ask 'shouldRetry' about item ${nameItem(index, key)}: expected true or false, got an exception: ${inspect(thrown, { depth: 0 })}. The failure is final`
+        const message = `Cannot ask 'shouldRetry' about item ${nameItem(index, key)}: expected true or false, got an exception: ${textOf(thrown)}. The failure is final`
         if (!isWarned) emit('warning', { code: 'SHOULD_RETRY_FAILED', message })
         isWarned = true
         return false

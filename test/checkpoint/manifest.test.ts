@@ -29,7 +29,7 @@ describe('openSession() with another identity than recorded', () => {
     ],
     ['count', 'items', { ...IDENTITY, items: { ...IDENTITY.items, count: 7 } }, /number of items as recorded, 1000000, got 7/],
     ['items', 'items', { ...IDENTITY, items: { ...IDENTITY.items, digest: 'e' } }, /contents of the items/],
-    ['config', 'config', { ...IDENTITY, config: { a: 1 } }, /'config' as recorded, null, got \{ a: 1 \}/],
+    ['config', 'config', { ...IDENTITY, config: { a: 1 } }, /'config' as recorded, none, got \{ a: 1 \}/],
     ['key', 'key', { ...IDENTITY, key: 'function' }, /'key'/],
     ['seed', 'seed', { ...IDENTITY, seed: 5 }, /'seed' as recorded, 0, got 5/],
     ['shared', 'shared', { ...IDENTITY, shared: 's' }, /'shared'/],

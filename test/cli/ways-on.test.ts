@@ -49,8 +49,8 @@ describe('retell()', () => {
     [
       'another config',
       () => mismatch({ config: 1 }),
-      `: expected the same --config as recorded, null, got 1. To keep both, ${BOTH_OF_RUN}`,
-      `: expected the same --config as recorded, null, got 1. To keep both, ${BOTH_OF_RESUME}`,
+      `: expected the same --config as recorded, none, got 1. To keep both, ${BOTH_OF_RUN}`,
+      `: expected the same --config as recorded, none, got 1. To keep both, ${BOTH_OF_RESUME}`,
     ],
     [
       'a key where there was none',

@@ -157,7 +157,9 @@ describe('retry: shouldRetry', () => {
     const dispatch = stage({ retries: 1, shouldRetry })(fakeEngine(bad).dispatch)
     expect(summary(await dispatch(chunkOf([0, 1, 2]), run.context))).toEqual(['0: error 1', '1: error 1', '2: error 1'])
     await dispatch(chunkOf([3]), run.context)
-    expect(run.events.warning).toEqual([{ code: 'SHOULD_RETRY_FAILED', message: expect.stringContaining('no idea') }])
+    const message =
+      "Cannot ask 'shouldRetry' about item 1: expected true or false, got an exception: Error: no idea. The failure is final"
+    expect(run.events.warning).toEqual([{ code: 'SHOULD_RETRY_FAILED', message }])
   })
 })
 

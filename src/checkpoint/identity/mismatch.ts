@@ -27,7 +27,7 @@ export function explainMismatch(runId: string, recorded: RunIdentity, given: Run
   if ((recorded.key === 'index') !== (given.key === 'index')) return explainKeys(runId, recorded.key, given.key)
   const differs = PARTS.find(([, , of]) => canonicalJson(of(recorded) ?? null) !== canonicalJson(of(given) ?? null))
   const [part, words, of] = differs ?? ['task', 'inline function (its source)', ({ task }: RunIdentity) => task.export]
-  const problem = wording`the same ${words} as recorded, ${show(of(recorded))}, got ${show(of(given))}`
+  const problem = wording`the same ${words} as recorded, ${showGiven(of(recorded))}, got ${showGiven(of(given))}`
   const mayBeElsewhere = part === 'task' && namesOf(recorded) === namesOf(given)
   return mismatch(runId, [part, of(recorded), of(given)], mayBeElsewhere ? wording`${problem}. ${GO_THERE}` : problem)
 }
@@ -53,6 +53,11 @@ function mismatch(
 ): CheckpointMismatchError {
   const words = wording`Cannot resume run '${runId}': expected ${problem}. ${lead}${WAYS_OUT}`
   return worded(words, (message) => new CheckpointMismatchError(...difference, message))
+}
+
+/** What is not given counts as null. */
+function showGiven(value: unknown): string {
+  return value === null ? 'none' : show(value)
 }
 
 function show(value: unknown): string {
