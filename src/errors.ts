@@ -166,10 +166,14 @@ export class RunLockedError extends PawlError {
   /** The process. `age`: milliseconds since it began. */
   readonly holder: { pid: number; host: string; age: number }
 
-  constructor(runId: string, holder: { pid: number; host: string; age: number }) {
+  /** `isOwn`: it is this very process, at work on the run already. */
+  constructor(runId: string, holder: { pid: number; host: string; age: number }, isOwn = false) {
+    const [who, end] = isOwn
+      ? [`this process (${holder.pid})`, 'Wait for that run to end before it begins again']
+      : [`process ${holder.pid} on ${holder.host}`, 'Wait for it or stop it, then run again']
     super(
       'ERR_PAWL_RUN_LOCKED',
-      `Cannot open run '${runId}': expected nobody at work on it, got process ${holder.pid} on ${holder.host}, at it for ${Math.round(holder.age / 1000)} s. Wait for it or stop it, then run again; nothing needs unlocking`,
+      `Cannot open run '${runId}': expected nobody at work on it, got ${who}, at it for ${Math.round(holder.age / 1000)} s. ${end}; nothing needs unlocking`,
     )
     this.holder = holder
   }

@@ -24,7 +24,12 @@ describe('a lease on the same machine', () => {
   test('refuses a second session as long as the first is at work, this process included', async () => {
     const store = memoryStore()
     const first = await open(store)
-    await expect(open(store)).rejects.toMatchObject({ code: 'ERR_PAWL_RUN_LOCKED', holder: { pid: process.pid } })
+    await expect(open(store)).rejects.toMatchObject({
+      ...{ code: 'ERR_PAWL_RUN_LOCKED', holder: { pid: process.pid } },
+      message: expect.stringMatching(
+        `got this process \\(${process.pid}\\), at it for \\d+ s\\. Wait for that run to end before`,
+      ),
+    })
     expect(await store.list('run-1/lease/')).toHaveLength(1)
     await first.close()
     await (await open(store)).close()

@@ -99,8 +99,10 @@ export function watched(runId: string, { pid, host }: Claim, waitMs: number): { 
 }
 
 /** The error of whoever finds the run taken by the claimant. */
-export function locked(runId: string, { pid, host, startedAt }: Claim, today: number): RunLockedError {
-  return new RunLockedError(runId, { pid, host: nameHost(host), age: Math.max(0, today - startedAt) })
+export function locked(runId: string, claim: Claim, today: number): RunLockedError {
+  const { pid, host, startedAt } = claim
+  const isOwn = pid === process.pid && livesAt(claim) === true
+  return new RunLockedError(runId, { pid, host: nameHost(host), age: Math.max(0, today - startedAt) }, isOwn)
 }
 
 /** A claim may say anything. Names of hosts have 253 characters at most. */
