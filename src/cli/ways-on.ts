@@ -95,7 +95,9 @@ const FLAG_OF = new Map([
 ])
 
 /** Of a run that is another one, how to go on with the one on record comes first. */
-function leadTo(part: string, { by, input }: Command): string {
+function leadTo(part: string, { by, input, kind }: Command): string {
+  if (part === 'items' && kind === 'glob')
+    return `To go on, have ${input} match the files that it did; where files come and go, begin another run with --key .; to keep both, `
   if (part === 'items' && input !== undefined && input !== '-') return `To go on, put ${input} back as it was; to keep both, `
   if (part === 'task' && by === 'resume') return 'To go on, give --task the one on record; to keep both, '
   return 'To keep both, '

@@ -78,6 +78,13 @@ describe('retell()', () => {
     )
   })
 
+  test('of a glob that matches other files, how a run takes files that come and go', () => {
+    const error = mismatch({ items: { kind: 'array', count: 4, digest: 'd' } })
+    expect(saying(error, { ...RUN, input: '*.md', kind: 'glob' })).toMatch(
+      /, got 4\. To go on, have \*\.md match the files that it did; where files come and go, begin another run with --key \.; to keep both, give/,
+    )
+  })
+
   test('names flags for options, and places for items', () => {
     expect(saying(new TaskTimeoutError(3, '3', 50), RUN)).toMatch(/\. Raise --timeout if they need longer$/)
     expect(saying(new InvalidOptionError('checkpoint', 'a directory', 'x'), {})).toBe(
