@@ -13,7 +13,7 @@ import { descriptorOf } from './descriptor.ts'
 import { isPassing, UsageError } from './failure.ts'
 import { openToWrite } from './pipe.ts'
 import { toProjectPath, toRealPath } from './task-path.ts'
-import { escapeJson, isReaderGone, stdout } from './terminal.ts'
+import { escapeJson, isReaderGone, say, stdout } from './terminal.ts'
 
 /** Characters gathered before they are written at once. */
 const BLOCK = 64 * 1024
@@ -134,7 +134,7 @@ function fileAt(place: string | number): Found | undefined {
 }
 
 /**
- * Writes `lines`, each with a newline. Nobody reading stdout any more is a quiet end.
+ * Writes `lines`, each with a newline. Nobody reading stdout any more is a quiet end; of a named pipe it is told.
  *
  * @throws RunAbortedError once `signal` aborts, where the target is a named pipe that nobody reads.
  */
@@ -163,7 +163,10 @@ async function writeFileLines(
     return pipeline(Readable.from(inBlocks(lines)), createWriteStream('', { fd: descriptor, autoClose: false }))
   if (found && !found.isFile()) {
     const out = found.isFIFO() ? await openToWrite(target, signal) : createWriteStream(target)
-    return pipeline(Readable.from(inBlocks(lines)), out)
+    return pipeline(Readable.from(inBlocks(lines)), out).catch((error) => {
+      if (!isReaderGone(error)) throw error
+      say(`nobody reads '${target}' any more: the rest of the results was not written there`)
+    })
   }
   const path = toRealPath(target) // The link stays, and its file is replaced, or made.
   const aside = asideOf(path)

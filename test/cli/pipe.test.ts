@@ -91,6 +91,20 @@ describe.skipIf(noPipes || process.platform !== 'linux')('a named pipe', () => {
     expect(JSON.parse((await pawl('list', '--json')).stdout).runs).toMatchObject([{ runId: 'r', status: 'complete' }])
   })
 
+  test.each(['run', 'export'])('as output whose reader goes away is an end that is told, and no error (%s)', async (command) => {
+    const { start, pawl, paths } = pipes('out')
+    const run = ['run', 'long.js', '--input', 'in.jsonl', '--run-id', 'r', '--quiet', '--output']
+    if (command === 'export') await pawl(...run, 'results.jsonl')
+    const { ended } = start(command === 'export' ? ['export', 'r', '--output', 'out'] : [...run, 'out'])
+    for await (const part of createReadStream(paths[0] as string)) if (part.length > 0) break
+    const { code, stderr } = await ended
+    expect({ code, stderr }).toEqual({
+      code: 0,
+      stderr: "pawl: nobody reads 'out' any more: the rest of the results was not written there\n",
+    })
+    expect(lines((await pawl('export', 'r')).stdout)).toHaveLength(20_000)
+  })
+
   test('as input and output takes part after part, and waits for whoever comes late', async () => {
     const { start, pawl, paths } = pipes('pipe.jsonl', 'out')
     const [input = '', output = ''] = paths
