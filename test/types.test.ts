@@ -170,6 +170,14 @@ describe('types of', () => {
     expectTypeOf<ReturnType<typeof unsaid>>().toBeArray()
   })
 
+  test('a function that takes any task is generic in what it shares, too', () => {
+    const run = <T, R, S>(task: Task<T, R, S>, items: T[], shared: S) => execute(task, items, { shared })
+    const results = async () => (await run(parse, texts, { unit: 'mm' })).results
+    expectTypeOf(results).returns.resolves.toEqualTypeOf<Parsed[]>()
+    // @ts-expect-error It shares a unit.
+    expectTypeOf(() => run(parse, texts, { size: 5 })).toBeFunction()
+  })
+
   test('an inline function knows what is shared', () => {
     const run = () => execute((n: number, { shared }) => shared.text.repeat(n), [1, 2], { shared: { text: 'a' } })
     expectTypeOf<Awaited<ReturnType<typeof run>>['results']>().toEqualTypeOf<string[]>()
