@@ -168,9 +168,8 @@ export class RunLockedError extends PawlError {
 
   /** `isOwn`: it is this very process, at work on the run already. */
   constructor(runId: string, holder: { pid: number; host: string; age: number }, isOwn = false) {
-    const [who, end] = isOwn
-      ? [`this process (${holder.pid})`, 'Wait for that run to end before it begins again']
-      : [`process ${holder.pid} on ${holder.host}`, 'Wait for it or stop it, then run again']
+    const who = `process ${holder.pid} on ${holder.host}${isOwn ? ', which is this one' : ''}`
+    const end = isOwn ? 'Wait for that run to end before it begins again' : 'Wait for it or stop it, then run again'
     super(
       'ERR_PAWL_RUN_LOCKED',
       `Cannot open run '${runId}': expected nobody at work on it, got ${who}, at it for ${Math.round(holder.age / 1000)} s. ${end}; nothing needs unlocking`,

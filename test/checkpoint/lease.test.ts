@@ -27,7 +27,7 @@ describe('a lease on the same machine', () => {
     await expect(open(store)).rejects.toMatchObject({
       ...{ code: 'ERR_PAWL_RUN_LOCKED', holder: { pid: process.pid } },
       message: expect.stringMatching(
-        `got this process \\(${process.pid}\\), at it for \\d+ s\\. Wait for that run to end before`,
+        `got process ${process.pid} on .*, which is this one, at it for \\d+ s\\. Wait for that run to end before`,
       ),
     })
     expect(await store.list('run-1/lease/')).toHaveLength(1)

@@ -37,7 +37,7 @@ const CHANGES: [string, Change][] = [
       given: { model: 'b' },
     },
   ],
-  ['no config', { part: 'config', options: { config: undefined }, shows: ["model: 'a'", 'null'] }],
+  ['no config', { part: 'config', options: { config: undefined }, shows: ["model: 'a'", 'got none'] }],
   ['another seed', { part: 'seed', options: { seed: 2 }, shows: ['1', '2'], recorded: 1, given: 2 }],
   ['other shared data', { part: 'shared', options: { shared: { table: [2] } }, shows: ["'shared'"] }],
   ['keys', { part: 'key', options: { key: String }, shows: ["'key'", '--key'], recorded: 'index', given: 'function' }],
