@@ -15,7 +15,10 @@ export interface CarriedError {
   /** Of an AggregateError, and of any error whose `errors` are errors. Of another one they are a field. */
   readonly errors?: readonly CarriedError[]
   readonly fields?: Readonly<Record<string, unknown>>
-  /** Of fields that are errors, whole: structured clone would keep no more than a message and a stack. */
+  /**
+   * Of fields that are errors, whole: structured clone would keep no more than a message and a stack. Those that lead back to an
+   * error they lie in are left out.
+   */
   readonly inner?: Readonly<Record<string, CarriedError>>
 }
 
@@ -39,10 +42,11 @@ const OWN = new Set(['name', 'message', 'stack', 'cause'])
 
 /** Turns whatever a task threw into data. A non-error becomes the cause of an Error that describes it. */
 export function packError(thrown: unknown): CarriedError {
-  return pack(thrown, 0, { left: MAX_PARTS })
+  return pack(thrown, [], { left: MAX_PARTS })
 }
 
-function pack(thrown: unknown, depth: number, room: { left: number }): CarriedError {
+/** @param around the errors it lies in. */
+function pack(thrown: unknown, around: readonly unknown[], room: { left: number }): CarriedError {
   if (!isError(thrown)) {
     const cause = cloneOr(thrown, undefined)
     return {
@@ -53,15 +57,17 @@ function pack(thrown: unknown, depth: number, room: { left: number }): CarriedEr
     }
   }
   const parts = partsOf(thrown)
-  const ofFields = packFields(thrown, parts !== undefined, depth, room)
+  const isDeepest = around.length === MAX_DEPTH
+  const within = [...around, thrown]
+  const ofFields = packFields(thrown, parts !== undefined, within, room)
   return {
     name: text(readField(thrown, 'name'), 'Error'),
     message: text(readField(thrown, 'message'), ''),
     stack: typeof readField(thrown, 'stack') === 'string' ? (readField(thrown, 'stack') as string) : undefined,
-    ...(depth < MAX_DEPTH && seen(() => Object.hasOwn(thrown, 'cause'), false)
-      ? { cause: packCause(readField(thrown, 'cause'), depth + 1, room) }
+    ...(!isDeepest && seen(() => Object.hasOwn(thrown, 'cause'), false)
+      ? { cause: packCause(readField(thrown, 'cause'), within, room) }
       : {}),
-    ...(parts && depth < MAX_DEPTH ? { errors: packParts(parts, depth + 1, room) } : {}),
+    ...(parts && !isDeepest ? { errors: packParts(parts, within, room) } : {}),
     ...ofFields,
   }
 }
@@ -69,7 +75,7 @@ function pack(thrown: unknown, depth: number, room: { left: number }): CarriedEr
 function packFields(
   error: Error,
   hasParts: boolean,
-  depth: number,
+  within: readonly unknown[],
   room: { left: number },
 ): Pick<CarriedError, 'fields' | 'inner'> {
   const fields: Record<string, unknown> = {}
@@ -82,9 +88,9 @@ function packFields(
     if (!isError(given)) {
       const value = cloneOr(given, ABSENT)
       if (value !== ABSENT) show(fields, name, value)
-    } else if (depth < MAX_DEPTH && room.left > 0) {
+    } else if (within.length <= MAX_DEPTH && room.left > 0 && !within.includes(given)) {
       room.left--
-      show(inner, name, pack(given, depth + 1, room))
+      show(inner, name, pack(given, within, room))
     }
   }
   const code = readField(error, 'code')
@@ -147,8 +153,8 @@ const BUILT_IN = new Map<string, ErrorConstructor>(
 
 const ABSENT = Symbol('absent')
 
-function packCause(cause: unknown, depth: number, room: { left: number }): NonNullable<CarriedError['cause']> {
-  return isError(cause) ? { error: pack(cause, depth, room) } : { value: cloneOr(cause, describe(cause)) }
+function packCause(cause: unknown, around: readonly unknown[], room: { left: number }): NonNullable<CarriedError['cause']> {
+  return isError(cause) ? { error: pack(cause, around, room) } : { value: cloneOr(cause, describe(cause)) }
 }
 
 /** The errors that `error` is made of; undefined when its `errors`, if any, are its own affair, as validators have them. */
@@ -164,7 +170,7 @@ function partsOf(error: Error): readonly unknown[] | undefined {
   }
 }
 
-function packParts(errors: readonly unknown[], depth: number, room: { left: number }): CarriedError[] {
+function packParts(errors: readonly unknown[], around: readonly unknown[], room: { left: number }): CarriedError[] {
   const packed: CarriedError[] = []
   for (let at = 0; at < errors.length; at++) {
     const left = errors.length - at
@@ -175,7 +181,7 @@ function packParts(errors: readonly unknown[], depth: number, room: { left: numb
       break
     }
     room.left--
-    packed.push(pack(readField(errors, String(at)), depth, room))
+    packed.push(pack(readField(errors, String(at)), around, room))
   }
   return packed
 }

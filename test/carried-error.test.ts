@@ -54,8 +54,8 @@ describe('packError() and unpackError()', () => {
       expect(carried.original).toMatchObject({ name: 'TypeError', code: '23505', detail: 'id 7', cause: new RangeError('why') })
       expect(carried.original.stack).toBe(original.stack)
     }
-    const one = Object.assign(new Error('x'), { parent: original })
-    one.parent = Object.assign(one, { original: one }) as never
+    let one: Error = original
+    for (let depth = 0; depth < 12; depth++) one = Object.assign(new Error('x'), { parent: one, original: one })
     let count = 0
     for (const waiting = [carry(one)]; waiting.length > 0; count++) {
       const { parent, original } = waiting.pop() as Error & Record<string, any>
@@ -64,6 +64,18 @@ describe('packError() and unpackError()', () => {
     expect(count).toBe(1001)
     const many = Object.fromEntries(Array.from({ length: 1100 }, (_, n) => [`e${n}`, new Error(`no ${n}`)]))
     expect(Object.keys(carry(Object.assign(new Error('x'), many)))).toHaveLength(1000)
+  })
+
+  test('leave out fields that lead back to an error they lie in, which many errors of one may', () => {
+    const all = new AggregateError([], 'all')
+    all.errors = Array.from({ length: 300 }, (_, n) =>
+      Object.assign(new Error(`no ${n}`), { parent: all, next: new Error('next') }),
+    )
+    const carried = carry(Object.assign(all, { self: all })) as AggregateError
+    expect(Object.keys(carried)).not.toContain('self')
+    expect(carried.errors.map(({ message, parent, next }) => [message, parent, next.message])).toEqual(
+      Array.from({ length: 300 }, (_, n) => [`no ${n}`, undefined, 'next']),
+    )
   })
 
   test('give back errors of errors as these, whatever their class is', () => {
