@@ -1,4 +1,5 @@
 import { readFileSync, realpathSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { isAbsolute, relative, resolve, sep } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -90,10 +91,21 @@ function describeModule<T, R>(given: TaskSpec & { kind: 'module' }, run: TaskFun
 /** True for the file that was given to `node`. */
 function isProgram(url: string): boolean {
   try {
-    return process.argv[1] !== undefined && realpathSync(fileURLToPath(url)) === realpathSync(process.argv[1])
+    program ??= findProgram()
+    return realpathSync(fileURLToPath(url)) === program
   } catch {
     return false
   }
+}
+
+/** Looked up once: to do so takes a tenth of a millisecond, and more where it is a folder. */
+let program: string | undefined
+
+/** It may be given without its extension, or by its folder, as in `node .`. Undefined where there is none, as in a REPL. */
+function findProgram(): string | undefined {
+  if (process.argv[1] === undefined) return undefined
+  const given = resolve(process.argv[1])
+  return realpathSync(createRequire(given).resolve(given))
 }
 
 function toPath(url: string): string {

@@ -22,16 +22,20 @@ describe("a task in the program's own file", () => {
     ['execute', '30'],
     ['executor', '0'],
     ['executor', '30'],
-  ])('that calls it after that has its results, and is told of what it does besides: %s after %s ms', async (how, wait) => {
-    const { code, json, stdout, stderr } = await runProgram('own-file-later.mjs', [how, wait])
-    expect(stderr).toBe('')
-    expect(stdout.trim().split('\n')).toHaveLength(1)
-    expect(json.all).toEqual(how === 'executor' ? [[3, 6, 9], [3, 6, 9]] : [[3, 6, 9]]) // biome-ignore format: one line
-    expect(json.warnings.length).toBeGreaterThan(0)
-    for (const warning of json.warnings)
-      expect(warning).toMatch(/^PROGRAM_RAN_AGAIN .*again in each worker \([12] by now\).*isMainThread/)
-    expect(code).toBe(0)
-  })
+    ['execute', '30', 'own-folder'], // As in `node .`: the file is named by the package.json there.
+  ])(
+    'that calls it after that has its results, and is told of what it does besides: %s after %s ms %s',
+    async (how, wait, program = 'own-file-later.mjs') => {
+      const { code, json, stdout, stderr } = await runProgram(program, [how, wait])
+      expect(stderr).toBe('')
+      expect(stdout.trim().split('\n')).toHaveLength(1)
+      expect(json.all).toEqual(how === 'executor' ? [[3, 6, 9], [3, 6, 9]] : [[3, 6, 9]]) // biome-ignore format: one line
+      expect(json.warnings.length).toBeGreaterThan(0)
+      for (const warning of json.warnings)
+        expect(warning).toMatch(/^PROGRAM_RAN_AGAIN .*again in each worker \([12] by now\).*isMainThread/)
+      expect(code).toBe(0)
+    },
+  )
 
   test.each(['own-file-awaited.mjs', 'own-file-main.mjs'])('runs inline: %s', async (program) => {
     const { code, json } = await runProgram(program, ['inline'])
