@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { getEventListeners } from 'node:events'
 import { createExecutor, execute } from 'pawl'
 import { describe, expect, test } from 'vitest'
@@ -40,6 +41,32 @@ describe('createExecutor()', () => {
     Object.assign(ref, { module: './nowhere.mjs', export: 'nothing' })
     Object.assign(options, { maxFailures: 'none' })
     expect((await Promise.all(runs)).map(({ results }) => results)).toEqual([[4], [4], [4]])
+  })
+
+  test('calls what a run was given in the asynchronous context of its call, whoever started the threads or aborts the signal', async () => {
+    const caller = new AsyncLocalStorage<string>()
+    await using executor = createExecutor({ workers: 1, mode: 'threads' })
+    await caller.run('first', () => executor.execute(cube, [1]))
+    const heard = new Set<string>()
+    const note = (event: string) => () => void heard.add(`${event} ${caller.getStore()}`)
+    // Of one chunk that takes so long that what came of it is told before its end; then the thread is lost.
+    const slow = (isLast: number) => {
+      const end = Date.now() + 60
+      while (Date.now() < end);
+      if (isLast) process.exit()
+    }
+    const items = [0, 0, 0, 0, 0, 0, 0, 0, 1]
+    const abort = new AbortController()
+    const options = { chunkSize: items.length, maxCrashes: 1, maxFailures: 1, signal: abort.signal }
+    const on = { outcome: note('outcome'), progress: note('progress'), workerExit: note('workerExit'), drain: note('drain') }
+    await caller.run('second', () => executor.execute(slow, items, { ...options, on }))
+    expect([...heard].sort()).toEqual(['outcome second', 'progress second', 'workerExit second'])
+    const { passed, open } = gate()
+    const third = caller.run('third', () => executor.execute(slow, items, { ...options, on: { plan: open, drain: on.drain } }))
+    await passed
+    caller.run('fourth', () => abort.abort())
+    await expect(third).rejects.toMatchObject({ code: 'ERR_PAWL_ABORTED' })
+    expect([...heard].at(-1)).toBe('drain third')
   })
 
   test('gives each run its own shared value, seed and outcomes', async () => {

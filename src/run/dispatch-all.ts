@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import { cut } from '../chunk.ts'
 import { type Drain, untilDrained } from '../drain.ts'
 import type { Engine, EngineRunOptions } from '../engine/engine.ts'
@@ -16,6 +17,12 @@ import { createRoom, runLoop, sourceError } from './loop.ts'
 import { describeProgramAgain } from './program-again.ts'
 import { setUp } from './setup.ts'
 import { watchLoading } from './slow-load.ts'
+
+/**
+ * What it is given, in the asynchronous context of the run: a thread is heard in that of the run which started it, and listeners
+ * and stores would be told that they are called for that one.
+ */
+const here = AsyncResource.bind
 
 /** Sends all pending items down the stages. */
 export async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>): Promise<void> {
@@ -51,9 +58,9 @@ export async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>):
     draining: drain.signal,
     clock: run.clock,
     emit: emitter.emit,
-    settle: collector.settle,
+    settle: here(collector.settle),
     setAside: collector.setAside,
-    fail: drain.fail,
+    fail: here(drain.fail),
   }
   try {
     await runLoop<T, R>({
@@ -156,24 +163,24 @@ function describeRun<T, R>(
       jsonResults: origin.jsonResults ?? false,
     }),
     maxCrashes: options.maxCrashes,
-    observe: (measured) => {
+    observe: here((measured) => {
       planner.observe({ ...measured, now: run.clock.now() })
       growth.measured(measured.taskTime)
-    },
+    }),
     readRecord: collector.readRecord,
     tally: counts,
-    workerExit: (threadId, index, reason) => {
+    workerExit: here((threadId, index, reason) => {
       if (index !== undefined) planner.beware()
       emitter.emit('workerExit', { threadId, index, reason })
-    },
-    ranAgain: (workers) => {
+    }),
+    ranAgain: here((workers) => {
       if (!isTold) emitter.emit('warning', { code: 'PROGRAM_RAN_AGAIN', message: describeProgramAgain(workers) })
       isTold = true
-    },
-    onShortage: (count, wanted, error) => {
+    }),
+    onShortage: here((count, wanted, error) => {
       if (!isShort) emitter.emit('warning', wordedWarning('WORKERS_SHORT', describeShortage(count, wanted, error)))
       isShort = true
-    },
+    }),
     itemTime: () => planner.itemTime,
     mayStayInline: growth.mayStayInline,
   }

@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import { arraySource } from '../array-source.ts'
 import { deriveRunId } from '../checkpoint/identity/fingerprint.ts'
 import type { Session, Settled } from '../checkpoint/session/session.ts'
@@ -90,9 +91,10 @@ const MAX_LOOKS = 4
 async function watchReasons<T, R>(run: Run<T, R>): Promise<() => void> {
   const { drain, emitter } = run
   const { signal, preempt } = run.options
-  const hearers = { onNotice: drain.hasten, onAdvice: () => run.saveNow(), emit: emitter.emit }
+  const hasten = AsyncResource.bind(drain.hasten) // All runs may have one signal: whoever aborts it does so for none of them.
+  const hearers = { onNotice: hasten, onAdvice: AsyncResource.bind(() => run.saveNow()), emit: emitter.emit }
   const watch = preempt && (await import('../preempt/preempt.ts')).watchPreemption(preempt, hearers)
-  const stops = [signal, run.origin.abandoned].map((it) => onAbort(it, drain.hasten))
+  const stops = [signal, run.origin.abandoned].map((it) => onAbort(it, hasten))
   return () => {
     for (const stop of stops) stop()
     watch?.close()
