@@ -50,10 +50,13 @@ function checkAll(options: object, specs: Record<string, OptionSpec>, prefix: st
   }
 }
 
-/** What options are called in p-map, Piscina, workerpool and joblib. */
+/** What options are called in p-map, Piscina, workerpool, joblib and p-queue, and what many would call them. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   ...{ concurrency: 'workers', maxThreads: 'workers', maxWorkers: 'workers', threads: 'workers', n_jobs: 'workers' },
+  ...{ parallelism: 'workers', poolSize: 'workers', numWorkers: 'workers', maxConcurrency: 'workers' },
   ...{ stopOnError: 'maxFailures', workerData: 'shared', batchSize: 'chunkSize', batch_size: 'chunkSize' },
+  ...{ maxRetries: 'retry.retries', retryDelay: 'retry.minTimeout', taskTimeout: 'timeout', abortSignal: 'signal' },
+  ...{ onProgress: 'on.progress', onRetry: 'on.retry', onResult: 'on.outcome', onError: 'on.outcome' },
 }
 
 const last = (path: string) => path.slice(path.lastIndexOf('.') + 1)

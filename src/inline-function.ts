@@ -5,8 +5,13 @@ import type { TaskFunction } from './types.ts'
 
 const CURE = 'Put it into a module with defineTask(import.meta.url, …)'
 
-/** What esbuild, and so tsx, writes around functions to keep their names (`keepNames`); it stands at the head of the file. */
-const KEEP_NAMES = "const __name = (target, value) => Object.defineProperty(target, 'name', { value, configurable: true });\n"
+/** What tools write into functions, of which the rest stands at the head of their file. */
+const HELPERS = [
+  // esbuild, and so tsx, around functions to keep their names (`keepNames`).
+  { name: '__name', value: "(target, value) => Object.defineProperty(target, 'name', { value, configurable: true })" },
+  // Vite, and so Vitest, in place of `import`.
+  { name: '__vite_ssr_dynamic_import__', value: '(specifier) => import(specifier)' },
+]
 
 /** What its place is called in stacks, which would show all of the source otherwise. */
 const PLACE = 'inline-function'
@@ -18,7 +23,8 @@ const PLACE = 'inline-function'
  * @throws TaskLoadError when the source does not stand on its own.
  */
 export async function loadInline(source: string): Promise<TaskFunction<unknown, unknown>> {
-  const head = /\b__name\(/.test(source) ? KEEP_NAMES : ''
+  const used = HELPERS.filter(({ name }) => source.includes(`${name}(`))
+  const head = used.map(({ name, value }) => `const ${name} = ${value};\n`).join('')
   const toModule = (expression: string) =>
     `data:text/javascript,${encodeURIComponent(`${head}export default ${expression}\n//# sourceURL=${PLACE}`)}`
   let cause: unknown

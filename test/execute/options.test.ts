@@ -99,6 +99,8 @@ describe('an InvalidOptionError before anything starts', () => {
     await expect(execute(arithmetic, [1], { retry: { retires: 2 } } as object)).rejects.toThrow(/Did you mean 'retries'\?$/)
     await expect(execute(arithmetic, [1], { retries: 2 } as object)).rejects.toThrow(/Did you mean 'retry\.retries'\?$/)
     await expect(execute(arithmetic, [1], { concurrency: 2 } as object)).rejects.toThrow(/Did you mean 'workers'\?$/)
+    await expect(execute(arithmetic, [1], { taskTimeout: 2 } as object)).rejects.toThrow(/Did you mean 'timeout'\?$/)
+    await expect(execute(arithmetic, [1], { onError: () => {} } as object)).rejects.toThrow(/Did you mean 'on\.outcome'\?$/)
     await expect(execute(arithmetic, [1], { maxFailures: Number.POSITIVE_INFINITY })).rejects.toThrow(
       /'100%' tolerates any failure/,
     )

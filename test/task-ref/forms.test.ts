@@ -160,6 +160,15 @@ describe('an inline function', () => {
     await expect(execute(task, [1, 2], { mode })).resolves.toMatchObject({ results: ['2twice', '4twice'] })
   })
 
+  test.each(['threads', 'inline'] as const)(
+    'may have been compiled by Vite, as this file is, which replaces import(): %s',
+    async (mode) => {
+      const task = async () => (await import('node:path')).sep
+      expect(String(task)).toContain('__vite_ssr_dynamic_import__')
+      await expect(execute(task, [1], { mode })).resolves.toMatchObject({ results: ['/'] })
+    },
+  )
+
   test('that coverage was put into is told what put it there', async () => {
     const task = new Function('return (n) => { cov_1a2b3c().s[0]++; return n }')()
     const error = await execute(task, [1]).catch((it) => it)
