@@ -19,7 +19,8 @@ const defined: Map<string, Task<never, unknown, never>[]> = (() => {
 
 /** A task that knows its module, so that a worker can load it. Made by `defineTask`. */
 export interface Task<T = unknown, R = unknown, S = unknown> {
-  readonly [TASK]: true
+  /** Optional to the compiler only, to which a Task of another copy of pawl would be none. */
+  readonly [TASK]?: true
   /** URL of the module that defines it. */
   readonly module: string
   /** Its place among the tasks of that module, from 0. */

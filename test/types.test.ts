@@ -271,6 +271,18 @@ describe('types of', () => {
     expectTypeOf<Awaited<ReturnType<typeof unsaid>>['results']>().toEqualTypeOf<unknown[]>()
   })
 
+  test('a task of another copy of pawl keeps its types', () => {
+    const brand: unique symbol = Symbol('pawl.task')
+    interface Elsewhere extends Pick<Task<string, number, unknown>, 'module' | 'ordinal' | 'run'> {
+      readonly [brand]?: true
+    }
+    const run = (task: Elsewhere) => execute(task, texts)
+    expectTypeOf<ReturnType<typeof run>>().toEqualTypeOf<Promise<Report<number, string>>>()
+    // @ts-expect-error numbers are no strings
+    const wrong = (task: Elsewhere) => execute(task, [1, 2])
+    expectTypeOf(wrong).toBeFunction()
+  })
+
   test('move() gives back what it was given', () => {
     expectTypeOf(move<Uint8Array>).returns.toEqualTypeOf<Uint8Array>()
   })
