@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { overlaps, readClaims, seemsAlive } from '../../src/checkpoint/claims/claim.ts'
 import { acquireLease, type Lease } from '../../src/checkpoint/claims/lease.ts'
-import type { Place } from '../../src/checkpoint/claims/place.ts'
+import { herePlace, livesAt, NOWHERE, type Place } from '../../src/checkpoint/claims/place.ts'
 import type { Clock } from '../../src/clock.ts'
 import { nameShard, type Shard, shardOf } from '../../src/shard.ts'
 import { memoryStore } from '../../src/store/memory.ts'
@@ -77,6 +77,14 @@ describe('a lease on the same machine', () => {
     await lease.bury(store)
     expect((await readClaims(store, 'run-1')).map(({ writer }) => writer)).toEqual(['third'])
     await lease.release()
+  })
+
+  test('is watched where /proc is of another namespace: what that says of a number is of another process', () => {
+    const there = { ...herePlace(), pidNamespace: '' }
+    expect(livesAt(there, there)).toBeUndefined()
+    expect([livesAt(there), livesAt(herePlace())]).toEqual([undefined, true])
+    const nowhere = { ...NOWHERE, pid: process.pid }
+    expect(livesAt(nowhere, nowhere)).toBe(true) // Where there is no /proc, a signal tells.
   })
 
   test('is not fooled by a process that has the number of a dead one', async () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { type ExecuteOptions, execute, type RunLockedError } from 'pawl'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { nameOf, whyNot } from '../crash/tools.ts'
 import held from '../fixtures/tasks/held.mjs'
 import { noted } from '../fixtures/tasks/noted.mjs'
 import { errorOf, newPlace, type Place, range } from '../resume/place.ts'
@@ -92,6 +93,17 @@ describe('a run that a live process is at', () => {
 })
 
 describe('a claim that was left behind', () => {
+  const noUnshare = whyNot(['unshare'], true)
+  test.skipIf(noUnshare)(nameOf('names no namespace where /proc is of another one, and is watched', noUnshare), async () => {
+    const place = newPlace()
+    const { child, ended } = await startHolding(place, undefined, true, ['unshare', '--pid', '--fork', '--kill-child'])
+    const [writer = ''] = claims(place)
+    const claim = JSON.parse(readFileSync(join(place.runs, 'run/lease', writer), 'utf8'))
+    expect(claim).toMatchObject({ host: hostname(), pid: 1, pidNamespace: '' })
+    child.kill('SIGKILL')
+    await ended.catch(() => {})
+  })
+
   test.each<[string, (claim: Claim) => Partial<Claim>]>([
     ['of a process that is gone', () => ({ pid: 2 ** 22 + 1 })],
     ['of a process whose number another has now', () => ({ processStart: '1' })],
@@ -191,9 +203,11 @@ async function startHolding(
   place: Place,
   shard?: string,
   isAwaited = true,
+  prefix: readonly string[] = [],
 ): Promise<{ child: ChildProcess; said: string[]; ended: Promise<number | null> }> {
   const given = JSON.stringify({ checkpoint: place.runs, shard })
-  const child = spawn(process.execPath, [PROGRAM, given], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const [command = '', ...args] = [...prefix, process.execPath, PROGRAM, given]
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   onTestFinished(() => void child.kill('SIGKILL'))
   const said: string[] = []
   const ended = new Promise<number | null>((resolve) => child.on('close', resolve))

@@ -6,6 +6,7 @@ export interface Place {
   readonly host: string
   /** Of the running kernel; '' where there is none to be had. */
   readonly bootId: string
+  /** '' where there are none, or /proc is that of another: what it says of a number is of another process. */
   readonly pidNamespace: string
   readonly pid: number
   /** In clock ticks since boot; '' where it cannot be told. */
@@ -18,6 +19,7 @@ export const NOWHERE: Place = { host: '', bootId: '', pidNamespace: '', pid: 0, 
 /** Whether a process is there that began as the one of `place` did; undefined when that is elsewhere. */
 export function livesAt(place: Place, here: Place = herePlace()): boolean | undefined {
   if (place.host !== here.host || place.bootId !== here.bootId || place.pidNamespace !== here.pidNamespace) return undefined
+  if (here.bootId !== '' && here.pidNamespace === '') return undefined
   if (here.processStart !== '') return place.processStart !== '' && processStart(place.pid) === place.processStart
   try {
     process.kill(place.pid, 0)
@@ -32,7 +34,7 @@ export function herePlace(): Place {
   return {
     host: hostname(),
     bootId: attempt(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()),
-    pidNamespace: attempt(() => readlinkSync('/proc/self/ns/pid')),
+    pidNamespace: attempt(() => (readlinkSync('/proc/self') === `${process.pid}` ? readlinkSync('/proc/self/ns/pid') : '')),
     pid: process.pid,
     processStart: processStart(process.pid),
   }
