@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { systemClock } from '../../src/clock.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
 import { abandon, FORMS, failing, IDENTITY, open, outcomes, readAll, rejection, STORES } from './fixture.ts'
@@ -85,6 +86,24 @@ describe.each(cases)('openSession() with $name, $format, $compress', ({ name, fo
     await second.close()
   })
 })
+
+test.each([0.25, -0.5, -Date.now() - 1e12])(
+  'what a session records is found whatever a clock says that is off by %d',
+  async (off) => {
+    const store = memoryStore()
+    const clock = { ...systemClock, today: () => Date.now() + off }
+    const first = await open(store, { clock })
+    first.record(outcomes([1, 2]))
+    await first.flush()
+    await abandon(store, first)
+    const second = await open(store, { clock })
+    expect(second.restored.fulfilled).toBe(2)
+    second.record(outcomes([3]))
+    await second.close()
+    expect(await store.list('run-1/lease/')).toEqual([])
+    expect((await open(store)).restored.fulfilled).toBe(3)
+  },
+)
 
 describe('opening asks a store for', () => {
   const listen = (store: Store) => {

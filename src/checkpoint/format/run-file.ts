@@ -77,9 +77,12 @@ export function writerNamed(name: string): string | undefined {
   return file?.kind === 'segment' ? writerOf(file.stem) : undefined
 }
 
-/** A name for a session: it sorts by time, is new every time, and has no dot. */
+/**
+ * A name for a session: it sorts by time, is new every time, and has no dot. A program may have put a clock with fractions in place
+ * of `Date.now`, or be on a machine whose own is before 1970: what had such a name nobody would read again.
+ */
 export function newWriter(today: number): string {
-  return today.toString(36).padStart(9, '0') + randomBytes(6).toString('hex')
+  return Math.max(0, Math.trunc(today)).toString(36).padStart(9, '0') + randomBytes(6).toString('hex')
 }
 
 /** When the session of `writer` began, in milliseconds since 1970: its name begins with it. */
