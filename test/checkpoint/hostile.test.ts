@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { packBlock, readBlockHeader, storeBlock, unpackBlock } from '../../src/checkpoint/format/blocks.ts'
 import { joinBytes } from '../../src/checkpoint/format/entries.ts'
+import { reviveError } from '../../src/checkpoint/format/error-record.ts'
 import { fromRuns, type Head, seedOf, toRuns } from '../../src/checkpoint/format/frame.ts'
 import { IndexSet } from '../../src/checkpoint/format/index-set.ts'
 import { layoutOf } from '../../src/checkpoint/format/run-file.ts'
@@ -122,6 +123,17 @@ test('a damaged line of values that begin like frames is not read once for each 
   expect(found).toEqual([1, 1])
   expect(damage).toEqual([[0, damaged.length]])
   expect(bytesRead).toBeLessThan(100 * bytes.length)
+})
+
+test.each([
+  ['errors', (error: object) => ({ errors: [error, error] })],
+  ['fields', (error: object) => ({ inner: { first: error, second: error } })],
+])('an error that is twice among the %s of the next, and so on, is not read as many times as that makes', (_, hold) => {
+  let record: object = { name: 'Error', message: 'deepest' }
+  for (let level = 0; level < 30; level++) record = { name: 'Error', message: `${level}`, ...hold(record) }
+  const error = reviveError(record) as Error & { errors?: Error[]; first?: Error }
+  expect(error.message).toBe('29')
+  expect((error.errors?.[0] ?? error.first)?.message).toBe('28')
 })
 
 test('a directory of odd things is listed without a crash', async () => {

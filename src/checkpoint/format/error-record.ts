@@ -6,6 +6,12 @@ import { keepWords, option, Wording, type Words } from '../../wording.ts'
 /** Causes of causes further down than this are not believed: pawl cuts them off before. */
 const MAX_DEPTH = 32
 
+/**
+ * Errors of one record that are believed, more than pawl ever writes: one error that is in many places of a record, as V8 can write
+ * it down, is as many errors once it is read, and twice as many with each level.
+ */
+const MAX_ERRORS = 2 ** 15
+
 /** Takes a field of an error that a codec cannot hold. */
 type OnUnheld = (field: string, value: unknown) => void
 
@@ -39,7 +45,7 @@ function prune({ name, message, stack, cause, errors, fields, inner }: CarriedEr
 
 /** The error of a record. What is not of the shape of one is left out: nobody says who wrote it. */
 export function reviveError(given: unknown): Error {
-  const error = unpackError(toCarried(given, 0))
+  const error = unpackError(toCarried(given, 0, { left: MAX_ERRORS }))
   const words = wordsAgain(error)
   return words ? keepWords(error, words) : error
 }
@@ -57,18 +63,26 @@ function wordsAgain(error: Error): Words | undefined {
   return new Wording(parts.map((part, at) => (at % 2 === 1 ? option(part.replaceAll("'", ''), part) : part)))
 }
 
-function toCarried(given: unknown, depth: number): CarriedError {
+function toCarried(given: unknown, depth: number, room: { left: number }): CarriedError {
+  room.left--
+  const within = <V>(parts: readonly V[]) => parts.slice(0, Math.max(0, room.left))
   const { name, message, stack, cause, errors, fields, inner } = toObject(depth > MAX_DEPTH ? undefined : given)
   const { error, ...value } = toObject(cause)
   return {
     name: typeof name === 'string' ? name : 'Error',
     message: typeof message === 'string' ? message : '',
     stack: typeof stack === 'string' ? stack : undefined,
-    ...(error === undefined ? {} : { cause: { error: toCarried(error, depth + 1) } }),
+    ...(error === undefined ? {} : { cause: { error: toCarried(error, depth + 1, room) } }),
     ...(error === undefined && 'value' in value ? { cause: { value: value.value } } : {}),
-    ...(Array.isArray(errors) ? { errors: errors.map((part) => toCarried(part, depth + 1)) } : {}),
+    ...(Array.isArray(errors) ? { errors: within(errors).map((part) => toCarried(part, depth + 1, room)) } : {}),
     ...(fields === undefined ? {} : { fields: toObject(fields) }),
-    ...(inner === undefined ? {} : { inner: mapFields(toObject(inner), (part) => toCarried(part, depth + 1)) }),
+    ...(inner === undefined
+      ? {}
+      : {
+          inner: mapFields(Object.fromEntries(within(Object.entries(toObject(inner)))), (part) =>
+            toCarried(part, depth + 1, room),
+          ),
+        }),
   }
 }
 
