@@ -136,6 +136,41 @@ describe.each(FORMS)('compaction of $format, $compress', (form) => {
   })
 })
 
+/** `store`, in which all but the first readings of `key` come upon it as `change` makes it. */
+function changing(store: Store, key: string, change: (bytes: Uint8Array) => Uint8Array): Store {
+  let readings = 0
+  return {
+    ...store,
+    get: async (name, range) => {
+      const bytes = await store.get(name, name === key ? undefined : range)
+      if (name !== key || bytes === undefined) return bytes
+      const { start, length } = range ?? { start: 0, length: bytes.length }
+      if (start === 0) readings++
+      return (readings > 1 ? change(bytes) : bytes).subarray(start, start + length)
+    },
+  }
+}
+
+test.each(FORMS)('what reads worse than as the run was opened is not merged, and stays: $format, $compress', async (form) => {
+  for (let back = 2; back < 120; back += 29) {
+    for (const kind of ['flipped', 'cut']) {
+      const store = memoryStore()
+      await fill(store, 15, form)
+      const [object] = await store.list('run-1/seg/')
+      const at = (object?.size ?? 0) - back
+      const flip = (bytes: Uint8Array) => bytes.map((byte, place) => (place === at ? byte ^ 1 : byte))
+      const cut = (bytes: Uint8Array) => bytes.subarray(0, at)
+      const session = await open(changing(store, object?.key ?? '', kind === 'cut' ? cut : flip), { ...form, keep: 0 })
+      session.record(outcomes([30, 31]))
+      await session.close()
+      expect((await names(store, 'snap')).length, `${kind} at ${at}`).toBe(1)
+      expect(await names(store, 'seg'), `${kind} at ${at}`).toEqual([object?.key])
+      expect(await verifyRun(store, 'run-1')).toEqual({ ok: true, damaged: [] })
+      await expectItems(store, 32)
+    }
+  }
+})
+
 test('compaction merges a segment with more frames than a call takes arguments', async () => {
   const store = memoryStore()
   await fill(store, 12)

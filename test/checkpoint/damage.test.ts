@@ -95,7 +95,8 @@ describe.each(FORMS)('loading damaged files of $format, $compress', (form) => {
 
   test('shorter than it was listed as: loses what is missing, and nothing before', async () => {
     for (let length = 0; length < one.bytes.length; length += 7) {
-      const { items } = await load({ [one.key]: one.bytes.subarray(0, length) }, true, one.bytes.length - length)
+      const { items, index } = await load({ [one.key]: one.bytes.subarray(0, length) }, true, one.bytes.length - length)
+      expect(index.files[0]?.report.torn, `at ${length}`).toBeGreaterThanOrEqual(one.bytes.length - length)
       const whole = one.stretches.filter(({ end }) => end <= length)
       expect([...items]).toEqual(expect.arrayContaining(whole.flatMap((it) => it.items)))
     }

@@ -136,6 +136,39 @@ test('what a snapshot stands for is deleted several at once', async () => {
   expect(counts.rounds).toBeLessThan(60)
 })
 
+test('files that are merged are read several at once', async () => {
+  const memory = memoryStore()
+  await recordFiles(memory, 15, { format: 'msgpack', compress: 'none' })
+  for (const { key } of await memory.list('run-1/snap/')) await memory.delete(key)
+  const { store, counts, start } = far(memory)
+  const next = await open(store, { keep: 100 })
+  start()
+  next.record(outcomes([1000]))
+  await next.close()
+  expect(await memory.list('run-1/snap/')).toHaveLength(1)
+  expect(counts.gets).toBeGreaterThan(16)
+  expect(counts.rounds).toBeLessThan(12)
+})
+
+test.each(FORMS)('what answers of a store lack is asked for again: $format, $compress', async (form) => {
+  const memory = memoryStore()
+  await recordFiles(memory, 40, form)
+  const session = await open(memory, form)
+  for (let index = 100; index < 140; index++) session.record(outcomes([index], () => 'y'.repeat(2 ** 12)))
+  await session.close()
+  const store: Store = {
+    ...memory,
+    get: async (key, range) => {
+      const bytes = await memory.get(key, range)
+      return bytes && !key.includes('/run/') && !key.includes('/lease/') ? bytes.subarray(0, Math.ceil(bytes.length / 2)) : bytes
+    },
+  }
+  expect(await verifyRun(store, 'run-1')).toEqual({ ok: true, damaged: [] })
+  const indices: number[] = []
+  for await (const { index } of readResults(store, 'run-1')) indices.push(index)
+  expect(indices).toHaveLength(120)
+})
+
 test('runs are listed several at once', async () => {
   const memory = memoryStore()
   for (let run = 0; run < 40; run++) {

@@ -25,12 +25,23 @@ export async function startOver<T>(read: () => Promise<T>): Promise<T> {
 }
 
 /**
- * Bytes of a file from `start` on: `length`, or fewer where it ends before.
+ * Bytes of a file from `start` on: `length`, or fewer where it ends before. What an answer lacks is asked for again.
  *
  * @throws FileGoneError
  */
 export async function readBytes(store: Readable, file: RunFile, start: number, length: number): Promise<Buffer> {
-  const bytes = await store.get(file.key, { start, length: Math.min(length, file.size - start) })
+  const end = Math.min(start + length, file.size)
+  let bytes = await ask(store, file, start, end)
+  while (bytes.length < end - start) {
+    const more = await ask(store, file, start + bytes.length, end)
+    if (more.length === 0) break
+    bytes = Buffer.concat([bytes, more])
+  }
+  return bytes
+}
+
+async function ask(store: Readable, file: RunFile, start: number, end: number): Promise<Buffer> {
+  const bytes = await store.get(file.key, { start, length: end - start })
   if (bytes === undefined) throw new FileGoneError(file.key)
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

@@ -27,7 +27,10 @@ export async function* unpackBlocks(
     if (at - base + MIN_BLOCK_BYTES > bytes.length && base + bytes.length < file.size) {
       bytes = await readBytes(store, file, at, WINDOW_BYTES)
       base = at
-      if (bytes.length === 0) break
+      if (bytes.length === 0) {
+        if (badFrom < 0) badFrom = at // The file is shorter than it was listed as.
+        break
+      }
     }
     const header = readBlockHeader(bytes, at - base, seed)
     if (header !== undefined && at + header.bytes <= file.size) {

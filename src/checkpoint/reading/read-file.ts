@@ -62,7 +62,8 @@ async function* readParts(
   const isCompressed = isPacked(opening) || (file.key.endsWith('.gz') && layout.readHeader(opening) === undefined)
   if (!isCompressed) {
     const start = acceptHeader(layout, opening, report, file)
-    yield* scanWindows(store, file, start, opening, scan(file.size), gatherer.take)
+    const end = yield* scanWindows(store, file, start, opening, scan(file.size), gatherer.take)
+    report.torn += Math.max(0, file.size - end)
     return
   }
   for await (const { at, end, bytes } of unpackBlocks(store, file, opening, report)) {
@@ -141,7 +142,7 @@ function createGatherer(file: RunFile, fingerprint: string, report: FileReport):
   }
 }
 
-/** The frames of a file that is not compressed, from `start` on. */
+/** The frames of a file that is not compressed, from `start` on; gives where it ends, which may be before it was listed to. */
 async function* scanWindows(
   store: Readable,
   file: RunFile,
@@ -149,7 +150,7 @@ async function* scanWindows(
   opening: Buffer,
   scanner: Scanner,
   take: () => Located[],
-): AsyncGenerator<Located[]> {
+): AsyncGenerator<Located[], number> {
   let base = start
   let readFrom = start
   let bytes = opening.subarray(start)
@@ -165,7 +166,7 @@ async function* scanWindows(
       base = next
       continue
     }
-    if (isLast || next >= file.size) return
+    if (isLast || next >= file.size) return Math.max(next, base + bytes.length)
     // A line of JSON does not say how long it is: to double the window bounds the bytes read twice by the file's size.
     const length = next === readFrom ? Math.max(bytes.length * 2, need) : Math.max(WINDOW_BYTES, need)
     bytes = await readBytes(store, file, next, length)

@@ -17,13 +17,13 @@ const FREE_BYTES = 2 ** 20
 /** A segment of this size or more stays as it is. */
 const SMALL_BYTES = 2 ** 24
 
-/** A segment, and, if it was read as the run was opened, what was whole of it then. */
-type Candidate = RunFile & Partial<Pick<LoadedFile, 'kept'>>
+/** A segment, and, if it was read as the run was opened, what that came to. */
+export type Candidate = RunFile & Partial<Pick<LoadedFile, 'kept' | 'report'>>
 
 /** What there is to choose from, of either format. */
 interface Stock {
   /** Small segments that will not grow any more. */
-  readonly waiting: readonly RunFile[]
+  readonly waiting: readonly Candidate[]
   /** Intact ones. */
   readonly snapshots: readonly LoadedFile[]
   /** Damaged snapshots. */
@@ -48,7 +48,7 @@ export function isSmall(size: number): boolean {
  * bound the number of files instead, what waits for a snapshot grows with the number of snapshots: of n segments there are about
  * 2 * sqrt(n) files left.
  */
-export function chooseSegments(format: Format, { waiting, snapshots, broken, json }: Stock): RunFile[] {
+export function chooseSegments(format: Format, { waiting, snapshots, broken, json }: Stock): Candidate[] {
   const ours = waiting.filter((file) => file.format === format).sort(byStem)
   const needed = Math.max(MIN_SEGMENTS, 2 * snapshots.filter((file) => file.format === format).length)
   // What a damaged snapshot stands for is worth one again, however few.

@@ -4,11 +4,13 @@ import { listWriters } from '../claims/claim.ts'
 import { endOf, FORMAT_VERSION } from '../format/frame.ts'
 import { type RunFile, toRunFile, writerOf } from '../format/run-file.ts'
 import { askForEach } from '../patience/at-once.ts'
+import type { Readable } from '../reading/file-bytes.ts'
 import { isSound, newReport } from '../reading/file-report.ts'
+import { readingAhead } from '../reading/read-ahead.ts'
 import { type Located, readFrames } from '../reading/read-file.ts'
 import { findOver } from '../record/ends.ts'
 import { type LoadedFile, listFiles } from '../record/load.ts'
-import { chooseSegments, isReplaced, isSmall } from './choose-segments.ts'
+import { type Candidate, chooseSegments, isReplaced, isSmall } from './choose-segments.ts'
 import { type Copied, newStem, putSnapshot, type SnapshotOptions, toWhole, writeOrigin } from './snapshot.ts'
 
 /**
@@ -44,7 +46,7 @@ export interface CompactionOptions extends SnapshotOptions {
 
 export function createCompaction(options: CompactionOptions): Compaction {
   const { store, runId, index } = options
-  const files: RunFile[] = index.files.filter(isSound)
+  const files: Candidate[] = index.files.filter(isSound)
   const snapshots: LoadedFile[] = index.files.filter(({ isIntact }) => isIntact)
   const broken = index.files.filter(({ kind, isIntact, covers }) => kind === 'snapshot' && !isIntact && covers.length > 0)
   const ended = findOver(index)
@@ -58,7 +60,7 @@ export function createCompaction(options: CompactionOptions): Compaction {
   let running: Promise<void> | undefined
   let isSwept = false
 
-  const choose = (format: Format): RunFile[] => {
+  const choose = (format: Format): Candidate[] => {
     const values = jsonValues + (options.format === 'json' ? options.recordedBytes() : 0)
     return chooseSegments(format, { waiting, snapshots, broken, json: { values, bytes: jsonBytes } })
   }
@@ -79,7 +81,7 @@ export function createCompaction(options: CompactionOptions): Compaction {
     }
   }
 
-  async function compact(chosen: readonly RunFile[]): Promise<void> {
+  async function compact(chosen: readonly Candidate[]): Promise<void> {
     const stem = newStem(options)
     const { version, covers, frames } = await copyAll(options, stem, chosen)
     const [first] = covers
@@ -143,13 +145,14 @@ function costOf({ format, size, covers }: LoadedFile): number {
 async function copyAll(
   options: CompactionOptions,
   stem: string,
-  files: readonly RunFile[],
+  files: readonly Candidate[],
 ): Promise<Copied & { readonly covers: readonly RunFile[] }> {
   const frames: Uint8Array[] = []
   const covers: RunFile[] = []
   let version = 1
+  const ahead = readingAhead(options.store, files)
   for (const file of files) {
-    const copied = await copyFrames(options, stem, file)
+    const copied = await copyFrames(options, ahead, stem, file)
     if (copied === undefined) continue
     covers.push(file)
     for (const frame of copied.frames) frames.push(frame) // Not spread: there may be more than a call takes arguments.
@@ -159,17 +162,23 @@ async function copyAll(
 }
 
 /** The frames of a segment, as they are, less what nobody needs any more; undefined when it is damaged. */
-async function copyFrames(options: CompactionOptions, stem: string, file: RunFile): Promise<Copied | undefined> {
+async function copyFrames(
+  options: CompactionOptions,
+  store: Readable,
+  stem: string,
+  file: Candidate,
+): Promise<Copied | undefined> {
   const { index } = options
   const ended = new Set(index.sessions.filter(({ hasEnded }) => hasEnded).map(({ writer }) => writer))
   const report = newReport()
   const copied: Uint8Array[] = []
-  for await (const frames of readFrames(options.store, file, options.fingerprint, true, report)) {
+  for await (const frames of readFrames(store, file, options.fingerprint, true, report)) {
     if (frames.some((frame) => !frame.isWhole)) return undefined
     for (const frame of frames) if (isNeeded(frame)) copied.push(toWhole(frame, file.format))
   }
-  // Of a file of our own all bytes were acknowledged: what reads like a write that death cut off is damage.
-  const isCut = report.torn > 0 && writerOf(file.stem) === options.writer
+  // What reads like a write that death cut off is damage where it did not as the run was opened, and in a file of our own, all
+  // bytes of which were acknowledged.
+  const isCut = report.torn > (file.report?.torn ?? 0)
   if (isCut || report.damage.length > 0) return undefined
   return { version: report.header?.version ?? FORMAT_VERSION, frames: [writeOrigin(options, stem, file), ...copied] }
 
