@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { inspectRun, verifyRun } from '../../src/checkpoint/stored/runs.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
-import { abandon, FORMS, failing, IDENTITY, killedAt, open, outcomes, readAll, rejection } from './fixture.ts'
+import { abandon, FORMS, failing, IDENTITY, killedAt, open, outcomes, readAll, rejection, virtualClock } from './fixture.ts'
 
 /** Sessions one after the other, `count` of them, each of which records two items of its own and dies or ends. */
 async function fill(store: Store, count: number, options: Parameters<typeof open>[1] = {}, isKilled = false): Promise<void> {
@@ -169,6 +169,31 @@ test.each(FORMS)('what reads worse than as the run was opened is not merged, and
       await expectItems(store, 32)
     }
   }
+})
+
+test('compaction asks a store again that fails now and then, as often as it asks for a few files', async () => {
+  const { append: _, ...memory } = memoryStore()
+  let calls = 0
+  const busy = async <V>(call: () => Promise<V>): Promise<V> => {
+    if (++calls % 10 === 0) throw new Error('reduce your request rate')
+    return call()
+  }
+  const store: Store = {
+    get: (...given) => busy(() => memory.get(...given)),
+    put: (...given) => busy(() => memory.put(...given)),
+    list: (...given) => busy(() => memory.list(...given)),
+    delete: (...given) => busy(() => memory.delete(...given)),
+  }
+  const session = await open(store, { keep: 0, clock: virtualClock() })
+  for (let at = 0; at < 200; at++) {
+    session.record(outcomes([at]))
+    await session.flush()
+    await new Promise(setImmediate)
+  }
+  await session.close()
+  expect((await names(memory, 'snap')).length).toBeGreaterThan(0)
+  expect((await names(memory, 'seg')).length).toBeLessThan(50)
+  await expectItems(memory, 200)
 })
 
 test('compaction merges a segment with more frames than a call takes arguments', async () => {

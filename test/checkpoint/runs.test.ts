@@ -11,6 +11,40 @@ async function collect(store: Store, runId = 'run-1'): Promise<Outcome[]> {
   return all
 }
 
+test('whoever reads asks a store again that fails now and then, and hears at once of what does not pass', async () => {
+  const memory = memoryStore()
+  for (let at = 0; at < 20; at++) {
+    const session = await open(memory)
+    session.record(at === 7 ? failing(rejection(7, new Error('seven'))) : outcomes([at]))
+    await session.close()
+  }
+  let calls = 0
+  let isClosed = false
+  const ask = async <V>(call: () => Promise<V>): Promise<V> => {
+    if (isClosed) throw Object.assign(new Error('not yours'), { code: 'EACCES' })
+    if (++calls % 10 === 0) throw new Error('reduce your request rate')
+    return call()
+  }
+  const store: Store = {
+    get: (...given) => ask(() => memory.get(...given)),
+    put: (...given) => memory.put(...given),
+    list: (prefix) => ask(() => memory.list(prefix)),
+    delete: (key) => ask(() => memory.delete(key)),
+  }
+  expect((await listRuns(store)).map(({ done, failures }) => [done, failures])).toEqual([[20, 1]])
+  expect((await inspectRun(store, 'run-1')).done).toBe(20)
+  expect(await verifyRun(store, 'run-1')).toEqual({ ok: true, damaged: [] })
+  expect(await readFailures(store, 'run-1')).toMatchObject([{ index: 7 }])
+  expect((await collect(store)).map(({ index }) => index)).toEqual(Array.from({ length: 20 }, (_, at) => at))
+  isClosed = true
+  const before = calls
+  await expect(verifyRun(store, 'run-1')).rejects.toThrow('not yours')
+  expect(calls).toBe(before)
+  isClosed = false
+  await deleteRun(store, 'run-1')
+  expect(await memory.list('')).toEqual([])
+})
+
 test.each(['json', 'msgpack'] as const)(
   'readResults() reads a compressed block of %s once, however many frames it holds, and however they lie',
   async (format) => {

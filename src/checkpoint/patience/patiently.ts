@@ -18,7 +18,7 @@ const FINAL = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOENT', 'ENOTDIR', 'EISDIR'
  * Makes a call that may be made more than once: again while it fails with what may pass, for about 2 s. Once the run is told to
  * end, without waiting.
  */
-export function createPatiently(clock: Clock, { signal }: Haste): Ask {
+export function createPatiently(clock: Clock, { signal }: Pick<Haste, 'signal'>): Ask {
   return async (call) => {
     for (const wait of WAITS) {
       try {

@@ -5,6 +5,7 @@ import { discardIfEmpty } from '../identity/discard.ts'
 import { putAgain } from '../identity/open-manifest.ts'
 import type { RunLog } from '../log/log.ts'
 import { eachCall } from '../patience/each-call.ts'
+import { createPatiently } from '../patience/patiently.ts'
 import { findEnded } from '../record/ends.ts'
 import { findLeft } from '../record/left.ts'
 import type { RunIndex } from '../record/load.ts'
@@ -45,8 +46,10 @@ interface Finish {
 export function startUpkeep(options: SessionOptions, opened: Opened, recordedBytes: () => number): Upkeep {
   const { writer, lease, manifest, index, isToMend } = opened
   let bytesWritten = 0
+  // To merge is to ask for many files: of a store that fails one call in a hundred hardly ever all of them would come.
+  const leisurely = eachCall(options.leisurely, createPatiently(options.clock, options.haste))
   // Counted as they are put: a snapshot that is left behind before it was read back has been written all the same.
-  const store = countPuts(options.leisurely, (bytes) => {
+  const store = countPuts(leisurely, (bytes) => {
     bytesWritten += bytes
   })
   const snapshots = { ...snapshotsOf(options, opened), store }
@@ -65,7 +68,7 @@ export function startUpkeep(options: SessionOptions, opened: Opened, recordedByt
       compaction.startIfDue()
     },
     noteEnds(log) {
-      buried = noteEnds(index, lease, log, options.leisurely)
+      buried = noteEnds(index, lease, log, leisurely)
       return buried
     },
     putManifest() {
@@ -80,7 +83,7 @@ export function startUpkeep(options: SessionOptions, opened: Opened, recordedByt
       if (isDamaged && hasEnd) await mend(snapshots, writer).catch(() => {})
       // Under the lease: whoever begins now is refused, and finds afterwards that there is no such run.
       const isToGo = isVoid && hasEnd && options.resume !== 'require'
-      if (isToGo) await discardIfEmpty(options.leisurely, options.runId, writer).catch(() => {})
+      if (isToGo) await discardIfEmpty(leisurely, options.runId, writer).catch(() => {})
     },
   }
 }
