@@ -1,8 +1,11 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
+import { chooseSegments } from '../../src/checkpoint/snapshots/choose-segments.ts'
 import { inspectRun, verifyRun } from '../../src/checkpoint/stored/runs.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
 import { abandon, FORMS, failing, IDENTITY, killedAt, open, outcomes, readAll, rejection, virtualClock } from './fixture.ts'
+
+vi.mock('../../src/checkpoint/snapshots/choose-segments.ts', { spy: true })
 
 /** Sessions one after the other, `count` of them, each of which records two items of its own and dies or ends. */
 async function fill(store: Store, count: number, options: Parameters<typeof open>[1] = {}, isKilled = false): Promise<void> {
@@ -194,6 +197,24 @@ test('compaction asks a store again that fails now and then, as often as it asks
   expect((await names(memory, 'snap')).length).toBeGreaterThan(0)
   expect((await names(memory, 'seg')).length).toBeLessThan(50)
   await expectItems(memory, 200)
+})
+
+test('what waits is not looked at with each file that comes, where it costs too much to be merged', async () => {
+  const { append: _, ...store } = memoryStore()
+  const session = await open(store, { format: 'json' })
+  // As large as they are, only the first few may be copied: values of one digit are worth nothing against their frames.
+  const chosen = vi.mocked(chooseSegments).mockClear()
+  const files = 3000
+  for (let at = 0; at < files; at++) {
+    for (let item = 0; item < 40; item++) session.begin({ indices: Uint32Array.of(40 * at + item) })
+    session.record(outcomes([40 * at], () => 1))
+    await session.flush()
+    await new Promise(setImmediate)
+  }
+  await session.close()
+  expect((await names(store, 'seg')).length).toBeGreaterThan(files / 2)
+  const looks = chosen.mock.calls.reduce((sum, [, { waiting }]) => sum + waiting.length, 0)
+  expect(looks).toBeLessThan(400 * files)
 })
 
 test('compaction merges a segment with more frames than a call takes arguments', async () => {

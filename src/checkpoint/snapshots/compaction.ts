@@ -59,6 +59,8 @@ export function createCompaction(options: CompactionOptions): Compaction {
   const jsonValues = index.files.reduce((sum, { format, valueBytes }) => sum + (format === 'json' ? valueBytes : 0), 0)
   let running: Promise<void> | undefined
   let isSwept = false
+  /** With fewer that wait nothing is due: to look at all of them with each that comes would take the square of the time. */
+  let enough = 0
 
   const choose = (format: Format): Candidate[] => {
     const values = jsonValues + (options.format === 'json' ? options.recordedBytes() : 0)
@@ -127,7 +129,10 @@ export function createCompaction(options: CompactionOptions): Compaction {
       if (file !== undefined && isSmall(size)) waiting.push(file)
     },
     startIfDue() {
-      if (isDue()) void start()
+      if (waiting.length < enough) return
+      const isNow = isDue()
+      enough = isNow ? 0 : waiting.length + (waiting.length >>> 4)
+      if (isNow) void start()
     },
     async finish() {
       await running
