@@ -60,7 +60,10 @@ export function linkAt(path: string): string | undefined {
 /** The run id of task and input: stable from day to day, and readable, `census-1f0c…`. */
 export function deriveRunName(task: TaskPath, input: string): string {
   const name = task.export && task.export !== 'default' ? task.export : basename(task.module).replace(/\.[^.]+$/, '')
-  const readable = name.replace(/[^\w-]+/g, '-').slice(0, 40)
+  const readable = name
+    .replace(/[^\w-]+/g, '-')
+    .replace(/^-+/, '') // Else it would stand where a flag is looked for.
+    .slice(0, 40)
   const hash = createHash('sha256')
     .update(JSON.stringify([task.module, task.export ?? 'default', input]))
     .digest('hex')

@@ -252,7 +252,7 @@ describe('pawl run', () => {
     expect(await pawl(...again)).toMatchObject({ code: 0, stderr: expect.stringContaining('18 restored, 0 failed') })
   })
 
-  test('the commands it names are quoted as a shell needs it, and stand where no name of a run is a flag', async () => {
+  test('the commands it names are quoted as a shell needs it', async () => {
     const { pawl, put, directory } = project({
       'at.js': 'export const $odd = () => { throw new Error("no") }\nexport default $odd',
       'in.jsonl': items(1),
@@ -269,6 +269,16 @@ describe('pawl run', () => {
       const { stdout } = await promisify(execFile)('sh', ['-c', see], { cwd: directory, env })
       expect(stdout).toContain('item 0: error after 1 attempt')
     }
+  })
+
+  test.each([
+    ['日本.js', /^run-[0-9a-f]{10}$/],
+    ['über.js', /^ber-[0-9a-f]{10}$/],
+  ])('the name of a run of %s is one that a command takes', async (task, name) => {
+    const { pawl } = project({ [task]: 'export default ({ n }) => n', 'in.jsonl': items(1) })
+    const { runId } = JSON.parse((await pawl('run', task, '--input', 'in.jsonl', '--json')).stdout)
+    expect(runId).toMatch(name)
+    expect(await pawl('resume', runId)).toMatchObject({ code: 0 })
   })
 
   test('--output is left alone when more items fail than tolerated; exit code 1', async () => {

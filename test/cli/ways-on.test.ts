@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { reviveError } from '../../src/checkpoint/format/error-record.ts'
 import type { RunIdentity } from '../../src/checkpoint/identity/fingerprint.ts'
 import { explainMismatch, listDifferences, otherEnd, otherSource, tooShort } from '../../src/checkpoint/identity/mismatch.ts'
+import { runCommand } from '../../src/cli/next-steps.ts'
 import { type Command, retell, retellReport, sayHere } from '../../src/cli/ways-on.ts'
 import { createDrain } from '../../src/drain.ts'
 import { stillbornError } from '../../src/engine/run-errors.ts'
@@ -178,4 +179,8 @@ test('retellReport() leaves out the results, and says what is in plan and failur
   expect(rest).toEqual({ runId: 'r', plan: { warnings: ['Give --max-crashes'] } })
   expect(failures[0]?.reason.message).toMatch(/ Raise --timeout if they need longer$/)
   expect(failures[0]?.reason.stack).toContain(' Raise --timeout if they need longer\n')
+})
+
+test('runCommand() puts a name that a program gave, and that looks like a flag, where none is looked for', () => {
+  expect(runCommand('failures', '-r', ' --checkpoint runs')).toBe('pawl failures --checkpoint runs -- -r')
 })
