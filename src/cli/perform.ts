@@ -61,7 +61,8 @@ export async function perform(assignment: Assignment): Promise<number> {
         throw interrupts.signal.aborted ? endOfWait(assignment.input, interrupts.signal.reason) : error
       },
     )
-    checkApart(assignment.output, { ...assignment, ...filesOf(assignment, input) })
+    const place = assignment.output ?? (assignment.json ? undefined : '/dev/stdout') // It may be redirected into a file.
+    checkApart(place, { ...assignment, ...filesOf(assignment, input) })
     checkKeys(input, assignment.flags.key)
     return await runSession(assignment, input, engines, interrupts.signal)
   } finally {

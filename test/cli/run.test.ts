@@ -162,6 +162,19 @@ describe('pawl run', () => {
     },
   )
 
+  test.each([
+    ['in.jsonl', 'in.jsonl', '', 'in.jsonl'],
+    ["'*.jsonl'", 'out.jsonl', '', 'out.jsonl'],
+    ['-', 'in.jsonl', '< in.jsonl', 'stdin'],
+  ])('stdout that is redirected into what --input %s reads is refused', async (input, file, from, read) => {
+    const { directory } = project(DOUBLE)
+    const command = `${process.execPath} ${BIN} run double.js --input ${input} --quiet >> ${file} ${from}`
+    const ended = promisify(execFile)('sh', ['-c', command], { cwd: directory })
+    const stderr = `pawl: Cannot write output '/dev/stdout': expected a file of its own, got ${read}, which is read\n`
+    await expect(ended).rejects.toMatchObject({ code: 2, stderr })
+    expect(readFileSync(join(directory, 'in.jsonl'), 'utf8')).toBe(items(20))
+  })
+
   test('stdin and --output may be one device', async () => {
     const { directory } = project(DOUBLE)
     const command = `${process.execPath} ${BIN} run double.js --input - --output /dev/null < /dev/null`
