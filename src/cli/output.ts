@@ -1,14 +1,13 @@
-import { randomBytes } from 'node:crypto'
-import { createWriteStream, existsSync, fstatSync, rmSync, statSync, writeSync } from 'node:fs'
-import { open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { createWriteStream, existsSync, fstatSync, statSync, writeSync } from 'node:fs'
+import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join, relative, sep } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { WriteStream } from 'node:tty'
 import { isOfRun } from '../checkpoint/format/run-file.ts'
-import { syncFolder } from '../store/folder.ts'
 import { refuse } from '../values/contract.ts'
 import { writeJson } from '../values/json.ts'
+import { replaceFile, tryAside } from './aside.ts'
 import { descriptorOf } from './descriptor.ts'
 import { isPassing, UsageError } from './failure.ts'
 import { openToWrite } from './pipe.ts'
@@ -33,7 +32,8 @@ export type Target = string | undefined
 export async function checkTarget(path: Target): Promise<void> {
   if (path === undefined) return
   const found = await stat(path).catch(() => undefined)
-  if (found?.isDirectory()) throw new UsageError(`Cannot write output '${path}': expected a file, got a directory`)
+  if (found?.isDirectory() || path.endsWith('/'))
+    throw new UsageError(`Cannot write output '${path}': expected a file, got a directory`)
   if (found && !found.isFile()) return
   const descriptor = descriptorOf(path)
   if (descriptor !== undefined) return checkDescriptor(path, descriptor)
@@ -42,16 +42,12 @@ export async function checkTarget(path: Target): Promise<void> {
     throw new UsageError(
       `Cannot write output '${path}': expected a file that another can take the place of, got one that is mounted by itself, as into a container. Mount its directory, and name a file in there`,
     )
-  const aside = asideOf(real)
-  try {
-    await (await open(aside, 'wx')).close()
-  } catch (error) {
+  await tryAside(real).catch((error: NodeJS.ErrnoException) => {
     if (isPassing(error)) throw error
-    const { code, message } = error as NodeJS.ErrnoException
+    const { code, message } = error
     const got = code === 'ENOENT' ? `no directory '${dirname(toProjectPath(real))}'. Make it first` : message
     throw new UsageError(`Cannot write output '${path}': expected a directory that files can be made in, got ${got}`)
-  }
-  await rm(aside, { force: true })
+  })
 }
 
 /** Whether something is mounted at `path`; of a single file its container, or whoever made it, may have done so. */
@@ -168,25 +164,7 @@ async function writeFileLines(
       say(`nobody reads '${target}' any more: the rest of the results was not written there`)
     })
   }
-  const path = toRealPath(target) // The link stays, and its file is replaced, or made.
-  const aside = asideOf(path)
-  const remove = () => rmSync(aside, { force: true })
-  process.once('exit', remove) // A second signal ends the process here, too.
-  try {
-    const file = await open(aside, 'wx', found?.mode ?? 0o666)
-    try {
-      if (found) await file.chmod(found.mode).catch(() => {}) // umask took bits of it; not every file system has them.
-      for await (const block of inBlocks(lines)) await file.writeFile(block)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(aside, path)
-    await syncFolder(dirname(path)).catch(() => {}) // The file itself is synced and in place.
-  } finally {
-    process.off('exit', remove)
-    await rm(aside, { force: true })
-  }
+  await replaceFile(toRealPath(target), found?.mode, inBlocks(lines)) // The link stays, and its file is replaced, or made.
 }
 
 const IN_A_PROGRAM =
@@ -225,9 +203,4 @@ async function* inBlocks(lines: AsyncIterable<string> | Iterable<string>): Async
     block = ''
   }
   if (block !== '') yield block
-}
-
-/** A name in the same directory, so that the rename stays within one file system. */
-function asideOf(path: string): string {
-  return join(dirname(path), `.${basename(path)}.${process.pid}-${randomBytes(3).toString('hex')}.tmp`)
 }

@@ -1,8 +1,12 @@
-import { readdirSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
-import { writeLines } from '../../src/cli/output.ts'
-import { project } from './pawl.ts'
+import { expect, onTestFinished, test } from 'vitest'
+import { checkTarget, writeLines } from '../../src/cli/output.ts'
+import { items, project } from './pawl.ts'
+
+const built = new URL('../../build/cli/output.js', import.meta.url)
 
 test('what ends the process while results are written, as a second signal does, leaves nothing beside the output', async () => {
   const { directory } = project()
@@ -18,4 +22,36 @@ test('what ends the process while results are written, as a second signal does, 
   await expect(writeLines(join(directory, 'out.jsonl'), lines())).rejects.toMatchObject({ code: 'ENOENT' })
   expect(seen).toEqual([1, 0])
   expect(process.listeners('exit')).toEqual(listeners)
+})
+
+test.each(['SIGINT', 'SIGTERM'] as const)(
+  '%s, where nobody else hears it, ends the process and leaves nothing either',
+  async (name) => {
+    const { directory, put } = project()
+    put(
+      'write.js',
+      `import { writeLines } from ${JSON.stringify(built)}
+     setInterval(() => {}, 1e9)
+     await writeLines('out.jsonl', (async function* () {
+       yield 'x'.repeat(100_000)
+       console.log('waits')
+       await new Promise(() => {})
+     })())`,
+    )
+    const child = spawn(process.execPath, ['write.js'], { cwd: directory, stdio: ['ignore', 'pipe', 'inherit'] })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    await once(child.stdout, 'data')
+    expect(readdirSync(directory).filter((it) => it.endsWith('.tmp'))).toHaveLength(1)
+    child.kill(name)
+    expect(await once(child, 'exit')).toEqual([null, name])
+    expect(readdirSync(directory).sort()).toEqual(['package.json', 'write.js'])
+  },
+)
+
+test('an output may have a name as long as the file system takes, and one that is longer is refused before anything runs', async () => {
+  const { directory, pawl } = project({ 't.js': 'export default ({ n }) => n', 'in.jsonl': items(1) })
+  const name = `${'結'.repeat(82)}.jsonl`
+  expect(await pawl('run', 't.js', '--input', 'in.jsonl', '--output', name)).toMatchObject({ code: 0 })
+  expect(readFileSync(join(directory, name), 'utf8')).toBe('{"index":0,"value":0}\n')
+  await expect(checkTarget(join(directory, 'x'.repeat(300)))).rejects.toThrow('ENAMETOOLONG')
 })

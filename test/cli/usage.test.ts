@@ -85,6 +85,7 @@ describe('pawl', () => {
     ['run t.js --input package.json', `got '.json'. 'jq -c ".[]" package.json > package.jsonl' makes a line, and so an item, of`],
     ['run t.js --input text.jsonl', "Lines of plain text are items in a FILE.txt; 'jq -R .' makes JSON of each"],
     ['run t.js --input a.jsonl --output nowhere/out.jsonl', "got no directory 'nowhere'. Make it first"],
+    ['run t.js --input a.jsonl --output results/', "Cannot write output 'results/': expected a file, got a directory"],
     ['run t.js --input a.jsonl --output -', "Cannot use option '--output': expected a file"],
     ['resume nothing --output -', 'or no --output for stdout, or /dev/stdout where a file is on record'],
     ['export nothing --output -', "Cannot use option '--output': expected a file"],

@@ -1,0 +1,67 @@
+import { randomBytes } from 'node:crypto'
+import { rmSync } from 'node:fs'
+import { lstat, open, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { codeOf } from '../store/errno.ts'
+import { syncFolder } from '../store/folder.ts'
+
+/** A file that is written beside the one whose place it takes: whoever reads that finds one or the other, whole. */
+
+/** Characters of the name that are kept in the one beside it: at most 150 bytes of the 255 that a name may have. */
+const MAX_NAME = 50
+
+/** Makes sure that `replaceFile` can make its file, and that one may be called so. Rejects with the error of the system. */
+export async function tryAside(path: string): Promise<void> {
+  const aside = asideOf(path)
+  await (await open(aside, 'wx')).close()
+  await rm(aside, { force: true })
+  await lstat(path).catch((error) => {
+    if (codeOf(error) !== 'ENOENT') throw error
+  })
+}
+
+/**
+ * Puts `blocks` in the place of the file at `path`, a real path, all of them or nothing. `mode`: that of the file that is there,
+ * if any.
+ */
+export async function replaceFile(path: string, mode: number | undefined, blocks: AsyncIterable<string>): Promise<void> {
+  const aside = asideOf(path)
+  const stop = beforeEnd(() => rmSync(aside, { force: true }))
+  try {
+    const file = await open(aside, 'wx', mode ?? 0o666)
+    try {
+      if (mode !== undefined) await file.chmod(mode).catch(() => {}) // umask took bits of it; not every file system has them.
+      for await (const block of blocks) await file.writeFile(block)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(aside, path)
+    await syncFolder(dirname(path)).catch(() => {}) // The file itself is synced and in place.
+  } finally {
+    stop()
+    await rm(aside, { force: true })
+  }
+}
+
+/** A name in the same directory, so that the rename stays within one file system. */
+function asideOf(path: string): string {
+  return join(dirname(path), `.${basename(path).slice(0, MAX_NAME)}.${process.pid}-${randomBytes(3).toString('hex')}.tmp`)
+}
+
+/** Calls `clean` when the process ends, also by a signal that nobody else hears, until what is given back is called. */
+function beforeEnd(clean: () => void): () => void {
+  const unheard = (['SIGINT', 'SIGTERM'] as const).filter((name) => process.listenerCount(name) === 0)
+  const die = (name: NodeJS.Signals) => {
+    stop()
+    clean()
+    process.kill(process.pid, name)
+  }
+  const stop = () => {
+    process.off('exit', clean)
+    for (const name of unheard) process.off(name, die)
+  }
+  process.once('exit', clean) // A second signal of a run ends the process here, too.
+  for (const name of unheard) process.on(name, die)
+  return stop
+}
