@@ -51,18 +51,19 @@ export async function readInput(input: string, engines?: Engines, field?: string
   if (!found) return readGlob(input)
   const kind = KINDS[extname(input).toLowerCase()]
   if (found.isFile() && (await isGzipFile(input))) throw new UsageError(explainGzip(input))
-  if (!kind) throw new UsageError(explainKind(input))
+  if (!kind) throw new UsageError(explainKind(input, found.isFile()))
   const { readFile } = await import('./file-input.ts')
   return { kind, ...(await readFile({ kind, path: input, field, engines, signal })) }
 }
 
 /** Of a file of no known kind. */
-function explainKind(path: string): string {
+function explainKind(path: string, isFile: boolean): string {
   const extension = extname(path)
   const got = extension === '' ? 'a name without any' : `'${extension}'`
   const name = path.slice(0, path.length - extension.length)
   const lines = `. 'jq -c ".[]" ${inShell(path)} > ${inShell(`${name}.jsonl`)}' makes a line, and so an item, of each element of an array`
-  return `Cannot use input '${path}': expected a file that ends in one of ${Object.keys(KINDS).join(', ')}, or '-' to read JSONL from stdin, got ${got}${extension.toLowerCase() === '.json' ? lines : ''}`
+  const text = isFile ? '. If it holds lines of text, name it, or a symbolic link to it, FILE.txt' : ''
+  return `Cannot use input '${path}': expected a file that ends in one of ${Object.keys(KINDS).join(', ')}, or '-' to read JSONL from stdin, got ${got}${extension.toLowerCase() === '.json' ? lines : text}`
 }
 
 /** No text begins like this. */
