@@ -4,6 +4,7 @@ import { nameShard, readShard } from '../shard.ts'
 import { fileStore } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import type { Json } from '../types.ts'
+import { descriptorOf } from './descriptor.ts'
 import type { FlagValues } from './flags.ts'
 import type { Assignment } from './perform.ts'
 import { toProjectPath } from './task-path.ts'
@@ -29,9 +30,14 @@ export function toCommand(task: string, input: string, output: string | undefine
     task,
     input,
     flags: lasting,
-    ...(output === undefined ? {} : { output: toProjectPath(output) }),
+    ...(output === undefined || isOfProcess(output) ? {} : { output: toProjectPath(output) }),
     ...(shard === undefined ? {} : { shard }),
   }
+}
+
+/** Whether `output` is what only this process has open: by the same number the next one has something else, or nothing. */
+function isOfProcess(output: string): boolean {
+  return ![undefined, 1, 2].includes(descriptorOf(output) as number | undefined)
 }
 
 /** `K/N`, also of `--shard auto`; undefined without. */

@@ -3,6 +3,7 @@ import type { Report } from '../types.ts'
 import { inShell } from '../wording.ts'
 import { formatDuration } from './duration.ts'
 import { AGAIN, type Explanation } from './failure.ts'
+import { isTrusted } from './output.ts'
 import type { Assignment } from './perform.ts'
 import { findOwnLine } from './stack.ts'
 import { formatTask } from './task-path.ts'
@@ -93,7 +94,15 @@ function resumeCommand(assignment: Assignment, more = '', stdin = 'the same stdi
   const given = formatTask(task)
   // The record's task is not the one that was given, or is not trusted.
   const elsewhere = given !== command.task || given.startsWith('/') ? ` --task ${inShell(given)}` : ''
-  return `${runCommand('resume', runId, `${directoryFlag(assignment)}${elsewhere}${shard}${more}`)}${source}`
+  const place = outputFlag(assignment)
+  return `${runCommand('resume', runId, `${directoryFlag(assignment)}${elsewhere}${place}${shard}${more}`)}${source}`
+}
+
+/** What names the output again, where the record's is not trusted, or it is not on record, as what only this process has open. */
+function outputFlag({ output, command }: Assignment): string {
+  if (output === undefined) return ''
+  if (command.output === undefined) return ' --output FILE'
+  return isTrusted(command.output) ? '' : ` --output ${inShell(command.output)}`
 }
 
 /** `pawl NAME RUN FLAGS`, as a shell takes it. A name that looks like a flag stands where none is looked for. */

@@ -1,6 +1,6 @@
 import { createWriteStream, existsSync, fstatSync, statSync, writeSync } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
-import { basename, dirname, join, relative, sep } from 'node:path'
+import { basename, dirname, extname, join, relative, sep } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { WriteStream } from 'node:tty'
@@ -11,7 +11,7 @@ import { replaceFile, tryAside } from './aside.ts'
 import { descriptorOf } from './descriptor.ts'
 import { isPassing, UsageError } from './failure.ts'
 import { openToWrite } from './pipe.ts'
-import { toProjectPath, toRealPath } from './task-path.ts'
+import { isInProject, toProjectPath, toRealPath } from './task-path.ts'
 import { escapeJson, isReaderGone, say, stdout } from './terminal.ts'
 
 /** Characters gathered before they are written at once. */
@@ -48,6 +48,15 @@ export async function checkTarget(path: Target): Promise<void> {
     const got = code === 'ENOENT' ? `no directory '${dirname(toProjectPath(real))}'. Make it first` : message
     throw new UsageError(`Cannot write output '${path}': expected a directory that files can be made in, got ${got}`)
   })
+}
+
+/**
+ * Whether results go to `path` also where only a record names it, which anybody may have written: within the project, or to a
+ * file that is called what results are called. stdout and stderr are written to anyway.
+ */
+export function isTrusted(path: string): boolean {
+  const isCalledSo = ['.jsonl', '.ndjson', '.json'].includes(extname(path))
+  return isInProject(path) || isCalledSo || [1, 2].includes(Number(descriptorOf(path)))
 }
 
 /** Whether something is mounted at `path`; of a single file its container, or whoever made it, may have done so. */

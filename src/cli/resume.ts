@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { extname, isAbsolute } from 'node:path'
+import { isAbsolute } from 'node:path'
 import { inspectRun } from '../checkpoint/stored/runs.ts'
 import { isRecord } from '../option-values.ts'
 import { fileStore } from '../store/file.ts'
@@ -7,11 +7,11 @@ import type { Store } from '../store/store.ts'
 import type { Json } from '../types.ts'
 import { inShell } from '../wording.ts'
 import { type RecordedCommand, readNoted, shardIn, toCommand } from './command.ts'
-import { descriptorOf } from './descriptor.ts'
 import { UsageError } from './failure.ts'
 import type { CommonFlags } from './flags.ts'
 import { FLAGS, type FlagName, type FlagValues, RESULT_FLAGS, WORK_FLAGS } from './flags.ts'
 import { readKnown } from './known-run.ts'
+import { isTrusted } from './output.ts'
 import { perform } from './perform.ts'
 import { refuseKept } from './refused.ts'
 import { pick } from './run.ts'
@@ -125,14 +125,8 @@ function trustTask(runId: string, recorded: string): TaskPath {
   )
 }
 
-/**
- * A file that a manifest names is replaced only within the project, or when it is called what results are called. stdout and
- * stderr are written to anyway.
- */
 function trustOutput(recorded: string | undefined): string | undefined {
-  if (recorded === undefined || isInProject(recorded) || ['.jsonl', '.ndjson', '.json'].includes(extname(recorded)))
-    return recorded
-  if ([1, 2].includes(Number(descriptorOf(recorded)))) return recorded
+  if (recorded === undefined || isTrusted(recorded)) return recorded
   throw new UsageError(
     `Cannot write output '${recorded}': expected a file within the current directory or one that ends in .jsonl, got another, which only the run's record names. If you trust it, pass it by hand: --output ${inShell(recorded)}`,
   )

@@ -58,6 +58,33 @@ describe.skipIf(!existsSync('/proc/self/fd'))('--output that is open already', (
   })
 
   test.each([
+    ['/dev/fd/7', ' --output FILE'],
+    ['OUT/out.txt', ' --output OUT/out.txt'],
+    ['out.txt', ''],
+  ])('%s is named in the command that goes on where the record will not do', async (given, flag) => {
+    const { shell, put } = await withRun()
+    const { directory: out } = project()
+    put(
+      'odd.js',
+      'import { existsSync } from "node:fs"\nexport default ({ n }) => { if (!existsSync("fixed")) throw 0; return n }',
+    )
+    const output = given.replace('OUT', out)
+    const { status, stderr } = shell(`pawl run odd.js --input in.jsonl --run-id s --output ${output} 7> seven.txt`)
+    const [, again = ''] = /^pawl: to try it again: +(.*)$/m.exec(stderr) ?? []
+    expect({ status, again }).toEqual({ status: 1, again: `pawl resume s${flag.replace('OUT', out)}` })
+    put('fixed', '')
+    const file = output.startsWith('/dev') ? 'results.txt' : output
+    expect(shell(`${again.replace('FILE', file)} && cat ${file}`)).toMatchObject({ status: 0, stdout: RESULTS })
+  })
+
+  test('under a number of its own is not taken for the output of a later session', async () => {
+    const { shell, read } = await withRun()
+    expect(shell('pawl run t.js --input in.jsonl --run-id s --quiet --output /dev/fd/7 7> f.txt')).toMatchObject({ status: 0 })
+    expect(read('f.txt')).toBe(RESULTS)
+    expect(shell('pawl resume s --quiet')).toMatchObject({ status: 0, stdout: RESULTS })
+  })
+
+  test.each([
     ['open for reading', '/dev/fd/7', '7< in.jsonl'],
     ['open in another process', '/proc/$$/fd/7', '7>> f.txt'],
   ])('is refused when it is %s', async (_, output, redirection) => {
