@@ -12,6 +12,9 @@ const LINE_INTERVAL = 3000
  */
 const MIN_TO_ESTIMATE = 10
 
+/** Characters of the bar: at most, and at least, or there is none. */
+const BAR = { longest: 24, shortest: 8 }
+
 const NEWLINE = 0x0a
 
 /** Shows how a run goes, on stderr. */
@@ -50,10 +53,8 @@ async function drawBar(): Promise<Progress> {
   const doneOf = ({ done, total }: Events['progress']) => (total === undefined ? 0 : done)
   const start = (event: Events['progress']) => {
     const { total } = event
-    const format = total === undefined ? '{line}' : '[{bar}] {percentage}% | {line}'
     const options = {
-      format,
-      barsize: 24,
+      format: total === undefined ? '{line}' : formatBar,
       fps: 10,
       stream: Object.create(process.stderr, { write: { value: write } }),
       clearOnComplete: true,
@@ -89,6 +90,19 @@ async function drawBar(): Promise<Progress> {
       process.stderr.write = write
     },
   }
+}
+
+/** The line with a bar before it, where the terminal has room for one: the numbers say more. */
+function formatBar(
+  _: unknown,
+  { progress, maxWidth }: { progress: number; maxWidth: number },
+  { line }: { line: string },
+): string {
+  const text = `${Math.floor(progress * 100)}% | ${line}`
+  const size = Math.min(BAR.longest, maxWidth - text.length - '[] '.length)
+  if (size < BAR.shortest) return text
+  const full = Math.round(progress * size)
+  return `[${'='.repeat(full)}${'-'.repeat(size - full)}] ${text}`
 }
 
 /** `120/500 done, 3 failed, 40 restored, 25/s, about 15s left`. */

@@ -32,17 +32,25 @@ describe('showProgress()', () => {
     expect(await lineOf({ done: 109, restored: 100 })).toBe('pawl: 109/1000 done, 1 failed, 100 restored, 2.0/s\n')
   })
 
-  test('cuts the bar to the terminal, of which it changes nothing that a process ended meanwhile would leave so', async () => {
-    vi.stubEnv('TERM', 'xterm')
-    const written: string[] = []
-    const { isTTY, columns } = process.stderr
-    Object.assign(process.stderr, { isTTY: true, columns: 40 })
-    onTestFinished(() => void Object.assign(process.stderr, { isTTY, columns }))
-    vi.spyOn(process.stderr, 'write').mockImplementation((text) => written.push(String(text)) > 0)
-    const progress = await showProgress(false)
-    onTestFinished(progress.stop)
-    progress.update({ total: 1000, done: 110, restored: 100, failed: 1, itemsPerSecond: 2, eta: 30_000 })
-    expect(written.find((text) => text.includes('11%'))).toHaveLength(40)
-    expect(written.filter((text) => text.includes('\x1b[?'))).toEqual([])
-  })
+  test.each([
+    [20, '11% | 110/1000 done,'],
+    [70, '11% | 110/1000 done, 1 failed, 100 restored, 2.0/s, about 30s left'],
+    [80, '[=----------] 11% | 110/1000 done, 1 failed, 100 restored, 2.0/s, about 30s left'],
+    [200, '[===---------------------] 11% | 110/1000 done, 1 failed, 100 restored, 2.0/s, about 30s left'],
+  ])(
+    'on a terminal of %i columns says as much, and changes nothing that a process ended meanwhile would leave so',
+    async (columns, line) => {
+      vi.stubEnv('TERM', 'xterm')
+      const written: string[] = []
+      const before = { isTTY: process.stderr.isTTY, columns: process.stderr.columns }
+      Object.assign(process.stderr, { isTTY: true, columns })
+      onTestFinished(() => void Object.assign(process.stderr, before))
+      vi.spyOn(process.stderr, 'write').mockImplementation((text) => written.push(String(text)) > 0)
+      const progress = await showProgress(false)
+      onTestFinished(progress.stop)
+      progress.update({ total: 1000, done: 110, restored: 100, failed: 1, itemsPerSecond: 2, eta: 30_000 })
+      expect(written.find((text) => text.includes('11%'))).toBe(line)
+      expect(written.filter((text) => text.includes('\x1b[?'))).toEqual([])
+    },
+  )
 })
