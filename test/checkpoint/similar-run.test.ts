@@ -15,6 +15,7 @@ interface Earlier {
   readonly hasFailed?: boolean
   readonly identity?: RunIdentity
   readonly command?: Json
+  readonly taskDigest?: string
 }
 
 async function record(store: Store, runId: string, { fulfilled, rejected = [], hasFailed = false, ...what }: Earlier) {
@@ -95,6 +96,35 @@ describe('a new run beside many of the same task', () => {
   })
 })
 
+describe('a new run of a command', () => {
+  const ITEMS = { kind: 'array', count: 3, digest: 'e' } as const
+  test.each<[string, string, string, RunIdentity['items'], RunIdentity['items'], boolean]>([
+    ['of another file', 'a.csv', 'b.csv', ITEMS, SMALL.items, false],
+    ['of another file, both keyed', 'a.csv', 'b.csv', { kind: 'keyed' }, { kind: 'keyed' }, false],
+    ['of the same file by a new name', 'a.csv', 'b.csv', ITEMS, ITEMS, true],
+    ['of a file that changed', 'a.csv', 'a.csv', ITEMS, SMALL.items, true],
+    ['of a keyed file, from another directory', 'data/a.csv', 'a.csv', { kind: 'keyed' }, { kind: 'keyed' }, true],
+  ])('%s', async (_, before, now, recorded, given, isTold) => {
+    const store = memoryStore()
+    const command = (input: string) => ({ task: 't.js', input, flags: {} })
+    await record(store, 'mine', { fulfilled: [0], identity: { ...SMALL, items: recorded }, command: command(before) })
+    const warnings = await begin(store, { identity: { ...SMALL, items: given }, command: command(now) })
+    expect(warnings.map(({ code }) => code)).toEqual(isTold ? ['SIMILAR_RUN'] : [])
+  })
+})
+
+test('a run that a live session is at work on is no run to go on with', async () => {
+  const store = memoryStore()
+  const session = await open(store, { runId: 'mine', identity: SMALL })
+  session.record(outcomes([0]))
+  await session.flush()
+  expect(await begin(store)).toEqual([])
+  await session.close()
+  expect((await messageOfOne(store, { runId: 'newer' })).message).toContain(
+    "run 'mine' of the same task is unfinished (1 of 3 items)",
+  )
+})
+
 describe('an earlier run that failed', () => {
   test('is told of though every item has settled', async () => {
     const store = memoryStore()
@@ -132,6 +162,13 @@ describe('the way on to the earlier run', () => {
       "task and items are the same, only the name of the run differs. To go on with it, give --run-id mine, or use 'pawl resume mine --checkpoint runs'",
     ],
     [
+      'only the name differs, and the task is in a file',
+      undefined,
+      { taskDigest: 'f' },
+      "task and items are the same, only the name of the run differs. To go on with it, give runId: 'mine'",
+      'task and items are the same, only the name of the run differs. To go on with it, give --run-id mine',
+    ],
+    [
       'another config',
       undefined,
       other({ config: 1 }),
@@ -147,7 +184,12 @@ describe('the way on to the earlier run', () => {
     ],
   ])('%s', async (_, command, given, ofProgram, ofCommand) => {
     const store = memoryStore()
-    await record(store, 'mine', { fulfilled: [0], ...(command === undefined ? {} : { command }) })
+    const taskDigest = given?.taskDigest
+    await record(store, 'mine', {
+      fulfilled: [0],
+      ...(command === undefined ? {} : { command }),
+      ...(typeof taskDigest === 'string' ? { taskDigest } : {}),
+    })
     const warning = await messageOfOne(store, given)
     const lead = "Starting run 'new', though run 'mine' of the same task is unfinished (1 of 3 items): "
     expect(warning.message).toBe(lead + ofProgram)

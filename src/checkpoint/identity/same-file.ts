@@ -31,7 +31,8 @@ export function differsInPlaceOnly(recorded: Manifest, given: GivenTask): boolea
   return isSameElsewhere(recorded, given) && canonicalJson(moved) === canonicalJson(recorded.identity)
 }
 
-function endsAlike(one: string, other: string): boolean {
+/** True when one path is the other from further down, or may be. */
+export function endsAlike(one: string, other: string): boolean {
   const [shorter, longer] = [one, other].map((path) => path.replace(/^(\.\.\/)+/, '')).sort((a, b) => a.length - b.length)
   return `/${longer}`.endsWith(`/${shorter}`)
 }

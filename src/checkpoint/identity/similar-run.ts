@@ -1,9 +1,11 @@
 import type { Clock } from '../../clock.ts'
 import { isPawlError } from '../../errors.ts'
+import { isRecord } from '../../option-values.ts'
 import { isRefused } from '../../store/refused.ts'
 import type { Store } from '../../store/store.ts'
-import type { Emit } from '../../types.ts'
+import type { Emit, Json } from '../../types.ts'
 import { option, type Words, wordedWarning, wording } from '../../wording.ts'
+import { isAlive, readClaims } from '../claims/claim.ts'
 import { timeOf, toRunFile } from '../format/run-file.ts'
 import { countSettled } from '../record/item-places.ts'
 import { loadIndex } from '../record/load.ts'
@@ -11,11 +13,12 @@ import { isFailed } from '../record/verdict.ts'
 import type { RunIdentity } from './fingerprint.ts'
 import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from './manifest.ts'
 import { listDifferences } from './mismatch.ts'
-import { differsInPlaceOnly, type GivenTask, hasSameFile, isSameElsewhere } from './same-file.ts'
+import { differsInPlaceOnly, endsAlike, type GivenTask, hasSameFile, isSameElsewhere } from './same-file.ts'
 
 interface NewRun extends GivenTask {
   readonly store: Store
   readonly runId: string
+  readonly command?: Json
   readonly clock: Clock
   readonly emit: Emit
 }
@@ -52,9 +55,25 @@ async function look(run: NewRun, key: string): Promise<Words | undefined> {
   const manifest = await readManifest(store, key)
   if (!manifest || manifest.runId === runId) return undefined
   if (!isSameTask(manifest.identity, identity) && !hasSameFile(manifest, run)) return undefined
+  if (hasOtherInput(manifest, run)) return undefined
   const state = await describeUnfinished(store, manifest)
-  if (state === undefined) return undefined
+  if (state === undefined || (await isAtWork(run, manifest.runId))) return undefined
   return wording`Starting run '${runId}', though run '${manifest.runId}' of the same task ${state}: ${compare(manifest, run)}`
+}
+
+/**
+ * True of commands that were given two inputs, as by a loop over files: who names another one does not mean the earlier run,
+ * unless it is the same file by a new name. Of keyed items nothing tells that it is.
+ */
+function hasOtherInput({ command: recorded, identity: { items } }: Manifest, { command, identity }: NewRun): boolean {
+  if (!isRecord(recorded) || !isRecord(command)) return false
+  if (endsAlike(String(recorded.input), String(command.input))) return false
+  return items.digest === undefined || items.digest !== identity.items.digest
+}
+
+/** To go on with a run that a live process is at work on would be refused, now. Of one elsewhere that is not known at once. */
+async function isAtWork({ store }: NewRun, runId: string): Promise<boolean> {
+  return (await readClaims(store, runId)).some((claim) => isAlive(claim) === true)
 }
 
 /** The keys of the manifests of runs that have something on record, those first whose last file was begun last. */
@@ -96,7 +115,8 @@ async function describeUnfinished(store: Store, { runId, fingerprint, identity }
 /** What differs, and how to go on with the earlier run. */
 function compare(manifest: Manifest, run: NewRun): Words {
   const { runId, identity: recorded, command } = manifest
-  if (differsInPlaceOnly(manifest, run)) return compareIdentical(runId, recorded, run.identity)
+  const isHere = recorded.task.module === run.identity.task.module
+  if (!isHere && differsInPlaceOnly(manifest, run)) return compareIdentical(runId, recorded, run.identity)
   const isElsewhere = isSameElsewhere(manifest, run)
   const differences = listDifferences(recorded, run.identity).map((it) => (isElsewhere && it.part === 'task' ? ELSEWHERE : it))
   const isCommand = command !== undefined
