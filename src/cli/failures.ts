@@ -1,5 +1,5 @@
 import { readManifests } from '../checkpoint/identity/read-manifests.ts'
-import type { RecordedRejection } from '../checkpoint/record/restored.ts'
+import type { RecordedRejection } from '../checkpoint/record/read-outcomes.ts'
 import { readFailures } from '../checkpoint/stored/runs.ts'
 import { fileStore } from '../store/file.ts'
 import { OK } from './failure.ts'

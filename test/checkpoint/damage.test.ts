@@ -73,7 +73,7 @@ async function load(
   for (const [key, bytes] of Object.entries(files)) await store.put(key, bytes)
   const list: Store['list'] = async (prefix) => (await store.list(prefix)).map(({ key, size }) => ({ key, size: size + missing }))
   const index = await loadIndex({ ...store, list }, 'run-1', fingerprint, { isKeyed: false, isChecked, count: 1000 })
-  const restored = await restore(store, 'run-1', fingerprint, index, new Set())
+  const restored = await restore(store, 'run-1', fingerprint, index, new Set(), 0)
   const { values, rejected } = await readAll(restored)
   for (const [at, value] of values) expectEqual(value, valueOf(at))
   for (const { reason, item, index: at } of rejected) expectEqual([reason?.message, item], ['failed', `item ${at}`])

@@ -66,7 +66,7 @@ describe.each(FORMS)('a file of the first release, $format, $compress', (form) =
       torn: 0,
       header: { version: 1, createdAt: 1_700_000_000_000 },
     })
-    const { values, rejected } = await readAll(await restore(store, 'run', FINGERPRINT, index, new Set()))
+    const { values, rejected } = await readAll(await restore(store, 'run', FINGERPRINT, index, new Set(), 0))
     expect(Object.fromEntries(values)).toEqual({ 0: { id: 0 }, 1: { id: 1 }, 9: 'two' })
     expect(rejected).toMatchObject([{ index: 5, attempts: 2, crashes: 1, reason: new TypeError('no'), item: 'the item' }])
   })
@@ -151,7 +151,7 @@ describe('a file with values taken apart', () => {
     await store.put(`run/seg/${STEM}.msgpack`, await readFile(fixture(name)))
     const index = await loadIndex(store, 'run', FINGERPRINT, { isKeyed: false, isChecked: true })
     expect(index.files[0]?.report).toMatchObject({ frames: 1, damage: [], torn: 0, header: { version: 3 } })
-    const { values } = await readAll(await restore(store, 'run', FINGERPRINT, index, new Set()))
+    const { values } = await readAll(await restore(store, 'run', FINGERPRINT, index, new Set(), 0))
     expect([...values.values()]).toEqual(TABLES)
   })
 })

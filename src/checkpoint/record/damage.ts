@@ -1,11 +1,8 @@
 import { plural } from '../../errors.ts'
-import { type RunFile, sequenceOf, writerNamed, writerOf } from '../format/run-file.ts'
-import { FileGoneError, type Readable } from '../reading/file-bytes.ts'
-import { type FileReport, isSound, isWithoutFault, newReport } from '../reading/file-report.ts'
-import { readingAhead } from '../reading/read-ahead.ts'
-import { readFrames } from '../reading/read-file.ts'
-import { countSettled } from './item-places.ts'
-import { type CoveredFile, countKept, type LoadedFile, type RunIndex } from './load.ts'
+import { isSound } from '../reading/file-report.ts'
+import { isToSpare, isUnreadable } from './cut.ts'
+import { isAllSettled } from './item-places.ts'
+import type { LoadedFile, RunIndex } from './load.ts'
 import type { Loss } from './loss.ts'
 
 /** A part of a run that is damaged. */
@@ -36,11 +33,6 @@ function countDamaged(files: readonly LoadedFile[]): { frames: number; bytes: nu
     for (const { start, end } of report.damage) bytes += end - start
   }
   return { frames, bytes }
-}
-
-/** Whether every item of the run is settled on record. */
-export function isAllSettled(index: RunIndex): boolean {
-  return index.itemCount !== undefined && countSettled(index).done >= index.itemCount
 }
 
 /** What to tell of damage besides: that nothing runs again for want of it. */
@@ -87,88 +79,6 @@ function describeLoss(runId: string, index: RunIndex, lost: Loss): string | unde
   ]
   const loss = lost.items > 0 || (bytes > 0 && !isAllSettled(index)) ? describeAgain(lost) : 'Nothing is lost'
   return `Parts of run '${runId}' are damaged: ${parts.join(', and ')}. ${loss}`
-}
-
-/** Names of all files that lack their end, or are gone. `claimed` as for `findCutSegments`. */
-export function findCut(index: RunIndex, claimed: ReadonlySet<string>): Set<string> {
-  return new Set([...findCutSegments(index, claimed), ...index.files.filter(isCutSnapshot).map(({ name }) => name)])
-}
-
-/**
- * Names of segments that lack their end, though nobody knows of a death that explains it: the last of a session, any that the
- * session, as it ended, or whoever found it dead, said to be longer, and any that does not even begin as it should; and of those
- * that are gone.
- *
- * @param claimed writers of sessions that left a claim, live or dead.
- */
-function findCutSegments({ files, sessions, left, gone }: RunIndex, claimed: ReadonlySet<string>): string[] {
-  const explained = new Set(claimed)
-  for (const { writer, hasEnded, isKnownDead } of sessions) if (hasEnded || isKnownDead) explained.add(writer)
-  const last = new Map<string, string>()
-  for (const { kind, stem, name } of files) if (kind === 'segment') last.set(writerOf(stem), name)
-  const lastOnes = [...last].filter(([writer]) => !explained.has(writer)).map(([, name]) => name)
-  const sizes = new Map(sessions.map((session) => [session.writer, session.sizes]))
-  const isCut = ({ kind, name, stem, size, report }: LoadedFile) => {
-    const said = sizes.get(writerOf(stem))?.[sequenceOf(stem)] ?? 0
-    const least = Math.max(said, left.get(name) ?? 0)
-    // Behind what was acknowledged a write that failed may have left something.
-    return kind === 'segment' && (size < least || (least > 0 && report.torn > size - least) || isUnreadable(report))
-  }
-  // One that is at work after all may delete what it has recorded again.
-  const lost = gone.filter((name) => !claimed.has(writerNamed(name) as string))
-  return [...lastOnes, ...files.filter(isCut).map(({ name }) => name), ...lost]
-}
-
-/** Nothing of a file can be read, and it is not that its writer was killed before it was there. */
-function isUnreadable({ isForeign, header, frames }: FileReport): boolean {
-  return isForeign && header === undefined && frames === 0
-}
-
-/** A snapshot that lacks its end. No death explains that: a snapshot is put whole, and read back. */
-function isCutSnapshot(file: LoadedFile): boolean {
-  return file.kind === 'snapshot' && !file.isIntact && isSound(file)
-}
-
-/** Whether all that a file that lacks its end can have held is in others: of a snapshot, in the files it stood for. */
-function isToSpare(file: LoadedFile, { files, covered }: Pick<RunIndex, 'files' | 'covered'>): boolean {
-  if (!isCutSnapshot(file) || file.covers.length === 0) return false
-  return file.covers.every(({ name, size }) => {
-    const isIt = (other: RunFile) => other.name === name && other.size >= size
-    if (covered.some(isIt)) return true // By a snapshot that is whole.
-    return files.some((other) => isIt(other) && isWithoutFault(other))
-  })
-}
-
-/**
- * Those of `covered`, files that an intact snapshot stands for, that are damaged, or lack what was copied of them. What they held
- * is on record in it.
- */
-export async function findStoodFor(
-  store: Readable,
-  fingerprint: string,
-  covered: readonly CoveredFile[],
-): Promise<CoveredFile[]> {
-  const damaged: CoveredFile[] = []
-  const ahead = readingAhead(store, covered)
-  for (const file of covered) {
-    const report = newReport()
-    const kept = new Map<string, number>()
-    let isWhole = file.size >= file.copiedBytes
-    try {
-      for await (const frames of readFrames(ahead, file, fingerprint, true, report)) {
-        for (const frame of frames) {
-          isWhole &&= frame.isWhole
-          countKept(kept, frame)
-        }
-      }
-    } catch (error) {
-      if (!(error instanceof FileGoneError)) throw error
-      continue // Somebody deleted it: it was not needed any more.
-    }
-    const lacksFrames = (kept.get(file.stem) ?? 0) < file.copiedFrames
-    if (!isWhole || lacksFrames || report.damage.length > 0) damaged.push(file)
-  }
-  return damaged
 }
 
 /** What else to tell of damage to file `name`: how many items run again for want of what has no name any more. */

@@ -14,7 +14,12 @@ export function countSettled({ list, fulfilled, failures }: Pick<RunIndex, 'list
   return countAmong(list.keys, { fulfilled, failures })
 }
 
-/** The same of a keyed run whose items have these keys. */
+/** Whether every item of the run is settled on record. */
+export function isAllSettled(index: RunIndex): boolean {
+  return index.itemCount !== undefined && countSettled(index).done >= index.itemCount
+}
+
+/** As `countSettled` of a keyed run whose items have these keys. */
 export function countAmong(
   keys: readonly string[],
   { fulfilled, failures }: Pick<RunIndex, 'fulfilled' | 'failures'>,

@@ -1,13 +1,11 @@
-import { CheckpointCorruptError } from '../../errors.ts'
 import type { Store } from '../../store/store.ts'
-import { type Codec, loadCodecs } from '../../values/codec.ts'
+import { loadCodecs } from '../../values/codec.ts'
 import { digestOf } from '../../values/digest.ts'
-import { type FailureHead, fromRuns, type OutcomesHead } from '../format/frame.ts'
+import { type FailureHead, fromRuns } from '../format/frame.ts'
 import { writerOf } from '../format/run-file.ts'
+import { decodeColumns } from '../reading/decode-columns.ts'
 import { startOver } from '../reading/file-bytes.ts'
-import { newReport } from '../reading/file-report.ts'
-import { readingAhead } from '../reading/read-ahead.ts'
-import { readFrames } from '../reading/read-file.ts'
+import { readFiles } from '../reading/read-files.ts'
 import { createItemSet, idOf } from './item-set.ts'
 import { type FailureEntry, listFiles, type RunIndex } from './load.ts'
 
@@ -28,26 +26,22 @@ export async function findWinners(
   return startOver(async () => {
     const found = new Map<number | string, Winner & { readonly isConflict: boolean }>()
     const codecs = await loadCodecs()
-    const files = await listFiles(store, runId)
-    const ahead = readingAhead(store, files)
-    for (const file of files) {
-      for await (const frames of readFrames(ahead, file, fingerprint, true, newReport())) {
-        for (const { head, stem, isWhole, body } of frames) {
-          if (head.kind !== 'outcomes' || !isWhole) continue
-          const indices = fromRuns(head.runs)
-          const isDuplicate = (place: number, at: number) => index.duplicates.has(place, head.keys?.[at])
-          if (!indices.some(isDuplicate)) continue
-          const values = decodeColumns(codecs[file.format], head, body)
-          indices.forEach((place, at) => {
-            if (!isDuplicate(place, at)) return
-            const id = idOf(index.isKeyed, place, head.keys?.[at]) as number | string
-            const digest = digestOf([values[at]])
-            const other = found.get(id)
-            const isConflict = other !== undefined && (other.isConflict || other.digest !== digest)
-            if (other === undefined || stem < other.stem) found.set(id, { stem, digest, isConflict })
-            else if (isConflict) found.set(id, { ...other, isConflict })
-          })
-        }
+    for await (const { file, frames } of readFiles(store, await listFiles(store, runId), fingerprint)) {
+      for (const { head, stem, isWhole, body } of frames) {
+        if (head.kind !== 'outcomes' || !isWhole) continue
+        const indices = fromRuns(head.runs)
+        const isDuplicate = (place: number, at: number) => index.duplicates.has(place, head.keys?.[at])
+        if (!indices.some(isDuplicate)) continue
+        const values = decodeColumns(codecs[file.format], head, body)
+        indices.forEach((place, at) => {
+          if (!isDuplicate(place, at)) return
+          const id = idOf(index.isKeyed, place, head.keys?.[at]) as number | string
+          const digest = digestOf([values[at]])
+          const other = found.get(id)
+          const isConflict = other !== undefined && (other.isConflict || other.digest !== digest)
+          if (other === undefined || stem < other.stem) found.set(id, { stem, digest, isConflict })
+          else if (isConflict) found.set(id, { ...other, isConflict })
+        })
       }
     }
     for (const [id, { isConflict }] of found) if (!isConflict) found.delete(id)
@@ -101,20 +95,4 @@ export function createChooser(
       return isIt && chosen.add(head.index, head.key) ? entry : undefined
     },
   }
-}
-
-/** The values of a frame, in the order of its indices. Raises CheckpointCorruptError when they are not as many as it says. */
-export function decodeColumns(codec: Codec, head: OutcomesHead, body: Buffer): unknown[] {
-  const columns: unknown[][] = []
-  let start = 0
-  for (let at = 0; at < head.columns.length; at += 2) {
-    const end = start + (head.columns[at + 1] as number)
-    const column = codec.decode(body.subarray(start, end))
-    if (column.length !== head.columns[at]) {
-      throw new CheckpointCorruptError(`Cannot read recorded values: expected ${head.columns[at]}, got ${column.length}`)
-    }
-    columns.push(column)
-    start = end
-  }
-  return columns.length === 1 ? (columns[0] as unknown[]) : columns.flat()
 }

@@ -7,7 +7,8 @@ import type { ManifestOptions } from '../identity/open-manifest.ts'
 import type { Haste } from '../patience/haste.ts'
 import type { Restored } from '../record/restored.ts'
 
-export type { RecordedRejection, Restored } from '../record/restored.ts'
+export type { RecordedRejection } from '../record/read-outcomes.ts'
+export type { Restored } from '../record/restored.ts'
 
 /** What a session needs to know. Durations in milliseconds. */
 export interface SessionOptions extends ManifestOptions {

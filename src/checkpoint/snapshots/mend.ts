@@ -3,10 +3,12 @@ import { versionOf } from '../format/frame.ts'
 import { type RunFile, toRunFile, writerOf } from '../format/run-file.ts'
 import { isSound, newReport } from '../reading/file-report.ts'
 import { type Located, readFrames } from '../reading/read-file.ts'
-import { findCut, findStoodFor, isAllSettled } from '../record/damage.ts'
+import { findCut } from '../record/cut.ts'
 import { findOver } from '../record/ends.ts'
+import { isAllSettled } from '../record/item-places.ts'
 import { type LoadedFile, listFiles, loadIndex, type RunIndex } from '../record/load.ts'
 import { findLoss } from '../record/loss.ts'
+import { findStoodFor } from '../record/stood-for.ts'
 import { MAX_SNAPSHOT_BYTES, newStem, putSnapshot, type SnapshotOptions, toWhole, writeOrigin } from './snapshot.ts'
 
 /** The damaged files, and which of them lack their end. `claimed` as for `findCut`. */

@@ -2,14 +2,13 @@ import type { Store } from '../../store/store.ts'
 import type { Codec, Format } from '../../values/codec.ts'
 import { countOf, fromRuns, type OutcomesHead } from '../format/frame.ts'
 import type { RunFile } from '../format/run-file.ts'
+import { decodeColumns } from '../reading/decode-columns.ts'
 import { startOver } from '../reading/file-bytes.ts'
-import { newReport } from '../reading/file-report.ts'
-import { readingAhead } from '../reading/read-ahead.ts'
-import { readFrames } from '../reading/read-file.ts'
+import { readFiles } from '../reading/read-files.ts'
 import type { FramePlace } from '../reading/spans.ts'
 import { placeIn } from '../record/item-places.ts'
 import { listFiles, type RunIndex, type SettledFrame } from '../record/load.ts'
-import { type Chooser, createChooser, decodeColumns, type Winner } from '../record/winners.ts'
+import { type Chooser, createChooser, type Winner } from '../record/winners.ts'
 
 /** Neighbours whose outcomes are next to one another in a frame. */
 export interface Stretch {
@@ -67,19 +66,15 @@ export function locateAnew(
   const locate = async (isSingly: boolean) => {
     const chooser = createChooser(index, winners)
     const locator = createLocator(index, chooser, isSingly)
-    const files = await listFiles(store, runId)
-    const ahead = readingAhead(store, files)
-    for (const file of files) {
-      for await (const frames of readFrames(ahead, file, fingerprint, true, newReport())) {
-        for (const { head, stem, isWhole, body, block, start, end } of frames) {
-          if (!isWhole || (head.kind !== 'outcomes' && head.kind !== 'failure')) continue
-          let chosen: readonly number[] | undefined
-          if (head.kind === 'outcomes') {
-            const values = winners.size > 0 ? decodeColumns(codecs[file.format], head, body) : undefined
-            chosen = chooser.choosePlaces(fromRuns(head.runs), head.keys, stem, values)
-          }
-          locator.add(file, { head, stem, block, start, end }, chosen)
+    for await (const { file, frames } of readFiles(store, await listFiles(store, runId), fingerprint)) {
+      for (const { head, stem, isWhole, body, block, start, end } of frames) {
+        if (!isWhole || (head.kind !== 'outcomes' && head.kind !== 'failure')) continue
+        let chosen: readonly number[] | undefined
+        if (head.kind === 'outcomes') {
+          const values = winners.size > 0 ? decodeColumns(codecs[file.format], head, body) : undefined
+          chosen = chooser.choosePlaces(fromRuns(head.runs), head.keys, stem, values)
         }
+        locator.add(file, { head, stem, block, start, end }, chosen)
       }
     }
     return locator.finish()

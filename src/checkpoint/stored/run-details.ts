@@ -9,8 +9,8 @@ import type { RunIdentity } from '../identity/fingerprint.ts'
 import { endAll, inGroups } from '../patience/at-once.ts'
 import { countSettled } from '../record/item-places.ts'
 import type { LoadedFile } from '../record/load.ts'
-import { restore } from '../record/restored.ts'
 import { isFailed } from '../record/verdict.ts'
+import { findWinners } from '../record/winners.ts'
 import { toStore } from './given-store.ts'
 import { loadRun, lossOf, type StoredRun } from './load-run.ts'
 
@@ -130,7 +130,7 @@ export async function inspectRun(given: Store | string | URL, runId: string): Pr
   const loaded = await loadRun(store, runId, true)
   const { manifest, fingerprint, index, holders, bytes } = loaded
   const live = new Set(holders.map(({ writer }) => writer))
-  const { conflicts } = await restore(store, runId, fingerprint, index, live)
+  const { size: conflicts } = await findWinners(store, runId, fingerprint, index)
   const toFile = ({ name, size, report }: LoadedFile) => ({
     name,
     size,

@@ -5,17 +5,11 @@ import type { Outcome } from '../../types.ts'
 import { type HolderOptions, refuseHolders } from '../claims/holders.ts'
 import { isOfRun } from '../format/run-file.ts'
 import { deleteAll } from '../identity/discard.ts'
-import {
-  type Damage,
-  describeCut,
-  describeDamage,
-  describeGone,
-  describeLosses,
-  findStoodFor,
-  STOOD_FOR,
-} from '../record/damage.ts'
+import { type Damage, describeCut, describeDamage, describeGone, describeLosses, STOOD_FOR } from '../record/damage.ts'
 import { placeIn } from '../record/item-places.ts'
-import { type RecordedRejection, type Restored, restore } from '../record/restored.ts'
+import { type RecordedRejection, readOutcomes } from '../record/read-outcomes.ts'
+import { findStoodFor } from '../record/stood-for.ts'
+import { findWinners } from '../record/winners.ts'
 import { toStore } from './given-store.ts'
 import { listObjects, loadRun, lossOf, type StoredRun } from './load-run.ts'
 import { oneByOne } from './one-by-one.ts'
@@ -109,13 +103,12 @@ export async function readFailures(
   for (const sentence of listLosses(runId, loaded)) warn(sentence)
   const { fingerprint, index } = loaded
   const failures: RecordedRejection[] = []
-  const restored: Restored = await restore(store, runId, fingerprint, index, new Set())
-  if (restored.rejected > 0) {
-    for await (const { rejected } of restored.read({ values: true })) {
-      for (const failure of rejected) {
-        const place = placeIn(index, failure.index, failure.key)
-        if (place !== undefined) failures.push({ ...failure, index: place })
-      }
+  if (index.failures.size === 0) return failures
+  const winners = await findWinners(store, runId, fingerprint, index)
+  for await (const { rejected } of readOutcomes(store, runId, fingerprint, index, winners, { values: true })) {
+    for (const failure of rejected) {
+      const place = placeIn(index, failure.index, failure.key)
+      if (place !== undefined) failures.push({ ...failure, index: place })
     }
   }
   return failures.sort((a, b) => a.index - b.index)

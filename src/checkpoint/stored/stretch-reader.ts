@@ -4,12 +4,12 @@ import { turnIfDue } from '../../turn.ts'
 import { writerOf } from '../format/run-file.ts'
 import { endAll } from '../patience/at-once.ts'
 import { createCache } from '../reading/cache.ts'
+import { decodeColumns } from '../reading/decode-columns.ts'
 import { readAgain } from '../reading/read-again.ts'
 import { createBlockReader } from '../reading/read-blocks.ts'
 import { askForSpans, inSpans } from '../reading/spans.ts'
 import { toEntry } from '../record/index-builder.ts'
 import type { FailureEntry } from '../record/load.ts'
-import { decodeColumns } from '../record/winners.ts'
 import type { RunRecord, StoredFrame, Stretch, Whereabouts } from './locate.ts'
 
 /** Decoded values kept while the items around them are given, by the bytes they had. */
