@@ -1,4 +1,4 @@
-import { callsAgain, isInsideWorker } from './engine/program.ts'
+import { isInsideWorker, unlessAgain } from './engine/program.ts'
 import type { Engines, openEngines } from './engines.ts'
 import { invalidOption } from './errors.ts'
 import { withItems } from './items.ts'
@@ -149,13 +149,6 @@ export async function loadEngines(options: Parameters<typeof openEngines>[0]): P
   const engines = await loading
   await turn()
   return engines.openEngines(options)
-}
-
-/**
- * What `start` gives, unless a worker is here because it imported the program, which it has reported: then nothing ever comes.
- */
-export function unlessAgain<V>(start: () => Promise<V>): Promise<V> {
-  return callsAgain() ? new Promise<never>(() => {}) : start()
 }
 
 async function withEngines<T, V>(

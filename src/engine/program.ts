@@ -5,7 +5,7 @@ import type { TaskFunction } from '../types.ts'
 
 /**
  * A task may live in the program's own file. A worker that imports it starts the whole program again, which may reach `execute`
- * again. That call belongs to nobody, so `execute` asks `callsAgain`, before it does anything else, and told so never settles: to
+ * again. That call belongs to nobody, so `execute` goes by `unlessAgain`, before it does anything else, and never settles: to
  * reject would end the thread of a program that does not expect it. Where the import had not ended yet, it may wait for that
  * call: the worker reports a TaskLoadError that names the cure. Later the task is there, and its items run; then it is only told.
  */
@@ -32,8 +32,15 @@ const stateOf = () => registry[STATE] as WorkerState | undefined
 /** True in a worker thread of pawl: `execute` inside a task. */
 export const isInsideWorker = (): boolean => stateOf() !== undefined
 
+/**
+ * What `start` gives, unless a worker is here because it imported the program, which it has reported: then nothing ever comes.
+ */
+export function unlessAgain<V>(start: () => Promise<V>): Promise<V> {
+  return callsAgain() ? new Promise<never>(() => {}) : start()
+}
+
 /** True when a worker reached `execute` because it imported a module, not because a task called it. Reports it. */
-export function callsAgain(): boolean {
+function callsAgain(): boolean {
   const state = stateOf()
   const reached = state?.program?.imports.getStore() ? state.program.reached : state?.reached
   reached?.()

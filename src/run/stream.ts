@@ -1,5 +1,5 @@
 import { onAbort } from '../drain.ts'
-import { callsAgain } from '../engine/program.ts'
+import { unlessAgain } from '../engine/program.ts'
 import type { Outcome, Report } from '../types.ts'
 
 /** What `stream` returns. `V`: what its report has for an item, undefined among it where results may be missing. */
@@ -78,7 +78,7 @@ class Handover<R, T> {
       backlog: () => this.#backlog(),
       abandoned: this.#abandoned.signal,
     }
-    this.report = callsAgain() ? new Promise<never>(() => {}) : start(origin)
+    this.report = unlessAgain(() => start(origin))
     const onClosing = () => {
       if (!this.#isRead) this.lift()
     }
