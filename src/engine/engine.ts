@@ -6,8 +6,6 @@ import type { RunSetup } from './protocol.ts'
 
 /** What runs items: a pool of worker threads, or the main thread. One engine may serve several runs. */
 export interface Engine {
-  /** Worker threads that are up or starting. */
-  readonly workers: number
   /** Starts threads until there are `count`, as far as the system gives them. */
   grow(count: number): void
   /** Resolves when one of the threads is up, or none could be started. */

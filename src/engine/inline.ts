@@ -103,7 +103,6 @@ export function createInline(clock: Clock): Engine {
     }
   }
   return {
-    workers: 1,
     grow: () => {},
     up: async () => {},
     hasBegun: true,

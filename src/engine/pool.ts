@@ -44,9 +44,6 @@ export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOption
   }
 
   return {
-    get workers() {
-      return crew.benches.size
-    },
     grow: (count) => crew.grow(count),
     up: async () => {
       if (crew.benches.size > 0) await Promise.race([...crew.benches].map((bench) => bench.seat.up))
@@ -93,7 +90,7 @@ function openRun(crew: Crew, run: JobRun, clock: Clock, ended: () => void): Engi
         if (bench.knows.delete(run.number)) bench.forget.push(run.number)
       }
     },
-  } as EngineRun
+  }
 }
 
 /**
