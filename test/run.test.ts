@@ -4,7 +4,7 @@ import { systemClock } from '../src/clock.ts'
 import { createDrain } from '../src/drain.ts'
 import { createPlaces } from '../src/engine/places.ts'
 import type { Source } from '../src/items.ts'
-import { createRoom, type LoopOptions, runLoop } from '../src/run/loop.ts'
+import { type LoopOptions, runLoop } from '../src/run/loop.ts'
 import type { Dispatch } from '../src/stages/stage.ts'
 import type { Chunk } from '../src/types.ts'
 
@@ -29,7 +29,6 @@ function loop(
       setAside: async () => {},
       fail: drain.fail,
     },
-    room: createRoom(drain.signal),
     route: () => ({ places, dispatch }),
     chunkSize: () => 1,
     backlog: () => undefined,

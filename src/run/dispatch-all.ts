@@ -13,7 +13,7 @@ import type { Outcomes } from '../types.ts'
 import { wordedWarning } from '../wording.ts'
 import { type Growth, startGrowth } from './growth.ts'
 import type { Journey, Run } from './journey.ts'
-import { createRoom, runLoop, sourceError } from './loop.ts'
+import { runLoop, sourceError } from './loop.ts'
 import { describeProgramAgain } from './program-again.ts'
 import { setUp } from './setup.ts'
 import { watchLoading } from './slow-load.ts'
@@ -66,7 +66,6 @@ export async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>):
     await runLoop<T, R>({
       source,
       context,
-      room: createRoom(drain.signal),
       route: () => {
         const engine = growth.pool && planner.mode(source.left) === 'threads' ? growth.pool : engines.inline
         return { places: opened.on(engine).places, dispatch: dispatches.on(engine) }
