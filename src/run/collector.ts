@@ -54,8 +54,10 @@ export interface Collector<T, R> {
   setAside(chunk: Chunk<T>): Promise<void>
   /** Items that were tried in this session and have not settled. */
   readonly triedInVain: number
-  /** Outcomes an earlier session recorded. `session` wrote the failures. */
-  restore(fulfilled: FulfilledBatch<R>, failures: readonly Failure<T>[]): void
+  /** Successes an earlier session recorded. */
+  restore(batch: FulfilledBatch<R>): void
+  /** A failure that an earlier session recorded. */
+  restoreFailure(failure: Failure<T>): void
   /** An item that was restored as a failure before it was seen. */
   attachItem(index: number, item: T): void
   /** A failure was restored without its item, and has not been given it. */
@@ -181,11 +183,15 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
     get triedInVain() {
       return tried.size
     },
-    restore: (fulfilled, failed) => {
-      counts.restored += fulfilled.indices.length + failed.length
-      failed.forEach(({ index }, i) => restoredFailures.set(index, failures.length + i))
-      if (fulfilled.indices.length > 0) place(fulfilled, true)
-      add(failed)
+    restore: (batch) => {
+      counts.restored += batch.indices.length
+      if (batch.indices.length > 0) place(batch, true)
+      progress(false)
+    },
+    restoreFailure: (failure) => {
+      counts.restored++
+      restoredFailures.set(failure.index, failures.length)
+      add([failure])
       progress(false)
     },
     attachItem: (index, item) => {

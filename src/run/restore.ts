@@ -20,10 +20,14 @@ export async function restoreOutcomes<T, R>(
     readonly backlog?: RunOrigin['backlog'] | undefined
   },
 ): Promise<void> {
-  const held = new Map<string, (index: number, item: T) => void>()
+  /** What is on record of the items of a keyed iterable that have not turned up yet. */
+  const held = new Map<string, FulfilledBatch<R> | RecordedRejection>()
   selected.onSettled((index, key, item) => {
     if (!options.isKeyedIterable) return collector.attachItem(index, item)
-    held.get(key as string)?.(index, item)
+    const outcome = held.get(key as string)
+    held.delete(key as string) // Its value may be large.
+    if (outcome && 'kind' in outcome) collector.restoreFailure(reviveFailure(outcome, index, item))
+    else if (outcome) collector.restore({ ...outcome, indices: Uint32Array.of(index) })
     collector.judge()
   })
   const how = {
@@ -33,33 +37,23 @@ export async function restoreOutcomes<T, R>(
   }
   for await (const { fulfilled, rejected } of restored.read(how)) {
     for (const batch of fulfilled as readonly FulfilledBatch<R>[]) {
-      if (options.isKeyedIterable) hold(held, batch, collector)
-      else collector.restore(moveBatch(batch, selected), [])
+      if (options.isKeyedIterable) batch.keys?.forEach((key, i) => held.set(key, pickBatch(batch, [i])))
+      else collector.restore(moveBatch(batch, selected))
     }
     for (const failure of options.keepFailures ? rejected : []) {
-      const restore = (index: number, item: T) => collector.restore(NOTHING, [reviveFailure(failure, index, item)])
-      const index = selected.placeOf(failure.index, failure.key)
-      if (options.isKeyedIterable) held.set(failure.key as string, restore)
-      else if (index !== undefined) restore(index, (selected.itemOf(index) ?? failure.item) as T)
+      if (options.isKeyedIterable) held.set(failure.key as string, failure)
+      else restoreFailure(failure, collector, selected)
     }
     await options.backlog?.() // No more is read than whoever takes outcomes can hold.
   }
   collector.judge()
 }
 
-/** Keeps each outcome of a batch until its item turns up. */
-function hold<T, R>(
-  held: Map<string, (index: number, item: T) => void>,
-  { keys, attempts, values }: FulfilledBatch<R>,
-  collector: Collector<T, R>,
-): void {
-  keys?.forEach((key, i) => {
-    const column = { keys: [key], attempts: Uint32Array.of(attempts?.[i] ?? 1), ...(values ? { values: [values[i] as R] } : {}) }
-    held.set(key, (index) => collector.restore({ indices: Uint32Array.of(index), ...column }, []))
-  })
+/** In the place its item has now; nothing where it has none. */
+function restoreFailure<T, R>(failure: RecordedRejection, collector: Collector<T, R>, { placeOf, itemOf }: Selected<T>): void {
+  const index = placeOf(failure.index, failure.key)
+  if (index !== undefined) collector.restoreFailure(reviveFailure(failure, index, (itemOf(index) ?? failure.item) as T))
 }
-
-const NOTHING: FulfilledBatch<never> = { indices: new Uint32Array(0), values: [] }
 
 function reviveFailure<T>(failure: RecordedRejection, index: number, item: T): Failure<T> {
   const reason = failure.reason ?? new Error('Cannot tell why the item failed: expected its reason on record, got none')

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
 import { systemClock } from '../../src/clock.ts'
 import { createEmitter } from '../../src/events.ts'
@@ -28,4 +30,35 @@ test.each([
   const options = { keepFailures, isKeyedIterable: false }
   await restoreOutcomes(restored as never, collector, selected as Partial<Selected<number>> as Selected<number>, options)
   expect({ taken, valued, restored: collector.counts.restored }).toEqual({ taken: 2, valued: read, restored: 100 })
+})
+
+test('a value on record of a keyed iterable is let go of once its item has turned up', async () => {
+  const collector = createCollector<string, object>({
+    ...{ options: { collect: false, maxFailures: { count: 0 } }, emitter: createEmitter({}), clock: systemClock },
+    ...{ session: undefined, codec: undefined, areNumbers: false, length: () => undefined, total: () => undefined },
+    ...{ onOutcomes: () => {}, isLeft: () => false, onTooManyFailures: () => {}, onSample: () => {} },
+  })
+  const recorded: WeakRef<object>[] = []
+  const restored = {
+    async *read() {
+      const values = ['a', 'b'].map((name) => ({ name }))
+      for (const value of values) recorded.push(new WeakRef(value))
+      yield { fulfilled: [{ indices: Uint32Array.of(0, 1), keys: ['a', 'b'], values }], rejected: [] }
+    },
+  }
+  let turnUp: Parameters<Selected<string>['onSettled']>[0] = () => {}
+  const selected = {
+    onSettled: (listener: typeof turnUp) => {
+      turnUp = listener
+    },
+  }
+  const options = { keepFailures: false, isKeyedIterable: true }
+  await restoreOutcomes(restored as never, collector, selected as Partial<Selected<string>> as Selected<string>, options)
+  turnUp(0, 'b', 'item')
+  setFlagsFromString('--expose-gc')
+  const collectGarbage: () => void = runInNewContext('gc')
+  await new Promise((resolve) => setImmediate(resolve)) // Until then a WeakRef that was just made keeps its target.
+  collectGarbage()
+  expect(recorded.map((it) => it.deref())).toEqual([{ name: 'a' }, undefined])
+  turnUp(1, 'a', 'item')
 })
