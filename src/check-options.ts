@@ -1,12 +1,12 @@
 import { InvalidOptionError } from './errors.ts'
 import { didYouMean } from './nearest.ts'
 import { PARTS } from './option-parts.ts'
-import { OPTIONS, type OptionSpec } from './option-table.ts'
+import { EVENTS, OPTIONS, type OptionSpec } from './option-table.ts'
 import { isPlain, isStoreLike } from './option-values.ts'
 import type { ExecuteOptions, Listeners } from './options.ts'
 
 /** The options that are objects of options, or of listeners. */
-const MADE_OF_OTHERS = ['retry', 'breaker', 'checkpoint', 'preempt', 'resourceLimits', 'on']
+const MADE_OF_OTHERS = new Set(['on', ...Object.keys(PARTS).map((part) => part.slice(0, part.indexOf('.')))])
 
 /**
  * A copy of `given`, and of the objects of options in it, without what is undefined: what the program does with them later changes
@@ -89,19 +89,6 @@ function checkTogether(options: ExecuteOptions<never>): void {
   }
 }
 
-const EVENTS = [
-  'plan',
-  'progress',
-  'outcome',
-  'retry',
-  'breaker',
-  'beforeCheckpoint',
-  'afterCheckpoint',
-  'workerExit',
-  'drain',
-  'warning',
-]
-
 function checkListeners(listeners: Listeners | undefined): void {
   for (const [event, listener] of Object.entries(listeners ?? {})) {
     if (!EVENTS.includes(event)) throw unknown('events', `on.${event}`, EVENTS, listener)
@@ -112,7 +99,7 @@ function checkListeners(listeners: Listeners | undefined): void {
 
 function copyOptions<O extends object>(given: O): Partial<O> {
   const isMadeOfOthers = (name: string, value: unknown): value is object =>
-    MADE_OF_OTHERS.includes(name) && isPlain(value) && !isStoreLike(value)
+    MADE_OF_OTHERS.has(name) && isPlain(value) && !isStoreLike(value)
   const copied = Object.entries(given).map(([name, value]) => [name, isMadeOfOthers(name, value) ? { ...value } : value])
   return dropUndefined(Object.fromEntries(copied))
 }

@@ -13,6 +13,7 @@ import {
   type Unfit,
 } from './option-values.ts'
 import type { ExecuteOptions } from './options.ts'
+import type { Events } from './types.ts'
 
 /**
  * The rows behind every option: its check, its default for people, its help text and its flag; of options that are made of others
@@ -41,6 +42,20 @@ const MAX_CHUNK_ITEMS = 1_000_000
 
 /** What a run may be called: no separator, no leading dot, so that it is a folder name everywhere. */
 export const RUN_ID = /^[\w-][\w.-]{0,127}$/
+
+/** What listeners may hear of. */
+export const EVENTS = Object.keys({
+  plan: true,
+  progress: true,
+  outcome: true,
+  retry: true,
+  breaker: true,
+  beforeCheckpoint: true,
+  afterCheckpoint: true,
+  workerExit: true,
+  drain: true,
+  warning: true,
+} satisfies Record<keyof Events, true>)
 
 /** The options of `ExecuteOptions`, in the order of the README table. */
 export const OPTIONS: Record<keyof ExecuteOptions, OptionSpec> = {
@@ -206,7 +221,7 @@ export const OPTIONS: Record<keyof ExecuteOptions, OptionSpec> = {
   on: {
     type: '{ event: listener }',
     default: 'none',
-    help: 'listeners: plan, progress, outcome, retry, breaker, beforeCheckpoint, afterCheckpoint, workerExit, drain, warning',
+    help: `listeners: ${EVENTS.join(', ')}`,
     check: isPlain,
     expected: 'a plain object of functions',
   },
