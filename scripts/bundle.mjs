@@ -31,6 +31,7 @@ const groups = [
       'engine/loaded-run',
       'engine/program',
       'file-items',
+      'is-record',
       'values/codec',
       'values/array-key',
       'version',

@@ -1,3 +1,4 @@
+import { isRecord } from './is-record.ts'
 import { isDirectory } from './store/directory.ts'
 import type { Store } from './store/store.ts'
 import { stepTo } from './values/steps.ts'
@@ -35,11 +36,6 @@ export const isFunction = { check: (value: unknown) => typeof value === 'functio
 export const isCloud = {
   check: isCloudOption,
   expected: 'a boolean or { baseUrl }, the URL one of http: without query and fragment',
-}
-
-/** An object that may have any fields. */
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** An object made by `{}`, of whatever realm: of a Map, a class or an object that inherits its options some would go unseen. */

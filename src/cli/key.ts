@@ -1,3 +1,4 @@
+import { isRecord } from '../is-record.ts'
 import { UsageError } from './failure.ts'
 
 /**
@@ -9,10 +10,6 @@ export function readKey(item: unknown, field: string): string | { readonly got: 
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return String(value)
   const got = value === undefined ? (isRecord(item) ? 'no such field' : 'an item that has no fields') : JSON.stringify(value)
   return { got: got.slice(0, 80) }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** To be told of an item without a usable key. `place` is where it stands, for people. */

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { isAbsolute } from 'node:path'
 import { inspectRun } from '../checkpoint/stored/runs.ts'
-import { isRecord } from '../option-values.ts'
+import { isRecord } from '../is-record.ts'
 import { fileStore } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import type { Json } from '../types.ts'

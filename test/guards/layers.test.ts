@@ -13,6 +13,7 @@ const LAYERS = [
     'file-items.ts',
     'carried-error.ts',
     'hearing.ts',
+    'is-record.ts',
     'machine.ts',
     'members.ts',
     'move.ts',

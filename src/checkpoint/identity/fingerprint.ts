@@ -1,3 +1,4 @@
+import { isRecord } from '../../is-record.ts'
 import { createSha256 } from '../../sha256.ts'
 import type { Json } from '../../types.ts'
 import { hashKey } from '../format/hash-key.ts'
@@ -58,9 +59,7 @@ export function deriveRunId({ task, items }: RunIdentity, isRecorded = true): st
 /** The members of objects in one order, so that equal identities have equal text. */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_, part) =>
-    typeof part === 'object' && part !== null && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : part,
+    isRecord(part) ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1))) : part,
   )
 }
 
