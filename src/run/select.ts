@@ -64,7 +64,7 @@ export function createSelection<T>(
       ? {
           ...watchSource(session),
           isKnownBlock: (block) => session.restored.sourceDigest(block) !== undefined || isBehindEnd(block),
-          onEnd: (count) => session.checkCount(count, true),
+          onEnd: (count) => session.checkEnd(count),
         }
       : {}),
   }

@@ -101,7 +101,7 @@ export function createRecording({ writer, log, aside, entries, known, source, cl
       log.flush().catch(() => {}) // Before any outcome. That it fails, the log tells by itself.
     },
     recordEnd(count) {
-      source.checkCount(count, true)
+      source.checkEnd(count)
       if (known.index.total !== count) log.add([entryOf({ kind: 'total', count }, 16)])
     },
   }

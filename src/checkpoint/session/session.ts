@@ -88,12 +88,12 @@ export interface Session {
    */
   recordItems(keys: readonly string[]): void
   /**
-   * The source has given `count` items, or, with `hasEnded`, no more than these. Keyed items may come and go.
+   * The source ended after `count` items. Keyed items may come and go.
    *
    * @throws CheckpointMismatchError when an earlier session came to its end elsewhere, or had an item behind it.
    */
-  checkCount(count: number, hasEnded: boolean): void
-  /** The source ended after `count` items. Checked as by `checkCount`. */
+  checkEnd(count: number): void
+  /** The same, and it goes on record. */
   recordEnd(count: number): void
   /**
    * Flushes and notes a clean end, as `close` does, then looks whether the files are there that hold what was recorded so far,

@@ -7,7 +7,7 @@ import type { Restored } from '../record/restored.ts'
 import type { Session } from './session.ts'
 
 /** Holds what the iterable of a run gives against what earlier sessions saw of it, and notes what is new. */
-export interface SourceWatch extends Pick<Session, 'recordSource' | 'checkCount'> {
+export interface SourceWatch extends Pick<Session, 'recordSource' | 'checkEnd'> {
   /** Notes again what was told by `recordSource`, now or earlier, and is not in `found`. */
   recordLost(found: RunIndex): void
 }
@@ -22,6 +22,7 @@ export function createSourceWatch(
   const note = (block: number, { count, digest }: { readonly count: number; readonly digest: string }) =>
     log.add([entryOf({ kind: 'source', block, count, digest })])
 
+  /** The source has given `count` items, or, with `hasEnded`, no more than these. */
   const checkCount = (count: number, hasEnded: boolean) => {
     if (isKeyed) return
     if (total !== undefined && (count > total || (hasEnded && count < total))) throw otherEnd(runId, total, count, hasEnded)
@@ -29,7 +30,7 @@ export function createSourceWatch(
   }
 
   return {
-    checkCount,
+    checkEnd: (count) => checkCount(count, true),
     recordSource(block, count, digest) {
       checkCount(block * BLOCK_ITEMS + count, count < BLOCK_ITEMS)
       const before = seen.get(block)?.digest

@@ -33,7 +33,7 @@ export function startSession(options: SessionOptions, opened: Opened): Session {
     record: recording.record,
     recordSource: source.recordSource,
     recordItems: recording.recordItems,
-    checkCount: source.checkCount,
+    checkEnd: source.checkEnd,
     recordEnd: recording.recordEnd,
     confirm: createConfirm({ options, opened, ...parts }),
     flush: () => log.flush(),
