@@ -1,4 +1,3 @@
-import { arraySource } from '../array-source.ts'
 import { cut } from '../chunk.ts'
 import { systemClock } from '../clock.ts'
 import { onAbort, untilDrained } from '../drain.ts'
@@ -7,8 +6,7 @@ import type { Engines } from '../engines.ts'
 import { messageOf, RunAbortedError } from '../errors.ts'
 import { createEmitter } from '../events.ts'
 import { checkItems, isArrayLike, type Source } from '../items.ts'
-import { iterableSource } from '../iterable-source.ts'
-import { createKeys, listKeys } from '../keys.ts'
+import { listKeys } from '../keys.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { Planner } from '../plan.ts'
 import { type ResolvedTask, resolveTask } from '../resolve-task.ts'
@@ -22,7 +20,7 @@ import { sourceError } from './loop.ts'
 import { openPlanner } from './open-planner.ts'
 import { describeProgramAgain } from './program-again.ts'
 import { warnOfSize } from './result-size.ts'
-import { createSelection } from './select.ts'
+import { selectItems } from './select.ts'
 import { setUp } from './setup.ts'
 import { watchLoading } from './slow-load.ts'
 
@@ -180,8 +178,7 @@ function openSource<T>(
   const keys = array && key && listKeys(array, key, given)
   const shard = readShard(options.shard, process.env)
   // Nothing on record is looked at: all of them are pending.
-  const { selection, pending } = createSelection(array, keys, undefined, shard, { ...options, retryFailed: true })
-  return array ? arraySource(array, keys, selection, pending) : iterableSource(items, key && createKeys(key), selection)
+  return selectItems(items, keys, undefined, shard, { ...options, retryFailed: true }).source
 }
 
 /** Why an item failed. Of a crash only what happened: a plan tries no item again, whatever `maxCrashes` says. */

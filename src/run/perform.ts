@@ -1,5 +1,4 @@
 import { AsyncResource } from 'node:async_hooks'
-import { arraySource } from '../array-source.ts'
 import { deriveRunId } from '../checkpoint/identity/fingerprint.ts'
 import type { Session, Settled } from '../checkpoint/session/session.ts'
 import { systemClock } from '../clock.ts'
@@ -8,8 +7,7 @@ import type { Engines } from '../engines.ts'
 import { isPawlError } from '../errors.ts'
 import { createEmitter } from '../events.ts'
 import { checkItems, isArrayLike, type Source } from '../items.ts'
-import { iterableSource } from '../iterable-source.ts'
-import { createKeys, listKeys } from '../keys.ts'
+import { listKeys } from '../keys.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { resolveTask } from '../resolve-task.ts'
 import { readShard } from '../shard.ts'
@@ -26,7 +24,7 @@ import { openRecord } from './open-record.ts'
 import { finish } from './report.ts'
 import { restoreOutcomes } from './restore.ts'
 import { warnOfSize } from './result-size.ts'
-import { createSelection, type Selected } from './select.ts'
+import { type Selected, selectItems } from './select.ts'
 
 /** One run from its options to its report: what `execute` and `stream` have in common. */
 export async function performRun<T, R>(
@@ -111,21 +109,11 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
   let isClosed = false
   let source: Source<T> | undefined
   try {
-    const selected = createSelection(array, keys, session, shard, options)
-    source = array
-      ? arraySource(array, keys, selected.selection, selected.pending)
-      : iterableSource(items, options.key && createKeys(options.key), selected.selection)
-    const journey = await prepare(run, options.runId ?? deriveRunId(identity, session !== undefined), session, source, selected)
+    const selected = selectItems(items, keys, session, shard, options)
+    source = selected.source
+    const journey = await prepare(run, options.runId ?? deriveRunId(identity, session !== undefined), session, selected)
     await origin.onOpen?.()
-    if (session) {
-      const isKeyedIterable = !array && options.key !== undefined
-      const kept = { keepFailures: options.retryFailed === false, isKeyedIterable, backlog: origin.backlog }
-      await restoreOutcomes(session.restored, journey.collector, selected, kept).catch((error: unknown) => {
-        // What was read before the store failed is in the report.
-        if (!isPawlError(error, 'ERR_PAWL_CHECKPOINT_WRITE')) throw error
-        drain.fail(error)
-      })
-    }
+    if (session) await restoreFrom(session, run, journey, !array && options.key !== undefined)
     const recordItems = () => recordWhich(journey, array !== undefined)
     if (array) recordItems()
     await engines.breathe()
@@ -133,8 +121,7 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
     if (!array) recordItems()
     const { counts, excess } = journey.collector
     const hasFailed = excess() !== undefined
-    const isAgain = () => session?.confirm(settledIn(journey), hasFailed).catch(drain.fail)
-    for (let looks = 0; looks < MAX_LOOKS && (await isAgain()); looks++) recordItems()
+    if (session) await confirmAll(session, run, journey, hasFailed, recordItems)
     isClosed = true
     // A run of nothing, of a task that cannot be run, would only be in the way.
     const isVoid = isPawlError(drain.error(), 'ERR_PAWL_TASK_LOAD') && counts.succeeded + counts.failed === 0
@@ -145,6 +132,33 @@ async function carryOut<T, R>(run: Run<T, R>, items: Iterable<T> | AsyncIterable
     // The error that led here is the one the run ends with. What could not be written is told beside it.
     if (!isClosed) await session?.close().catch(() => {})
   }
+}
+
+/** Answers from the record what has settled before. */
+async function restoreFrom<T, R>(
+  { restored }: Session,
+  { options, origin, drain }: Run<T, R>,
+  { collector, selected }: Journey<T, R>,
+  isKeyedIterable: boolean,
+): Promise<void> {
+  const kept = { keepFailures: options.retryFailed === false, isKeyedIterable, backlog: origin.backlog }
+  await restoreOutcomes(restored, collector, selected, kept).catch((error: unknown) => {
+    // What was read before the store failed is in the report.
+    if (!isPawlError(error, 'ERR_PAWL_CHECKPOINT_WRITE')) throw error
+    drain.fail(error)
+  })
+}
+
+/** Sees to it that all that has settled is on record; `recordItems` is called again with each look that found otherwise. */
+async function confirmAll<T, R>(
+  session: Session,
+  { drain }: Run<T, R>,
+  journey: Journey<T, R>,
+  hasFailed: boolean,
+  recordItems: () => void,
+): Promise<void> {
+  const isAgain = () => session.confirm(settledIn(journey), hasFailed).catch(drain.fail)
+  for (let looks = 0; looks < MAX_LOOKS && (await isAgain()); looks++) recordItems()
 }
 
 /** Records which items there are, once that is known. */
@@ -158,7 +172,7 @@ function recordWhich<T, R>({ session, source, selected: { keys } }: Journey<T, R
 /** As the session asks for it when files of the run are gone. */
 function settledIn<T, R>({ collector, source, selected }: Journey<T, R>): Settled {
   const { results, attempts, failures, counts } = collector
-  const isComplete = counts.succeeded + counts.failed === selected.total(source)
+  const isComplete = counts.succeeded + counts.failed === selected.total
   const complete = isComplete ? source.total : undefined
   return { results, attempts, failures, keys: selected.keys, complete, succeeded: counts.succeeded, isMine: selected.isMine }
 }
@@ -167,9 +181,9 @@ async function prepare<T, R>(
   { task, options, engines, origin, clock, emitter, drain }: Run<T, R>,
   runId: string,
   session: Session | undefined,
-  source: Source<T>,
   selected: Selected<T>,
 ): Promise<Journey<T, R>> {
+  const { source } = selected
   const planner = openPlanner(task, options, engines)
   const collector = createCollector<T, R>({
     options,
@@ -181,7 +195,7 @@ async function prepare<T, R>(
     isLeft: () => origin.abandoned?.aborted === true,
     length: () => source.total,
     areNumbers: source.areNumbers ?? false,
-    total: () => selected.total(source),
+    total: () => selected.total,
     onTooManyFailures: () => drain.begin(worded(TOO_MANY, (message) => new Error(message))),
     onSample: (values) => {
       if (options.collect) warnOfSize(values, source.total, planner.warn)

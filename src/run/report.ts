@@ -12,7 +12,7 @@ export function finish<T, R>(run: Run<T, R>, journey: Journey<T, R>): Report<R, 
   const { collector, planner, runId } = journey
   const { counts: settled } = collector
   collector.finish()
-  const total = journey.selected.total(journey.source)
+  const total = journey.selected.total
   const isComplete = total !== undefined && settled.succeeded + settled.failed === total
   const plan = planner.describe(journey.pending)
   const report: Report<R, T> = {

@@ -1,19 +1,19 @@
+import { arraySource } from '../array-source.ts'
 import type { Session } from '../checkpoint/session/session.ts'
 import { countCrashes } from '../chunk.ts'
-import { BLOCK_ITEMS, type Selection, type Source } from '../items.ts'
-import { unseenItem } from '../keys.ts'
+import { BLOCK_ITEMS, isArrayLike, type Selection, type Source } from '../items.ts'
+import { iterableSource } from '../iterable-source.ts'
+import { createKeys, unseenItem } from '../keys.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { type Shard, shardOf } from '../shard.ts'
 import { createDigest } from '../values/digest.ts'
 
 /** Which items this session dispatches, and which it answers from the checkpoint. */
 export interface Selected<T> {
-  /** undefined: all of them are dispatched. */
-  readonly selection: Selection<T> | undefined
-  /** Pending items of an array. */
-  readonly pending: number
+  /** Those to be dispatched. */
+  readonly source: Source<T>
   /** Items of this shard; undefined as long as nobody knows. */
-  total(source: Source<T>): number | undefined
+  readonly total: number | undefined
   /** The index a recorded item has now; undefined when it is not among the items (yet) or not of this shard. */
   placeOf(index: number, key: string | undefined): number | undefined
   itemOf(index: number): T | undefined
@@ -25,13 +25,15 @@ export interface Selected<T> {
   onSettled(listener: (index: number, key: string | undefined, item: T) => void): void
 }
 
-export function createSelection<T>(
-  array: readonly T[] | undefined,
+/** @param keys those of all items of an array; undefined: they have none, or come one by one. */
+export function selectItems<T>(
+  items: Iterable<T> | AsyncIterable<T>,
   keys: readonly string[] | undefined,
   session: Session | undefined,
   shard: Shard | undefined,
   { retryFailed, maxCrashes, key: keyOf }: Pick<ResolvedOptions<T>, 'retryFailed' | 'maxCrashes' | 'key'>,
 ): Selected<T> {
+  const array = isArrayLike<T>(items) ? items : undefined
   const isMine = (index: number, key: string | undefined) => !shard || shardOf(index, key, shard.count) === shard.index
   const restored = session?.restored
   const isKeyed = keyOf !== undefined
@@ -72,12 +74,16 @@ export function createSelection<T>(
   // Of an array of which nothing is on record, all items are pending, and nobody has to look at them one by one.
   const isNothing = restored?.fulfilled === 0 && restored.rejected === 0 && restored.lastSuspect < 0 && !restored.hasAttempted
   const isSelective = shard !== undefined || (session !== undefined && !(array && isNothing && retryFailed !== 'only'))
-  const { mine, pending } = array ? countItems(array, keys, isSelective ? selection : undefined, isMine) : { mine: 0, pending: 0 }
+  const chosen = isSelective ? selection : undefined
+  const { mine, pending } = array ? countItems(array, keys, chosen, isMine) : { mine: 0, pending: 0 }
+  const source = array ? arraySource(array, keys, chosen, pending) : iterableSource(items, keyOf && createKeys(keyOf), chosen)
   const places = keys ? new Map(keys.map((key, index) => [key, index])) : undefined
   return {
-    selection: isSelective ? selection : undefined,
-    pending,
-    total: (source) => (array ? mine : source.total === undefined ? undefined : isSelective ? seen : source.total),
+    source,
+    get total() {
+      if (array) return mine
+      return isSelective && source.total !== undefined ? seen : source.total
+    },
     placeOf: (index, key) => {
       const place = key === undefined ? index : places?.get(key)
       const isThere = place !== undefined && (!array || place < array.length)

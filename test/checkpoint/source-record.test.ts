@@ -2,8 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { RunIdentity } from '../../src/checkpoint/identity/fingerprint.ts'
 import { createSourceRecord } from '../../src/checkpoint/record/source-record.ts'
 import { listRuns } from '../../src/checkpoint/stored/runs.ts'
-import { iterableSource } from '../../src/iterable-source.ts'
-import { createSelection } from '../../src/run/select.ts'
+import { selectItems } from '../../src/run/select.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { digestOf } from '../../src/values/digest.ts'
 import { abandon, failing, IDENTITY, type Opened, open, outcomes, rejection } from './fixture.ts'
@@ -71,8 +70,8 @@ describe('the items of an iterable', () => {
   const OPTIONS = { retryFailed: true, maxCrashes: 2, key: undefined } as const
 
   function createSource(session: Opened, items: Iterable<unknown>) {
-    const { selection } = createSelection(undefined, undefined, session, undefined, OPTIONS)
-    return iterableSource(items, undefined, selection)
+    const iterable = { [Symbol.iterator]: () => items[Symbol.iterator]() } // What is an array has no blocks.
+    return selectItems(iterable, undefined, session, undefined, OPTIONS).source
   }
 
   async function pullAll(session: Opened, items: readonly unknown[], size: number): Promise<unknown[]> {
