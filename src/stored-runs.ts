@@ -38,8 +38,8 @@ export async function verifyRun(
 
 /**
  * The outcomes of a run in the order of their indices; of a run with `key`, of the items of its last session, at the indices they
- * have there. Values are read as they are reached, not all at once. Where parts of
- * the run are damaged the process is warned (`PawlWarning`, code `CHECKPOINT_DAMAGED`), and what they held is left out.
+ * have there. Values are read as they are reached, not all at once. Where parts of the run are damaged the process is warned
+ * (`PawlWarning`, code `CHECKPOINT_DAMAGED`), and what they held is left out.
  *
  * @throws RunNotFoundError, CheckpointVersionError; CheckpointCorruptError when a part that was whole is not any more.
  */
