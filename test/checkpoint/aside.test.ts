@@ -5,7 +5,7 @@ import type { Restored } from '../../src/checkpoint/record/restored.ts'
 import { Aside } from '../../src/checkpoint/session/aside.ts'
 
 test('what is left of more items than a chunk has is recorded in frames that readers take', () => {
-  const index = createIndexBuilder({ isKeyed: false, isChecked: true }).finish([], [])
+  const index = createIndexBuilder(false).finish([], [])
   const aside = new Aside(index, { historyOf: () => undefined } as unknown as Restored)
   const histories = { get: () => ({ attempts: 2, crashes: 0, firstFailedAt: 1 }) } as never
   for (const from of [0, 700_000]) {

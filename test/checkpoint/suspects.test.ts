@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { IndexSet } from '../../src/checkpoint/format/index-set.ts'
-import type { RunIndex } from '../../src/checkpoint/record/load.ts'
+import type { RunIndex } from '../../src/checkpoint/record/run-index.ts'
 import { findSuspects } from '../../src/checkpoint/record/suspects.ts'
 
 const MAX_CRASHES = 2

@@ -1,6 +1,6 @@
 import { notedId } from '../format/hash-key.ts'
 import { idOf } from './item-set.ts'
-import type { RunIndex } from './load.ts'
+import type { RunIndex } from './run-index.ts'
 
 /** Attempts at an item that has not settled since, as an `attempted` frame tells them. */
 export interface Attempted {

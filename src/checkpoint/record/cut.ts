@@ -1,6 +1,6 @@
 import { type RunFile, sequenceOf, writerNamed, writerOf } from '../format/run-file.ts'
 import { type FileReport, isSound, isWithoutFault } from '../reading/file-report.ts'
-import type { LoadedFile, RunIndex } from './load.ts'
+import type { LoadedFile, RunIndex } from './run-index.ts'
 
 /** Files that lack their end, or are gone, where nothing explains it. */
 

@@ -2,8 +2,8 @@ import { plural } from '../../errors.ts'
 import { isSound } from '../reading/file-report.ts'
 import { isToSpare, isUnreadable } from './cut.ts'
 import { isAllSettled } from './item-places.ts'
-import type { LoadedFile, RunIndex } from './load.ts'
 import type { Loss } from './loss.ts'
+import type { LoadedFile, RunIndex } from './run-index.ts'
 
 /** A part of a run that is damaged. */
 export interface Damage {

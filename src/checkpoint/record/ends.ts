@@ -1,5 +1,5 @@
 import type { Lease } from '../claims/lease.ts'
-import type { RunIndex } from './load.ts'
+import type { RunIndex } from './run-index.ts'
 import type { SessionTrace } from './session-trace.ts'
 
 /**

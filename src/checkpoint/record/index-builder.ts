@@ -6,7 +6,7 @@ import type { Attempted } from './attempted.ts'
 import { createItemLists } from './item-list.ts'
 import { createItemSet, idOf } from './item-set.ts'
 import { createLeft } from './left.ts'
-import type { FailureEntry, LoadedFile, LoadOptions, RunIndex } from './load.ts'
+import type { FailureEntry, LoadedFile, RunIndex } from './run-index.ts'
 import { addSegment, newBegun, newSegmentTrace, newTrace, type SegmentTrace, type SessionTrace } from './session-trace.ts'
 import { createSourceRecord } from './source-record.ts'
 
@@ -20,7 +20,8 @@ export interface IndexBuilder {
   finish(files: readonly LoadedFile[], covered: RunIndex['covered']): RunIndex
 }
 
-export function createIndexBuilder({ isKeyed, count }: LoadOptions): IndexBuilder {
+/** `count`: items from this index on are none of the run's. */
+export function createIndexBuilder(isKeyed: boolean, count?: number): IndexBuilder {
   const end = count ?? Number.POSITIVE_INFINITY
   const fulfilled = createItemSet(isKeyed)
   const duplicates = createItemSet(isKeyed)

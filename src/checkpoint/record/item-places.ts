@@ -1,4 +1,4 @@
-import type { RunIndex } from './load.ts'
+import type { RunIndex } from './run-index.ts'
 
 /** Where readers find an item that was recorded at `index`; undefined when it is none of the run's any more. */
 export function placeIn({ list }: Pick<RunIndex, 'list'>, index: number, key: string | undefined): number | undefined {

@@ -2,7 +2,7 @@ import type { Lease } from '../claims/lease.ts'
 import type { Head, LeftHead } from '../format/frame.ts'
 import { type RunFile, sequenceOf, toRunFile, writerNamed, writerOf } from '../format/run-file.ts'
 import { isSound } from '../reading/file-report.ts'
-import type { LoadedFile, RunIndex } from './load.ts'
+import type { LoadedFile, RunIndex } from './run-index.ts'
 import { newTrace, type SessionTrace } from './session-trace.ts'
 
 /** What could be read of sessions as others found them at an end: what is less by now was lost since. */

@@ -3,7 +3,7 @@ import { IndexSet } from '../format/index-set.ts'
 import { writerNamed, writerOf } from '../format/run-file.ts'
 import { isSound } from '../reading/file-report.ts'
 import { countSettled } from './item-places.ts'
-import type { RunIndex } from './load.ts'
+import type { RunIndex } from './run-index.ts'
 import type { SessionTrace } from './session-trace.ts'
 
 /** What damage cost a run. */

@@ -10,7 +10,8 @@ import { decodeColumns } from '../reading/decode-columns.ts'
 import { FileGoneError, MAX_STARTS } from '../reading/file-bytes.ts'
 import type { Located } from '../reading/read-file.ts'
 import { readFiles } from '../reading/read-files.ts'
-import { type FailureEntry, listFiles, type RunIndex } from './load.ts'
+import { listFiles } from './load.ts'
+import type { FailureEntry, RunIndex } from './run-index.ts'
 import { type Chooser, createChooser, type Winner } from './winners.ts'
 
 /** Outcomes as recorded. `values` is absent unless asked for. */

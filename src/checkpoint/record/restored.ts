@@ -1,8 +1,8 @@
 import type { Store } from '../../store/store.ts'
 import type { History } from '../../types.ts'
 import { idOf } from './item-set.ts'
-import type { RunIndex } from './load.ts'
 import { type RecordedOutcomes, readOutcomes } from './read-outcomes.ts'
+import type { RunIndex } from './run-index.ts'
 import { findSuspects } from './suspects.ts'
 import { findWinners } from './winners.ts'
 

@@ -2,7 +2,8 @@ import { FileGoneError, type Readable } from '../reading/file-bytes.ts'
 import { newReport } from '../reading/file-report.ts'
 import { readingAhead } from '../reading/read-ahead.ts'
 import { readFrames } from '../reading/read-file.ts'
-import { type CoveredFile, countKept } from './load.ts'
+import { countKept } from './load.ts'
+import type { CoveredFile } from './run-index.ts'
 
 /**
  * Those of `covered`, files that an intact snapshot stands for, that are damaged, or lack what was copied of them. What they held

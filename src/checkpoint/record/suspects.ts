@@ -4,7 +4,7 @@ import type { IndexSet } from '../format/index-set.ts'
 import { timeOf } from '../format/run-file.ts'
 import { attemptedIn } from './attempted.ts'
 import { idOf } from './item-set.ts'
-import type { RunIndex } from './load.ts'
+import type { RunIndex } from './run-index.ts'
 import type { SessionTrace } from './session-trace.ts'
 
 /** The items that were in flight as their process died, and what is known of those that were so alone, and meant to be. */

@@ -1,4 +1,4 @@
-import type { RunIndex } from './load.ts'
+import type { RunIndex } from './run-index.ts'
 import type { SessionTrace } from './session-trace.ts'
 
 /**

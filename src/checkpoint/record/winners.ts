@@ -7,7 +7,8 @@ import { decodeColumns } from '../reading/decode-columns.ts'
 import { startOver } from '../reading/file-bytes.ts'
 import { readFiles } from '../reading/read-files.ts'
 import { createItemSet, idOf } from './item-set.ts'
-import { type FailureEntry, listFiles, type RunIndex } from './load.ts'
+import { listFiles } from './load.ts'
+import type { FailureEntry, RunIndex } from './run-index.ts'
 
 /** Two different successes of one item: which of them counts. */
 export interface Winner {

@@ -5,8 +5,8 @@ import { toRuns } from '../format/frame.ts'
 import { hashKey } from '../format/hash-key.ts'
 import { MAX_RUNNING } from '../format/head.ts'
 import { type Attempted, attemptedIn } from '../record/attempted.ts'
-import type { RunIndex } from '../record/load.ts'
 import type { Restored } from '../record/restored.ts'
+import type { RunIndex } from '../record/run-index.ts'
 
 /** An item that is not in flight, and what is known of it besides. */
 interface Row extends Omit<Attempted, 'session'> {

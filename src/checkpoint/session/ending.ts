@@ -1,6 +1,6 @@
 import type { Entry } from '../format/entries.ts'
 import type { RunLog } from '../log/log.ts'
-import type { RunIndex } from '../record/load.ts'
+import type { RunIndex } from '../record/run-index.ts'
 import { isFailed } from '../record/verdict.ts'
 import type { Recording } from './recording.ts'
 import type { SessionOptions } from './session.ts'

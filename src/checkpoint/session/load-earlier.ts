@@ -5,8 +5,9 @@ import type { Manifest } from '../identity/manifest.ts'
 import { describeLosses } from '../record/damage.ts'
 import { findUnclaimed } from '../record/ends.ts'
 import { createIndexBuilder } from '../record/index-builder.ts'
-import { type LoadOptions, loadIndex, type RunIndex } from '../record/load.ts'
+import { type LoadOptions, loadIndex } from '../record/load.ts'
 import { findLoss } from '../record/loss.ts'
+import type { RunIndex } from '../record/run-index.ts'
 import { findStoodFor } from '../record/stood-for.ts'
 import { findDamaged, needsMending } from '../snapshots/mend.ts'
 import type { SessionOptions } from './session.ts'
@@ -22,7 +23,8 @@ export interface Earlier {
 
 /** Of a run in which nobody can have recorded anything. */
 export function nothingEarlier(manifest: Manifest): Earlier {
-  return { index: createIndexBuilder(optionsOf(manifest)).finish([], []), damaged: 0, hasDamage: false }
+  const { isKeyed, count } = optionsOf(manifest)
+  return { index: createIndexBuilder(isKeyed, count).finish([], []), damaged: 0, hasDamage: false }
 }
 
 /** Loads it, tells of damage, and makes it durable. */

@@ -1,8 +1,8 @@
 import type { Codec } from '../../values/codec.ts'
 import type { Lease } from '../claims/lease.ts'
 import type { Manifest } from '../identity/manifest.ts'
-import type { RunIndex } from '../record/load.ts'
 import type { Restored } from '../record/restored.ts'
+import type { RunIndex } from '../record/run-index.ts'
 
 /** What a session starts from: its claim, and what was recorded before. */
 export interface Opened {

@@ -2,8 +2,8 @@ import { BLOCK_ITEMS } from '../../items.ts'
 import { entryOf } from '../format/entries.ts'
 import { otherEnd, otherSource, tooShort } from '../identity/mismatch.ts'
 import type { RunLog } from '../log/log.ts'
-import type { RunIndex } from '../record/load.ts'
 import type { Restored } from '../record/restored.ts'
+import type { RunIndex } from '../record/run-index.ts'
 import type { Session } from './session.ts'
 
 /** Holds what the iterable of a run gives against what earlier sessions saw of it, and notes what is new. */

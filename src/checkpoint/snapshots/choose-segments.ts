@@ -1,6 +1,6 @@
 import type { Format } from '../../values/codec.ts'
 import { byStem, type RunFile } from '../format/run-file.ts'
-import type { LoadedFile } from '../record/load.ts'
+import type { LoadedFile } from '../record/run-index.ts'
 import { MAX_SNAPSHOT_BYTES } from './snapshot.ts'
 
 /** Fewer small segments are not worth a snapshot. */

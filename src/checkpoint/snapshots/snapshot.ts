@@ -4,7 +4,8 @@ import { joinBytes, packFrames } from '../format/entries.ts'
 import { blockSeedOf, seedOf } from '../format/frame.ts'
 import { layoutOf, newWriter, type RunFile, toRunFile } from '../format/run-file.ts'
 import type { Located } from '../reading/read-file.ts'
-import { type LoadedFile, loadFile, type RunIndex } from '../record/load.ts'
+import { loadFile } from '../record/load.ts'
+import type { LoadedFile, RunIndex } from '../record/run-index.ts'
 
 /** What a snapshot is put with. */
 export interface SnapshotOptions {

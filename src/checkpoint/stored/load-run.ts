@@ -11,8 +11,9 @@ import { askForEach } from '../patience/at-once.ts'
 import { MAX_STARTS, startOver } from '../reading/file-bytes.ts'
 import { findCut } from '../record/cut.ts'
 import { findUnclaimed } from '../record/ends.ts'
-import { listFiles, loadIndex, type RunIndex } from '../record/load.ts'
+import { listFiles, loadIndex } from '../record/load.ts'
 import { findLoss, type Loss } from '../record/loss.ts'
+import type { RunIndex } from '../record/run-index.ts'
 
 /** A run as it is read by whoever is not at work on it. */
 export interface StoredRun {

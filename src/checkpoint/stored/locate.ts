@@ -7,7 +7,8 @@ import { startOver } from '../reading/file-bytes.ts'
 import { readFiles } from '../reading/read-files.ts'
 import type { FramePlace } from '../reading/spans.ts'
 import { placeIn } from '../record/item-places.ts'
-import { listFiles, type RunIndex, type SettledFrame } from '../record/load.ts'
+import { listFiles } from '../record/load.ts'
+import type { RunIndex, SettledFrame } from '../record/run-index.ts'
 import { type Chooser, createChooser, type Winner } from '../record/winners.ts'
 
 /** Neighbours whose outcomes are next to one another in a frame. */

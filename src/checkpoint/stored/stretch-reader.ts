@@ -9,7 +9,7 @@ import { readAgain } from '../reading/read-again.ts'
 import { createBlockReader } from '../reading/read-blocks.ts'
 import { askForSpans, inSpans } from '../reading/spans.ts'
 import { toEntry } from '../record/index-builder.ts'
-import type { FailureEntry } from '../record/load.ts'
+import type { FailureEntry } from '../record/run-index.ts'
 import type { RunRecord, StoredFrame, Stretch, Whereabouts } from './locate.ts'
 
 /** Decoded values kept while the items around them are given, by the bytes they had. */
