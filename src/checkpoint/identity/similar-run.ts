@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.ts'
 import { isPawlError } from '../../errors.ts'
-import { isRecord } from '../../option-values.ts'
+import { isRecord } from '../../is-record.ts'
 import { isRefused } from '../../store/refused.ts'
 import type { Store } from '../../store/store.ts'
 import type { Emit, Json } from '../../types.ts'
