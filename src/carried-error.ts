@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import { isError } from './errors.ts'
 import { isWithin, MAX_NESTING } from './nesting.ts'
 
 /**
@@ -184,15 +185,6 @@ function packParts(errors: readonly unknown[], around: readonly unknown[], room:
     packed.push(pack(readField(errors, String(at)), around, room))
   }
   return packed
-}
-
-/** Also true of errors from another realm, and of DOMExceptions. */
-function isError(value: unknown): value is Error {
-  try {
-    return value instanceof Error || Object.prototype.toString.call(value) === '[object Error]' || value instanceof DOMException
-  } catch {
-    return false // A proxy that lets nobody look is no error we could carry.
-  }
 }
 
 function readField(value: object, name: string): unknown {

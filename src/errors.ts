@@ -231,9 +231,18 @@ export function isPawlError(error: unknown, code?: ErrorCode): error is PawlErro
   return code === undefined ? String(error.code).startsWith('ERR_PAWL_') : error.code === code
 }
 
+/** Whether it is an Error, also one of another realm, as Node's own are to a program in a `vm` (Jest), or a DOMException. */
+export function isError(value: unknown): value is Error {
+  try {
+    return value instanceof Error || Object.prototype.toString.call(value) === '[object Error]' || value instanceof DOMException
+  } catch {
+    return false // A proxy that lets nobody look is no error we could carry.
+  }
+}
+
 /** What an error says, for a message; of whatever else was thrown, its text. */
 export function messageOf(error: unknown): string {
-  return textOf(error instanceof Error ? error.message : error)
+  return textOf(isError(error) ? error.message : error)
 }
 
 /** The text of whatever was thrown, as `String` gives it; an object may have none. */

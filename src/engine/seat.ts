@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { MessageChannel, receiveMessageOnPort, type Worker } from 'node:worker_threads'
 import type { Piscina } from 'piscina'
+import { isError } from '../errors.ts'
 import type { WorkerLimits } from '../options.ts'
 import { turn } from '../turn.ts'
 import type { Format } from '../values/contract.ts'
@@ -118,7 +119,7 @@ export function openSeat(PiscinaClass: typeof Piscina, { resourceLimits, record 
   }
 
   const note = (reason: unknown) => {
-    error ??= reason instanceof Error ? reason : new Error('A worker ended', { cause: reason })
+    error ??= isError(reason) ? reason : new Error('A worker ended', { cause: reason })
   }
 
   takeOutput(thread)
@@ -172,7 +173,7 @@ export function openSeat(PiscinaClass: typeof Piscina, { resourceLimits, record 
         return true
       } catch (reason) {
         // A getter may throw anything, not only a DataCloneError.
-        const why = reason instanceof Error ? reason : new Error('its items could not be cloned', { cause: reason })
+        const why = isError(reason) ? reason : new Error('its items could not be cloned', { cause: reason })
         queueMicrotask(() => events.unsent(message.id, why))
         return false
       }

@@ -1,4 +1,4 @@
-import { RunAbortedError } from '../errors.ts'
+import { isError, RunAbortedError } from '../errors.ts'
 import { option, type Wording, wording } from '../wording.ts'
 
 /**
@@ -59,7 +59,7 @@ export class StuckError extends Error {
 /** True of what `new Worker` throws where the system has no room for a thread, memory for its stack included. */
 export function isRefusal(error: unknown): error is Error {
   if (error instanceof StuckError) return true
-  return error instanceof Error && (error as NodeJS.ErrnoException).code === 'ERR_WORKER_INIT_FAILED'
+  return isError(error) && (error as NodeJS.ErrnoException).code === 'ERR_WORKER_INIT_FAILED'
 }
 
 function waysOn(cause: Error): string {

@@ -1,4 +1,4 @@
-import { nameItem, SerializationError } from '../errors.ts'
+import { isError, nameItem, SerializationError } from '../errors.ts'
 import { sayPlace } from '../values/steps.ts'
 import type { Dropped } from './dropped.ts'
 
@@ -21,7 +21,7 @@ export function droppedError(item: string, { path, got }: Dropped): Serializatio
 
 /** A getter may throw what it likes, also nothing. */
 function sayWhy(cause: unknown): string {
-  return cause instanceof Error ? cause.message.replace(/\.$/, '') : `a getter threw a value of type ${typeof cause}`
+  return isError(cause) ? cause.message.replace(/\.$/, '') : `a getter threw a value of type ${typeof cause}`
 }
 
 /** Clones one by one, and tells the values that structured clone refuses. What a getter gave now it need not give again. */

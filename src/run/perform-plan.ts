@@ -3,7 +3,7 @@ import { systemClock } from '../clock.ts'
 import { onAbort, untilDrained } from '../drain.ts'
 import type { EngineRun, EngineRunOptions } from '../engine/engine.ts'
 import type { Engines } from '../engines.ts'
-import { messageOf, RunAbortedError } from '../errors.ts'
+import { isError, messageOf, RunAbortedError } from '../errors.ts'
 import { createEmitter } from '../events.ts'
 import { checkItems, isArrayLike, type Source } from '../items.ts'
 import { listKeys } from '../keys.ts'
@@ -183,7 +183,7 @@ function openSource<T>(
 
 /** Why an item failed. Of a crash only what happened: a plan tries no item again, whatever `maxCrashes` says. */
 function wordsOf({ kind, reason }: Rejection): Words {
-  const isCrash = (kind === 'crash' || kind === 'memory') && reason.cause instanceof Error
+  const isCrash = (kind === 'crash' || kind === 'memory') && isError(reason.cause)
   return isCrash ? `it took its worker down: ${(reason.cause as Error).message}` : wordsIn(reason)
 }
 

@@ -3,6 +3,7 @@ import type { Worker } from 'node:worker_threads'
 import { type ExecuteOptions, execute } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import { range, sharedCells, whenSet } from '../execute/calls.ts'
+import { runProgram } from '../fixtures/program.ts'
 import { waitForLatch } from '../fixtures/tasks/counted.mjs'
 import { die, forget } from '../fixtures/tasks/deaths.mjs'
 
@@ -69,6 +70,10 @@ describe('an item that takes its worker down', () => {
     expect(outcomes.sort((a, b) => a - b)).toEqual(range(30))
     expect([calls[4], calls[5]]).toEqual([2, 2])
     expect(report.stats).toMatchObject({ crashes: 2, retries: 0 })
+  })
+
+  test('is known for one by memory where errors of Node are of another realm', async () => {
+    expect((await runProgram('other-realm.mjs')).json).toEqual({ kinds: ['memory'] })
   })
 
   test('counts its attempts in its outcome', async () => {
