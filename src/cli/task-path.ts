@@ -38,14 +38,23 @@ export const MAX_LINKS = 40
 export function toRealPath(given: string, links = MAX_LINKS): string {
   const path = resolve(given)
   try {
-    if (existsSync(path)) return realpathSync.native(path)
+    if (isThere(path)) return realpathSync.native(path)
   } catch {
     // A link to what has no path, as /dev/stdout is to a pipe, has no more of one than its own.
   }
   const parent = dirname(path)
-  const target = existsSync(path) || links === 0 ? undefined : linkAt(path)
+  const target = isThere(path) || links === 0 ? undefined : linkAt(path)
   if (target !== undefined) return toRealPath(resolve(toRealPath(parent, links), target), links - 1)
   return parent === path ? path : join(toRealPath(parent, links), basename(path))
+}
+
+/** False, too, where nobody may look, under Node's permission model. */
+function isThere(path: string): boolean {
+  try {
+    return existsSync(path)
+  } catch {
+    return false
+  }
 }
 
 /** Where a symbolic link leads; undefined of what is none. */

@@ -1,5 +1,5 @@
 import { execFile, spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, symlinkSync } from 'node:fs'
+import { existsSync, readFileSync, realpathSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
@@ -95,4 +95,15 @@ describe.skipIf(!existsSync('/proc/self/fd'))('--output that is open already', (
     expect(stderr).toMatch(/^pawl: Cannot write output '.*': expected a file, or one that pawl was given open for writing, got /)
     expect([read('f.txt'), read('in.jsonl')]).toEqual(['before', '{"n":1}\n{"n":2}\n'])
   })
+})
+
+test('results go to stdout under the permission model, which lets nobody look where stdout leads', () => {
+  const { directory } = project({ 't.js': 'export default ({ n }) => n', 'in.jsonl': '{"n":1}\n{"n":2}\n' })
+  const root = join(import.meta.dirname, '../..')
+  const model = process.allowedNodeEnvironmentFlags.has('--permission') ? '--permission' : '--experimental-permission'
+  const reads = [`${directory}/`, `${root}/`, `${realpathSync(join(root, 'node_modules'))}/`].map((it) => `--allow-fs-read=${it}`)
+  const flags = [model, ...reads, `--allow-fs-write=${directory}/`, '--allow-worker']
+  const command = [BIN, 'run', 't.js', '--input', 'in.jsonl', '--no-checkpoint', '--quiet']
+  const { status, stdout } = spawnSync(process.execPath, [...flags, ...command], { cwd: directory, encoding: 'utf8' })
+  expect({ status, stdout }).toEqual({ status: 0, stdout: RESULTS })
 })
