@@ -39,7 +39,7 @@ function prune({ name, message, stack, cause, errors, fields, inner }: CarriedEr
       : { cause: 'error' in cause ? { error: prune(cause.error, codec, onUnheld) } : cause }),
     ...(errors === undefined ? {} : { errors: errors.map((part) => prune(part, codec, onUnheld)) }),
     ...(held.length === 0 ? {} : { fields: Object.fromEntries(held) }),
-    ...(inner === undefined ? {} : { inner: mapFields(inner, (part) => prune(part, codec, onUnheld)) }),
+    ...(inner === undefined ? {} : { inner: mapFields(Object.entries(inner), (part) => prune(part, codec, onUnheld)) }),
   }
 }
 
@@ -78,16 +78,12 @@ function toCarried(given: unknown, depth: number, room: { left: number }): Carri
     ...(fields === undefined ? {} : { fields: toObject(fields) }),
     ...(inner === undefined
       ? {}
-      : {
-          inner: mapFields(Object.fromEntries(within(Object.entries(toObject(inner)))), (part) =>
-            toCarried(part, depth + 1, room),
-          ),
-        }),
+      : { inner: mapFields(within(Object.entries(toObject(inner))), (part) => toCarried(part, depth + 1, room)) }),
   }
 }
 
-function mapFields<V, W>(fields: Readonly<Record<string, V>>, change: (value: V) => W): Record<string, W> {
-  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, change(value)]))
+function mapFields<V, W>(fields: readonly (readonly [string, V])[], change: (value: V) => W): Record<string, W> {
+  return Object.fromEntries(fields.map(([name, value]) => [name, change(value)]))
 }
 
 function toObject(value: unknown): Record<string, unknown> {
