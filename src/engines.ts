@@ -3,7 +3,7 @@ import type { Engine } from './engine/engine.ts'
 import { createInline } from './engine/inline.ts'
 import { loadPiscina } from './engine/load-piscina.ts'
 import { createPool, type Pool } from './engine/pool.ts'
-import { refuseBundle } from './engine/seat.ts'
+import { refuseNoThreads } from './engine/seat.ts'
 import { countWorkers } from './machine.ts'
 import type { ResolvedOptions } from './options.ts'
 import { turn } from './turn.ts'
@@ -44,7 +44,7 @@ export function openEngines({
     if (!isUp()) await turn()
   }
   const open = async () => {
-    refuseBundle()
+    refuseNoThreads()
     opened = createPool(await loadPiscina(), { resourceLimits, record: checkpoint?.format }, systemClock)
     return opened
   }

@@ -1,6 +1,7 @@
 import { relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { messageOf, TaskLoadError } from './errors.ts'
+import { DENIED, nameError } from './store/errno.ts'
 
 /** Why a task's module cannot be loaded, where, and what to do, in one message. */
 
@@ -22,6 +23,7 @@ const ADVICE: readonly (readonly [fits: (fault: Fault) => boolean, advice: (faul
     ({ code, message }) => code === UNKNOWN_EXTENSION && isTypeScript(message),
     () => 'Use Node 22.18 or later, or compile it to JavaScript first',
   ],
+  [({ code }) => code === DENIED, () => 'Give node that flag'],
   [({ code }) => code === UNKNOWN_EXTENSION, () => 'A task is a module: .js, .mjs or .cjs'],
   [
     (fault) => isTakenForCommonJs(fault) && /\.c[jt]s\b/.test(fault.where ?? ''),
@@ -124,7 +126,7 @@ function isTakenForCommonJs({ isSyntax, message, where }: Fault): boolean {
 
 function describe(url: string, error: unknown): Fault {
   const { code, stack = '' } = (error ?? {}) as NodeJS.ErrnoException
-  const whole = messageOf(error)
+  const whole = messageOf(nameError(error))
   const isNodes = error instanceof SyntaxError || /^(ERR_|MODULE_)/.test(code ?? '') || / in ES module scope/.test(whole)
   const message = isNodes ? (whole.split('\n')[0] as string).replace(/\.$/, '') : whole
   const place = findPlace(stack, whole)

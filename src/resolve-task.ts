@@ -7,6 +7,7 @@ import { inspect } from 'node:util'
 import { InvalidOptionError, TaskLoadError } from './errors.ts'
 import { didYouMean } from './nearest.ts'
 import { createSha256 } from './sha256.ts'
+import { nameError } from './store/errno.ts'
 import { importModule, isTask, loadTask, type Task, type TaskRef, type TaskSpec } from './task.ts'
 import { turn } from './turn.ts'
 import type { TaskFunction } from './types.ts'
@@ -78,7 +79,7 @@ function describeModule<T, R>(given: TaskSpec & { kind: 'module' }, run: TaskFun
   try {
     if (file !== undefined) source = readFileSync(file)
   } catch (error) {
-    const { message, code } = error as NodeJS.ErrnoException
+    const { message, code } = nameError(error) as NodeJS.ErrnoException
     const advice = code === 'ENOENT' ? `. A path is relative to the working directory, ${process.cwd()}` : ''
     throw new TaskLoadError(`Cannot load task '${module}': expected a file that can be read, got ${message}${advice}`, {
       cause: error,

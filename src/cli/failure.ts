@@ -1,5 +1,5 @@
 import { isPawlError, PawlError } from '../errors.ts'
-import { codeOf, nameError } from '../store/errno.ts'
+import { codeOf, DENIED, nameError } from '../store/errno.ts'
 import { printable, say } from './terminal.ts'
 
 /**
@@ -80,6 +80,8 @@ export function isPassing(error: unknown): boolean {
   return PASSING.has(codeOf(nameError(error)))
 }
 
+/** Of the system, or of Node's permission model, which names no call. */
 function isSystemError(error: unknown): error is Error & { code: string } {
-  return error instanceof Error && 'syscall' in error && 'code' in error && typeof error.code === 'string'
+  if (!(error instanceof Error) || !('code' in error)) return false
+  return error.code === DENIED || ('syscall' in error && typeof error.code === 'string')
 }

@@ -2,6 +2,7 @@ import { open, stat } from 'node:fs/promises'
 import { extname, isAbsolute } from 'node:path'
 import type { Engines } from '../engines.ts'
 import { plural } from '../errors.ts'
+import { isRefused } from '../store/refused.ts'
 import type { Json } from '../types.ts'
 import { inShell } from '../wording.ts'
 import { UsageError } from './failure.ts'
@@ -42,7 +43,7 @@ export const INPUT_HELP =
  */
 export async function readInput(input: string, engines?: Engines, field?: string, signal?: AbortSignal): Promise<Input> {
   if (input === '-') return { kind: 'stdin', items: readStdin(), placeOf: (index) => `line ${index + 1}` }
-  const found = await stat(input).catch(() => undefined)
+  const found = await stat(input).catch(unlessRefused)
   if (found?.isDirectory()) {
     throw new UsageError(
       `Cannot use input '${input}': expected a file or a glob such as '${input.replace(/\/$/, '')}/*', got a directory`,
@@ -54,6 +55,11 @@ export async function readInput(input: string, engines?: Engines, field?: string
   if (!kind) throw new UsageError(explainKind(input, found.isFile()))
   const { readFile } = await import('./file-input.ts')
   return { kind, ...(await readFile({ kind, path: input, field, engines, signal })) }
+}
+
+/** For `catch`: what may not be looked at is no glob. */
+function unlessRefused(error: unknown): undefined {
+  if (isRefused(error)) throw error
 }
 
 /** Of a file of no known kind. */

@@ -5,6 +5,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { WriteStream } from 'node:tty'
 import { isOfRun } from '../checkpoint/format/run-file.ts'
+import { nameError } from '../store/errno.ts'
 import { refuse } from '../values/contract.ts'
 import { writeJson } from '../values/json.ts'
 import { replaceFile, tryAside } from './aside.ts'
@@ -44,7 +45,7 @@ export async function checkTarget(path: Target): Promise<void> {
     )
   await tryAside(real).catch((error: NodeJS.ErrnoException) => {
     if (isPassing(error)) throw error
-    const { code, message } = error
+    const { code, message } = nameError(error) as NodeJS.ErrnoException
     const got = code === 'ENOENT' ? `no directory '${dirname(toProjectPath(real))}'. Make it first` : message
     throw new UsageError(`Cannot write output '${path}': expected a directory that files can be made in, got ${got}`)
   })

@@ -74,6 +74,8 @@ function nameOf(mention: Mention, command: Command): string {
       return '' // Of what finished the next steps tell.
     case 'runs':
       return `'pawl list${directoryFlag({ directory })}'`
+    case 'inline':
+      return '' // The command line runs nothing there.
     case 'memory':
       return 'there is enough memory for it'
     case 'results':

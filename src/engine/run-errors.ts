@@ -38,6 +38,15 @@ export function bundledError(file = 'worker-entry.cjs'): TaskLoadError {
   )
 }
 
+/** Node's permission model denies threads. */
+export function noThreadsAllowedError(): TaskLoadError {
+  const inline = { about: 'inline', says: ", or run the items on the main thread by mode: 'inline'" } as const
+  return worded(
+    wording`Cannot start a worker: expected threads to be allowed, got a refusal: Node's permission model was given no --allow-worker. Give node that flag${inline}`,
+    (message) => new TaskLoadError(message),
+  )
+}
+
 /** So many workers in a row ended before any item began. */
 export function stillbornError(cause: Error, count: number): TaskLoadError {
   const memory = { about: 'memory', says: "'resourceLimits' leave it enough memory" } as const

@@ -9,7 +9,7 @@ import { turn } from '../turn.ts'
 import type { Format } from '../values/contract.ts'
 import { createRecorder } from './flight-recorder.ts'
 import type { ChunkMessage, PartMessage, ServeMessage } from './protocol.ts'
-import { bundledError } from './run-errors.ts'
+import { bundledError, noThreadsAllowedError } from './run-errors.ts'
 
 /** Chunks one worker holds at once: the one it runs, and the next, so that it never waits for the main thread. */
 export const DEPTH = 2
@@ -76,10 +76,11 @@ const WORKER_FILE = URL.canParse('./worker-entry.cjs', import.meta.url)
   : undefined
 
 /**
- * @throws TaskLoadError where what threads load does not lie beside this file, as in a bundle: of that, Piscina would say nothing
- * of use.
+ * @throws TaskLoadError where no thread can be started: what threads load does not lie beside this file, as in a bundle, of which
+ * Piscina would say nothing of use, or Node was told to allow none.
  */
-export function refuseBundle(): void {
+export function refuseNoThreads(): void {
+  if (process.permission?.has('worker') === false) throw noThreadsAllowedError()
   if (WORKER_FILE === undefined || !existsSync(WORKER_FILE)) throw bundledError(WORKER_FILE)
 }
 

@@ -103,56 +103,61 @@ export function fileStore(directory: string | URL): Store {
   }
 
   const store: Store = {
-    get: async (key, range) => {
-      const path = pathOf(key)
-      return (await linkAbove(root, path)) ? undefined : readRange(path, range)
-    },
+    get: (key, range) =>
+      withNamedErrors(async () => {
+        const path = pathOf(key)
+        return (await linkAbove(root, path)) ? undefined : readRange(path, range)
+      }),
 
     put: (key, bytes, options = {}) => withNamedErrors(() => put(key, bytes, options)),
 
     append: (key) => withNamedErrors(() => append(key)),
 
-    sync: async (key) => {
-      const path = pathOf(key)
-      if (await linkAbove(root, path)) return
-      // Windows flushes only what is open for writing.
-      const file = await open(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(ifAbsent)
-      try {
-        await file?.datasync()
-      } finally {
-        await file?.close()
-      }
-      if (file) await syncFolders(dirname(path), highest) // Whoever wrote it may not have come to its name.
-    },
+    sync: (key) =>
+      withNamedErrors(async () => {
+        const path = pathOf(key)
+        if (await linkAbove(root, path)) return
+        // Windows flushes only what is open for writing.
+        const file = await open(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(ifAbsent)
+        try {
+          await file?.datasync()
+        } finally {
+          await file?.close()
+        }
+        if (file) await syncFolders(dirname(path), highest) // Whoever wrote it may not have come to its name.
+      }),
 
-    modifiedAt: async (key) => {
-      const path = pathOf(key)
-      if (await linkAbove(root, path)) return undefined
-      const found = await lstat(path).catch(ifAbsent)
-      return found?.isFile() ? found.mtimeMs : undefined
-    },
+    modifiedAt: (key) =>
+      withNamedErrors(async () => {
+        const path = pathOf(key)
+        if (await linkAbove(root, path)) return undefined
+        const found = await lstat(path).catch(ifAbsent)
+        return found?.isFile() ? found.mtimeMs : undefined
+      }),
 
-    list: async (prefix) => {
-      const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1)
-      if (folder && !KEY.test(folder.slice(0, -1))) return []
-      if (await linkAbove(root, join(root, folder, 'object'))) return []
-      const found: StoredObject[] = []
-      const refused = new Map<string, unknown>()
-      await walk(root, folder, prefix, found, refused)
-      if (refused.size > 0) throw partly(found, refused)
-      if (found.length === 0) await refuseOther(root)
-      return found.sort((a, b) => (a.key < b.key ? -1 : 1))
-    },
+    list: (prefix) =>
+      withNamedErrors(async () => {
+        const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1)
+        if (folder && !KEY.test(folder.slice(0, -1))) return []
+        if (await linkAbove(root, join(root, folder, 'object'))) return []
+        const found: StoredObject[] = []
+        const refused = new Map<string, unknown>()
+        await walk(root, folder, prefix, found, refused)
+        if (refused.size > 0) throw partly(found, refused)
+        if (found.length === 0) await refuseOther(root)
+        return found.sort((a, b) => (a.key < b.key ? -1 : 1))
+      }),
 
-    delete: async (key) => {
-      const path = pathOf(key)
-      if (await linkAbove(root, path)) return
-      const found = await lstat(path).catch(ifAbsent)
-      if (!found?.isFile()) return
-      await tidy(dirname(path))
-      await unlink(path).catch(ifAbsent)
-      await removeEmpty(foldersOf(root, path))
-    },
+    delete: (key) =>
+      withNamedErrors(async () => {
+        const path = pathOf(key)
+        if (await linkAbove(root, path)) return
+        const found = await lstat(path).catch(ifAbsent)
+        if (!found?.isFile()) return
+        await tidy(dirname(path))
+        await unlink(path).catch(ifAbsent)
+        await removeEmpty(foldersOf(root, path))
+      }),
   }
   directories.set(store, pathOfDirectory(directory))
   return store

@@ -2,7 +2,7 @@ import type { Stats } from 'node:fs'
 import { lstat, mkdir, open, readdir, rmdir, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { InvalidOptionError } from '../errors.ts'
-import { codeOf, ifAbsent, systemError } from './errno.ts'
+import { codeOf, DENIED, ifAbsent, nameError, systemError } from './errno.ts'
 import { isRefused } from './refused.ts'
 import { KEY, type StoredObject } from './store.ts'
 
@@ -15,8 +15,11 @@ const LEFTOVER_MS = 3_600_000
 /** How often a folder that another process found empty and removed is made again before the error is shown. */
 const MAX_TRIES = 5
 
-/** What a system or file system says that cannot sync this directory, or us of all users: nothing more can be done. */
-const CANNOT_SYNC = new Set(['EACCES', 'EPERM', 'EISDIR', 'EINVAL', 'ENOTSUP'])
+/**
+ * What a system or file system says that cannot sync this directory, or us of all users: nothing more can be done. What Node's
+ * permission model denies is the directory above the store, in which, then, we made nothing: `makeFolders` looks at it before.
+ */
+const CANNOT_SYNC = new Set([DENIED, 'EACCES', 'EPERM', 'EISDIR', 'EINVAL', 'ENOTSUP'])
 
 /** The folders between `root` and the object at `path`, deepest first, without `root` itself. */
 export function foldersOf(root: string, path: string): string[] {
@@ -160,7 +163,7 @@ export async function walk(
 ): Promise<void> {
   const ifRefused = (key: string) => (error: unknown) => {
     if (!isRefused(error)) return ifAbsent(error)
-    refused.set(key, error)
+    refused.set(key, nameError(error))
   }
   const names = (await readdir(join(root, folder)).catch(ifRefused(folder))) ?? []
   const keys = names.map((name) => folder + name).filter((key) => key.startsWith(prefix) && KEY.test(key))

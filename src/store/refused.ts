@@ -1,8 +1,8 @@
-import { codeOf } from './errno.ts'
+import { codeOf, DENIED } from './errno.ts'
 import type { Store, StoredObject } from './store.ts'
 
-/** What the system says of files and folders that are another user's. */
-const REFUSED = new Set(['EACCES', 'EPERM'])
+/** What the system says of files and folders that are another user's, and Node of those that it was not told to allow. */
+const REFUSED = new Set(['EACCES', 'EPERM', DENIED])
 
 /** Whether it is only that this user may not read. */
 export function isRefused(error: unknown): boolean {

@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.ts'
 import { isPawlError } from '../../errors.ts'
-import { codeOf } from '../../store/errno.ts'
+import { codeOf, DENIED } from '../../store/errno.ts'
 import type { Ask } from './each-call.ts'
 import type { Haste } from './haste.ts'
 import { isFull } from './patient-writes.ts'
@@ -12,7 +12,19 @@ import { isFull } from './patient-writes.ts'
 const WAITS = [100, 400, 1600]
 
 /** What the system says that does not go away by itself within seconds. */
-const FINAL = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOENT', 'ENOTDIR', 'EISDIR', 'EEXIST', 'ELOOP', 'ENAMETOOLONG', 'EINVAL'])
+const FINAL = new Set([
+  DENIED,
+  'EACCES',
+  'EPERM',
+  'EROFS',
+  'ENOENT',
+  'ENOTDIR',
+  'EISDIR',
+  'EEXIST',
+  'ELOOP',
+  'ENAMETOOLONG',
+  'EINVAL',
+])
 
 /**
  * Makes a call that may be made more than once: again while it fails with what may pass, for about 2 s. Once the run is told to
