@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, renameSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { checkTarget, writeLines } from '../../src/cli/output.ts'
 import { items, project } from './pawl.ts'
 
@@ -54,4 +54,56 @@ test('an output may have a name as long as the file system takes, and one that i
   expect(await pawl('run', 't.js', '--input', 'in.jsonl', '--output', name)).toMatchObject({ code: 0 })
   expect(readFileSync(join(directory, name), 'utf8')).toBe('{"index":0,"value":0}\n')
   await expect(checkTarget(join(directory, 'x'.repeat(300)))).rejects.toThrow('ENAMETOOLONG')
+})
+
+describe('what a process that was killed while it wrote left beside its output', () => {
+  /** A process that has written the half of `directory`/out.jsonl. */
+  async function startWriting(directory: string, put: (name: string, content: string) => void) {
+    put(
+      'write.js',
+      `import { writeLines } from ${JSON.stringify(built)}
+     setInterval(() => {}, 1e9)
+     await writeLines('out.jsonl', (async function* () {
+       yield 'x'.repeat(100_000)
+       console.log('waits')
+       await new Promise(() => {})
+     })())`,
+    )
+    const child = spawn(process.execPath, ['write.js'], { cwd: directory, stdio: ['ignore', 'pipe', 'inherit'] })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    await once(child.stdout, 'data')
+    return child
+  }
+  const leftovers = (directory: string) => readdirSync(directory).filter((name) => name.endsWith('.tmp'))
+
+  test('goes with the next that writes there, but not while the process lives', async () => {
+    const { directory, put } = project()
+    const child = await startWriting(directory, put)
+    const [aside] = leftovers(directory)
+    put(`${aside?.replace('out.jsonl', 'other.jsonl')}`, '')
+    put('.out.jsonl.mine.tmp', '')
+    const others = ['.out.jsonl.mine.tmp', aside?.replace('out.jsonl', 'other.jsonl')].sort()
+    await checkTarget(join(directory, 'out.jsonl'))
+    expect(leftovers(directory).sort()).toEqual([...others, aside].sort())
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    await checkTarget(join(directory, 'out.jsonl'))
+    expect(leftovers(directory).sort()).toEqual(others)
+  })
+
+  test('of a process elsewhere, of which nobody here knows whether it lives, goes when it is a day old', async () => {
+    const { directory, put } = project()
+    const child = await startWriting(directory, put)
+    const [aside = ''] = leftovers(directory)
+    const elsewhere = join(directory, aside.replace(/[0-9a-f]{8}-/, '00000000-'))
+    renameSync(join(directory, aside), elsewhere)
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    await checkTarget(join(directory, 'out.jsonl'))
+    expect(leftovers(directory)).toHaveLength(1)
+    const yesterday = Date.now() / 1000 - 90_000
+    utimesSync(elsewhere, yesterday, yesterday)
+    await checkTarget(join(directory, 'out.jsonl'))
+    expect(leftovers(directory)).toEqual([])
+  })
 })
