@@ -3,10 +3,11 @@ import type { Report } from '../types.ts'
 import { inShell } from '../wording.ts'
 import { formatDuration } from './duration.ts'
 import { AGAIN, type Explanation } from './failure.ts'
-import { isTrusted } from './output.ts'
+import { findWritten, isTrusted } from './output.ts'
 import type { Assignment } from './perform.ts'
 import { findOwnLine } from './stack.ts'
 import { formatTask } from './task-path.ts'
+import { formatTime } from './terminal.ts'
 
 /** How a run went, in one line: `run census: 500 items, 200 restored, 3 failed, 12.3s`. */
 export function summarize({ stats, runId }: Report): string {
@@ -33,9 +34,10 @@ export function listNextSteps(assignment: Assignment, report: Report, { exitCode
     return assignment.directory === undefined || assignment.quiet ? [] : ['nothing was recorded']
   if (place !== undefined)
     return [`${summarize(report)}; all results are ${place}; ${goOn(assignment, 'to run again and record what was not')}`]
+  const left = describeLeft(assignment)
   if (code !== 'ERR_PAWL_RUN_FAILED') {
     const stdin = STDIN[code] ?? 'the same stdin'
-    return [`${summarize(report)}; ${goOn(assignment, exitCode === AGAIN ? 'go on with' : 'to go on', stdin)}`]
+    return [...left, `${summarize(report)}; ${goOn(assignment, exitCode === AGAIN ? 'go on with' : 'to go on', stdin)}`]
   }
   const tolerated = `--max-failures ${failures.length}`
   const { runId, directory } = assignment
@@ -45,17 +47,25 @@ export function listNextSteps(assignment: Assignment, report: Report, { exitCode
     return [
       ...(line === undefined ? [] : [`item ${first?.index} failed at ${line}`]), // No record tells.
       `${summarize(report)}; nothing was recorded`,
+      ...left,
       `to tolerate so many failures: the same command with ${tolerated}`,
     ]
   }
   const more = directoryFlag(assignment)
   return [
     summarize(report),
+    ...left,
     `to see what failed:        ${runCommand('failures', runId, more)}`,
     `to try it again:           ${resumeCommand(assignment, assignment.retryFailed === 'only' ? ' --failed-only' : '')}`,
     `to leave it and go on:     ${resumeCommand(assignment, ` --skip-failed ${tolerated}`)}`,
     `to have what succeeded:    ${runCommand('export', runId, more)}`,
   ]
+}
+
+/** Of a session that does not write its output: that what lies there is not its own. */
+export function describeLeft({ output }: Assignment): string[] {
+  const writtenAt = output === undefined ? undefined : findWritten(output)
+  return writtenAt === undefined ? [] : [`${output} is left as it was written at ${formatTime(writtenAt)}`]
 }
 
 /** True when the session got no item done: all that has settled was on record before. */

@@ -60,6 +60,12 @@ export function isTrusted(path: string): boolean {
   return isInProject(path) || isCalledSo || [1, 2].includes(Number(descriptorOf(path)))
 }
 
+/** When the file that `path` names, to be replaced by results, was written; undefined where there is none. */
+export function findWritten(path: string): number | undefined {
+  const found = descriptorOf(path) === undefined ? fileAt(path) : undefined
+  return found?.isFile ? found.writtenAt : undefined
+}
+
 /** Whether something is mounted at `path`; of a single file its container, or whoever made it, may have done so. */
 async function isMounted(path: string): Promise<boolean> {
   const mounts = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '') // Linux only.
@@ -127,13 +133,15 @@ interface Found {
   readonly names: number
   /** False of a terminal, say, which may well be read and written at once. */
   readonly isFile: boolean
+  readonly writtenAt: number
 }
 
 /** Which file is there, whatever it is called. undefined when nobody tells. */
 function fileAt(place: string | number): Found | undefined {
   try {
     const found = typeof place === 'number' ? fstatSync(place, { bigint: true }) : statSync(place, { bigint: true })
-    return { id: `${found.dev}:${found.ino}`, names: Number(found.nlink), isFile: found.isFile() }
+    const { dev, ino, nlink, mtimeMs } = found
+    return { id: `${dev}:${ino}`, names: Number(nlink), isFile: found.isFile(), writtenAt: Number(mtimeMs) }
   } catch {
     return undefined
   }

@@ -11,7 +11,7 @@ import { formatDuration } from './duration.ts'
 import { AGAIN, explain, OK, tell } from './failure.ts'
 import { type FlagValues, toCheckpoint, toOptions } from './flags.ts'
 import { type Input, keyFrom, readInput } from './input.ts'
-import { goOnWithOthers, hasSettledNone, listNextSteps, saveResults, summarize } from './next-steps.ts'
+import { describeLeft, goOnWithOthers, hasSettledNone, listNextSteps, saveResults, summarize } from './next-steps.ts'
 import { checkApart, checkTarget, type InUse, resultLine, type Target, writeLines } from './output.ts'
 import { type Progress, showProgress } from './progress.ts'
 import { planDrain, Signalled, TimeUp, watchInterrupts } from './signals.ts'
@@ -174,6 +174,7 @@ function toRunOptions(
 /** Every item this session may settle has settled. */
 async function finish(assignment: Assignment, report: Report, signal: AbortSignal): Promise<number> {
   if (report.status === 'partial') {
+    for (const line of describeLeft(assignment)) say(line)
     say(`${summarize(report)}; ${goOnWithOthers(assignment, 'the others are still to be run')}`)
     if (assignment.json) await printJson(retellReport(report, assignment))
     return AGAIN
