@@ -8,7 +8,7 @@ import { readKnown } from './known-run.ts'
 import { directoryFlag, runCommand } from './next-steps.ts'
 import { findOwnLine } from './stack.ts'
 import { formatTime, print, printable, printJson, say, toJson } from './terminal.ts'
-import { nameFailure } from './unrecorded.ts'
+import { nameFailure, nameReason } from './unrecorded.ts'
 import { retell } from './ways-on.ts'
 
 /** Longest input shown, in characters; `--json` gives all of it. */
@@ -20,14 +20,18 @@ const INPUT_WIDTH = 200
  */
 export async function failures(runId: string, { checkpoint, json }: CommonFlags): Promise<number> {
   const store = fileStore(checkpoint)
-  const verify = runCommand('verify', runId, directoryFlag({ directory: checkpoint }))
+  const place = directoryFlag({ directory: checkpoint })
+  const verify = runCommand('verify', runId, place)
   const warn = (sentence: string) => say(`warning: ${sentence} when the run is resumed; '${verify}' names it`)
   const recorded = await readKnown(checkpoint, runId, () => readFailures(store, runId, warn))
   const [manifest] = (await readManifests(store, runId)).manifests
   const found = manifest?.command === undefined ? recorded : recorded.map(inFlags)
   if (json) await printJson({ runId, failures: found })
   else if (found.length === 0) await print(`no failures in ${printable(runId)}\n`)
-  else await print(found.map(describe).join(''))
+  else {
+    await print(found.map(describe).join(''))
+    say(`all that errors have, stacks included: ${runCommand('failures', runId, `${place} --json`)}`)
+  }
   return OK
 }
 
@@ -42,7 +46,7 @@ function describe(failure: RecordedRejection): string {
   const lines = [
     `${nameFailure(failure)}, at ${formatTime(lastFailedAt)}`,
     `  input   ${describeInput(failure)}`,
-    `  reason  ${reason ? `${reason.name}: ${reason.message}` : 'not recorded'}`,
+    `  reason  ${reason ? nameReason(reason) : 'not recorded'}`,
     ...(place === undefined ? [] : [`  at      ${place}`]),
   ]
   return lines.map((line) => `${printable(line)}\n`).join('')

@@ -1,4 +1,4 @@
-import { plural } from '../errors.ts'
+import { isPawlError, plural } from '../errors.ts'
 import { countTolerated, type ResolvedOptions } from '../options.ts'
 import { fileStore } from '../store/file.ts'
 import type { Failure, Report } from '../types.ts'
@@ -24,6 +24,13 @@ export function nameFailure({
   return `${name}: ${kind} after ${past.join(', ')}`
 }
 
+/** Why an item failed: `Error [ECONNREFUSED]: no answer`. What pawl's own errors are called says what their codes do. */
+export function nameReason(reason: Error, message = reason.message): string {
+  const { code } = reason as { readonly code?: unknown }
+  const isTold = isPawlError(reason) || message.includes(String(code)) || !['string', 'number'].includes(typeof code)
+  return `${reason.name}${isTold ? '' : ` [${code}]`}: ${message}`
+}
+
 /** True when more items failed than is tolerated, whatever it was that ended the run. */
 export function isExcess({ status, stats }: Report, maxFailures: ResolvedOptions['maxFailures']): boolean {
   const settled = stats.succeeded + stats.failed
@@ -38,7 +45,7 @@ export async function listUnrecorded(assignment: Assignment, { failures }: Repor
   if (missing.length === 0) return []
   const told = missing
     .slice(0, MOST_TOLD)
-    .map((it) => `${nameFailure(it)}: ${it.reason.name}: ${sayHere(wordsIn(it.reason), assignment)}`)
+    .map((it) => `${nameFailure(it)}: ${nameReason(it.reason, sayHere(wordsIn(it.reason), assignment))}`)
   const left = missing.length - told.length
   return [
     `${plural(missing.length, 'failure')} of this session ${missing.length === 1 ? 'is' : 'are'} not on record:`,

@@ -128,6 +128,24 @@ describe('pawl failures', () => {
     ])
   })
 
+  test('gives the code of an error, and says how to see all of it', async () => {
+    const codes = "['ECONNREFUSED', 7, 'EMFILE', undefined]"
+    const { pawl } = project({
+      't.js': `export default (n) => { throw Object.assign(new Error(n === 2 ? 'EMFILE: too many' : 'no'), { code: ${codes}[n] }) }`,
+      'in.jsonl': '0\n1\n2\n3\n',
+    })
+    await pawl('run', 't.js', '--input', 'in.jsonl', '--run-id', 'r', '--max-failures', '4', '--checkpoint', 'runs')
+    const { stdout, stderr } = await pawl('failures', 'r', '--checkpoint', 'runs')
+    expect(stdout.match(/^ {2}reason .*$/gm)?.map((line) => line.slice(10))).toEqual([
+      'Error [ECONNREFUSED]: no',
+      'Error [7]: no',
+      'Error: EMFILE: too many',
+      'Error: no',
+    ])
+    expect(stderr).toBe('pawl: all that errors have, stacks included: pawl failures r --checkpoint runs --json\n')
+    expect((await pawl('failures', 'r', '--checkpoint', 'runs', '--json')).stderr).toBe('')
+  })
+
   test('says that parts of the record are damaged, in which there may be more', async () => {
     const { pawl, directory } = await withRun()
     damage(directory, undefined, 'three')
