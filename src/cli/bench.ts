@@ -35,7 +35,7 @@ interface Candidate {
 
 /** `pawl bench formats --input FILE`. */
 export async function benchFormats(flags: { readonly input: string; readonly json?: true }): Promise<number> {
-  const values = await readValues(flags.input)
+  const { values, are } = await readValues(flags.input)
   const candidates = await listCandidates()
   const begin = performance.now()
   let rounds = 0
@@ -45,21 +45,28 @@ export async function benchFormats(flags: { readonly input: string; readonly jso
     rounds = round + 1
   }
   const formats = candidates.map(summarize)
-  if (flags.json) await printJson({ values: values.length, rounds, formats })
-  else await printTable(formats, values.length, rounds)
+  if (flags.json) await printJson({ values: values.length, are, rounds, formats })
+  else await printTable(formats, `${plural(values.length, 'value')} (${are})`, rounds)
   return 0
 }
 
-/** The items of the input; of the output of a run, `{"index","value"}` on each line, the values. */
-async function readValues(path: string): Promise<Json[]> {
-  const { items } = await readInput(path)
+/**
+ * The items of the input; of the output of a run, `{"index","value"}` on each line, the values. `are`: which of both, for people.
+ */
+async function readValues(path: string): Promise<{ readonly values: readonly Json[]; readonly are: string }> {
+  const { items, placeOf } = await readInput(path)
   const values: Json[] = []
   for await (const item of items) values.push(item)
   if (values.length === 0) throw new UsageError(`Cannot measure ${path}: expected at least one value, got none`)
-  return values.every(isResult) ? values.map((it) => it.value ?? null) : values
+  const other = values.findIndex((it) => !isResult(it))
+  if (other === -1)
+    return { values: values.map((it) => (it as { readonly value?: Json }).value ?? null), are: "what stands under 'value'" }
+  // Hardly meant: the output of a run with something else in it.
+  const why = other === 0 ? '' : `, as ${placeOf(other)} is no {"index","value"}`
+  return { values, are: `the items as they are${why}` }
 }
 
-function isResult(value: Json): value is { index: number; value?: Json } {
+function isResult(value: Json): boolean {
   if (typeof value !== 'object' || value === null || !('index' in value)) return false
   const others = Object.keys(value).filter((name) => name !== 'index' && name !== 'value')
   return Number.isInteger(value.index) && others.length === 0
@@ -106,7 +113,7 @@ function median(times: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? 0
 }
 
-async function printTable(formats: readonly Measurement[], values: number, rounds: number): Promise<void> {
+async function printTable(formats: readonly Measurement[], values: string, rounds: number): Promise<void> {
   const plain = formats[0] as Measurement
   const share = (part: number, whole: number) => `${((100 * part) / whole).toFixed(0)} %`
   const rows = formats.map(({ format, compress, save, load, bytes }) => [
@@ -117,5 +124,5 @@ async function printTable(formats: readonly Measurement[], values: number, round
     share(bytes, plain.bytes),
   ])
   await print(await table(['format', 'save', 'load', 'bytes', 'of JSON'], rows))
-  await print(`${plural(values, 'value')}, median of ${plural(rounds, 'round')}; the disk is not part of it\n`)
+  await print(`${values}, median of ${plural(rounds, 'round')}; the disk is not part of it\n`)
 }

@@ -624,4 +624,18 @@ describe('pawl bench formats', () => {
     expect(bytesOf.jsonnone).toBe(JSON.stringify(results.map((line) => JSON.parse(line).value)).length)
     expect(bytesOf.msgpacknone).toBeLessThan(bytesOf.jsonnone)
   })
+
+  test.each([
+    ['the values of results', '{"index":0,"value":1}\n{"index":1}\n', "what stands under 'value'"],
+    ['items', '{"n":0}\n{"index":1,"value":1}\n', 'the items as they are'],
+    [
+      'items most of which are results',
+      '{"index":0,"value":1}\n{"index":1,"error":1}\n',
+      'the items as they are, as line 2 is no {"index","value"}',
+    ],
+  ])('says that it took %s', async (_, content, are) => {
+    const { pawl } = project({ 'in.jsonl': content })
+    expect((await pawl('bench', 'formats', '--input', 'in.jsonl')).stdout).toContain(`2 values (${are}), median of`)
+    expect(JSON.parse((await pawl('bench', 'formats', '--input', 'in.jsonl', '--json')).stdout)).toMatchObject({ values: 2, are })
+  })
 })
