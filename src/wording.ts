@@ -14,7 +14,7 @@ export type Mention = { readonly says: string } & (
   /** Behind "To go on with it, ". `isCommand`: a command began the run; `isSame`: nothing but the name differs. */
   | { readonly about: 'that run'; readonly runId: string; readonly isCommand: boolean; readonly isSame: boolean }
   | { readonly about: 'contents' | 'another run' | 'discard' | 'place' | 'report' | 'runs' | 'memory' | 'results' }
-  | { readonly about: 'inline' }
+  | { readonly about: 'inline' | 'source' }
 )
 
 /** A message, or a part of one. */

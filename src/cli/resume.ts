@@ -44,7 +44,10 @@ export async function resume(runId: string, flags: ResumeFlags): Promise<number>
   const last = readCommand(runId, details.command)
   const recorded = await ofShard(store, runId, shardIn(flags), last)
   const task = flags.task === undefined ? trustTask(runId, recorded.task) : parseTask(flags.task)
-  if (!flags.quiet) say(`run ${runId}: task ${formatTask(task)}, input ${recorded.input}`)
+  if (!flags.quiet)
+    say(
+      `run ${runId}: task ${formatTask(task)}, input ${recorded.input === '-' ? 'stdin, to be given once more' : recorded.input}`,
+    )
   if (flags.output === undefined && recorded.output === undefined && last.output !== undefined)
     say(`${last.output} is left alone: it has results of another part of the run; --output FILE says where these go`)
   const output = flags.output ?? trustOutput(recorded.output)

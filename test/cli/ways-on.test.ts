@@ -70,12 +70,17 @@ describe('retell()', () => {
     expect(saying(make(), RESUME)).toBe(`Cannot resume run 'r'${ofResume}`)
   })
 
-  test('of stdin no file is to be put back', () => {
-    for (const make of [() => otherSource('r', 0, 3, 'a', 'b'), () => otherEnd('r', 3, 2, true)]) {
-      expect(saying(make(), { ...RUN, input: '-' })).toMatch(/\. To keep both, give this run another --run-id; [^']*--overwrite$/)
-    }
-    expect(saying(tooShort('r', 3, 2), { ...RUN, input: '-' })).toMatch(
-      /\. Give it the same source as before; to keep both, give/,
+  test.each([
+    ['other items', () => otherSource('r', 0, 3, 'a', 'b')],
+    ['another end', () => otherEnd('r', 3, 2, true)],
+    ['too few', () => tooShort('r', 3, 2)],
+  ])('of stdin with %s, to give it the same comes first', (_, make) => {
+    expect(make().message).toMatch(/\. Give it the same source as before; to keep both, give this run another 'runId'/)
+    expect(saying(make(), { ...RUN, input: '-' })).toMatch(
+      /\. To go on, give it the same stdin as before; to keep both, give this run another --run-id; [^']*--overwrite$/,
+    )
+    expect(saying(make(), { ...RESUME, input: '-', directory: 'runs' })).toMatch(
+      /\. To go on, give it the same stdin as before, as in 'COMMAND \| pawl resume r --checkpoint runs'; to keep both, 'pawl run/,
     )
   })
 

@@ -84,21 +84,24 @@ export function listDifferences(recorded: RunIdentity, given: RunIdentity): { re
   return parts.map(([part, words]) => ({ part, words }))
 }
 
+const SAME_SOURCE = { about: 'source', says: 'Give it the same source as before; to keep both, ' } as const
+
 /** An iterable gave other items than before. */
 export function otherSource(runId: string, block: number, count: number, known: string, digest: string): CheckpointMismatchError {
   const [first, last] = [block * BLOCK_ITEMS, block * BLOCK_ITEMS + count - 1]
   const problem = `the source to give the same items ${first} to ${last} as before (digest ${known}), got others (${digest})`
-  return mismatch(runId, ['items', known, digest], problem)
+  return mismatch(runId, ['items', known, digest], problem, SAME_SOURCE)
 }
 
 /** It gave more, or fewer; `hasEnded`: no more than these. */
 export function otherEnd(runId: string, known: number, count: number, hasEnded: boolean): CheckpointMismatchError {
   const got = hasEnded ? count : `${count} or more`
-  return mismatch(runId, ['items', known, count], `the source to end after ${plural(known, 'item')} as before, got ${got}`)
+  const problem = `the source to end after ${plural(known, 'item')} as before, got ${got}`
+  return mismatch(runId, ['items', known, count], problem, SAME_SOURCE)
 }
 
 /** It ended before an item that is on record. */
 export function tooShort(runId: string, atLeast: number, count: number): CheckpointMismatchError {
   const problem = `the source to give ${plural(atLeast, 'item')} at least, since item ${atLeast - 1} is on record, got ${count}`
-  return mismatch(runId, ['items', atLeast, count], problem, 'Give it the same source as before; to keep both, ')
+  return mismatch(runId, ['items', atLeast, count], problem, SAME_SOURCE)
 }
