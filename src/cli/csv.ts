@@ -96,9 +96,16 @@ export function readHeader(bytes: Buffer, from: number, path: string, longest: n
   if (problem) throw new UsageError(`Cannot read ${path}, line 1: ${problem}`)
   if (names.length === 1 && names[0] === '' && bytes[from] !== QUOTE && bytes.subarray(end).some((it) => it !== LF && it !== CR))
     throw new UsageError(`Cannot read ${path}, line 1: expected the names of the columns, got a blank line`)
-  if (twice !== undefined)
-    throw new UsageError(`Cannot read ${path}, line 1: expected a name of its own for each column, got '${twice}' twice`)
+  if (twice !== undefined) throw new UsageError(`Cannot read ${path}, line 1: ${explainTwice(names, twice)}`)
   return { format: { kind: 'csv' as const, names, delimiter }, end, lines: countBreaks(bytes, from, end, delimiter) }
+}
+
+/** Spreadsheets leave columns without a name behind, `,,`. */
+function explainTwice(names: readonly string[], twice: string): string {
+  const columns = names.flatMap((name, at) => (name === twice ? [at + 1] : []))
+  const last = columns.pop()
+  const got = `${twice === '' ? 'none' : `'${twice}'`} for columns ${columns.join(', ')} and ${last}`
+  return `expected a name of its own for each column, got ${got}. Name each in the first row, or take it out of all rows`
 }
 
 /** The line, from 1, that the longest of the rows from the byte `from` on begins on. */

@@ -1,6 +1,6 @@
 import { type Dirent, existsSync, readdir } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { isAbsolute, posix, relative, resolve } from 'node:path'
+import { basename, dirname, isAbsolute, posix, relative, resolve } from 'node:path'
 import { codeOf } from '../store/errno.ts'
 import { isRefused } from '../store/refused.ts'
 import { UsageError } from './failure.ts'
@@ -20,10 +20,12 @@ export interface Matches {
  * What matches the pattern `given`; undefined when it is none. A symbolic link to a directory is gone through like a directory,
  * but not by a pattern that may go to any depth, which would find no end where links lead in a circle.
  *
+ * `output`: a path that is taken for a file, though it need not be there yet.
+ *
  * @throws UsageError when the name of one, or of a directory that may have some, is no UTF-8, and so opens nothing; the error of
  * the system when there is a directory that cannot be read now.
  */
-export async function listGlob(given: string): Promise<Matches | undefined> {
+export async function listGlob(given: string, output?: string): Promise<Matches | undefined> {
   const { glob, isDynamicPattern } = await import('tinyglobby')
   // Else what the directories above the working directory are called, say `[team]`, would be a part of the pattern.
   const pattern = isAbsolute(given) ? relative(process.cwd(), given) : posix.normalize(given)
@@ -48,7 +50,8 @@ export async function listGlob(given: string): Promise<Matches | undefined> {
     readdir(path, options, (error, entries = []) => {
       if (isRefused(error)) closed.push(toProjectPath(path))
       else if (error && !ABSENT.has(codeOf(error))) failed.push(error)
-      void followLinks(path, entries, links, isBounded).then((found) => onList(error, found.map(nameForMatch)))
+      const all = output !== undefined && dirname(output) === path ? withFile(entries, basename(output)) : entries
+      void followLinks(path, all, links, isBounded).then((found) => onList(error, found.map(nameForMatch)))
     })
   }) as unknown as typeof readdir
   const options = { cwd: TOP, expandDirectories: false, followSymbolicLinks: false, fs: { readdir: list } }
@@ -119,10 +122,16 @@ async function followLinks(
     if (found?.isDirectory() && !intoFolders) return entry
     links.add(path)
     const { name } = entry
-    return found ? Object.assign(found, { name }) : { name, isFile: () => true, isDirectory: no, isSymbolicLink: no }
+    return found ? Object.assign(found, { name }) : asFile(name)
   }
   return entries.some((it) => it.isSymbolicLink()) ? Promise.all(entries.map(follow)) : entries
 }
+
+function withFile(entries: readonly Entry[], name: string): readonly Entry[] {
+  return entries.some((it) => it.name === name) ? entries : [...entries, asFile(name)]
+}
+
+const asFile = (name: string): Entry => ({ name, isFile: () => true, isDirectory: no, isSymbolicLink: no })
 
 function nameForMatch(entry: Entry): Entry {
   const name = hideLineEnds(entry.name)

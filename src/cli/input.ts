@@ -1,5 +1,7 @@
+import { fstatSync } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
-import { extname, isAbsolute } from 'node:path'
+import { extname, isAbsolute, relative, resolve, sep } from 'node:path'
+import { isOfRun } from '../checkpoint/format/run-file.ts'
 import type { Engines } from '../engines.ts'
 import { plural } from '../errors.ts'
 import { isRefused } from '../store/refused.ts'
@@ -34,14 +36,27 @@ export const INPUT_HELP =
   'FILE.jsonl or .ndjson (one JSON value per line; only trailing lines may be blank), FILE.csv (one object of strings per row, named by the first row), ' +
   "FILE.txt (one string per line), a glob in quotes (one path per file, sorted), or '-' (JSONL from stdin)"
 
+interface InputOptions {
+  /** For large files. */
+  readonly engines?: Engines
+  /** The key. */
+  readonly field?: string | undefined
+  /** A named pipe is read until this aborts, and then rejects. */
+  readonly signal?: AbortSignal
+  /** Where results go. A glob that matches it has it among its items also before it is there. */
+  readonly output?: string | undefined
+  /** Where runs are recorded: no glob matches what belongs to them, which is more in each session. */
+  readonly directory?: string | undefined
+}
+
 /**
  * Reads the items that `input` names: `-` is stdin; a path that exists is that file, of the kind its extension says,
- * also when it has glob characters; anything else with glob characters is a glob. `engines` are for large files, `field` is
- * the key. A named pipe is read until `signal` aborts, and then rejects.
+ * also when it has glob characters; anything else with glob characters is a glob.
  *
  * @throws UsageError when there is no such file, it is of no known kind, or a line of it is bad.
  */
-export async function readInput(input: string, engines?: Engines, field?: string, signal?: AbortSignal): Promise<Input> {
+export async function readInput(input: string, options: InputOptions = {}): Promise<Input> {
+  if (input === '-' && fstatSync(0).isDirectory()) throw new UsageError('Cannot read stdin: expected JSONL, got a directory')
   if (input === '-') return { kind: 'stdin', items: readStdin(), placeOf: (index) => `line ${index + 1}` }
   const found = await stat(input).catch(unlessRefused)
   if (found?.isDirectory()) {
@@ -49,11 +64,12 @@ export async function readInput(input: string, engines?: Engines, field?: string
       `Cannot use input '${input}': expected a file or a glob such as '${input.replace(/\/$/, '')}/*', got a directory`,
     )
   }
-  if (!found) return readGlob(input)
+  if (!found) return readGlob(input, options)
   const kind = KINDS[extname(input).toLowerCase()]
   if (found.isFile() && (await isGzipFile(input))) throw new UsageError(explainGzip(input))
-  if (!kind) throw new UsageError(explainKind(input, found.isFile()))
+  if (!kind) throw new UsageError(found.isFIFO() ? explainPipe(input) : explainKind(input, found.isFile()))
   const { readFile } = await import('./file-input.ts')
+  const { engines, field, signal } = options
   return { kind, ...(await readFile({ kind, path: input, field, engines, signal })) }
 }
 
@@ -70,6 +86,11 @@ function explainKind(path: string, isFile: boolean): string {
   const lines = `. 'jq -c ".[]" ${inShell(path)} > ${inShell(`${name}.jsonl`)}' makes a line, and so an item, of each element of an array`
   const text = isFile ? '. If it holds lines of text, name it, or a symbolic link to it, FILE.txt' : ''
   return `Cannot use input '${path}': expected a file that ends in one of ${Object.keys(KINDS).join(', ')}, or '-' to read JSONL from stdin, got ${got}${extension.toLowerCase() === '.json' ? lines : text}`
+}
+
+/** Of a pipe of no known kind, as a shell makes it of `<(…)`. */
+function explainPipe(path: string): string {
+  return `Cannot use input '${path}': expected stdin ('COMMAND | pawl run … --input -' reads JSONL from it), or a pipe whose name ends in one of ${Object.keys(KINDS).join(', ')}, got one that does not`
 }
 
 /** No text begins like this. */
@@ -138,13 +159,14 @@ function parseLine(line: string, name: string, number: number): Json {
   }
 }
 
-async function readGlob(pattern: string): Promise<Input> {
-  const found = await listGlob(pattern)
+async function readGlob(pattern: string, { output, directory }: InputOptions): Promise<Input> {
+  const found = await listGlob(pattern, output && resolve(output))
   if (!found)
     throw new UsageError(
       `Cannot read input '${pattern}': expected a file or a glob, got nothing of that name${whereFrom(pattern)}`,
     )
-  const { paths, linked, closed } = found
+  const { linked, closed } = found
+  const paths = directory === undefined ? found.paths : found.paths.filter(notRecordedIn(directory))
   if (closed.length > 0) {
     const others = closed.length > 1 ? ` and ${plural(closed.length - 1, 'other directory', 'other directories')}` : ''
     say(`warning: what matches ${pattern} in ${closed[0]}${others} is left out: this user may not read it`)
@@ -153,6 +175,13 @@ async function readGlob(pattern: string): Promise<Input> {
     throw new UsageError(`Cannot use input '${pattern}': expected at least one file that matches, got none${whereFrom(pattern)}`)
   // By code units, so that the order is the same on every machine.
   return { kind: 'glob', items: paths.sort(), linked, placeOf: (index) => `path ${index + 1}` }
+}
+
+/** Which paths from the working directory name no file of a run that is recorded in `directory`. */
+function notRecordedIn(directory: string): (path: string) => boolean {
+  const place = relative(process.cwd(), resolve(directory)).split(sep).join('/')
+  const begin = place === '' ? '' : `${place}/`
+  return (path) => !(path.startsWith(begin) && isOfRun(path.slice(begin.length)))
 }
 
 /** Where a relative path was looked for: the usual reason why there is nothing. */

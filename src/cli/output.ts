@@ -109,9 +109,12 @@ export function checkApart(path: Target, { files, listed = [], stdin = false, di
   const isTarget = (it: string) => toRealPath(it) === target || (found !== undefined && fileAt(it)?.id === found.id)
   const mayBeTarget = (it: string) => basename(it) === basename(target) || (found !== undefined && found.names > 1)
   const isStdin = stdin && found?.isFile === true && fileAt(0)?.id === found.id
-  const file = isStdin ? 'stdin' : (files.find(isTarget) ?? listed.find((it) => mayBeTarget(it) && isTarget(it)))
-  if (file !== undefined) {
-    throw new UsageError(`Cannot write output '${path}': expected a file of its own, got ${file}, which is read`)
+  const file = isStdin ? 'stdin' : files.find(isTarget)
+  const match = file ?? listed.find((it) => mayBeTarget(it) && isTarget(it))
+  if (match !== undefined) {
+    const isComing = file === undefined && found === undefined
+    const got = isComing ? "one that the input's glob matches, so that the next session would read it" : `${match}, which is read`
+    throw new UsageError(`Cannot write output '${path}': expected a file of its own, got ${got}`)
   }
   const [other = '', ...names] = target.split(sep).slice(-3)
   if (isOfRun([other, ...names].join('/'))) throw inRecord(path, other)

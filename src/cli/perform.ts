@@ -56,12 +56,13 @@ export async function perform(assignment: Assignment): Promise<number> {
   try {
     engines = openEngines(resolveOptions(toGivenOptions(assignment)))
     await checkTarget(assignment.output)
-    const input = await readInput(assignment.input, engines, assignment.flags.key as string | undefined, interrupts.signal).catch(
-      (error) => {
-        throw interrupts.signal.aborted ? endOfWait(assignment.input, interrupts.signal.reason) : error
-      },
-    )
-    const place = assignment.output ?? (assignment.json ? undefined : '/dev/stdout') // It may be redirected into a file.
+    const { output, directory } = assignment
+    const field = assignment.flags.key as string | undefined
+    const options = { engines, field, signal: interrupts.signal, output, directory }
+    const input = await readInput(assignment.input, options).catch((error) => {
+      throw interrupts.signal.aborted ? endOfWait(assignment.input, interrupts.signal.reason) : error
+    })
+    const place = output ?? (assignment.json ? undefined : '/dev/stdout') // It may be redirected into a file.
     checkApart(place, { ...assignment, ...filesOf(assignment, input) })
     checkKeys(input, assignment.flags.key)
     return await runSession(assignment, input, engines, interrupts.signal)

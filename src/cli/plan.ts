@@ -20,7 +20,8 @@ export async function planRun(task: string, flags: RunFlags): Promise<number> {
   const engines = openEngines(resolveOptions(toOptions(flags)))
   const on: Listeners = { warning: (warning) => say(`warning: ${sayHere(wordsIn(warning))}`) }
   try {
-    const { items, keys, placeOf } = await readInput(flags.input, engines, key as string | undefined)
+    const place = directory === false ? {} : { directory }
+    const { items, keys, placeOf } = await readInput(flags.input, { engines, field: key as string | undefined, ...place })
     const options = {
       ...toOptions(flags),
       ...(directory === false ? {} : { checkpoint: toCheckpoint(directory, flags) }),

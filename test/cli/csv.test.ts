@@ -108,7 +108,7 @@ test.each([
 test('what a key has to say of a row is said with its line', async () => {
   const path = join(await mkdtemp(join(tmpdir(), 'pawl-csv-')), 'in.csv')
   await writeFile(path, '\ufeffid,"n\r\n"\r\n1,"a\nb"\r\n2,"c\r\nd"\r\n3,4\r\n')
-  const { placeOf } = await readInput(path, undefined, 'id')
+  const { placeOf } = await readInput(path, { field: 'id' })
   expect([0, 1, 2].map(placeOf)).toEqual(['line 3', 'line 5', 'line 7'])
-  await expect(readInput(path, undefined, 'm')).rejects.toThrow("for item 0 (line 3): expected a string or a number in field 'm'")
+  await expect(readInput(path, { field: 'm' })).rejects.toThrow("for item 0 (line 3): expected a string or a number in field 'm'")
 })

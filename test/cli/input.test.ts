@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, relative, resolve } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -148,7 +148,10 @@ describe('readInput() of CSV', () => {
     )
     await expect(read('a.csv', 'a,"b\n1,2\n')).rejects.toThrow(/a\.csv, line 1: expected every quote/)
     await expect(read('a.csv', 'a,b\n\n1,2\n')).rejects.toThrow(/a\.csv, line 2: .* got a blank line/)
-    await expect(read('a.csv', 'a,a\n1,2\n')).rejects.toThrow(/'a' twice/)
+    await expect(read('a.csv', 'a,b,a\n1,2,3\n')).rejects.toThrow(/got 'a' for columns 1 and 3\. Name each in the first row, or/)
+    await expect(read('a.csv', 'a,,,\n1,,,\n')).rejects.toThrow(
+      /got none for columns 2, 3 and 4\. Name each in the first row, or/,
+    )
     await expect(read('a.csv', Buffer.from('a,b\n1,2\n\xff,4\n', 'latin1'))).rejects.toThrow(/a\.csv, line 3: expected UTF-8/)
   })
 })
@@ -230,6 +233,28 @@ describe('readInput() of paths', () => {
     }
     const { items } = await readInput(join(directory, glob))
     expect((items as string[]).map((path) => relative(directory, resolve(path)))).toEqual(names)
+  })
+
+  test('finds nothing that belongs to runs which are recorded there', async () => {
+    const run = 'runs/r'
+    const files = [
+      `${run}/run/0f.json`,
+      `${run}/seg/0mbeoof4bab1-0.json`,
+      `${run}/lease/0mbeoof4bab1`,
+      'runs/mine.json',
+      'a.json',
+    ]
+    for (const name of files) {
+      await mkdir(dirname(join(directory, name)), { recursive: true })
+      await writeFile(join(directory, name), '')
+    }
+    const namesOf = async (options: Parameters<typeof readInput>[1]) =>
+      ((await readInput(join(directory, '**'), options)).items as string[])
+        .map((path) => relative(directory, resolve(path)))
+        .sort()
+    expect(await namesOf({})).toEqual(files.toSorted())
+    expect(await namesOf({ directory: join(directory, 'elsewhere') })).toEqual(files.toSorted())
+    expect(await namesOf({ directory: join(directory, 'runs') })).toEqual(['a.json', 'runs/mine.json'])
   })
 
   test('takes an existing file with glob characters as the file', async () => {

@@ -3,7 +3,7 @@ import { closeSync, constants, createReadStream, createWriteStream, openSync, re
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { items, lines, project } from './pawl.ts'
+import { BIN, items, lines, project } from './pawl.ts'
 
 const noPipes = spawnSync('mkfifo', ['--version']).status !== 0
 
@@ -119,5 +119,27 @@ describe.skipIf(noPipes || process.platform !== 'linux')('a named pipe', () => {
     expect((await ended).code).toBe(0)
     expect(written).toHaveLength(150_000)
     expect(written.at(-1)).toEqual({ index: 149_999, value: { n: 149_999, text: 'x'.repeat(100) } })
+  })
+})
+
+describe.skipIf(process.platform !== 'linux')('stdin and what a shell has open', () => {
+  /** What a command of bash comes to. */
+  const bash = (command: string) => {
+    const { directory } = project({ 't.js': 'export default (n) => n', 'dir/in.jsonl': '1\n' })
+    const env = { ...process.env, PAWL: `${process.execPath} ${BIN}` }
+    return spawnSync('bash', ['-c', command], { cwd: directory, env, encoding: 'utf8' })
+  }
+
+  test('a directory as stdin is refused', () => {
+    const { status, stderr } = bash('$PAWL run t.js --input - < dir')
+    expect({ status, stderr }).toEqual({ status: 2, stderr: 'pawl: Cannot read stdin: expected JSONL, got a directory\n' })
+  })
+
+  test('a pipe without a name of its own is to be stdin', () => {
+    const { status, stderr } = bash('$PAWL run t.js --input <(cat dir/in.jsonl)')
+    expect(status).toBe(2)
+    expect(stderr).toMatch(
+      /^pawl: Cannot use input '\/dev\/fd\/\d+': expected stdin \('COMMAND \| pawl run … --input -' reads JSONL from it\), or a pipe /,
+    )
   })
 })

@@ -304,6 +304,20 @@ describe('pawl export', () => {
     expect(['in/a.txt', 'in/b.txt', 'real.txt'].map((it) => readFileSync(join(directory, it), 'utf8'))).toEqual(['a', 'b', 'c'])
   })
 
+  test('is not to be where the glob of a run would find it in the next session', async () => {
+    const { pawl, directory } = project({ 't.js': 'export default (path) => path', 'in/a.txt': 'a' })
+    const run = (...more: string[]) => pawl('run', 't.js', '--input', 'in/*', '--run-id', 'r', '--quiet', ...more)
+    expect(await run('--output', 'in/out.jsonl')).toEqual({
+      code: 2,
+      signal: null,
+      stdout: '',
+      stderr:
+        "pawl: Cannot write output 'in/out.jsonl': expected a file of its own, got one that the input's glob matches, so that the next session would read it\n",
+    })
+    expect(readdirSync(directory).sort()).toEqual(['in', 'package.json', 't.js'])
+    for (const _ of ['the first session', 'another']) expect(await run('--output', 'out.jsonl')).toMatchObject({ code: 0 })
+  })
+
   test('does not replace the task of a run that a program began', async () => {
     const { pawl, put, directory } = project({ 't.mjs': 'export default (item) => item' })
     put(
