@@ -9,7 +9,7 @@ import type { PartMessage } from './protocol.ts'
 export function unpackLoadError(part: PartMessage): TaskLoadError {
   const carried = part.loadError
   const error = carried ? unpackError(carried) : new Error('unknown')
-  return new TaskLoadError(error.message, { cause: error.cause ?? error })
+  return new TaskLoadError(error.message, error.cause === undefined ? {} : { cause: error.cause })
 }
 
 /** What a worker sent as the result of an item cannot be read. */

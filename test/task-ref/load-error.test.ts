@@ -59,6 +59,7 @@ describe('TaskLoadError ends the run at once for', () => {
       expect(error).toMatchObject({ name: 'TaskLoadError', code: 'ERR_PAWL_TASK_LOAD' })
       expect(error.message).toMatch(message)
       expect(error.cause ?? {}).toMatchObject(cause)
+      expect(error.cause?.message).not.toBe(error.message) // An uncaught one would say it twice.
       if (error.report) expect(error.report).toMatchObject({ status: 'partial', failures: [], stats: { attempts: 0, failed: 0 } })
     }
     expect(outcomes).toEqual([])
