@@ -7,6 +7,7 @@ import { OK } from './failure.ts'
 import type { CommonFlags } from './flags.ts'
 import { listGlob } from './glob.ts'
 import { readKnown } from './known-run.ts'
+import { directoryFlag, runCommand } from './next-steps.ts'
 import { checkApart, checkTarget, type InUse, resultLine, writeLines } from './output.ts'
 import { printJson, say } from './terminal.ts'
 
@@ -28,8 +29,11 @@ export async function exportResults(runId: string, flags: CommonFlags & { readon
     say(`${plural(count.exported, 'result')} in ${output}; ${plural(count.failed, 'failure')} left out`)
   const missing = (details.total ?? 0) - count.exported - count.failed
   if (details.total === undefined) say(`how many items run ${runId} has is not on record, and so not how many are left out`)
-  if (missing > 0)
-    say(`${plural(missing, 'item')} of run ${runId} left out: not run yet, or damaged on record, which 'pawl verify' tells`)
+  if (missing > 0) {
+    const verify = runCommand('verify', runId, directoryFlag({ directory: checkpoint }))
+    const why = details.live ? 'not on record yet, as a process is at work on it' : 'not run yet'
+    say(`${plural(missing, 'item')} of run ${runId} left out: ${why}, or damaged on record, which '${verify}' tells`)
+  }
   return OK
 }
 
