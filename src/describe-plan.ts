@@ -16,8 +16,7 @@ interface Choice extends Pick<Plan, 'mode' | 'workers' | 'chunkSize'> {
 
 /** The plan with what it is expected to bring, and a sentence that says why. */
 export function describePlan(choice: Choice, warnings: readonly Words[]): Plan {
-  const { mode, chunkSize, known } = choice
-  const workers = mode === 'inline' ? 1 : choice.workers
+  const { mode, workers, chunkSize, known } = choice
   const itemTime = mean(known)
   const overhead = known.carry + known.message / chunkSize
   const speedup = mode === 'inline' || known.measured === 0 ? 1 : estimateSpeedup(itemTime, overhead, workers)

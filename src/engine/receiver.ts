@@ -47,11 +47,12 @@ export class Receiver {
 
   #receive(bench: Bench, part: PartMessage): void {
     const piece = bench.pieces.find((it) => it.id === part.id)
-    if (part.loadError) {
+    const { loadError } = part
+    if (loadError) {
       const run = piece?.job.run ?? this.#runs.get(part.run as number)
       if (run) {
         if (bench.knows.has(run.number)) bench.ran.add(run.number) // It loads no more, and answers what it has of the run: it need not be ended.
-        this.#failRuns(() => unpackLoadError(part), [run])
+        this.#failRuns(() => unpackLoadError(loadError), [run])
       }
       if (piece) {
         interruptPiece(piece)

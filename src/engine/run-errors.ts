@@ -1,14 +1,12 @@
-import { unpackError } from '../carried-error.ts'
+import { type CarriedError, unpackError } from '../carried-error.ts'
 import { SerializationError, TaskLoadError, WorkerCrashError } from '../errors.ts'
 import { worded, wording } from '../wording.ts'
-import type { PartMessage } from './protocol.ts'
 
 /** Errors of workers. */
 
 /** The task cannot be loaded. */
-export function unpackLoadError(part: PartMessage): TaskLoadError {
-  const carried = part.loadError
-  const error = carried ? unpackError(carried) : new Error('unknown')
+export function unpackLoadError(carried: CarriedError): TaskLoadError {
+  const error = unpackError(carried)
   return new TaskLoadError(error.message, error.cause === undefined ? {} : { cause: error.cause })
 }
 

@@ -14,9 +14,6 @@ import { bundledError, noThreadsAllowedError } from './run-errors.ts'
 /** Chunks one worker holds at once: the one it runs, and the next, so that it never waits for the main thread. */
 export const DEPTH = 2
 
-/** Slots of a recorder: one for each chunk the worker may hold. */
-const SLOTS = DEPTH
-
 /**
  * So long a thread that is told to end may take for that, in ms: most take a few. One that waits in a call of the system, for a
  * child process (`execSync`) or a disk that does not answer, hears of nothing before that returns; then it ends. It is given up
@@ -85,7 +82,7 @@ export function refuseNoThreads(): void {
 }
 
 export function openSeat(PiscinaClass: typeof Piscina, { resourceLimits, record }: SeatOptions, events: SeatEvents): Seat {
-  const cells = createRecorder(SLOTS)
+  const cells = createRecorder(DEPTH) // A slot for each chunk the worker may hold.
   const pool = new PiscinaClass({
     filename: WORKER_FILE as string,
     minThreads: 1,

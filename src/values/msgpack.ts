@@ -103,19 +103,19 @@ function encodeAll(values: ArrayLike<unknown>, describe?: (at: number) => string
 }
 
 function encodeMixed(values: ArrayLike<unknown>, describe: ((at: number) => string) | undefined, isCopied: boolean): Encoded {
-  const check = plainCheck(!isCopied)
+  const isPlain = plainCheck(!isCopied)
   const plain: unknown[] = []
   const odd: Odd[] = []
   const refused: Refusal[] = []
   for (let at = 0; at < values.length; at++) {
     const value = values[at]
-    if (!isCopied && check.isPlain(value)) {
+    if (!isCopied && isPlain(value)) {
       plain.push(value)
       continue
     }
     const carried = carry(value)
     if (carried.misfit !== undefined) refused.push(refuse('msgpack', at, carried.misfit, describe))
-    else if (check.isPlain(carried.copy)) plain.push(carried.copy)
+    else if (isPlain(carried.copy)) plain.push(carried.copy)
     else odd.push({ place: plain.length + odd.length, bytes: serialize(carried) })
   }
   const packed = pack(plain)

@@ -5,15 +5,6 @@ import { types } from 'node:util'
 /** As they were when this was loaded: a task may put others in their place. */
 const { ArrayBuffer, Set } = globalThis
 
-/**
- * Tells which values msgpackr gives back exactly. It alters -0, lone surrogates, a leading byte order mark, holes, named
- * properties of arrays, shared references, a few keys, and most of what is not an object literal; those are not plain.
- */
-export interface PlainCheck {
-  /** True when msgpackr gives `value` back exactly. May be false for a value it could carry. Throws what a getter throws. */
-  isPlain(value: unknown): boolean
-}
-
 /** Deeper values are not plain, so neither the check nor msgpackr ever runs out of stack. Cycles end here too. */
 export const MAX_DEPTH = 100
 
@@ -36,10 +27,13 @@ const VIEWS = new Set<unknown>([
 ])
 
 /**
- * A check for the values of one column, in which dates and views, extensions that a program can redefine for all, may be plain or
- * not. Not re-entrant.
+ * Gives what tells which values of one column msgpackr gives back exactly. It alters -0, lone surrogates, a leading byte order
+ * mark, holes, named properties of arrays, shared references, a few keys, and most of what is not an object literal; those are
+ * not plain, nor may be some that it could carry. Throws what a getter throws. Not re-entrant.
+ *
+ * @param allowsExtensions dates and views, extensions that a program can redefine for all, may be plain.
  */
-export function plainCheck(allowsExtensions: boolean): PlainCheck {
+export function plainCheck(allowsExtensions: boolean): (value: unknown) => boolean {
   /** The objects of the value at hand. One that is there twice must stay one, which msgpackr does not see to. */
   const parts: object[] = []
   let count = 0
@@ -89,12 +83,10 @@ export function plainCheck(allowsExtensions: boolean): PlainCheck {
     return true
   }
 
-  return {
-    isPlain: (value) => {
-      if (typeof value !== 'object' || value === null) return isPlainLeaf(value)
-      count = 0
-      return isPlainObject(value, 0) && (count === 1 || !hasRepeats(parts, count))
-    },
+  return (value) => {
+    if (typeof value !== 'object' || value === null) return isPlainLeaf(value)
+    count = 0
+    return isPlainObject(value, 0) && (count === 1 || !hasRepeats(parts, count))
   }
 }
 
