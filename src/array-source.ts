@@ -4,7 +4,7 @@ import { byCrashes, historiesOf, type Selection, type Source } from './items.ts'
 import { areNumbers, type Numbers } from './numbers.ts'
 import type { Chunk } from './types.ts'
 
-/** Items at hand. `keys` were made of all of them before anything ran; `skipped` says how many are not pending. */
+/** Items at hand. `keys` were made of all of them before anything ran; `pending` says how many of them are to be dispatched. */
 export function arraySource<T>(
   items: readonly T[],
   keys: readonly string[] | undefined,

@@ -28,7 +28,7 @@
  *            | .values | to_entries[] | { index: $i[.key], value }' seg/*.json
  */
 import { crc32 } from 'node:zlib'
-import { type FileHeader, type FoundFrame, type Head, MAX_HEAD_BYTES } from './frame.ts'
+import { countOf, type FileHeader, type FoundFrame, type Head, MAX_HEAD_BYTES } from './frame.ts'
 import { checkHead } from './head.ts'
 import type { Layout } from './scan.ts'
 
@@ -161,8 +161,7 @@ function readHead(text: Buffer, bodyBytes: number): Head | undefined {
     const members = JSON.parse(`{"":"${text}}`)
     if (members.index !== undefined) {
       const runs = fromPairs(members.index)
-      const count = runs.reduce((sum, part, at) => sum + (at % 2 === 1 ? part : 0), 0)
-      const head = { kind: 'outcomes', runs, columns: [count, bodyBytes] }
+      const head = { kind: 'outcomes', runs, columns: [countOf(runs), bodyBytes] }
       if (members.attempts !== undefined) Object.assign(head, { attempts: members.attempts })
       if (members.keys !== undefined) Object.assign(head, { keys: members.keys })
       return checkHead(head, bodyBytes)

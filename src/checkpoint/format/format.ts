@@ -65,7 +65,7 @@
  */
 import { crc32 } from 'node:zlib'
 import { createReader, createWriter, type Reader, type Writer } from '../../values/bytes.ts'
-import { type FileHeader, type FoundFrame, type Head, MAX_BODY_BYTES, MAX_HEAD_BYTES } from './frame.ts'
+import { countOf, type FileHeader, type FoundFrame, type Head, MAX_BODY_BYTES, MAX_HEAD_BYTES } from './frame.ts'
 import { checkHead } from './head.ts'
 import type { Layout } from './scan.ts'
 
@@ -207,8 +207,7 @@ function readHead(kind: number, bytes: Buffer, bodyBytes: number): Head | undefi
 function readOutcomes(reader: Reader): unknown {
   const flags = reader.varint()
   const runs = readRuns(reader)
-  const count = runs.reduce((sum, part, at) => sum + (at % 2 === 1 ? part : 0), 0)
-  const attempts = flags & 2 ? readMany(reader, count) : undefined
+  const attempts = flags & 2 ? readMany(reader, countOf(runs)) : undefined
   const columns = readMany(reader, reader.varint() * 2)
   const keys = flags & 1 ? JSON.parse(reader.rest()) : undefined
   return { kind: 'outcomes', runs, columns, ...(attempts ? { attempts } : {}), ...(keys ? { keys } : {}) }

@@ -16,8 +16,7 @@ export async function discardIfEmpty(store: Store, runId: string, writer: string
 
 /** Deletes all of a run but the key `except`; the manifest last, so that what a crash leaves still has a name. */
 export async function deleteAll(store: Store, runId: string, except?: string): Promise<void> {
-  const objects = await store.list(`${runId}/`)
-  const keys = objects.map(({ key }) => key)
+  const keys = (await store.list(`${runId}/`)).map(({ key }) => key)
   await deleteKeys(store, runId, keys, except)
 }
 

@@ -10,8 +10,10 @@ import { canonicalJson, type RunIdentity } from './fingerprint.ts'
 /** Of a file the command line takes all bytes, whatever they stand for. */
 const CONTENTS = { about: 'contents', says: 'contents of the items (their digest)' } as const
 
+type Part = readonly [part: string, words: Words, of: (identity: RunIdentity) => unknown]
+
 /** What to call each part in a message, and how to see that it differs. */
-const PARTS: readonly (readonly [part: string, words: Words, of: (identity: RunIdentity) => unknown])[] = [
+const PARTS: readonly Part[] = [
   ['task', 'task', ({ task }) => (task.module === 'inline' ? 'another inline function' : `${task.module}#${task.export}`)],
   ['items', 'kind of items', ({ items }) => items.kind],
   ['items', 'number of items', ({ items }) => items.count],
@@ -25,11 +27,15 @@ const PARTS: readonly (readonly [part: string, words: Words, of: (identity: RunI
 /** Why a session of `given` cannot go on with what is recorded, and what to do. */
 export function explainMismatch(runId: string, recorded: RunIdentity, given: RunIdentity): CheckpointMismatchError {
   if ((recorded.key === 'index') !== (given.key === 'index')) return explainKeys(runId, recorded.key, given.key)
-  const differs = PARTS.find(([, , of]) => canonicalJson(of(recorded) ?? null) !== canonicalJson(of(given) ?? null))
+  const [differs] = findDifferences(recorded, given)
   const [part, words, of] = differs ?? ['task', 'inline function (its source)', ({ task }: RunIdentity) => task.export]
   const problem = wording`the same ${words} as recorded, ${showGiven(of(recorded))}, got ${showGiven(of(given))}`
   const mayBeElsewhere = part === 'task' && namesOf(recorded) === namesOf(given)
   return mismatch(runId, [part, of(recorded), of(given)], mayBeElsewhere ? wording`${problem}. ${GO_THERE}` : problem)
+}
+
+function findDifferences(recorded: RunIdentity, given: RunIdentity): Part[] {
+  return PARTS.filter(([, , of]) => canonicalJson(of(recorded) ?? null) !== canonicalJson(of(given) ?? null))
 }
 
 const namesOf = ({ task }: RunIdentity) => `${basename(task.module)}#${task.export}`
@@ -80,8 +86,7 @@ const KEY = option('key', "'key' (--key)")
 
 /** What differs between two runs of a task, for a warning: the part, and its name. */
 export function listDifferences(recorded: RunIdentity, given: RunIdentity): { readonly part: string; readonly words: Words }[] {
-  const parts = PARTS.filter(([, , of]) => canonicalJson(of(recorded) ?? null) !== canonicalJson(of(given) ?? null))
-  return parts.map(([part, words]) => ({ part, words }))
+  return findDifferences(recorded, given).map(([part, words]) => ({ part, words }))
 }
 
 const SAME_SOURCE = { about: 'source', says: 'Give it the same source as before; to keep both, ' } as const

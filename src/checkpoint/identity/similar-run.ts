@@ -141,12 +141,12 @@ function compareIdentical(runId: string, recorded: RunIdentity, given: RunIdenti
   return wording`task and items are the same, only ${ELSEWHERE.words} differs ('${recorded.task.module}' there, '${given.task.module}' here). To go on with it, run it from there, or ${goOn}`
 }
 
-/** Another run is no reason for this one not to begin: neither one that this user may not read, */
+/** For `catch`: another run that this user may not read is no reason for this one not to begin. */
 function ifRefused(error: unknown): undefined {
   if (!isRefused(error)) throw error
 }
 
-/** nor one of a newer version. */
+/** For `catch`: nor is one of a newer version. */
 function ifNewer(error: unknown): undefined {
   if (!isPawlError(error, 'ERR_PAWL_CHECKPOINT_VERSION')) throw error
 }

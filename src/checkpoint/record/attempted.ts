@@ -1,5 +1,5 @@
 import { notedId } from '../format/hash-key.ts'
-import { idOf } from './item-set.ts'
+import { failureIn } from './item-places.ts'
 import type { RunIndex } from './run-index.ts'
 
 /** Attempts at an item that has not settled since, as an `attempted` frame tells them. */
@@ -16,7 +16,5 @@ export interface Attempted {
 export function attemptedIn(index: RunIndex, at: number, key: string | undefined): Attempted | undefined {
   if (index.attempted.size === 0) return undefined
   const found = index.attempted.get(notedId(index.isKeyed, at, key))
-  const id = idOf(index.isKeyed, at, key)
-  const failure = id === undefined ? undefined : index.failures.get(id)
-  return found !== undefined && found.session > (failure?.session ?? '') ? found : undefined
+  return found !== undefined && found.session > (failureIn(index, at, key)?.session ?? '') ? found : undefined
 }

@@ -1,8 +1,19 @@
-import type { RunIndex } from './run-index.ts'
+import { idOf } from './item-set.ts'
+import type { FailureEntry, RunIndex } from './run-index.ts'
 
 /** Where readers find an item that was recorded at `index`; undefined when it is none of the run's any more. */
 export function placeIn({ list }: Pick<RunIndex, 'list'>, index: number, key: string | undefined): number | undefined {
   return list === undefined ? index : key === undefined ? undefined : list.places.get(key)
+}
+
+/** The failure of an item that did not succeed elsewhere; undefined when there is none. */
+export function failureIn(
+  { isKeyed, failures }: Pick<RunIndex, 'isKeyed' | 'failures'>,
+  index: number,
+  key: string | undefined,
+): FailureEntry | undefined {
+  const id = idOf(isKeyed, index, key)
+  return id === undefined ? undefined : failures.get(id)
 }
 
 /** How many of the run's items have settled, and how many of them failed. Items that it has no more are not counted. */

@@ -1,6 +1,6 @@
 import type { Store } from '../../store/store.ts'
 import type { History } from '../../types.ts'
-import { idOf } from './item-set.ts'
+import { failureIn } from './item-places.ts'
 import { type RecordedOutcomes, readOutcomes } from './read-outcomes.ts'
 import type { RunIndex } from './run-index.ts'
 import { findSuspects } from './suspects.ts'
@@ -41,14 +41,9 @@ export interface Restored {
 }
 
 /** How an item settled, as far as it is on record. */
-export function statusIn(
-  { isKeyed, fulfilled, failures }: RunIndex,
-  at: number,
-  key: string | undefined,
-): 'fulfilled' | 'rejected' | undefined {
-  if (fulfilled.has(at, key)) return 'fulfilled'
-  const id = idOf(isKeyed, at, key)
-  return id !== undefined && failures.has(id) ? 'rejected' : undefined
+export function statusIn(index: RunIndex, at: number, key: string | undefined): 'fulfilled' | 'rejected' | undefined {
+  if (index.fulfilled.has(at, key)) return 'fulfilled'
+  return failureIn(index, at, key) && 'rejected'
 }
 
 /**

@@ -65,9 +65,9 @@ export interface LoadedFile extends RunFile {
   /** How many whole frames it has of each segment, but for notes of what began. */
   readonly kept: ReadonlyMap<string, number>
   /** In snapshots: what it stands for, if it does. */
-  covers: readonly { readonly name: string; readonly size: number }[]
+  readonly covers: readonly { readonly name: string; readonly size: number }[]
   /** Of a snapshot: nothing is missing, so that it stands for what it covers. */
-  isIntact: boolean
+  readonly isIntact: boolean
 }
 
 export interface DamagedFrame {

@@ -3,7 +3,7 @@ import { hashKey, notedId } from '../format/hash-key.ts'
 import type { IndexSet } from '../format/index-set.ts'
 import { timeOf } from '../format/run-file.ts'
 import { attemptedIn } from './attempted.ts'
-import { idOf } from './item-set.ts'
+import { failureIn } from './item-places.ts'
 import type { RunIndex } from './run-index.ts'
 import type { SessionTrace } from './session-trace.ts'
 
@@ -38,7 +38,7 @@ export interface Suspects {
  * @param spared writers of sessions that did not die: they are at work, or ended by themselves without a word in their log.
  */
 export function findSuspects(index: RunIndex, spared: ReadonlySet<string>): Suspects {
-  const { isKeyed, failures } = index
+  const { isKeyed } = index
   const deaths = findDeaths(index, spared)
   const { suspects, diedAlone, lastIndex } = deaths
   const { deathsOf, leftOver } = putDown(deaths)
@@ -48,8 +48,7 @@ export function findSuspects(index: RunIndex, spared: ReadonlySet<string>): Susp
     lastIndex,
     isPutOff: (at, key) => leftOver > 0 && diedAlone.has(notedId(isKeyed, at, key)),
     historyOf(at, key) {
-      const id = idOf(isKeyed, at, key)
-      const failure = id === undefined ? undefined : failures.get(id)
+      const failure = failureIn(index, at, key)
       const charged = notedId(isKeyed, at, key)
       const crashes = (leftOver > 0 ? diedAlone.get(charged)?.slice(forgiven) : deathsOf.get(charged)) ?? []
       const tried = attemptedIn(index, at, key)

@@ -6,6 +6,7 @@ import { writerOf } from '../format/run-file.ts'
 import { decodeColumns } from '../reading/decode-columns.ts'
 import { startOver } from '../reading/file-bytes.ts'
 import { readFiles } from '../reading/read-files.ts'
+import { failureIn } from './item-places.ts'
 import { createItemSet, idOf } from './item-set.ts'
 import { listFiles } from './load.ts'
 import type { FailureEntry, RunIndex } from './run-index.ts'
@@ -66,10 +67,8 @@ export interface Chooser {
 }
 
 /** @param winners as `findWinners` gives them; none where no item has two different successes. */
-export function createChooser(
-  { isKeyed, fulfilled, failures }: RunIndex,
-  winners: ReadonlyMap<number | string, Winner> = new Map(),
-): Chooser {
+export function createChooser(index: RunIndex, winners: ReadonlyMap<number | string, Winner> = new Map()): Chooser {
+  const { isKeyed, fulfilled } = index
   const chosen = createItemSet(isKeyed)
   return {
     get count() {
@@ -79,19 +78,18 @@ export function createChooser(
       const places: number[] = []
       if (isKeyed && keys === undefined) return places
       for (let at = 0; at < indices.length; at++) {
-        const index = indices[at] as number
+        const place = indices[at] as number
         const key = keys?.[at]
-        if (!fulfilled.has(index, key)) continue
-        const winner = winners.size === 0 ? undefined : winners.get(idOf(isKeyed, index, key) as number | string)
+        if (!fulfilled.has(place, key)) continue
+        const winner = winners.size === 0 ? undefined : winners.get(idOf(isKeyed, place, key) as number | string)
         if (winner !== undefined && (winner.stem !== stem || (values !== undefined && digestOf([values[at]]) !== winner.digest)))
           continue
-        if (chosen.add(index, key)) places.push(at)
+        if (chosen.add(place, key)) places.push(at)
       }
       return places
     },
     chooseFailure(head, stem) {
-      const id = idOf(isKeyed, head.index, head.key)
-      const entry = id === undefined ? undefined : failures.get(id)
+      const entry = failureIn(index, head.index, head.key)
       const isIt = entry?.session === writerOf(stem) && entry.lastFailedAt === head.lastFailedAt
       return isIt && chosen.add(head.index, head.key) ? entry : undefined
     },
