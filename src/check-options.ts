@@ -101,9 +101,10 @@ function copyOptions<O extends object>(given: O): Partial<O> {
   const isMadeOfOthers = (name: string, value: unknown): value is object =>
     MADE_OF_OTHERS.has(name) && isPlain(value) && !isStoreLike(value)
   const copied = Object.entries(given).map(([name, value]) => [name, isMadeOfOthers(name, value) ? { ...value } : value])
-  return dropUndefined(Object.fromEntries(copied))
+  return dropUndefined(Object.fromEntries(copied) as O)
 }
 
-function dropUndefined<O extends object>(value: O): Partial<O> {
-  return Object.fromEntries(Object.entries(value).filter(([, it]) => it !== undefined)) as Partial<O>
+/** A copy of `value` without what is undefined in it: that is not given. */
+export function dropUndefined<O extends object>(value: O): { [K in keyof O]?: Exclude<O[K], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, it]) => it !== undefined)) as ReturnType<typeof dropUndefined<O>>
 }

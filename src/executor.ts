@@ -1,4 +1,4 @@
-import { checkOptions } from './check-options.ts'
+import { checkOptions, dropUndefined } from './check-options.ts'
 import { unlessAgain } from './engine/program.ts'
 import type { Engines } from './engines.ts'
 import { InvalidOptionError } from './errors.ts'
@@ -82,8 +82,7 @@ export function createExecutor(given: ExecuteOptions = {}): Executor {
       const value = (options as ExecuteOptions<T>)[option]
       if (value !== undefined) throw new InvalidOptionError(option, 'to be given to createExecutor(), not to a run of it', value)
     }
-    const own = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
-    return { ...(defaults as ExecuteOptions<T>), ...own }
+    return { ...(defaults as ExecuteOptions<T>), ...dropUndefined(options) }
   }
   const { shared: ofAll } = defaults
   /**

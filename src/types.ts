@@ -150,6 +150,7 @@ export interface Stats {
   readonly damaged: number
   /** Items with two different successes on record. */
   readonly conflicts: number
+  /** From when the run began to its report. */
   readonly wallTime: number
   /** Time spent in the task, summed over all workers. */
   readonly taskTime: number
@@ -225,6 +226,7 @@ export interface Events<R = unknown> {
   outcome: Outcome<R>
   /** An attempt failed and another follows after `delay` ms; `attempt` is the one that failed, as the task's context had it. */
   retry: { index: number; attempt: number; error: Error; delay: number }
+  /** The circuit breaker changed: `open` holds chunks back, `halfOpen` lets one through. */
   breaker: { state: 'open' | 'halfOpen' | 'closed' }
   /** A flush begins, of `pending` items. */
   beforeCheckpoint: { runId: string; pending: number }

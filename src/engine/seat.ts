@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { MessageChannel, receiveMessageOnPort, type Worker } from 'node:worker_threads'
 import type { Piscina } from 'piscina'
+import { dropUndefined } from '../check-options.ts'
 import { isError } from '../errors.ts'
 import type { WorkerLimits } from '../options.ts'
 import { turn } from '../turn.ts'
@@ -90,7 +91,7 @@ export function openSeat(PiscinaClass: typeof Piscina, { resourceLimits, record 
     idleTimeout: Number.POSITIVE_INFINITY,
     recordTiming: false,
     atomics: 'disabled', // It would sleep until Piscina sends something, and hear nothing of what comes through our channel.
-    ...(resourceLimits ? { resourceLimits: withoutUndefined(resourceLimits) } : {}),
+    ...(resourceLimits ? { resourceLimits: dropUndefined(resourceLimits) } : {}),
   })
   pool.options.minThreads = 0 // It would replace a thread that ends by itself, and the replacement would have to be ended; or, without room for one, throw.
   const thread = pool.threads[0] as Worker
@@ -202,8 +203,4 @@ function takeOutput({ stdout, stderr }: Worker): void {
 
 function goOn(output: Readable): void {
   if (outputs.has(output)) output.resume()
-}
-
-function withoutUndefined(limits: WorkerLimits): { [K in keyof WorkerLimits]?: number } {
-  return Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined))
 }

@@ -43,6 +43,7 @@ export interface ByteRange {
   readonly length: number
 }
 
+/** How an object is put. */
 export interface PutOptions {
   /** Default true: on disk before the promise resolves. */
   readonly durable?: boolean
@@ -50,8 +51,10 @@ export interface PutOptions {
   readonly replace?: boolean
 }
 
+/** An object as `list` tells of it. */
 export interface StoredObject {
   readonly key: string
+  /** In bytes. */
   readonly size: number
 }
 
