@@ -23,7 +23,6 @@ export function createEmitter(listeners: Listeners): Emitter {
     channels.set(event, known)
     return known
   }
-  const isListening = (event: keyof Events) => listeners[event] !== undefined
 
   const report = (event: string, error: unknown) => {
     if (broken.has(event)) return
@@ -49,7 +48,7 @@ export function createEmitter(listeners: Listeners): Emitter {
     }
   }
 
-  return { emit, wants: (event) => isListening(event) || channelOf(event).hasSubscribers }
+  return { emit, wants: (event) => listeners[event] !== undefined || channelOf(event).hasSubscribers }
 }
 
 function warnProcess({ code, message }: Events['warning']): void {

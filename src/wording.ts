@@ -57,16 +57,16 @@ export function inReport(more = ''): Mention {
 const WORDS = Symbol('words')
 
 /**
- * Has `carrier`, whose message is `words` as a string, keep them. Neither enumerable nor a string: no thread and no checkpoint
- * carries them, and nobody sees them who shows or compares the carrier.
+ * Has `carrier`, whose message is `words` as a string, or which is a list of such, keep them. Neither enumerable nor a string: no
+ * thread and no checkpoint carries them, and nobody sees them who shows or compares the carrier.
  */
-export function keepWords<C extends { readonly message: string }>(carrier: C, words: Words): C {
-  return hide(carrier, words)
+export function keepWords<C extends object>(carrier: C, words: Words | readonly Words[]): C {
+  return Object.defineProperty(carrier, WORDS, { value: words, configurable: true })
 }
 
 /** What `make` makes of the message, an error or the payload of a warning, keeping its words. */
 export function worded<C extends { readonly message: string }>(words: Words, make: (message: string) => C): C {
-  return hide(make(String(words)), words)
+  return keepWords(make(String(words)), words)
 }
 
 /** The payload of a warning that keeps its words. */
@@ -81,16 +81,12 @@ export function wordsIn(carrier: { readonly message: string }): Words {
 
 /** A list of messages that keeps their words. */
 export function wordedList(list: readonly Words[]): string[] {
-  return hide(list.map(String), list)
+  return keepWords(list.map(String), list)
 }
 
 /** The words that such a list keeps, or else its messages. */
 export function wordsInList(messages: readonly string[]): readonly Words[] {
   return (messages as { readonly [WORDS]?: readonly Words[] })[WORDS] ?? messages
-}
-
-function hide<C extends object>(carrier: C, words: Words | readonly Words[]): C {
-  return Object.defineProperty(carrier, WORDS, { value: words, configurable: true })
 }
 
 /**

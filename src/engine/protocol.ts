@@ -3,6 +3,7 @@ import type { CarriedError } from '../carried-error.ts'
 import type { PackedItems } from '../file-items.ts'
 import type { TaskSpec } from '../task.ts'
 import type { FailureKind } from '../types.ts'
+import type { Format } from '../values/contract.ts'
 
 /**
  * What main thread and worker say to one another. Plain data that structured clone carries. A field that has nothing to
@@ -20,7 +21,7 @@ export interface ServeMessage {
   readonly port: MessagePort
   readonly cells: Int32Array
   /** Load this codec already: values will be packed with it. */
-  readonly record: 'msgpack' | 'json' | undefined
+  readonly record: Format | undefined
 }
 
 /** What a worker must know of a run; sent once to each. */
@@ -34,7 +35,7 @@ export interface RunSetup {
   readonly keepsShared?: true
   readonly seed: number
   /** Pack the values with this codec, to be recorded. */
-  readonly record: 'msgpack' | 'json' | undefined
+  readonly record: Format | undefined
   /** Refuse values that JSON cannot hold. */
   readonly jsonResults: boolean
   /** Store the start time of each item, for `timeout`. */
