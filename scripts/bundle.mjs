@@ -73,6 +73,27 @@ const versionWrittenIn = {
   },
 }
 
+/**
+ * Names as an import what is loaded in other ways, and never makes it: tools that gather the files of a program to deploy it
+ * (nft, and so Next.js, Vercel and Nitro) follow imports, and left Piscina, msgpackr and what threads run behind.
+ *
+ * @type {import('rolldown').Plugin}
+ */
+const needsInSight = {
+  name: 'needs-in-sight',
+  generateBundle(_, bundle) {
+    for (const file of Object.values(bundle)) if (file.type === 'chunk') file.code += importsInSight(file.code)
+  },
+}
+
+/** @param {string} code */
+function importsInSight(code) {
+  const needs = Array.from(code.matchAll(/\brequire(?:\.resolve)?\("([^"]+)"\)/g), ([, id]) => id)
+  if (code.includes('"./worker-entry.cjs"')) needs.push('./worker.js')
+  const imports = [...new Set(needs)].map((id) => `import("${id}")`)
+  return imports.length === 0 ? '' : `void (() => [${imports.join(', ')}]);\n`
+}
+
 /** @param {string} letter */
 const escapeLetter = (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`
 
@@ -104,7 +125,7 @@ const bundle = await rolldown({
   },
   external: /^[^./]/,
   platform: 'node',
-  plugins: [builtinsFromProcess, versionWrittenIn, asciiOnly],
+  plugins: [builtinsFromProcess, versionWrittenIn, needsInSight, asciiOnly],
 })
 await bundle.write({
   dir: to,

@@ -25,6 +25,15 @@ test("`import 'pawl'` loads none of what only a run needs", () => {
   expect(loadedBy('index.js', false)).toEqual(['pawl.js', 'shared.js'])
 })
 
+test('all that a run needs is named in an import, for tools that gather the files of a program to deploy it: they follow no other', () => {
+  const files = loadedBy('index.js', true)
+  expect(files).toContain('worker.js')
+  const sources = files.map((file) => readFileSync(join(dist, file), 'utf8')).join('\n')
+  const packages = new Set(Array.from(sources.matchAll(/\brequire(?:\.resolve)?\("([^"]+)"\)/g), ([, name]) => name))
+  expect([...packages].sort()).toEqual(['msgpackr', 'msgpackr/index-no-eval', 'piscina'])
+  for (const name of packages) expect(sources).toContain(`import("${name}")`)
+})
+
 test('a run without a checkpoint loads none of what Node has for hashes, which takes 2.5 ms', () => {
   for (const file of ['engine.js', ...loadedBy('engine.js', false), 'run.js', ...loadedBy('run.js', false)]) {
     expect(readFileSync(join(dist, file), 'utf8'), file).not.toMatch(/^(?:import|const) .*"node:crypto"/m)
