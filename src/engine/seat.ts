@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { MessageChannel, receiveMessageOnPort, type Worker } from 'node:worker_threads'
@@ -77,9 +78,9 @@ const WORKER_FILE = URL.canParse('./worker-entry.cjs', import.meta.url)
  * @throws TaskLoadError where no thread can be started: what threads load does not lie beside this file, as in a bundle, of which
  * Piscina would say nothing of use, or Node was told to allow none.
  */
-export function refuseNoThreads(): void {
   if (process.permission?.has('worker') === false) throw noThreadsAllowedError()
-  if (WORKER_FILE === undefined || !existsSync(WORKER_FILE)) throw bundledError(WORKER_FILE)
+  const files = WORKER_FILE === undefined ? [undefined] : [WORKER_FILE, join(WORKER_FILE, '../worker.js')] // webpack takes the first along.
+  for (const file of files) if (file === undefined || !existsSync(file)) throw bundledError(file)
 }
 
 export function openSeat(PiscinaClass: typeof Piscina, { resourceLimits, record }: SeatOptions, events: SeatEvents): Seat {

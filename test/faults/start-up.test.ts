@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -26,19 +26,29 @@ describe('a thread that is ended while it starts', () => {
   })
 })
 
-test("workers that cannot read pawl's own files end the run", async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'pawl-'))
-  try {
+describe("pawl's own files", () => {
+  const copyOf = (directory: string) => {
     for (const name of ['dist', 'package.json']) cpSync(join(ROOT, name), join(directory, name), { recursive: true })
     symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'))
-    rmSync(join(directory, 'dist/worker.js'))
-    const { execute } = await import(pathToFileURL(join(directory, 'dist/index.js')).href)
-    await expect(execute((item: number) => item, [1, 2, 3], { mode: 'threads' })).rejects.toMatchObject({
-      code: 'ERR_PAWL_TASK_LOAD',
-      message: expect.stringMatching(/^Cannot start a worker.*worker-entry\.cjs/),
-      report: { stats: { succeeded: 0 } },
-    })
-  } finally {
-    rmSync(directory, { recursive: true })
+    return join(directory, 'dist')
   }
+
+  test.each([
+    ['are broken', (dist: string) => writeFileSync(join(dist, 'worker.js'), 'export {'), /3 workers in a row.*worker-entry\.cjs/],
+    ['are left behind, as a bundler does', (dist: string) => rmSync(join(dist, 'worker.js')), /worker\.js\. .*keep it external/],
+  ])('end the run where those that threads load %s', async (_, spoil, message) => {
+    const directory = mkdtempSync(join(tmpdir(), 'pawl-'))
+    try {
+      const dist = copyOf(directory)
+      spoil(dist)
+      const { execute } = await import(pathToFileURL(join(dist, 'index.js')).href)
+      await expect(execute((item: number) => item, [1, 2, 3], { mode: 'threads' })).rejects.toMatchObject({
+        code: 'ERR_PAWL_TASK_LOAD',
+        message: expect.stringMatching(new RegExp(`^Cannot start a worker.*${message.source}`)),
+        report: { stats: { succeeded: 0 } },
+      })
+    } finally {
+      rmSync(directory, { recursive: true })
+    }
+  })
 })
