@@ -1,6 +1,6 @@
 import { relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { messageOf, TaskLoadError } from './errors.ts'
+import { messageOf, plural, TaskLoadError } from './errors.ts'
 import { DENIED, nameError } from './store/errno.ts'
 
 /** Why a task's module cannot be loaded, where, and what to do, in one message. */
@@ -78,19 +78,32 @@ export function explainImport(url: string, error: unknown): TaskLoadError {
   return new TaskLoadError(advice === undefined ? sentence : `${sentence.replace(/\.$/, '')}. ${advice}`, { cause: error })
 }
 
-/** An export that is no task; `name`: what was asked for, or of a task that is not exported its number. */
+/** The export `name`, `found`, that is no task; `names`: those that are. */
 export function explainExport(url: string, name: string, found: unknown, names: readonly string[]): TaskLoadError {
   const module = nameModule(url)
   const expected = name === 'default' ? 'its default export' : `export '${name}'`
   const got = found === undefined ? 'nothing' : typeof found
+  return new TaskLoadError(
+    `Cannot load task '${module}': expected a function or a task as ${expected}, got ${got}. ${adviseOnNames(module, names)}`,
+  )
+}
+
+/** The task at place `ordinal` of a module that defines `count` where it is imported. */
+export function explainOrdinal(url: string, ordinal: number, count: number, names: readonly string[]): TaskLoadError {
+  const module = nameModule(url)
+  return new TaskLoadError(
+    `Cannot load task '${module}': expected at least ${plural(ordinal + 1, 'task')} that it defines as it is imported, got ${count}. ` +
+      'In the program it defined more: later, or as it was evaluated again, which test runners and development servers do to reload it. ' +
+      adviseOnNames(module, names),
+  )
+}
+
+function adviseOnNames(module: string, names: readonly string[]): string {
   const [first] = names
+  if (first === undefined) return "It exports no function: write 'export default' before the one to run"
   const listed = names.map((it) => `'${it}'`).join(', ')
   const example = first === 'default' ? module : `${module}#${first}`
-  const advice =
-    first === undefined
-      ? "It exports no function: write 'export default' before the one to run"
-      : `It exports ${listed}: name ${names.length > 1 ? 'one of them' : 'it'}, as ${example} on the command line, or { module, export } in a program`
-  return new TaskLoadError(`Cannot load task '${module}': expected a function or a task as ${expected}, got ${got}. ${advice}`)
+  return `It exports ${listed}: name ${names.length > 1 ? 'one of them' : 'it'}, as ${example} on the command line, or { module, export } in a program`
 }
 
 /** What a module is called in messages: its path, relative when it lies within the working directory. */

@@ -4,7 +4,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { types } from 'node:util'
 import { InvalidOptionError, isPawlError } from './errors.ts'
 import { loadInline } from './inline-function.ts'
-import { explainExport, explainImport, unknownExtension } from './load-fault.ts'
+import { explainExport, explainImport, explainOrdinal, unknownExtension } from './load-fault.ts'
 import type { AnyShared, TaskFunction } from './types.ts'
 
 const TASK = Symbol.for('pawl.task')
@@ -82,11 +82,15 @@ function urlOf(module: unknown): string {
 export async function loadTask(spec: TaskSpec): Promise<TaskFunction<unknown, unknown>> {
   if (spec.kind === 'inline') return loadInline(spec.source)
   const namespace = await importModule(spec.url)
-  const found = spec.export !== undefined ? pick(namespace, spec.export) : defined.get(spec.url)?.[spec.ordinal ?? 0]
+  const ordinal = spec.ordinal ?? 0
+  const siblings = defined.get(spec.url) ?? []
+  const found = spec.export !== undefined ? pick(namespace, spec.export) : siblings[ordinal]
   const run = isTask(found) ? found.run : found
   if (typeof run === 'function') return run as TaskFunction<unknown, unknown>
   const names = Object.keys(namespace).filter((name) => typeof namespace[name] === 'function' || isTask(namespace[name]))
-  throw explainExport(spec.url, spec.export ?? String(spec.ordinal ?? 0), found, names)
+  throw spec.export !== undefined
+    ? explainExport(spec.url, spec.export, found, names)
+    : explainOrdinal(spec.url, ordinal, siblings.length, names)
 }
 
 /**

@@ -78,6 +78,7 @@ const WORKER_FILE = URL.canParse('./worker-entry.cjs', import.meta.url)
  * @throws TaskLoadError where no thread can be started: what threads load does not lie beside this file, as in a bundle, of which
  * Piscina would say nothing of use, or Node was told to allow none.
  */
+export function refuseNoThreads(): void {
   if (process.permission?.has('worker') === false) throw noThreadsAllowedError()
   const files = WORKER_FILE === undefined ? [undefined] : [WORKER_FILE, join(WORKER_FILE, '../worker.js')] // webpack takes the first along.
   for (const file of files) if (file === undefined || !existsSync(file)) throw bundledError(file)

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { execute, plan, stream, type TaskRef } from 'pawl'
+import { defineTask, execute, plan, stream, type TaskRef } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import { range, sharedCells, whenSet } from '../execute/calls.ts'
 import arithmetic from '../fixtures/tasks/arithmetic.mjs'
@@ -47,6 +47,16 @@ const CASES: Case[] = [
   ],
   ['source that is no module', 'data:text/javascript,export default (', /Unexpected/, { name: 'SyntaxError' }],
 ]
+
+test('a task that its module does not define as it is imported, but later or once more, is told as that', async () => {
+  const late = defineTask(new URL('../fixtures/tasks/arithmetic.mjs', import.meta.url), (n: number) => n)
+  await expect(execute(late, [1], { mode: 'threads' })).rejects.toMatchObject({
+    code: 'ERR_PAWL_TASK_LOAD',
+    message: expect.stringMatching(
+      /at least 4 tasks that it defines.*got 3\. .*evaluated again.*It exports 'cube'.*{ module, export }/,
+    ),
+  })
+})
 
 describe('TaskLoadError ends the run at once for', () => {
   test.each(CASES)('%s', async (_, task, message, cause) => {
