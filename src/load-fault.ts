@@ -106,6 +106,17 @@ function adviseOnNames(module: string, names: readonly string[]): string {
   return `It exports ${listed}: name ${names.length > 1 ? 'one of them' : 'it'}, as ${example} on the command line, or { module, export } in a program`
 }
 
+/** For an error of a thread, or of this one, that comes of the working directory having been deleted; undefined of any other. */
+export function explainNoDirectory(error: unknown): TaskLoadError | undefined {
+  const message = messageOf(error)
+  if (!message.includes('uv_cwd')) return undefined
+  return new TaskLoadError(
+    `Cannot start a worker: expected a working directory, got one that was deleted (${message}). ` +
+      'Node starts no thread there: go to another with process.chdir(), or start the program in one that stays',
+    { cause: error },
+  )
+}
+
 /** What a module is called in messages: its path, relative when it lies within the working directory. */
 function nameModule(url: string): string {
   return url.startsWith('file:') ? namePath(fileURLToPath(url)) : url

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { inspect } from 'node:util'
 import { InvalidOptionError, TaskLoadError } from './errors.ts'
+import { explainNoDirectory } from './load-fault.ts'
 import { didYouMean } from './nearest.ts'
 import { createSha256 } from './sha256.ts'
 import { nameError } from './store/errno.ts'
@@ -120,8 +121,16 @@ function toPath(url: string): string {
 }
 
 function relativeToProject(file: string): string {
-  const path = relative(process.cwd(), file)
+  const path = relative(workingDirectory(), file)
   return (isAbsolute(path) ? file : path).split(sep).join('/') || '.'
+}
+
+function workingDirectory(): string {
+  try {
+    return process.cwd()
+  } catch (error) {
+    throw explainNoDirectory(error) ?? error
+  }
 }
 
 /**

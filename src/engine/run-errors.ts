@@ -1,5 +1,6 @@
 import { type CarriedError, unpackError } from '../carried-error.ts'
 import { SerializationError, TaskLoadError, WorkerCrashError } from '../errors.ts'
+import { explainNoDirectory } from '../load-fault.ts'
 import { worded, wording } from '../wording.ts'
 
 /** Errors of workers. */
@@ -47,6 +48,8 @@ export function noThreadsAllowedError(): TaskLoadError {
 
 /** So many workers in a row ended before any item began. */
 export function stillbornError(cause: Error, count: number): TaskLoadError {
+  const homeless = explainNoDirectory(cause)
+  if (homeless) return homeless
   const memory = { about: 'memory', says: "'resourceLimits' leave it enough memory" } as const
   return worded(
     wording`Cannot start a worker: expected it to load the task, got ${count} workers in a row that ended before any item began (${cause.message}). See what the task's module does when it is imported, and whether ${memory}`,

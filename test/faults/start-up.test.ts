@@ -52,3 +52,21 @@ describe("pawl's own files", () => {
     }
   })
 })
+
+test.each([
+  ['a task', `'${pathToFileURL(join(ROOT, 'test/fixtures/tasks/arithmetic.mjs'))}'`],
+  ['an inline function', '(n) => n'],
+])('a working directory that was deleted is told as that: %s', (_, task) => {
+  const program = `
+    import { mkdtempSync, rmdirSync } from 'node:fs'
+    import { execute } from '${pathToFileURL(join(ROOT, 'dist/index.js'))}'
+    const directory = mkdtempSync('${join(tmpdir(), 'pawl-')}')
+    process.chdir(directory)
+    rmdirSync(directory)
+    execute(${task}, [1, 2], { mode: 'threads' }).catch(({ code, message }) => console.log(code, message))`
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' })
+  expect(stderr).toBe('')
+  expect(stdout).toMatch(
+    /^ERR_PAWL_TASK_LOAD Cannot start a worker: expected a working directory, got one that was deleted .*chdir/,
+  )
+})
