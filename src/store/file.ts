@@ -80,7 +80,8 @@ export function fileStore(directory: string | URL): Store {
     checkSize(bytes.byteLength)
     await inOwnFolder(path, async (folder) => {
       await tidy(folder)
-      const aside = join(folder, TEMPORARY + crypto.randomUUID())
+      const { randomUUID } = process.getBuiltinModule('node:crypto') // Not the global one, which a program, or a test's environment, may replace.
+      const aside = join(folder, TEMPORARY + randomUUID())
       let isMoved = false
       try {
         await writeAside(aside, bytes, durable)

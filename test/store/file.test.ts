@@ -14,7 +14,7 @@ import {
   writeFile,
 } from 'node:fs/promises'
 import { join, relative } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { fileStore } from '../../src/store/file.ts'
 import type { Log } from '../../src/store/store.ts'
 import { temporaryDirectory } from './place.ts'
@@ -54,6 +54,17 @@ describe('fileStore()', () => {
     expect(await modes(['..', '.', 'run', 'run/snap', 'run/lease', 'run/seg'])).toEqual(Array(6).fill(0o700))
     expect(await modes(['run/snap/1', 'run/lease/1', 'run/seg/1'])).toEqual(Array(3).fill(0o600))
     expect(await readFile(join(directory, 'run/snap/1'), 'utf8')).toBe('x')
+  })
+
+  test('needs no global crypto, which is another in some environments of tests, and none on Node 20 by a flag', async () => {
+    const directory = await temporaryDirectory()
+    vi.stubGlobal('crypto', undefined)
+    try {
+      await fileStore(directory).put('k', x)
+    } finally {
+      vi.unstubAllGlobals()
+    }
+    expect(await readdir(directory)).toEqual(['k'])
   })
 
   test('resolves a relative directory once, where it was made', async () => {
