@@ -9,7 +9,7 @@ import { explainNoDirectory } from './load-fault.ts'
 import { didYouMean } from './nearest.ts'
 import { createSha256 } from './sha256.ts'
 import { nameError } from './store/errno.ts'
-import { importModule, isTask, loadTask, type Task, type TaskRef, type TaskSpec } from './task.ts'
+import { importModule, isCaller, isTask, loadTask, type Task, type TaskRef, type TaskSpec } from './task.ts'
 import { turn } from './turn.ts'
 import type { TaskFunction } from './types.ts'
 
@@ -72,8 +72,8 @@ function specOf(module: URL | string, name: string | undefined): TaskSpec & { ki
 }
 
 function describeModule<T, R>(given: TaskSpec & { kind: 'module' }, run: TaskFunction<T, R> | undefined): ResolvedTask<T, R> {
-  const spec = { ...given, isProgram: isProgram(given.url) }
-  const file = spec.url.startsWith('file:') ? toPath(spec.url) : undefined
+  const file = given.url.startsWith('file:') ? toPath(given.url) : undefined
+  const spec = { ...given, isProgram: file !== undefined && (isProgram(given.url) || isCaller(given.url)) }
   const module = file === undefined ? spec.url : relativeToProject(file)
   const name = spec.export ?? `task ${(spec.ordinal ?? 0) + 1}`
   let source: Buffer | undefined

@@ -45,8 +45,8 @@ export type TaskSpec =
       readonly export: string | undefined
       readonly ordinal: number | undefined
       /**
-       * The module is the program itself. Only the main thread can tell: in a worker, the file that was given to `node` is the
-       * worker's.
+       * To import the module may call `execute` again: it is the program itself, or has called it before. Only the main thread can
+       * tell: in a worker, the file that was given to `node` is the worker's.
        */
       readonly isProgram?: boolean
     }
@@ -131,11 +131,43 @@ async function importOrRequire(url: string): Promise<Record<string, unknown>> {
   }
 }
 
-/** The task as it is now: what the program does with `{ module, export }` later, say for its next run, changes nothing. */
+/**
+ * The task as it is now: what the program does with `{ module, export }` later, say for its next run, changes nothing. To be
+ * called by what the program calls, at once: which of its files do so shows only then.
+ */
 export function takeTask<F>(ref: F): F {
+  for (const file of filesOnStack()) callers.add(file)
   return typeof ref === 'object' && ref !== null && 'module' in ref && !isTask(ref) ? { ...ref } : ref
 }
 
 export function isTask<T, R>(value: unknown): value is Task<T, R, never> & Task<T, R> {
   return typeof value === 'object' && value !== null && TASK in value
+}
+
+/** Files of the program that called for a run, by URL or, of CommonJS, by path. */
+const callers = new Set<string>()
+
+/** Whether the module at `url`, of a file, called for a run before: it may do so again where it is imported. */
+export function isCaller(url: string): boolean {
+  return callers.has(url) || callers.has(fileURLToPath(url))
+}
+
+/**
+ * The files of the functions that called `takeTask`. V8 is asked for them and not for a text, which would cost more, and tell of
+ * other files where source maps are read. None where a program has frozen what it takes to ask.
+ */
+function filesOnStack(): readonly string[] {
+  const { prepareStackTrace } = Error
+  const asked: { stack?: unknown } = {}
+  try {
+    Error.prepareStackTrace = (_, sites) => sites.flatMap((site) => site.getFileName() ?? [])
+    try {
+      Error.captureStackTrace(asked, takeTask)
+      return Array.isArray(asked.stack) ? asked.stack : []
+    } finally {
+      Error.prepareStackTrace = prepareStackTrace
+    }
+  } catch {
+    return []
+  }
 }

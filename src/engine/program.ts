@@ -4,16 +4,22 @@ import { loadTask, type TaskSpec } from '../task.ts'
 import type { TaskFunction } from '../types.ts'
 
 /**
- * A task may live in the program's own file. A worker that imports it starts the whole program again, which may reach `execute`
- * again. That call belongs to nobody, so `execute` goes by `unlessAgain`, before it does anything else, and never settles: to
- * reject would end the thread of a program that does not expect it. Where the import had not ended yet, it may wait for that
- * call: the worker reports a TaskLoadError that names the cure. Later the task is there, and its items run; then it is only told.
+ * A task may live in the program's own file, or in one that this loads and that calls `execute` as well. A worker that imports it
+ * starts the whole program again, which may reach `execute` again. That call belongs to nobody, so `execute` goes by
+ * `unlessAgain`, before it does anything else, and never settles: to reject would end the thread of a program that does not expect
+ * it. Where the import had not ended yet, it may wait for that call: the worker reports a TaskLoadError that names the cure. Later
+ * the task is there, and its items run; then it is only told.
  */
-interface WorkerState {
-  /** Set while a module other than the program is loaded: called when it reaches `execute`. */
+interface WorkerState extends Import {
+  /** Since such a module was first loaded: whatever follows from the import of which. */
+  imports: AsyncLocalStorage<Import> | undefined
+  /** Those modules, by URL. */
+  readonly modules: { [url: string]: Import | undefined }
+}
+
+/** Called when it reaches `execute`: the state itself while a module of another kind is loaded. */
+interface Import {
   reached: (() => void) | undefined
-  /** Since the program's own file was first loaded: what follows from its import, and whom to tell that it reached `execute`. */
-  program: { readonly imports: AsyncLocalStorage<true>; reached: () => void } | undefined
 }
 
 /** Whom to tell that a module reached `execute` again. */
@@ -42,7 +48,7 @@ export function unlessAgain<V>(start: () => Promise<V>): Promise<V> {
 /** True when a worker reached `execute` because it imported a module, not because a task called it. Reports it. */
 function callsAgain(): boolean {
   const state = stateOf()
-  const reached = state?.program?.imports.getStore() ? state.program.reached : state?.reached
+  const reached = (state?.imports?.getStore() ?? state)?.reached
   reached?.()
   return reached !== undefined
 }
@@ -73,24 +79,27 @@ export async function loadTaskInWorker(spec: TaskSpec, events: ProgramEvents): P
     }
   }
   const load = () => Promise.race([importTask(), reached])
-  // Following asynchronous calls costs every promise something, so it is done for the program's own file only.
-  const imports = spec.kind === 'module' && spec.isProgram ? follow(state, onReached) : undefined
-  if (!imports) state.reached = onReached
-  const run = await (imports ? imports.run(true, load) : load())
+  // Following asynchronous calls costs every promise something, so it is done for such modules only.
+  const module = spec.kind === 'module' && spec.isProgram ? moduleOf(state, spec.url, onReached) : undefined
+  if (!module) state.reached = onReached
+  state.imports ??= module && new AsyncLocalStorage()
+  const { imports } = state
+  const run = await (module && imports ? imports.run(module, load) : load())
   isLoaded = true
-  return imports ? (item, context) => imports.exit(() => run(item, context)) : run
+  return run
 }
 
-/** A thread imports the file once, so for later runs what followed from that import is still to be known by the same storage. */
-function follow(state: WorkerState, reached: () => void): AsyncLocalStorage<true> {
-  state.program ??= { imports: new AsyncLocalStorage(), reached }
-  state.program.reached = reached
-  return state.program.imports
+/** A thread imports the file once, so for later runs what followed from that import is still to be known by the same mark. */
+function moduleOf({ modules }: WorkerState, url: string, reached: () => void): Import {
+  const module = modules[url] ?? { reached }
+  module.reached = reached
+  modules[url] = module
+  return module
 }
 
 /** Put in place before the first task is loaded, and only filled from then on: a task may freeze `globalThis`. */
 function openState(): WorkerState {
-  const state = stateOf() ?? { reached: undefined, program: undefined }
+  const state = stateOf() ?? { reached: undefined, imports: undefined, modules: Object.create(null) as WorkerState['modules'] }
   registry[STATE] ??= state
   return state
 }

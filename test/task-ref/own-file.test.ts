@@ -23,6 +23,8 @@ describe("a task in the program's own file", () => {
     ['executor', '0'],
     ['executor', '30'],
     ['execute', '30', 'own-folder'], // As in `node .`: the file is named by the package.json there.
+    ['execute', '0', 'own-file-wrapped.mjs'],
+    ['executor', '30', 'own-file-wrapped.mjs'],
   ])(
     'that calls it after that has its results, and is told of what it does besides: %s after %s ms %s',
     async (how, wait, program = 'own-file-later.mjs') => {
@@ -47,6 +49,13 @@ describe("a task in the program's own file", () => {
     const { code, json, stderr } = await runProgram('own-file-guarded.mjs', [mode])
     expect(stderr).toBe('')
     expect(json).toEqual({ all: [[3, 6], [4, 8], mode === 'inline' ? [4, 8] : [5, 10]] })
+    expect(code).toBe(0)
+  })
+
+  test('has items that call execute() themselves', async () => {
+    const { code, json } = await runProgram('own-file-nested.mjs')
+    // biome-ignore format: one line
+    expect(json).toEqual({ results: [[2, 3], [3, 4], [4, 5], [5, 6]], warnings: [] })
     expect(code).toBe(0)
   })
 })
