@@ -4,8 +4,8 @@ import { isWithin, MAX_NESTING } from './nesting.ts'
 
 /**
  * An error on its way across a thread or through a checkpoint: only data, so that structured clone, msgpack and JSON
- * all carry it. `fields` are the error's own fields that `structuredClone` takes, but for those that are errors; what it
- * refuses, or is nested too deep to be read back, is left out.
+ * all carry it. `fields` are the error's own fields that `structuredClone` takes, but for those that are errors, and URLs as text;
+ * what it refuses, or is nested too deep to be read back, is left out.
  */
 export interface CarriedError {
   readonly name: string
@@ -85,7 +85,8 @@ function packFields(
   for (let at = 0; at < names.length; at++) {
     const name = names[at] as string
     if (OWN.has(name) || (hasParts && name === 'errors')) continue
-    const given = readField(error, name)
+    const field = readField(error, name)
+    const given = seen(() => (field instanceof URL ? field.href : field), field)
     if (!isError(given)) {
       const value = cloneOr(given, ABSENT)
       if (value !== ABSENT) show(fields, name, value)

@@ -42,6 +42,11 @@ describe('packError() and unpackError()', () => {
     }
   })
 
+  test('give back a URL in a field as its text, as structured clone leaves nothing of it or refuses it', () => {
+    const error = Object.assign(new Error('unreachable'), { url: new URL('https://example.com/a?b'), code: 'E_NET' })
+    expect({ ...carry(error) }).toEqual({ url: 'https://example.com/a?b', code: 'E_NET' })
+  })
+
   test('give back fields that are errors whole, as deep as causes, and no more of them than of `errors`', () => {
     const original = Object.assign(new TypeError('duplicate', { cause: new RangeError('why') }), {
       code: '23505',
