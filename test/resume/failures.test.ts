@@ -215,6 +215,37 @@ describe('execute() with failures on record', () => {
     }
   })
 
+  test('keeps of a field of an error what the format can hold, and tells where in it the rest was', async () => {
+    const task = (n: number) => {
+      const request = new TypeError('aborted\nhalfway')
+      const response: Record<string, unknown> = { status: 500, inner: { request, tries: n } }
+      response.self = response
+      throw Object.assign(new Error('lost', { cause: { status: 504, body: undefined } }), {
+        response,
+        issues: [{ path: ['a'], received: undefined }],
+        ...{
+          list: [1, 5n],
+          set: new Set([n]),
+          match: /a/.exec('a'),
+          holes: new Array(2),
+          many: new Array(20_000).fill(0).concat(5n),
+        },
+      })
+    }
+    const { warnings, on } = listenForWarnings()
+    const options = { maxFailures: 1, checkpoint: { store: memoryStore(), format: 'json' }, on } as const
+    await execute(task, [3], options)
+    const { failures } = await execute(task, [3], { ...options, retryFailed: false })
+    const reason = failures[0]?.reason as Error
+    expect(Object.entries(reason)).toEqual([
+      ['response', { status: 500, inner: { tries: 3 } }],
+      ['issues', [{ path: ['a'] }]],
+    ])
+    expect(reason.cause).toEqual({ status: 504 })
+    const told = /^Cannot record 'response\.inner\.request' of the error of item 0: .* got TypeError: aborted halfway\. /
+    expect(warnings.map(({ message }) => message)).toEqual([expect.stringMatching(told)])
+  })
+
   test('keeps the item of a failure also when it is an object, and reasons that are no errors', async () => {
     const store = memoryStore()
     const items = [{ path: 'a.txt' }, { path: 'b.txt' }]

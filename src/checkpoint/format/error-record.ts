@@ -1,6 +1,8 @@
 import { type CarriedError, packError, unpackError } from '../../carried-error.ts'
+import { isPlain } from '../../option-values.ts'
 import { codeOf } from '../../store/errno.ts'
 import type { Codec } from '../../values/codec.ts'
+import { stepTo } from '../../values/steps.ts'
 import { keepWords, option, Wording, type Words } from '../../wording.ts'
 
 /** Causes of causes further down than this are not believed: pawl cuts them off before. */
@@ -24,23 +26,51 @@ export function recordError(error: unknown, codec: Codec, onUnheld: OnUnheld): u
 }
 
 function prune({ name, message, stack, cause, errors, fields, inner }: CarriedError, codec: Codec, onUnheld: OnUnheld): unknown {
-  const isHeld = (value: unknown, field: string) => {
-    const isRefused = codec.encode([value]).refused.length > 0
-    if (isRefused && value !== undefined) onUnheld(field, value) // A field that is undefined, and one that is not there, read the same.
-    return !isRefused
-  }
-  const held = Object.entries(fields ?? {}).filter(([field, value]) => isHeld(value, field))
+  const hold = (value: unknown, field: string) => heldOf(value, field, codec, onUnheld)
+  const held = holdAll(Object.entries(fields ?? {}), hold)
+  const heldCause = cause !== undefined && 'value' in cause ? hold(cause.value, 'cause') : UNHELD
   return {
     name,
     message,
     ...(stack === undefined ? {} : { stack }),
-    ...(cause === undefined || ('value' in cause && !isHeld(cause.value, 'cause'))
-      ? {}
-      : { cause: 'error' in cause ? { error: prune(cause.error, codec, onUnheld) } : cause }),
+    ...(cause !== undefined && 'error' in cause ? { cause: { error: prune(cause.error, codec, onUnheld) } } : {}),
+    ...(heldCause === UNHELD ? {} : { cause: { value: heldCause } }),
     ...(errors === undefined ? {} : { errors: errors.map((part) => prune(part, codec, onUnheld)) }),
     ...(held.length === 0 ? {} : { fields: Object.fromEntries(held) }),
     ...(inner === undefined ? {} : { inner: mapFields(Object.entries(inner), (part) => prune(part, codec, onUnheld)) }),
   }
+}
+
+const UNHELD = Symbol('unheld')
+
+/** Parts of a field that are looked at one by one, where not all of it can be held. Of one that has more nothing is kept. */
+const MAX_HELD_PARTS = 10_000
+
+/** What of a field the codec can hold; UNHELD: nothing. */
+function heldOf(value: unknown, field: string, codec: Codec, onUnheld: OnUnheld): unknown {
+  const isHeld = (part: unknown) => codec.encode([part]).refused.length === 0
+  if (isHeld(value)) return value
+  const told = (part: unknown, path: string) => {
+    if (part !== undefined) onUnheld(path, part) // What is undefined, and what is not there, read the same.
+    return UNHELD
+  }
+  let left = MAX_HELD_PARTS
+  /** Of an object what it has besides, of an array all or nothing, as its places count. `around`: what it lies in. */
+  const keep = (part: unknown, path: string, around: readonly unknown[]): unknown => {
+    if (left-- <= 0 || around.includes(part)) return told(part, path)
+    const within = [...around, part]
+    if (isPlain(part))
+      return Object.fromEntries(holdAll(Object.entries(part), (it, name) => keep(it, path + stepTo(name, false), within)))
+    if (!Array.isArray(part) || Object.keys(part).length !== part.length) return isHeld(part) ? part : told(part, path)
+    const parts = part.map((it, at) => keep(it, `${path}[${at}]`, within))
+    return parts.includes(UNHELD) ? told(part, path) : parts
+  }
+  const kept = keep(value, field, [])
+  return kept === UNHELD || (left >= 0 && isHeld(kept)) ? kept : told(value, field)
+}
+
+function holdAll(fields: readonly [string, unknown][], hold: (value: unknown, name: string) => unknown): [string, unknown][] {
+  return fields.map(([name, value]): [string, unknown] => [name, hold(value, name)]).filter(([, value]) => value !== UNHELD)
 }
 
 /** The error of a record. What is not of the shape of one is left out: nobody says who wrote it. */

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { pickBatch } from '../../chunk.ts'
-import { nameItem } from '../../errors.ts'
+import { isError, nameItem, textOf } from '../../errors.ts'
 import type { Chunk, FulfilledBatch, Rejection } from '../../types.ts'
 import { type Codec, encodeTogether, type Format } from '../../values/codec.ts'
 import { type Entry, entryOf } from '../format/entries.ts'
@@ -117,8 +117,13 @@ function halve(batch: FulfilledBatch): FulfilledBatch[] {
   return [selectFrom(batch, (at) => at < middle), selectFrom(batch, (at) => at >= middle)]
 }
 
+/** Characters that are shown of what cannot be recorded. */
+const MAX_SHOWN = 100
+
 function describeField(item: string, field: string, value: unknown, format: Format): string {
-  const got = inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY }).slice(0, 100)
+  // Of an error not its stack, which inspect shows.
+  const text = isError(value) ? textOf(value).replace(/\s+/g, ' ') : inspect(value, { depth: 0, breakLength: Infinity })
+  const got = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text
   const cure = format === 'json' ? "Throw errors with plain data, or use format 'msgpack'" : 'Throw errors with plain data'
   return `Cannot record '${field}' of the error of item ${item}: expected a value that format '${format}' can hold, got ${got}. The rest of the error is recorded. ${cure}`
 }
