@@ -1,4 +1,5 @@
-import { describe, expect, test } from 'vitest'
+import { execute } from 'pawl'
+import { describe, expect, test, vi } from 'vitest'
 import { runProgram } from '../fixtures/program.ts'
 
 const CURE = /calls execute\(\) again when a worker imports it.*Move the task into a module of its own.*isMainThread/
@@ -58,4 +59,19 @@ describe("a task in the program's own file", () => {
     expect(json).toEqual({ results: [[2, 3], [3, 4], [4, 5], [5, 6]], warnings: [] })
     expect(code).toBe(0)
   })
+})
+
+test('who calls execute() is found out without what the program does with stacks', async () => {
+  const { prepareStackTrace } = Error
+  const ofProgram = vi.fn()
+  Error.prepareStackTrace = ofProgram
+  try {
+    const running = execute((n: number) => n, [1], { workers: 1 })
+    expect(ofProgram).not.toHaveBeenCalled()
+    expect(Error.prepareStackTrace).toBe(ofProgram)
+    Error.prepareStackTrace = prepareStackTrace
+    expect((await running).results).toEqual([1])
+  } finally {
+    Error.prepareStackTrace = prepareStackTrace
+  }
 })
