@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { setImmediate } from 'node:timers/promises'
 import { TaskLoadError } from '../errors.ts'
 import { loadTask, type TaskSpec } from '../task.ts'
 import type { TaskFunction } from '../types.ts'
@@ -15,11 +16,15 @@ interface WorkerState extends Import {
   imports: AsyncLocalStorage<Import> | undefined
   /** Those modules, by URL. */
   readonly modules: { [url: string]: Import | undefined }
+  /** What kept the thread busy before it loaded anything. */
+  readonly busyBefore: number
 }
 
-/** Called when it reaches `execute`: the state itself while a module of another kind is loaded. */
 interface Import {
+  /** Called when it reaches `execute`: the state itself while a module of another kind is loaded. */
   reached: (() => void) | undefined
+  /** Nothing follows any more. */
+  isOver?: boolean
 }
 
 /** Whom to tell that a module reached `execute` again. */
@@ -79,15 +84,27 @@ export async function loadTaskInWorker(spec: TaskSpec, events: ProgramEvents): P
     }
   }
   const load = () => Promise.race([importTask(), reached])
-  // Following asynchronous calls costs every promise something, so it is done for such modules only.
+  // Following asynchronous calls costs every promise something, so it is done for such modules only, as long as anything follows.
   const module = spec.kind === 'module' && spec.isProgram ? moduleOf(state, spec.url, onReached) : undefined
   if (!module) state.reached = onReached
   state.imports ??= module && new AsyncLocalStorage()
-  const { imports } = state
+  const imports = module?.isOver ? undefined : state.imports
   const run = await (module && imports ? imports.run(module, load) : load())
   isLoaded = true
+  if (module && imports) await stopFollowing(module, imports, state.busyBefore)
   return run
 }
+
+/** Unless the thread waits for something, which the import may have begun: what goes on without is over in a turn. */
+async function stopFollowing(module: Import, imports: AsyncLocalStorage<Import>, busyBefore: number): Promise<void> {
+  await setImmediate()
+  if (countBusy() > busyBefore) return
+  module.isOver = true
+  imports.disable()
+}
+
+/** Timers, requests, sockets and the like that keep this thread from its end. */
+const countBusy = () => process.getActiveResourcesInfo().length
 
 /** A thread imports the file once, so for later runs what followed from that import is still to be known by the same mark. */
 function moduleOf({ modules }: WorkerState, url: string, reached: () => void): Import {
@@ -99,7 +116,12 @@ function moduleOf({ modules }: WorkerState, url: string, reached: () => void): I
 
 /** Put in place before the first task is loaded, and only filled from then on: a task may freeze `globalThis`. */
 function openState(): WorkerState {
-  const state = stateOf() ?? { reached: undefined, imports: undefined, modules: Object.create(null) as WorkerState['modules'] }
+  const state: WorkerState = stateOf() ?? {
+    reached: undefined,
+    imports: undefined,
+    modules: Object.create(null) as WorkerState['modules'],
+    busyBefore: countBusy(),
+  }
   registry[STATE] ??= state
   return state
 }
