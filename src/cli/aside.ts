@@ -5,6 +5,7 @@ import { basename, dirname, join } from 'node:path'
 import { herePlace, livesAt, type Place } from '../checkpoint/claims/place.ts'
 import { codeOf } from '../store/errno.ts'
 import { ageOf, syncFolder } from '../store/folder.ts'
+import { syncFile } from '../store/sync-file.ts'
 
 /** A file that is written beside the one whose place it takes: whoever reads that finds one or the other, whole. */
 
@@ -37,7 +38,7 @@ export async function replaceFile(path: string, mode: number | undefined, blocks
     try {
       if (mode !== undefined) await file.chmod(mode).catch(() => {}) // umask took bits of it; not every file system has them.
       for await (const block of blocks) await file.writeFile(block)
-      await file.sync()
+      await syncFile(file, 'sync')
     } finally {
       await file.close()
     }

@@ -3,6 +3,7 @@ import { type FileHandle, lstat } from 'node:fs/promises'
 import { ifAbsent, systemError, withNamedErrors } from './errno.ts'
 import { logTo } from './log.ts'
 import type { Log } from './store.ts'
+import { syncFile } from './sync-file.ts'
 
 /**
  * A log that writes to `file`, which was just made at `path` and opened to append, and closes it. `syncName` makes its name
@@ -37,7 +38,7 @@ export async function fileLog(file: FileHandle, path: string, syncName: () => Pr
     },
     sync: () =>
       withNamedErrors(async () => {
-        await file.datasync()
+        await syncFile(file, 'datasync')
         if (!isNameSafe) await syncName()
         isNameSafe = true
         await refuseGone()

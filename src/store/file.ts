@@ -20,6 +20,7 @@ import {
 } from './folder.ts'
 import { partly } from './refused.ts'
 import { type ByteRange, KEY, type Log, MAX_OBJECT_BYTES, type PutOptions, type Store, type StoredObject } from './store.ts'
+import { syncFile } from './sync-file.ts'
 
 /** Age in ms from which a claim (see `createByClaim`) counts as left by a crash. It is held for two system calls. */
 const STALE_CLAIM_MS = 60_000
@@ -121,7 +122,7 @@ export function fileStore(directory: string | URL): Store {
         // Windows flushes only what is open for writing.
         const file = await open(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(ifAbsent)
         try {
-          await file?.datasync()
+          if (file) await syncFile(file, 'datasync')
         } finally {
           await file?.close()
         }
@@ -168,7 +169,7 @@ async function writeAside(aside: string, bytes: Uint8Array, durable: boolean): P
   const file = await open(aside, 'wx', 0o600)
   try {
     await writeAt(file, bytes, 0)
-    if (durable) await file.datasync()
+    if (durable) await syncFile(file, 'datasync')
   } finally {
     await file.close()
   }

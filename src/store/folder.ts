@@ -5,6 +5,7 @@ import { InvalidOptionError } from '../errors.ts'
 import { codeOf, DENIED, ifAbsent, nameError, systemError } from './errno.ts'
 import { isRefused } from './refused.ts'
 import { KEY, type StoredObject } from './store.ts'
+import { syncFile } from './sync-file.ts'
 
 /** Begins the names of files that are no objects (yet). KEY allows no leading dot, so they are never listed or read. */
 export const TEMPORARY = '.tmp-'
@@ -141,7 +142,7 @@ export async function syncFolder(folder: string): Promise<void> {
   try {
     const handle = await open(folder, 'r')
     try {
-      await handle.sync()
+      await syncFile(handle, 'sync')
     } finally {
       await handle.close()
     }

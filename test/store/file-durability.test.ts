@@ -56,6 +56,23 @@ describe('fileStore() makes durable', () => {
     expect(calls.slice(2).sort()).toEqual(['sync ', 'sync /store', 'sync /store/run'])
   })
 
+  test('and takes handles that cannot sync, as Yarn puts them in place of those of Node, by their number', async () => {
+    const synced = vi.fn(() => {
+      throw new Error('Method not implemented.')
+    })
+    vi.mocked(fs.open).mockImplementation(async (...args) =>
+      Object.assign(await actual.open(...args), { sync: synced, datasync: synced }),
+    )
+    const store = fileStore(await temporaryDirectory())
+    await store.put('run/k', x)
+    const log = await store.append?.('run/log')
+    await log?.write(x)
+    await log?.sync()
+    await log?.close()
+    expect(synced).toHaveBeenCalled()
+    expect((await store.list('run/')).map(({ key }) => key).sort()).toEqual(['run/k', 'run/log'])
+  })
+
   test('put() with replace syncs the same', async () => {
     const directory = await temporaryDirectory()
     const calls = recorded(directory)
