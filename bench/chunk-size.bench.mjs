@@ -10,7 +10,7 @@
  * chunks only MOST_CHUNKS are run. `least` is the quotient of the least times: what to look at when others use the
  * machine too. The second table is what pawl adds to an item on warm pools, with items that take no time.
  *
- * Settles TARGET_CHUNK_MS and MIN_CHUNK_MS in src/plan.ts, and MIN_STEAL_MS in src/engine/bench.ts.
+ * Settles TARGET_CHUNK_MS and MIN_CHUNK_MS in src/plan/plan.ts, and MIN_STEAL_MS in src/engine/bench.ts.
  */
 import assert from 'node:assert/strict'
 import { availableParallelism } from 'node:os'

@@ -5,7 +5,7 @@
  * Run it:  npm run build && node bench/inputs.bench.mjs [OTHER]
  *
  * OTHER is the folder of another build of pawl, say of an earlier commit, that takes turns with this one; ratios are of
- * this one to that, round by round, so below 1 is better. Settles that src/file-items.ts is there, and BLOCK in
+ * this one to that, round by round, so below 1 is better. Settles that src/items/file-items.ts is there, and BLOCK in
  * src/cli/blocks.ts.
  */
 import { execFile } from 'node:child_process'

@@ -5,7 +5,7 @@
  *
  * Run it:  npm run build && node bench/integers.bench.mjs
  *
- * Settles in src/numbers.ts that integers are not packed as doubles. What counts is the time in the task: on its way a
+ * Settles in src/items/numbers.ts that integers are not packed as doubles. What counts is the time in the task: on its way a
  * number costs the same either way.
  */
 import { isDeepStrictEqual } from 'node:util'

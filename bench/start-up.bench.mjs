@@ -5,7 +5,7 @@
  * Run it:  npm run build && node bench/start-up.bench.mjs
  *
  * Each sample is a fresh process. `first result` counts from the call, `all` from before the import until four items of
- * 1 ms are done and the pool is closed again. Settles SMALL_RUN_MS in src/plan.ts, WORKER_BYTES in src/machine.ts, and how
+ * 1 ms are done and the pool is closed again. Settles SMALL_RUN_MS in src/plan/plan.ts, WORKER_BYTES in src/machine.ts, and how
  * much of msgpackr src/values/msgpack.ts loads.
  */
 import { execFile } from 'node:child_process'

@@ -30,14 +30,14 @@ const groups = [
       'engine/run-items',
       'engine/loaded-run',
       'engine/program',
-      'file-items',
+      'items/file-items',
       'is-record',
       'values/codec',
       'values/array-key',
       'version',
     ),
   },
-  { name: 'pawl', test: modules('execute', 'executor', 'stored-runs', 'option-table', 'store/file', 'store/memory') },
+  { name: 'pawl', test: modules('execute', 'executor', 'stored-runs', 'options/option-table', 'store/file', 'store/memory') },
   { name: 'values', test: modules('values/contract', 'values/misfit', 'values/proof', 'values/bytes') },
   { name: 'engine', test: modules('engines') },
   { name: 'run', test: modules('run/perform', 'run/perform-plan') },
@@ -113,8 +113,8 @@ const asciiOnly = {
 
 rmSync(to, { recursive: true, force: true })
 cpSync(from, to, { recursive: true, filter: (path) => path.endsWith('.d.ts') || statSync(path).isDirectory() })
-const { listOptions } = await import(pathToFileURL(join(from, 'option-table.js')).href)
-const declarations = join(to, 'options.d.ts')
+const { listOptions } = await import(pathToFileURL(join(from, 'options/option-table.js')).href)
+const declarations = join(to, 'options/options.d.ts')
 writeFileSync(declarations, commentOptions(readFileSync(declarations, 'utf8'), listOptions()))
 const bundle = await rolldown({
   input: {

@@ -1,6 +1,6 @@
 // @ts-check
 
-/** @typedef {import('../src/option-table.ts').OptionSpec} OptionSpec */
+/** @typedef {import('../src/options/option-table.ts').OptionSpec} OptionSpec */
 
 /** The types whose fields are options, and what comes before their names in the table of options. @type {Record<string, string>} */
 const PREFIXES = {
@@ -13,8 +13,8 @@ const PREFIXES = {
 }
 
 /**
- * The declarations of `src/options.ts` with what the table says of each option before its field, for editors to show: so it is
- * written once. Throws when a field has no row, or a row no field.
+ * The declarations of `src/options/options.ts` with what the table says of each option before its field, for editors to show:
+ * so it is written once. Throws when a field has no row, or a row no field.
  *
  * @param {string} declarations
  * @param {readonly { name: string, spec: OptionSpec }[]} options
@@ -29,12 +29,13 @@ export function commentOptions(declarations, options) {
     const [, field] = /^ {4}(\w+)\??:/.exec(line) ?? []
     if (prefix === undefined || field === undefined) return [line]
     const spec = specs.get(prefix + field)
-    if (!spec) throw new Error(`Cannot describe option '${prefix}${field}': expected a row in src/option-table.ts, got none`)
+    if (!spec)
+      throw new Error(`Cannot describe option '${prefix}${field}': expected a row in src/options/option-table.ts, got none`)
     specs.delete(prefix + field)
     return [...describe(spec).map((text) => `    ${text}`), line]
   })
   if (specs.size > 0)
-    throw new Error(`Cannot describe option '${[...specs.keys()][0]}': expected a field in src/options.ts, got none`)
+    throw new Error(`Cannot describe option '${[...specs.keys()][0]}': expected a field in src/options/options.ts, got none`)
   return lines.join('\n')
 }
 

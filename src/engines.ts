@@ -5,7 +5,7 @@ import { loadPiscina } from './engine/load-piscina.ts'
 import { createPool, type Pool } from './engine/pool.ts'
 import { refuseNoThreads } from './engine/seat.ts'
 import { countWorkers } from './machine.ts'
-import type { ResolvedOptions } from './options.ts'
+import type { ResolvedOptions } from './options/options.ts'
 import { turn } from './turn.ts'
 
 /** The engines a run, or the runs of an executor, may use. */

@@ -1,6 +1,6 @@
 import { type Channel, channel } from 'node:diagnostics_channel'
 import { textOf } from './errors.ts'
-import type { Listeners } from './options.ts'
+import type { Listeners } from './options/options.ts'
 import type { Emit, Events } from './types.ts'
 
 /** Tells listeners and diagnostics channels (`pawl:<event>`) what happens. */

@@ -1,11 +1,11 @@
 import { isInsideWorker, unlessAgain } from './engine/program.ts'
 import type { Engines, openEngines } from './engines.ts'
 import { invalidOption } from './errors.ts'
-import { withItems } from './items.ts'
-import { type ExecuteOptions, type ResolvedOptions, resolveOptions } from './options.ts'
+import { withItems } from './items/items.ts'
+import { type ExecuteOptions, type ResolvedOptions, resolveOptions } from './options/options.ts'
 import type { RunOrigin } from './run/journey.ts'
 import { createStream, type OutcomeStream } from './run/stream.ts'
-import { type TaskRef, takeTask } from './task.ts'
+import { type TaskRef, takeTask } from './task/task.ts'
 import { turn } from './turn.ts'
 import type { AnyShared, Plan, Report } from './types.ts'
 import { option, wording } from './wording.ts'
@@ -15,9 +15,9 @@ export type { RunOrigin } from './run/journey.ts'
 /** Options under which some results may be missing. */
 export type MayMissResults = { maxFailures: number | string } | { shard: string } | { collect: false } | { retryFailed: 'only' }
 
-// Follow an item: a source (array-source.ts, iterable-source.ts) cuts it into a chunk, the loop (run/loop.ts) sends the chunk
-// down the stages when there is a place for it, the engine runs it on a worker, and its outcome comes back up the same stages
-// to be recorded and put in place by the collector (run/collector.ts). run/perform.ts is where these are put together.
+// Follow an item: a source (items/) cuts it into a chunk, the loop (run/loop.ts) sends the chunk down the stages when there is a
+// place for it, the engine runs it on a worker, and its outcome comes back up the same stages to be recorded and put in place by
+// the collector (run/collector.ts). run/perform.ts is where these are put together.
 
 /**
  * Runs `task` once for every item and resolves with a report whose `results[i]` belongs to item `i`. Where failures are

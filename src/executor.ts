@@ -1,13 +1,13 @@
-import { checkOptions, dropUndefined } from './check-options.ts'
 import { unlessAgain } from './engine/program.ts'
 import type { Engines } from './engines.ts'
 import { InvalidOptionError } from './errors.ts'
 import { executeOn, loadEngines, type MayMissResults, planOn, type RunOrigin, resolveHere } from './execute.ts'
-import { withItems } from './items.ts'
-import { isPlain } from './option-values.ts'
-import { type ExecuteOptions, type ResolvedOptions, resolveOptions } from './options.ts'
+import { withItems } from './items/items.ts'
+import { checkOptions, dropUndefined } from './options/check-options.ts'
+import { isPlain } from './options/option-values.ts'
+import { type ExecuteOptions, type ResolvedOptions, resolveOptions } from './options/options.ts'
 import { createStream, type OutcomeStream } from './run/stream.ts'
-import { type TaskRef, takeTask } from './task.ts'
+import { type TaskRef, takeTask } from './task/task.ts'
 import type { AnyShared, Plan, Report } from './types.ts'
 
 /** Options that belong to the pool, and so cannot be given per run. */

@@ -31,13 +31,13 @@ export type {
   RetryContext,
   RetryOptions,
   WorkerLimits,
-} from './options.ts'
+} from './options/options.ts'
 export type { OutcomeStream } from './run/stream.ts'
 export { fileStore } from './store/file.ts'
 export { memoryStore } from './store/memory.ts'
 export type { ByteRange, Log, PutOptions, Store, StoredObject } from './store/store.ts'
 export { deleteRun, inspectRun, listRuns, readResults, verifyRun } from './stored-runs.ts'
-export { defineTask, type Task, type TaskRef } from './task.ts'
+export { defineTask, type Task, type TaskRef } from './task/task.ts'
 export type {
   Events,
   Failure,

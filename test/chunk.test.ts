@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { attemptsBefore, cut, historyAt, withHistories } from '../src/chunk.ts'
+import { attemptsBefore, cut, historyAt, withHistories } from '../src/items/chunk.ts'
 import type { Chunk } from '../src/types.ts'
 
 const chunk: Chunk<string> = {

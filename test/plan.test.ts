@@ -1,6 +1,6 @@
 import { createExecutor, execute, plan } from 'pawl'
 import { describe, expect, test } from 'vitest'
-import { MAX_AUTO_ITEMS } from '../src/chunk.ts'
+import { MAX_AUTO_ITEMS } from '../src/items/chunk.ts'
 import {
   createPlanner,
   MAX_PULLED_ITEMS,
@@ -8,7 +8,7 @@ import {
   type PlannerOptions,
   RECORDED_CHUNK_MS,
   TARGET_CHUNK_MS,
-} from '../src/plan.ts'
+} from '../src/plan/plan.ts'
 import { range, sharedCells } from './execute/calls.ts'
 import arithmetic from './fixtures/tasks/arithmetic.mjs'
 import { counted } from './fixtures/tasks/counted.mjs'

@@ -11,7 +11,7 @@
  * which others disturb little. A workload with one more than its margin below what was recorded is measured once more, and
  * fails if it is so again.
  *
- * That it can fail: with `chunkSize` in src/plan.ts made to give 1 whatever is left it ended with exit code 1 and
+ * That it can fail: with `chunkSize` in src/plan/plan.ts made to give 1 whatever is left it ended with exit code 1 and
  *
  *     uniform-10us: FAILED, wall 0.33 of raw workers, at least 0.55 expected (recorded 0.79); cpu 0.28 of raw workers, at least 0.60 expected (recorded 0.80)
  *

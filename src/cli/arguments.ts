@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { InvalidOptionError } from '../errors.ts'
-import { RUN_ID } from '../option-table.ts'
+import { RUN_ID } from '../options/option-table.ts'
 import { UsageError } from './failure.ts'
 
 /** What is refused of the names and paths that a command was given, whatever the command. */

@@ -1,4 +1,4 @@
-import type { Delimiter, FileFormat } from '../file-items.ts'
+import type { Delimiter, FileFormat } from '../items/file-items.ts'
 import { openToRead } from './pipe.ts'
 
 /**

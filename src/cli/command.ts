@@ -1,6 +1,6 @@
 import { commandKey } from '../checkpoint/format/run-file.ts'
 import { MAX_MANIFEST_BYTES } from '../checkpoint/identity/manifest.ts'
-import { nameShard, readShard } from '../shard.ts'
+import { nameShard, readShard } from '../items/shard.ts'
 import { fileStore } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import type { Json } from '../types.ts'

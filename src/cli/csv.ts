@@ -1,5 +1,5 @@
 import { parse } from 'csv-parse/sync'
-import { type Delimiter, type FileFormat, rowEnds, toObject } from '../file-items.ts'
+import { type Delimiter, type FileFormat, rowEnds, toObject } from '../items/file-items.ts'
 import { UsageError } from './failure.ts'
 import { countBreaks, explainFields, explainLong } from './fault.ts'
 import type { Findings } from './scan.ts'

@@ -1,6 +1,6 @@
 import { constants, isUtf8 } from 'node:buffer'
 import { plural } from '../errors.ts'
-import type { Delimiter } from '../file-items.ts'
+import type { Delimiter } from '../items/file-items.ts'
 import { formatBytes } from './terminal.ts'
 
 /** What is wrong with a line of an input, as its user is told. */

@@ -1,6 +1,6 @@
 import { InvalidOptionError } from '../errors.ts'
-import { listOptions, type OptionSpec } from '../option-table.ts'
-import type { ExecuteOptions } from '../options.ts'
+import { listOptions, type OptionSpec } from '../options/option-table.ts'
+import type { ExecuteOptions } from '../options/options.ts'
 import type { Json } from '../types.ts'
 import { DURATION_FORM, parseDuration } from './duration.ts'
 

@@ -1,5 +1,5 @@
-import { describeTime } from '../describe-plan.ts'
-import { type Listeners, resolveOptions } from '../options.ts'
+import { type Listeners, resolveOptions } from '../options/options.ts'
+import { describeTime } from '../plan/describe-plan.ts'
 import type { Plan } from '../types.ts'
 import { wordsIn, wordsInList } from '../wording.ts'
 import { OK } from './failure.ts'

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
-import { type FileFormat, stripEnd } from '../file-items.ts'
+import { type FileFormat, stripEnd } from '../items/file-items.ts'
 import type { Json } from '../types.ts'
 import { BLANK_LINE, explainLong, explainNoJson, findBadLine, findLongLine, NO_UTF8 } from './fault.ts'
 import { readKey } from './key.ts'

@@ -1,4 +1,4 @@
-import { listOptions } from '../option-table.ts'
+import { listOptions } from '../options/option-table.ts'
 import type { Report } from '../types.ts'
 import { keepWords, type Mention, type Words, wordsIn, wordsInList } from '../wording.ts'
 import type { Input } from './input.ts'

@@ -1,6 +1,6 @@
 import { packError } from '../carried-error.ts'
-import { countCrashes, historyAt } from '../chunk.ts'
 import { nameItem, plural, TaskTimeoutError, WorkerCrashError } from '../errors.ts'
+import { countCrashes, historyAt } from '../items/chunk.ts'
 import type { FailureKind } from '../types.ts'
 import { option, type Words, worded, wording } from '../wording.ts'
 import { type Bench, type Overdue, packedPlaces } from './bench.ts'

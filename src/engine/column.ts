@@ -1,4 +1,4 @@
-import { MAX_AUTO_ITEMS } from '../chunk.ts'
+import { MAX_AUTO_ITEMS } from '../items/chunk.ts'
 import { NUMBERS_TOGETHER } from './protocol.ts'
 
 const NO_ROOM = new Float64Array(0)

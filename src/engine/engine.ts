@@ -1,4 +1,4 @@
-import type { Measurement } from '../plan.ts'
+import type { Measurement } from '../plan/plan.ts'
 import type { Dispatch } from '../stages/stage.ts'
 import type { TaskFunction } from '../types.ts'
 import type { Places } from './places.ts'

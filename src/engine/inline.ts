@@ -1,7 +1,7 @@
-import { attemptsBefore } from '../chunk.ts'
 import type { Clock } from '../clock.ts'
 import { onAbort, untilDrained } from '../drain.ts'
 import { InvalidOptionError } from '../errors.ts'
+import { attemptsBefore } from '../items/chunk.ts'
 import { NOTHING } from '../stages/stage.ts'
 import { SLICE_MS, turn } from '../turn.ts'
 import type { Engine, EngineRun, EngineRunOptions } from './engine.ts'

@@ -1,6 +1,6 @@
 import { packError } from '../carried-error.ts'
-import { tellsCarrying } from '../chunk.ts'
 import { nameItem } from '../errors.ts'
+import { tellsCarrying } from '../items/chunk.ts'
 import { countMoves, findMoved } from '../move.ts'
 import { encodeTogether } from '../values/codec.ts'
 import { cloneApart, copyApart, ODD } from './apart.ts'

@@ -1,4 +1,4 @@
-import { cut, historyAt, withHistories } from '../chunk.ts'
+import { cut, historyAt, withHistories } from '../items/chunk.ts'
 import type { Chunk, FailureKind, History, Rejection } from '../types.ts'
 import type { Job } from './job.ts'
 

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { setImmediate } from 'node:timers/promises'
 import { TaskLoadError } from '../errors.ts'
-import { loadTask, type TaskSpec } from '../task.ts'
+import { loadTask, type TaskSpec } from '../task/task.ts'
 import type { TaskFunction } from '../types.ts'
 
 /**

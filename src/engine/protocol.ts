@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { CarriedError } from '../carried-error.ts'
-import type { PackedItems } from '../file-items.ts'
-import type { TaskSpec } from '../task.ts'
+import type { PackedItems } from '../items/file-items.ts'
+import type { TaskSpec } from '../task/task.ts'
 import type { FailureKind } from '../types.ts'
 import type { Format } from '../values/contract.ts'
 
@@ -42,7 +42,7 @@ export interface RunSetup {
   readonly timed: boolean
 }
 
-/** A chunk on its way to a worker. Columns as in Chunk; many numbers travel in one block of memory (numbers.ts). */
+/** A chunk on its way to a worker. Columns as in Chunk; many numbers travel in one block of memory (items/numbers.ts). */
 export interface ChunkMessage {
   readonly id: number
   readonly run: number

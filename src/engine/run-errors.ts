@@ -1,6 +1,6 @@
 import { type CarriedError, unpackError } from '../carried-error.ts'
 import { SerializationError, TaskLoadError, WorkerCrashError } from '../errors.ts'
-import { explainNoDirectory } from '../load-fault.ts'
+import { explainNoDirectory } from '../task/load-fault.ts'
 import { worded, wording } from '../wording.ts'
 
 /** Errors of workers. */

@@ -1,7 +1,7 @@
 import { types } from 'node:util'
 import { unpackError } from '../carried-error.ts'
-import { attemptsBefore, cut } from '../chunk.ts'
 import { plural, SerializationError } from '../errors.ts'
+import { attemptsBefore, cut } from '../items/chunk.ts'
 import type { Chunk, FulfilledBatch, Rejection } from '../types.ts'
 import { type Piece, refusePlace, rejectPlace } from './piece.ts'
 import type { PartMessage, RejectedPlace } from './protocol.ts'

@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads'
 import { packError } from '../carried-error.ts'
-import { unpackItems } from '../file-items.ts'
+import { unpackItems } from '../items/file-items.ts'
 import { loadCodec } from '../values/codec.ts'
 import { slotOf, takeUp } from './flight-recorder.ts'
 import { type CallTask, type LoadedRun, loadPacking, type Port } from './loaded-run.ts'

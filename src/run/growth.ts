@@ -1,6 +1,6 @@
 import type { Engine } from '../engine/engine.ts'
 import type { Engines } from '../engines.ts'
-import type { Planner } from '../plan.ts'
+import type { Planner } from '../plan/plan.ts'
 
 /**
  * So long the first thread must have run items before others are started, in ms: code that is run for the first time passes

@@ -1,6 +1,6 @@
 import type { RunIdentity } from '../checkpoint/identity/fingerprint.ts'
-import type { ResolvedOptions } from '../options.ts'
-import type { ResolvedTask } from '../resolve-task.ts'
+import type { ResolvedOptions } from '../options/options.ts'
+import type { ResolvedTask } from '../task/resolve-task.ts'
 import type { Emit } from '../types.ts'
 import { digestOf } from '../values/digest.ts'
 import { option, wordedWarning, wording } from '../wording.ts'

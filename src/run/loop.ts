@@ -1,6 +1,6 @@
 import type { Places } from '../engine/places.ts'
 import { messageOf, PawlError, RunAbortedError } from '../errors.ts'
-import type { Source } from '../items.ts'
+import type { Source } from '../items/items.ts'
 import type { Dispatch, RunContext } from '../stages/stage.ts'
 import { inReport, type Mention, option, worded, wording } from '../wording.ts'
 import { createRoom } from './room.ts'

@@ -1,7 +1,7 @@
 import type { Engines } from '../engines.ts'
-import type { ResolvedOptions } from '../options.ts'
-import { createPlanner, type Planner } from '../plan.ts'
-import type { ResolvedTask } from '../resolve-task.ts'
+import type { ResolvedOptions } from '../options/options.ts'
+import { createPlanner, type Planner } from '../plan/plan.ts'
+import type { ResolvedTask } from '../task/resolve-task.ts'
 
 /** The planner of a run, or of its plan, of `task` on `engines`. */
 export function openPlanner(task: Pick<ResolvedTask, 'identity'>, options: ResolvedOptions<never>, engines: Engines): Planner {

@@ -1,7 +1,7 @@
 import { deriveRunId, type RunIdentity } from '../checkpoint/identity/fingerprint.ts'
 import type { Session } from '../checkpoint/session/session.ts'
 import { InvalidOptionError, isPawlError, RunNotFoundError } from '../errors.ts'
-import { nameShard, type Shard } from '../shard.ts'
+import { nameShard, type Shard } from '../items/shard.ts'
 import { directoryOf } from '../store/file.ts'
 import type { Run } from './journey.ts'
 

@@ -1,5 +1,5 @@
 import type { RecordedRejection, Restored } from '../checkpoint/session/session.ts'
-import { pickBatch } from '../chunk.ts'
+import { pickBatch } from '../items/chunk.ts'
 import type { Failure, FulfilledBatch } from '../types.ts'
 import type { Collector } from './collector.ts'
 import type { RunOrigin } from './journey.ts'

@@ -1,11 +1,11 @@
-import { arraySource } from '../array-source.ts'
 import type { Session } from '../checkpoint/session/session.ts'
-import { countCrashes } from '../chunk.ts'
-import { BLOCK_ITEMS, isArrayLike, type Selection, type Source } from '../items.ts'
-import { iterableSource } from '../iterable-source.ts'
-import { createKeys, unseenItem } from '../keys.ts'
-import type { ResolvedOptions } from '../options.ts'
-import { type Shard, shardOf } from '../shard.ts'
+import { arraySource } from '../items/array-source.ts'
+import { countCrashes } from '../items/chunk.ts'
+import { BLOCK_ITEMS, isArrayLike, type Selection, type Source } from '../items/items.ts'
+import { iterableSource } from '../items/iterable-source.ts'
+import { createKeys, unseenItem } from '../items/keys.ts'
+import { type Shard, shardOf } from '../items/shard.ts'
+import type { ResolvedOptions } from '../options/options.ts'
 import { createDigest } from '../values/digest.ts'
 
 /** Which items this session dispatches, and which it answers from the checkpoint. */

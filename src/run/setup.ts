@@ -1,6 +1,6 @@
 import type { EngineRunOptions } from '../engine/engine.ts'
-import type { ResolvedOptions } from '../options.ts'
-import { loadHere, type ResolvedTask } from '../resolve-task.ts'
+import type { ResolvedOptions } from '../options/options.ts'
+import { loadHere, type ResolvedTask } from '../task/resolve-task.ts'
 import type { TaskFunction } from '../types.ts'
 
 /** What an engine is told of a task and of the options it runs with, in a run or a plan. `own`: what else it is set up with. */

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { Clock } from '../clock.ts'
 import { CircuitOpenError, plural } from '../errors.ts'
-import type { ResolvedOptions } from '../options.ts'
+import type { ResolvedOptions } from '../options/options.ts'
 import type { Chunk, Events, Outcomes } from '../types.ts'
 import { NOTHING, type RunContext, type Stage } from './stage.ts'
 

@@ -1,6 +1,6 @@
 import type { Session } from '../checkpoint/session/session.ts'
-import { countCrashes, historyAt } from '../chunk.ts'
 import { nameItem, plural, WorkerCrashError } from '../errors.ts'
+import { countCrashes, historyAt } from '../items/chunk.ts'
 import type { Chunk, Rejection } from '../types.ts'
 import { option, worded, wording } from '../wording.ts'
 import type { Stage } from './stage.ts'

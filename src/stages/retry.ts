@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events'
 import type { Clock } from '../clock.ts'
 import { untilDrained } from '../drain.ts'
 import { nameItem, plural, textOf } from '../errors.ts'
-import type { ResolvedOptions } from '../options.ts'
+import type { ResolvedOptions } from '../options/options.ts'
 import type { Chunk, Outcomes, Rejection } from '../types.ts'
 import { countOf, NOTHING, type RunContext, type Stage } from './stage.ts'
 

@@ -5,7 +5,7 @@ import { overlaps, readClaims, seemsAlive } from '../../src/checkpoint/claims/cl
 import { acquireLease, type Lease } from '../../src/checkpoint/claims/lease.ts'
 import { herePlace, livesAt, NOWHERE, type Place } from '../../src/checkpoint/claims/place.ts'
 import type { Clock } from '../../src/clock.ts'
-import { nameShard, type Shard, shardOf } from '../../src/shard.ts'
+import { nameShard, type Shard, shardOf } from '../../src/items/shard.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
 import { abandon, open, outcomes, virtualClock } from './fixture.ts'

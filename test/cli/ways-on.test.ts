@@ -7,7 +7,7 @@ import { type Command, retell, retellReport, sayHere } from '../../src/cli/ways-
 import { createDrain } from '../../src/drain.ts'
 import { stillbornError } from '../../src/engine/run-errors.ts'
 import { InvalidOptionError, messageOf, RunNotFoundError, TaskTimeoutError } from '../../src/errors.ts'
-import { createKeys } from '../../src/keys.ts'
+import { createKeys } from '../../src/items/keys.ts'
 import { warnOfSize } from '../../src/run/result-size.ts'
 import type { Report } from '../../src/types.ts'
 import { option, type Words, wordedList, wording } from '../../src/wording.ts'

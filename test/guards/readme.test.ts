@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import type { ErrorCode } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import { generate } from '../../scripts/docs.mjs'
-import { EVENTS, listOptions } from '../../src/option-table.ts'
+import { EVENTS, listOptions } from '../../src/options/option-table.ts'
 
 /** README.md says all there is, nothing that is not, and its programs run. */
 
@@ -102,7 +102,7 @@ describe('README.md documents', () => {
 })
 
 test('the published types say of each option what it means, what it may be, and its default', () => {
-  const declarations = read('dist/options.d.ts')
+  const declarations = read('dist/options/options.d.ts')
   const isSaid = ({ name, spec }: ReturnType<typeof listOptions>[number]) => {
     const field = name.slice(name.lastIndexOf('.') + 1)
     const about = `${spec.help.slice(1)}.\n     *\n     * Expected: ${spec.expected}. Default: ${spec.default}.`

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { OPTIONS } from '../../src/option-table.ts'
+import { OPTIONS } from '../../src/options/option-table.ts'
 
 /** What messages say of options that are flags, too, they say so that the command line can name the flag: by a mention. */
 

@@ -1,5 +1,5 @@
 import { onTestFinished } from 'vitest'
-import type { PreemptOptions } from '../../src/options.ts'
+import type { PreemptOptions } from '../../src/options/options.ts'
 import { watchPreemption } from '../../src/preempt/preempt.ts'
 import type { Emit, Events } from '../../src/types.ts'
 import { virtualClock } from './virtual-clock.ts'

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { Engine } from '../../src/engine/engine.ts'
 import type { Engines } from '../../src/engines.ts'
-import { createPlanner } from '../../src/plan.ts'
+import { createPlanner } from '../../src/plan/plan.ts'
 import { startGrowth } from '../../src/run/growth.ts'
 
 /** Engines of which only the number of threads is asked: a stand-in, since when a thread is up is not to be had by the millisecond. */

@@ -164,7 +164,7 @@ export const FAULTS = [
   },
   {
     name: 'an iterator that was let go counts as ended',
-    file: 'src/iterable-source.ts',
+    file: 'src/items/iterable-source.ts',
     search: 'isClosed = true',
     replace: '',
   },

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { shardOf } from '../../src/shard.ts'
+import { shardOf } from '../../src/items/shard.ts'
 import type { Events, Outcome, Report } from '../../src/types.ts'
 import { keyOf, type TrueItem } from './items.ts'
 import type { Life } from './life.ts'

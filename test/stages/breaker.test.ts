@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { systemClock } from '../../src/clock.ts'
-import { type BreakerOptions, resolveOptions } from '../../src/options.ts'
+import { type BreakerOptions, resolveOptions } from '../../src/options/options.ts'
 import { breaker } from '../../src/stages/breaker.ts'
 import { retry } from '../../src/stages/retry.ts'
 import { compose, type Dispatch } from '../../src/stages/stage.ts'

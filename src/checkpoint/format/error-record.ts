@@ -1,5 +1,5 @@
 import { type CarriedError, packError, unpackError } from '../../carried-error.ts'
-import { isPlain } from '../../option-values.ts'
+import { isPlain } from '../../options/option-values.ts'
 import { codeOf } from '../../store/errno.ts'
 import type { Codec } from '../../values/codec.ts'
 import { stepTo } from '../../values/steps.ts'

@@ -1,4 +1,4 @@
-import { unseenItem } from '../../keys.ts'
+import { unseenItem } from '../../items/keys.ts'
 import { entriesOf, membersOf } from '../../members.ts'
 import { SLICE_MS, turn } from '../../turn.ts'
 import { createDigest } from '../../values/digest.ts'

@@ -1,7 +1,7 @@
 import { basename } from 'node:path/posix'
 import { inspect } from 'node:util'
 import { CheckpointMismatchError, plural } from '../../errors.ts'
-import { BLOCK_ITEMS } from '../../items.ts'
+import { BLOCK_ITEMS } from '../../items/items.ts'
 import { type Mention, option, type Words, worded, wording } from '../../wording.ts'
 import { canonicalJson, type RunIdentity } from './fingerprint.ts'
 

@@ -1,5 +1,5 @@
-import { pickBatch } from '../../chunk.ts'
 import { CheckpointCorruptError } from '../../errors.ts'
+import { pickBatch } from '../../items/chunk.ts'
 import type { Store } from '../../store/store.ts'
 import type { FailureKind, FulfilledBatch } from '../../types.ts'
 import { type Codec, loadCodec } from '../../values/codec.ts'

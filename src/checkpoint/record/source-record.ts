@@ -1,4 +1,4 @@
-import { BLOCK_ITEMS } from '../../items.ts'
+import { BLOCK_ITEMS } from '../../items/items.ts'
 import { endOf, type SourceHead, type TotalHead } from '../format/frame.ts'
 
 /** What is on record of the iterable that a run's items come from. */

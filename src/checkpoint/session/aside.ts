@@ -1,4 +1,4 @@
-import { attemptsSince, historyAt } from '../../chunk.ts'
+import { attemptsSince, historyAt } from '../../items/chunk.ts'
 import type { Chunk } from '../../types.ts'
 import { type Entry, entryOf } from '../format/entries.ts'
 import { toRuns } from '../format/frame.ts'

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
-import { pickBatch } from '../../chunk.ts'
 import { isError, nameItem, textOf } from '../../errors.ts'
+import { pickBatch } from '../../items/chunk.ts'
 import type { Chunk, FulfilledBatch, Rejection } from '../../types.ts'
 import { type Codec, encodeTogether, type Format } from '../../values/codec.ts'
 import { type Entry, entryOf } from '../format/entries.ts'

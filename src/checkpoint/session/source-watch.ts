@@ -1,4 +1,4 @@
-import { BLOCK_ITEMS } from '../../items.ts'
+import { BLOCK_ITEMS } from '../../items/items.ts'
 import { entryOf } from '../format/entries.ts'
 import { otherEnd, otherSource, tooShort } from '../identity/mismatch.ts'
 import type { RunLog } from '../log/log.ts'

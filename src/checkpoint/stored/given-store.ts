@@ -1,6 +1,6 @@
 import { systemClock } from '../../clock.ts'
 import { InvalidOptionError } from '../../errors.ts'
-import { isStoreLike } from '../../option-values.ts'
+import { isStoreLike } from '../../options/option-values.ts'
 import { isDirectory } from '../../store/directory.ts'
 import { directoryOf, fileStore } from '../../store/file.ts'
 import type { Store } from '../../store/store.ts'

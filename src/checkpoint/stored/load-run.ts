@@ -1,6 +1,6 @@
 import { systemClock } from '../../clock.ts'
 import { RunNotFoundError } from '../../errors.ts'
-import { RUN_ID } from '../../option-table.ts'
+import { RUN_ID } from '../../options/option-table.ts'
 import { directoryOf } from '../../store/file.ts'
 import type { Store, StoredObject } from '../../store/store.ts'
 import { type Claim, findLive, readClaims } from '../claims/claim.ts'

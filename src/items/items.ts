@@ -1,7 +1,7 @@
-import { InvalidOptionError } from './errors.ts'
+import { InvalidOptionError } from '../errors.ts'
+import type { Chunk, History } from '../types.ts'
 import { isFileItems } from './file-items.ts'
 import { type Numbers, packNumbers } from './numbers.ts'
-import type { Chunk, History } from './types.ts'
 
 /** What an item is to this session, decided by the checkpoint and the shard. */
 export interface Selection<T> {

@@ -1,7 +1,7 @@
-import { isRecord } from './is-record.ts'
-import { isDirectory } from './store/directory.ts'
-import type { Store } from './store/store.ts'
-import { stepTo } from './values/steps.ts'
+import { isRecord } from '../is-record.ts'
+import { isDirectory } from '../store/directory.ts'
+import type { Store } from '../store/store.ts'
+import { stepTo } from '../values/steps.ts'
 
 /** Which values options take. What several rows of option-table.ts share is a check with the words for what it accepts. */
 

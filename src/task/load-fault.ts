@@ -1,7 +1,7 @@
 import { relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { messageOf, plural, TaskLoadError } from './errors.ts'
-import { DENIED, nameError } from './store/errno.ts'
+import { messageOf, plural, TaskLoadError } from '../errors.ts'
+import { DENIED, nameError } from '../store/errno.ts'
 
 /** Why a task's module cannot be loaded, where, and what to do, in one message. */
 

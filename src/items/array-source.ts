@@ -1,8 +1,8 @@
+import type { Chunk } from '../types.ts'
 import { countCrashes } from './chunk.ts'
 import { fitFileItems, isFileItems, pickFileItems } from './file-items.ts'
 import { byCrashes, historiesOf, type Selection, type Source } from './items.ts'
 import { areNumbers, type Numbers } from './numbers.ts'
-import type { Chunk } from './types.ts'
 
 /** Items at hand. `keys` were made of all of them before anything ran; `pending` says how many of them are to be dispatched. */
 export function arraySource<T>(

@@ -1,5 +1,5 @@
-import { InvalidOptionError, invalidOption } from './errors.ts'
-import { wording } from './wording.ts'
+import { InvalidOptionError, invalidOption } from '../errors.ts'
+import { wording } from '../wording.ts'
 
 /** Keys by `key`, each item's checked: a string that no other item has. */
 export function createKeys<T>(key: (item: T, index: number) => string): (item: T, index: number) => string {

@@ -1,4 +1,4 @@
-import { InvalidOptionError } from './errors.ts'
+import { InvalidOptionError } from '../errors.ts'
 
 /** Part `index` (from 0) of `count`. */
 export interface Shard {

@@ -1,9 +1,9 @@
-import { MAX_AUTO_ITEMS, TELLING } from './chunk.ts'
+import { MAX_AUTO_ITEMS, TELLING } from '../items/chunk.ts'
+import type { Plan } from '../types.ts'
+import type { Words } from '../wording.ts'
 import { describePlan } from './describe-plan.ts'
 import { createLearner, type Knowledge, LONG_ENOUGH } from './knowledge.ts'
 import { createPace } from './pace.ts'
-import type { Plan } from './types.ts'
-import type { Words } from './wording.ts'
 
 /**
  * Time one chunk should take, in milliseconds.

@@ -1,5 +1,5 @@
-import { InvalidOptionError } from './errors.ts'
-import { didYouMean } from './nearest.ts'
+import { InvalidOptionError } from '../errors.ts'
+import { didYouMean } from '../nearest.ts'
 import { PARTS } from './option-parts.ts'
 import { EVENTS, OPTIONS, type OptionSpec } from './option-table.ts'
 import { isPlain, isStoreLike } from './option-values.ts'

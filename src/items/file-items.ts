@@ -1,4 +1,4 @@
-import type { Json } from './types.ts'
+import type { Json } from '../types.ts'
 
 /**
  * Items that are still bytes of a file: shared with the workers, which parse those of a chunk as it arrives. Here an item

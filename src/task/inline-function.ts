@@ -1,5 +1,5 @@
-import { TaskLoadError } from './errors.ts'
-import type { TaskFunction } from './types.ts'
+import { TaskLoadError } from '../errors.ts'
+import type { TaskFunction } from '../types.ts'
 
 /** An inline function as a module of its own, and what its errors say of what it cannot see there. */
 

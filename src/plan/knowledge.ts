@@ -1,4 +1,4 @@
-import { HEAVY_MS, TELLING, tellsCarrying } from './chunk.ts'
+import { HEAVY_MS, TELLING, tellsCarrying } from '../items/chunk.ts'
 
 /**
  * Weight of the newest measurement when items got faster, in (0, 1]; more when it is about most of all items measured so

@@ -1,3 +1,4 @@
+import type { Events } from '../types.ts'
 import { PARTS } from './option-parts.ts'
 import {
   isBoolean,
@@ -13,7 +14,6 @@ import {
   type Unfit,
 } from './option-values.ts'
 import type { ExecuteOptions } from './options.ts'
-import type { Events } from './types.ts'
 
 /**
  * The rows behind every option: its check, its default for people, its help text and its flag; of options that are made of others

@@ -1,10 +1,10 @@
+import { InvalidOptionError } from '../errors.ts'
+import { isDirectory } from '../store/directory.ts'
+import { fileStore } from '../store/file.ts'
+import type { Store } from '../store/store.ts'
+import type { AnyShared, Events, Json, Outcome } from '../types.ts'
 import { checkOptions, checkPart } from './check-options.ts'
-import { InvalidOptionError } from './errors.ts'
 import { isStoreLike } from './option-values.ts'
-import { isDirectory } from './store/directory.ts'
-import { fileStore } from './store/file.ts'
-import type { Store } from './store/store.ts'
-import type { AnyShared, Events, Json, Outcome } from './types.ts'
 
 /**
  * Every option of a run: its type here, its row (check, default, help, flag) in option-table.ts, and, at the end, its value when

@@ -1,8 +1,8 @@
-import { plural } from './errors.ts'
+import { plural } from '../errors.ts'
+import type { Plan } from '../types.ts'
+import { type Words, wordedList } from '../wording.ts'
 import type { Knowledge } from './knowledge.ts'
 import type { PlannerOptions } from './plan.ts'
-import type { Plan } from './types.ts'
-import { type Words, wordedList } from './wording.ts'
 
 /** What a planner has chosen so far, and from what. Times in ms per item. */
 interface Choice extends Pick<Plan, 'mode' | 'workers' | 'chunkSize'> {

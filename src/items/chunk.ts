@@ -1,4 +1,4 @@
-import type { Chunk, FulfilledBatch, History } from './types.ts'
+import type { Chunk, FulfilledBatch, History } from '../types.ts'
 
 /**
  * Pieces of chunks, and how large they are: what planner and workers both know. Columns are shared with the whole where that

@@ -2,10 +2,10 @@ import { createRequire } from 'node:module'
 import { isAbsolute } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { types } from 'node:util'
-import { InvalidOptionError, isPawlError } from './errors.ts'
+import { InvalidOptionError, isPawlError } from '../errors.ts'
+import type { AnyShared, TaskFunction } from '../types.ts'
 import { loadInline } from './inline-function.ts'
 import { explainExport, explainImport, explainOrdinal, unknownExtension } from './load-fault.ts'
-import type { AnyShared, TaskFunction } from './types.ts'
 
 const TASK = Symbol.for('pawl.task')
 

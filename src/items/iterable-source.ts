@@ -1,8 +1,8 @@
+import { SLICE_MS, turn } from '../turn.ts'
+import type { Chunk } from '../types.ts'
 import { countCrashes, historyAt } from './chunk.ts'
 import { BLOCK_ITEMS, beginIterating, byCrashes, historiesOf, letGo, type Selection, type Source } from './items.ts'
 import { createPull } from './pull-async.ts'
-import { SLICE_MS, turn } from './turn.ts'
-import type { Chunk } from './types.ts'
 
 /** Most items of an iterable that are held back for a suspect which is still to come. Higher: more in memory. */
 const MAX_HELD = 10_000
