@@ -59,6 +59,13 @@ describe("a task in the program's own file", () => {
     expect(json).toEqual({ results: [[2, 3], [3, 4], [4, 5], [5, 6]], warnings: [] })
     expect(code).toBe(0)
   })
+
+  test('has its promises followed no longer than something of its import goes on', async () => {
+    const { code, json } = await runProgram('own-file-quiet.mjs')
+    // biome-ignore format: one line
+    expect(json).toEqual({ all: [[0, 0, 0], [0, 0, 0]] })
+    expect(code).toBe(0)
+  })
 })
 
 test('who calls execute() is found out without what the program does with stacks', async () => {
