@@ -1,4 +1,4 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
+import { AsyncLocalStorage, createHook, executionAsyncId } from 'node:async_hooks'
 import { setImmediate } from 'node:timers/promises'
 import { TaskLoadError } from '../errors.ts'
 import { loadTask, type TaskSpec } from '../task/task.ts'
@@ -83,24 +83,43 @@ export async function loadTaskInWorker(spec: TaskSpec, events: ProgramEvents): P
       if (state.reached === onReached) state.reached = undefined // Also in vain: who calls `execute` now is a task of another run.
     }
   }
-  const load = () => Promise.race([importTask(), reached])
   // Following asynchronous calls costs every promise something, so it is done for such modules only, as long as anything follows.
   const module = spec.kind === 'module' && spec.isProgram ? moduleOf(state, spec.url, onReached) : undefined
   if (!module) state.reached = onReached
   state.imports ??= module && new AsyncLocalStorage()
   const imports = module?.isOver ? undefined : state.imports
-  const run = await (module && imports ? imports.run(module, load) : load())
-  isLoaded = true
-  if (module && imports) await stopFollowing(module, imports, state.busyBefore)
-  return run
+  const waits = module && imports && noteWaits(module, imports)
+  try {
+    const run = await Promise.race([module && imports ? imports.run(module, importTask) : importTask(), reached])
+    isLoaded = true
+    if (!waits) return run
+    await setImmediate() // What waits for nothing is over in a turn.
+    if (waits.isAny() || countBusy() > state.busyBefore) return run
+    module.isOver = true
+    imports.disable()
+    return run
+  } finally {
+    waits?.close()
+  }
 }
 
-/** Unless the thread waits for something, which the import may have begun: what goes on without is over in a turn. */
-async function stopFollowing(module: Import, imports: AsyncLocalStorage<Import>, busyBefore: number): Promise<void> {
-  await setImmediate()
-  if (countBusy() > busyBefore) return
-  module.isOver = true
-  imports.disable()
+/**
+ * Notes where what follows from the import of `module` waits for a promise, until it went on: for a job of zlib, crypto or
+ * WebAssembly, say, which does not show in `countBusy`.
+ */
+function noteWaits(module: Import, imports: AsyncLocalStorage<Import>) {
+  const left: { [id: number]: true } = Object.create(null)
+  const init = (id: number, type: string, trigger: number) => {
+    // One that follows upon another. An ES module that awaits leaves one behind that does not, and that never settles.
+    if (type === 'PROMISE' && trigger !== executionAsyncId() && imports.getStore() === module) left[id] = true
+  }
+  const wentOn = (id: number) => void delete left[id]
+  const hook = createHook({ init, after: wentOn, promiseResolve: wentOn }).enable()
+  const isAny = () => {
+    for (const _ in left) return true
+    return false
+  }
+  return { isAny, close: () => hook.disable() }
 }
 
 /** Timers, requests, sockets and the like that keep this thread from its end. */
