@@ -152,20 +152,25 @@ export function isCaller(url: string): boolean {
   return callers.has(url) || callers.has(fileURLToPath(url))
 }
 
+/** Frames that are looked at, however few of them the program wants to see in its errors. */
+const MAX_FRAMES = 50
+
 /**
  * The files of the functions that called `takeTask`. V8 is asked for them and not for a text, which would cost more, and tell of
  * other files where source maps are read. None where a program has frozen what it takes to ask.
  */
 function filesOnStack(): readonly string[] {
-  const { prepareStackTrace } = Error
+  const { prepareStackTrace, stackTraceLimit } = Error
   const asked: { stack?: unknown } = {}
   try {
     Error.prepareStackTrace = (_, sites) => sites.flatMap((site) => site.getFileName() ?? [])
     try {
+      Error.stackTraceLimit = MAX_FRAMES
       Error.captureStackTrace(asked, takeTask)
       return Array.isArray(asked.stack) ? asked.stack : []
     } finally {
       Error.prepareStackTrace = prepareStackTrace
+      Error.stackTraceLimit = stackTraceLimit
     }
   } catch {
     return []

@@ -1,5 +1,6 @@
 import { execute } from 'pawl'
 import { describe, expect, test, vi } from 'vitest'
+import { isCaller, takeTask } from '../../src/task/task.ts'
 import { runProgram } from '../fixtures/program.ts'
 
 const CURE = /calls execute\(\) again when a worker imports it.*Move the task into a module of its own.*isMainThread/
@@ -82,4 +83,16 @@ test('who calls execute() is found out without what the program does with stacks
   } finally {
     Error.prepareStackTrace = prepareStackTrace
   }
+})
+
+test('who calls execute() is found out where errors of the program have no stacks', () => {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    takeTask('task.mjs')
+    expect(Error.stackTraceLimit).toBe(0)
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+  expect(isCaller(import.meta.url)).toBe(true)
 })
