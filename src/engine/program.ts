@@ -16,7 +16,7 @@ interface WorkerState extends Import {
   imports: AsyncLocalStorage<Import> | undefined
   /** Those modules, by URL. */
   readonly modules: { [url: string]: Import | undefined }
-  /** What kept the thread busy before it loaded anything. */
+  /** How many ports keep the thread busy by themselves; files that are still read for a checkpoint do not count. */
   readonly busyBefore: number
 }
 
@@ -139,7 +139,7 @@ function openState(): WorkerState {
     reached: undefined,
     imports: undefined,
     modules: Object.create(null) as WorkerState['modules'],
-    busyBefore: countBusy(),
+    busyBefore: process.getActiveResourcesInfo().filter((it) => it === 'MessagePort').length,
   }
   registry[STATE] ??= state
   return state

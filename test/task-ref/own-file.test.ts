@@ -25,6 +25,7 @@ describe("a task in the program's own file", () => {
     ['executor', '0'],
     ['executor', '30'],
     ['execute', 'for a job'],
+    ['recorded', '30'],
     ['execute', '30', 'own-folder'], // As in `node .`: the file is named by the package.json there.
     ['execute', '0', 'own-file-wrapped.mjs'],
     ['executor', '30', 'own-file-wrapped.mjs'],
