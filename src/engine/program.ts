@@ -83,16 +83,18 @@ export async function loadTaskInWorker(spec: TaskSpec, events: ProgramEvents): P
       if (state.reached === onReached) state.reached = undefined // Also in vain: who calls `execute` now is a task of another run.
     }
   }
-  // Following asynchronous calls costs every promise something, so it is done for such modules only, as long as anything follows.
-  const module = spec.kind === 'module' && spec.isProgram ? moduleOf(state, spec.url, onReached) : undefined
+  const { isProgram = false, isCaller = false } = spec.kind === 'module' ? spec : {}
+  // Following asynchronous calls costs every promise something, so it is done for such modules only, and of those that need not be
+  // programs as long as something seems to follow.
+  const module = spec.kind === 'module' && (isProgram || isCaller) ? moduleOf(state, spec.url, onReached) : undefined
   if (!module) state.reached = onReached
   state.imports ??= module && new AsyncLocalStorage()
   const imports = module?.isOver ? undefined : state.imports
-  const waits = module && imports && noteWaits(module, imports)
+  const waits = module && imports && !isProgram ? noteWaits(module, imports) : undefined
   try {
     const run = await Promise.race([module && imports ? imports.run(module, importTask) : importTask(), reached])
     isLoaded = true
-    if (!waits) return run
+    if (!module || !imports || !waits) return run
     await setImmediate() // What waits for nothing is over in a turn.
     if (waits.isAny() || countBusy() > state.busyBefore) return run
     module.isOver = true

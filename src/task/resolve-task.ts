@@ -73,7 +73,7 @@ function specOf(module: URL | string, name: string | undefined): TaskSpec & { ki
 
 function describeModule<T, R>(given: TaskSpec & { kind: 'module' }, run: TaskFunction<T, R> | undefined): ResolvedTask<T, R> {
   const file = given.url.startsWith('file:') ? toPath(given.url) : undefined
-  const spec = { ...given, isProgram: file !== undefined && (isProgram(given.url) || isCaller(given.url)) }
+  const spec = { ...given, ...(file === undefined ? {} : { isProgram: isProgram(given.url), isCaller: isCaller(given.url) }) }
   const module = file === undefined ? spec.url : relativeToProject(file)
   const name = spec.export ?? `task ${(spec.ordinal ?? 0) + 1}`
   let source: Buffer | undefined
@@ -186,7 +186,7 @@ async function withoutWaitingForItself<V>(loaded: Promise<V>): Promise<V | undef
 /**
  * The function of a task on the main thread, for an inline run.
  *
- * @throws TaskLoadError, also for the program's own file, or another that called for it, while that waits for this very run.
+ * @throws TaskLoadError, also for the program's own file while it waits for this very run.
  */
 export async function loadHere<T, R>(task: ResolvedTask<T, R>): Promise<TaskFunction<T, R>> {
   if (task.run) return task.run
@@ -195,7 +195,7 @@ export async function loadHere<T, R>(task: ResolvedTask<T, R>): Promise<TaskFunc
   const run = isOwnFile ? await withoutWaitingForItself(loading) : await loading
   if (run) return run as TaskFunction<T, R>
   throw new TaskLoadError(
-    `Cannot load task '${task.name}': expected a module that is loaded, got one that waits for this run, as the program's own file may. ` +
+    `Cannot load task '${task.name}': expected a module that is loaded, got the program's own file, which waits for this run. ` +
       'Move the task into a module of its own, or give the task that defineTask() returned',
   )
 }

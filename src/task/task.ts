@@ -45,10 +45,12 @@ export type TaskSpec =
       readonly export: string | undefined
       readonly ordinal: number | undefined
       /**
-       * To import the module may call `execute` again: it is the program itself, or has called it before. Only the main thread can
-       * tell: in a worker, the file that was given to `node` is the worker's.
+       * The module is the program itself. Only the main thread can tell: in a worker, the file that was given to `node` is the
+       * worker's.
        */
       readonly isProgram?: boolean
+      /** The module called for a run before, and so may do so again where it is imported. */
+      readonly isCaller?: boolean
     }
   | { readonly kind: 'inline'; readonly source: string }
 

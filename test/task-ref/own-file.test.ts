@@ -24,11 +24,12 @@ describe("a task in the program's own file", () => {
     ['execute', '30'],
     ['executor', '0'],
     ['executor', '30'],
-    ['execute', 'for a job'],
-    ['recorded', '30'],
+    ['recorded', 'for a job'],
     ['execute', '30', 'own-folder'], // As in `node .`: the file is named by the package.json there.
     ['execute', '0', 'own-file-wrapped.mjs'],
     ['executor', '30', 'own-file-wrapped.mjs'],
+    ['execute', 'for a job', 'own-file-wrapped.mjs'],
+    ['recorded', '30', 'own-file-wrapped.mjs'],
   ])(
     'that calls it after that has its results, and is told of what it does besides: %s after %s ms %s',
     async (how, wait, program = 'own-file-later.mjs') => {
@@ -63,8 +64,8 @@ describe("a task in the program's own file", () => {
     expect(code).toBe(0)
   })
 
-  test('has its promises followed no longer than something of its import goes on', async () => {
-    const { code, json } = await runProgram('own-file-quiet.mjs')
+  test('in a file that this loads has its promises followed no longer than something of the import goes on', async () => {
+    const { code, json } = await runProgram('own-file-quiet-wrapped.mjs')
     // biome-ignore format: one line
     expect(json).toEqual({ all: [[0, 0, 0], [0, 0, 0]] })
     expect(code).toBe(0)
