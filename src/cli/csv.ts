@@ -100,11 +100,15 @@ export function readHeader(bytes: Buffer, from: number, path: string, longest: n
   return { format: { kind: 'csv' as const, names, delimiter }, end, lines: countBreaks(bytes, from, end, delimiter) }
 }
 
+/** Columns named in a message: a spreadsheet has up to 16,384. */
+const MOST_COLUMNS = 5
+
 /** Spreadsheets leave columns without a name behind, `,,`. */
 function explainTwice(names: readonly string[], twice: string): string {
   const columns = names.flatMap((name, at) => (name === twice ? [at + 1] : []))
-  const last = columns.pop()
-  const got = `${twice === '' ? 'none' : `'${twice}'`} for columns ${columns.join(', ')} and ${last}`
+  const told = columns.slice(0, columns.length > MOST_COLUMNS ? MOST_COLUMNS : -1)
+  const last = told.length === MOST_COLUMNS ? `${columns.length - told.length} more` : columns.at(-1)
+  const got = `${twice === '' ? 'none' : `'${twice}'`} for columns ${told.join(', ')} and ${last}`
   return `expected a name of its own for each column, got ${got}. Name each in the first row, or take it out of all rows`
 }
 

@@ -26,8 +26,10 @@ export function nameFailure({
 
 /** Why an item failed: `Error [ECONNREFUSED]: no answer`. What pawl's own errors are called says what their codes do. */
 export function nameReason(reason: Error, message = reason.message): string {
-  const { code } = reason as { readonly code?: unknown }
-  const isTold = isPawlError(reason) || message.includes(String(code)) || !['string', 'number'].includes(typeof code)
+  const { code = '' } = reason as { readonly code?: unknown }
+  const isCode = (typeof code === 'string' && code !== '') || typeof code === 'number'
+  // As a word: 1 is not told by '10 of 10 failed'.
+  const isTold = isPawlError(reason) || !isCode || message.split(/[^\w.-]+/).includes(`${code}`)
   return `${reason.name}${isTold ? '' : ` [${code}]`}: ${message}`
 }
 

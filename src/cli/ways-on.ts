@@ -59,7 +59,7 @@ function nameOf(mention: Mention, command: Command): string {
     case 'contents':
       return isFile(command.kind) ? `bytes of ${command.input} (their digest; spaces and what ends lines count)` : mention.says
     case 'source':
-      return giveAgain(command) ?? mention.says
+      return command.input === '-' ? 'To go on, give it the same stdin as before; to keep both, ' : mention.says
     case 'both runs':
       return leadTo(mention.part, command)
     case 'that run':
@@ -105,14 +105,6 @@ function leadTo(part: string, { by, input, kind }: Command): string {
   if (part === 'items' && input !== undefined && input !== '-') return `To go on, put ${input} back as it was; to keep both, `
   if (part === 'task' && by === 'resume') return 'To go on, give --task the one on record; to keep both, '
   return 'To keep both, '
-}
-
-/** The source of a command's items is its stdin. */
-function giveAgain({ by, runId, directory, input }: Command): string | undefined {
-  if (input !== '-') return undefined
-  const again =
-    by === 'resume' ? `, as in 'COMMAND | ${runCommand('resume', runId as string, directoryFlag({ directory }))}'` : ''
-  return `To go on, give it the same stdin as before${again}; to keep both, `
 }
 
 /** Only of a run that a command began all that it was given is on record. */

@@ -46,9 +46,9 @@ const NO_HARD_LINKS = new Set(['EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOS
  * refuse; folders are 0700 so that only the same user could.)
  *
  * Where `directory` cannot be made, since something else is there or the file system takes none, `put` and `append` reject with
- * `InvalidOptionError`; so does `list` where something else is there, and with EACCES or EPERM where there is something that this
- * user may not read. A key cannot be at once an object and the folder of others. Errors of the system (ENOSPC, EMFILE, EIO…) come
- * as Node gives them. Reserved names of Windows (`con`, `nul`) are not looked for.
+ * `InvalidOptionError`; so does `list` where something else is there, and with EACCES or EPERM (ERR_ACCESS_DENIED of Node's
+ * permission model) where there is something that may not be read. A key cannot be at once an object and the folder of others.
+ * Errors of the system (ENOSPC, EMFILE, EIO…) come as Node gives them. Reserved names of Windows (`con`, `nul`) are not looked for.
  */
 export function fileStore(directory: string | URL): Store {
   const root = resolve(pathOfDirectory(directory))
@@ -81,7 +81,8 @@ export function fileStore(directory: string | URL): Store {
     checkSize(bytes.byteLength)
     await inOwnFolder(path, async (folder) => {
       await tidy(folder)
-      const { randomUUID } = process.getBuiltinModule('node:crypto') // Not the global one, which a program, or a test's environment, may replace.
+      // Not the global one, which a program, or a test's environment, may replace.
+      const { randomUUID } = process.getBuiltinModule('node:crypto')
       const aside = join(folder, TEMPORARY + randomUUID())
       let isMoved = false
       try {

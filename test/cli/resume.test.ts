@@ -100,9 +100,7 @@ describe('pawl resume', () => {
       const { code, stderr } = await start(['resume', 'slow'], items(count)).ended
       expect(code).toBe(2)
       expect(stderr).toMatch(/expected the source to give \d+ items at least, since item \d+ is on record, got /)
-      expect(stderr).toContain(
-        `got ${count}. To go on, give it the same stdin as before, as in 'COMMAND | pawl resume slow'; to keep both`,
-      )
+      expect(stderr).toContain(`got ${count}. To go on, give it the same stdin as before; to keep both`)
       expect(stderr).toMatch(/^pawl: out\.jsonl is left as it was written at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/m)
       expect(stderr).toMatch(/; to go on: pawl resume slow, with the stdin it was begun with\n$/)
       expect(readFileSync(join(directory, 'out.jsonl'), 'utf8')).toBe('as it was')

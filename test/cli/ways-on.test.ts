@@ -80,7 +80,7 @@ describe('retell()', () => {
       /\. To go on, give it the same stdin as before; to keep both, give this run another --run-id; [^']*--overwrite$/,
     )
     expect(saying(make(), { ...RESUME, input: '-', directory: 'runs' })).toMatch(
-      /\. To go on, give it the same stdin as before, as in 'COMMAND \| pawl resume r --checkpoint runs'; to keep both, 'pawl run/,
+      /\. To go on, give it the same stdin as before; to keep both, 'pawl run/,
     )
   })
 

@@ -121,8 +121,9 @@ function halve(batch: FulfilledBatch): FulfilledBatch[] {
 const MAX_SHOWN = 100
 
 function describeField(item: string, field: string, value: unknown, format: Format): string {
-  // Of an error not its stack, which inspect shows.
-  const text = isError(value) ? textOf(value).replace(/\s+/g, ' ') : inspect(value, { depth: 0, breakLength: Infinity })
+  // Of an error not its stack, which inspect shows; of more than six parts inspect makes several lines, however long one may be.
+  const whole = isError(value) ? textOf(value) : inspect(value, { depth: 0, breakLength: Infinity })
+  const text = whole.replace(/\s+/g, ' ')
   const got = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text
   const cure = format === 'json' ? "Throw errors with plain data, or use format 'msgpack'" : 'Throw errors with plain data'
   return `Cannot record '${field}' of the error of item ${item}: expected a value that format '${format}' can hold, got ${got}. The rest of the error is recorded. ${cure}`
