@@ -152,6 +152,9 @@ describe('readInput() of CSV', () => {
     await expect(read('a.csv', 'a,,,\n1,,,\n')).rejects.toThrow(
       /got none for columns 2, 3 and 4\. Name each in the first row, or/,
     )
+    await expect(read('a.csv', `a${','.repeat(16_383)}\n`)).rejects.toThrow(
+      /got none for columns 2, 3, 4, 5, 6 and 16378 more\. Name/,
+    )
     await expect(read('a.csv', Buffer.from('a,b\n1,2\n\xff,4\n', 'latin1'))).rejects.toThrow(/a\.csv, line 3: expected UTF-8/)
   })
 })
