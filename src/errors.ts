@@ -228,7 +228,8 @@ function refusal(
 /** Whether `error` is one of pawl's, of this copy or another; with `code`, that one. */
 export function isPawlError(error: unknown, code?: ErrorCode): error is PawlError {
   if (!(error instanceof Error) || !('code' in error)) return false
-  return code === undefined ? String(error.code).startsWith('ERR_PAWL_') : error.code === code
+  if (code !== undefined) return error.code === code
+  return typeof error.code === 'string' && error.code.startsWith('ERR_PAWL_')
 }
 
 /** Whether it is an Error, also one of another realm, as Node's own are to a program in a `vm` (Jest), or a DOMException. */
