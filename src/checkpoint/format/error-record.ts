@@ -57,12 +57,12 @@ function heldOf(value: unknown, field: string, codec: Codec, onUnheld: OnUnheld)
   let left = MAX_HELD_PARTS
   /** Of an object what it has besides, of an array all or nothing, as its places count. `around`: what it lies in. */
   const keep = (part: unknown, path: string, around: readonly unknown[]): unknown => {
-    if (left-- > 0 && isHeld(part)) return part
-    if (left < 0 || around.includes(part)) return told(part, path)
+    if (left-- <= 0 || around.includes(part)) return told(part, path)
     const within = [...around, part]
     if (isPlain(part))
       return Object.fromEntries(holdAll(Object.entries(part), (it, name) => keep(it, path + stepTo(name, false), within)))
-    if (!Array.isArray(part) || Object.keys(part).length !== part.length) return told(part, path)
+    // Only what has no parts of ours: parts within parts, asked for whole at each level, would be walked time and again.
+    if (!Array.isArray(part) || Object.keys(part).length !== part.length) return isHeld(part) ? part : told(part, path)
     const parts: unknown[] = []
     for (const [at, it] of part.entries()) {
       const held = keep(it, `${path}[${at}]`, within)
