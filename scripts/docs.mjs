@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Writes the generated parts of README.md: the option table from src/options/options.ts, the tables of figures from
+ * Writes the generated parts of README.md: the option table from src/options/option-table.ts, the tables of figures from
  * bench/results/. Writes docs/performance.md and its charts.
  *
  * Run it:  npm run docs
@@ -37,7 +37,7 @@ export async function generate(text) {
   })
 }
 
-/** @param {{ name: string, spec: import('../src/options/option-table.ts').OptionSpec }[]} options */
+/** @param {{ name: string, spec: import('../src/options/option-values.ts').OptionSpec }[]} options */
 function tableOfOptions(options) {
   const cell = (/** @type {string} */ text) => text.replaceAll('|', '\\|')
   const rows = options.map(({ name, spec }) => {

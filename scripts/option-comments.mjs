@@ -1,6 +1,6 @@
 // @ts-check
 
-/** @typedef {import('../src/options/option-table.ts').OptionSpec} OptionSpec */
+/** @typedef {import('../src/options/option-values.ts').OptionSpec} OptionSpec */
 
 /** The types whose fields are options, and what comes before their names in the table of options. @type {Record<string, string>} */
 const PREFIXES = {

@@ -1,5 +1,6 @@
 import { InvalidOptionError } from '../errors.ts'
-import { listOptions, type OptionSpec } from '../options/option-table.ts'
+import { listOptions } from '../options/option-table.ts'
+import type { OptionSpec } from '../options/option-values.ts'
 import type { ExecuteOptions } from '../options/options.ts'
 import type { Json } from '../types.ts'
 import { DURATION_FORM, parseDuration } from './duration.ts'

@@ -1,4 +1,5 @@
-import { type Listeners, resolveOptions } from '../options/options.ts'
+import type { Listeners } from '../options/options.ts'
+import { resolveOptions } from '../options/resolve-options.ts'
 import { describeTime } from '../plan/describe-plan.ts'
 import type { Plan } from '../types.ts'
 import { wordsIn, wordsInList } from '../wording.ts'

@@ -1,5 +1,6 @@
 import { isPawlError, plural } from '../errors.ts'
-import { countTolerated, type ResolvedOptions } from '../options/options.ts'
+import { countTolerated } from '../options/count-tolerated.ts'
+import type { ResolvedOptions } from '../options/options.ts'
 import { fileStore } from '../store/file.ts'
 import type { Failure, Report } from '../types.ts'
 import { wordsIn } from '../wording.ts'

@@ -1,8 +1,8 @@
 import { InvalidOptionError } from '../errors.ts'
 import { didYouMean } from '../nearest.ts'
 import { PARTS } from './option-parts.ts'
-import { EVENTS, OPTIONS, type OptionSpec } from './option-table.ts'
-import { isPlain, isStoreLike } from './option-values.ts'
+import { EVENTS, OPTIONS } from './option-table.ts'
+import { isPlain, isStoreLike, type OptionSpec } from './option-values.ts'
 import type { ExecuteOptions, Listeners } from './options.ts'
 
 /** The options that are objects of options, or of listeners. */

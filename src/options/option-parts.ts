@@ -1,5 +1,14 @@
-import type { OptionSpec } from './option-table.ts'
-import { isBoolean, isCloud, isDuration, isFunction, isInteger, isNumber, isOneOf, isStoreLike } from './option-values.ts'
+import {
+  isBoolean,
+  isCloud,
+  isDuration,
+  isFunction,
+  isInteger,
+  isNumber,
+  isOneOf,
+  isStoreLike,
+  type OptionSpec,
+} from './option-values.ts'
 
 /** Options inside `retry`, `breaker`, `checkpoint`, `preempt` and `resourceLimits`, by their full name. */
 export const PARTS: Record<string, OptionSpec> = {

@@ -11,7 +11,7 @@ import {
   isPlain,
   isShard,
   isStoreLike,
-  type Unfit,
+  type OptionSpec,
 } from './option-values.ts'
 import type { ExecuteOptions } from './options.ts'
 
@@ -19,23 +19,6 @@ import type { ExecuteOptions } from './options.ts'
  * The rows behind every option: its check, its default for people, its help text and its flag; of options that are made of others
  * those are in option-parts.ts. The README table is made from them.
  */
-
-/** What an option is: its check, default, help and flag. */
-export interface OptionSpec {
-  /** What the type may be, for people. */
-  readonly type: string
-  /** The default, for people. */
-  readonly default: string
-  readonly help: string
-  /** True when the value can be used. */
-  check(value: unknown): boolean
-  /** What `check` accepts, to complete "expected …". */
-  readonly expected: string
-  /** Of a value that is not accepted, the part that is why; undefined when it is all of it. */
-  findUnfit?(value: unknown): Unfit | undefined
-  /** How the command line says it, in commander's notation. */
-  readonly flag?: string
-}
 
 /** Most items one chunk may hold: a worker answers a chunk at once, and its answer has to fit into memory twice. */
 const MAX_CHUNK_ITEMS = 1_000_000

@@ -3,7 +3,27 @@ import { isDirectory } from '../store/directory.ts'
 import type { Store } from '../store/store.ts'
 import { stepTo } from '../values/steps.ts'
 
-/** Which values options take. What several rows of option-table.ts share is a check with the words for what it accepts. */
+/**
+ * What an option is, and which values it takes. What several rows of option-table.ts share is a check with the words for what it
+ * accepts.
+ */
+
+/** What an option is: its check, default, help and flag. */
+export interface OptionSpec {
+  /** What the type may be, for people. */
+  readonly type: string
+  /** The default, for people. */
+  readonly default: string
+  readonly help: string
+  /** True when the value can be used. */
+  check(value: unknown): boolean
+  /** What `check` accepts, to complete "expected …". */
+  readonly expected: string
+  /** Of a value that is not accepted, the part that is why; undefined when it is all of it. */
+  findUnfit?(value: unknown): Unfit | undefined
+  /** How the command line says it, in commander's notation. */
+  readonly flag?: string
+}
 
 export const isInteger = (min: number, max = Number.MAX_SAFE_INTEGER) => ({
   check: (value: unknown) => Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max,

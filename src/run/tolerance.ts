@@ -1,5 +1,6 @@
 import { nameItem, plural, RunFailedError } from '../errors.ts'
-import { countTolerated, type ResolvedOptions } from '../options/options.ts'
+import { countTolerated } from '../options/count-tolerated.ts'
+import type { ResolvedOptions } from '../options/options.ts'
 import type { Failure } from '../types.ts'
 import { inReport, option, type Words, worded, wording, wordsIn } from '../wording.ts'
 

@@ -1,7 +1,7 @@
 import type { Place } from '../../src/checkpoint/claims/place.ts'
 import { createPool } from '../../src/engine/pool.ts'
 import type { Engines } from '../../src/engines.ts'
-import { resolveOptions } from '../../src/options/options.ts'
+import { resolveOptions } from '../../src/options/resolve-options.ts'
 import { performRun } from '../../src/run/perform.ts'
 import type { Outcome, Report } from '../../src/types.ts'
 import { deedOf, keyOf, type TrueItem } from './items.ts'

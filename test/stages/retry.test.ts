@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { type RetryContext, type RetryOptions, resolveOptions } from '../../src/options/options.ts'
+import type { RetryContext, RetryOptions } from '../../src/options/options.ts'
+import { resolveOptions } from '../../src/options/resolve-options.ts'
 import { retry } from '../../src/stages/retry.ts'
 import type { Dispatch } from '../../src/stages/stage.ts'
 import type { FailureKind, Rejection } from '../../src/types.ts'
