@@ -1,5 +1,6 @@
 import type { TaskContext, TaskFunction } from '../types.ts'
-import { type Codec, type LineCheck, loadCodec, loadLineCheck } from '../values/codec.ts'
+import { type LineCheck, loadCodec, loadLineCheck } from '../values/codec.ts'
+import type { Codec } from '../values/contract.ts'
 import type { ChunkMessage, PartMessage, RunSetup } from './protocol.ts'
 
 /** What it takes to run items on a thread, be it a worker or the main thread. */

@@ -1,4 +1,4 @@
-import type { Codec } from '../values/codec.ts'
+import type { Codec } from '../values/contract.ts'
 
 const { getOwnPropertyNames } = Object
 const everything = Object.prototype

@@ -1,7 +1,5 @@
 import type { Codec, Encoded, Format, Refusal } from './contract.ts'
 
-export type { Codec, Format } from './contract.ts'
-
 /**
  * The codec of `format`, for values that are to be lines of output as well when `areLines`. msgpackr is imported only for
  * `msgpack`.

@@ -1,4 +1,4 @@
-import type { Format } from '../../values/codec.ts'
+import type { Format } from '../../values/contract.ts'
 import { packBlock, SMALL_BYTES, storeBlock } from './blocks.ts'
 import { blockSeedOf, countCharacters, type Head, type OutcomesHead, seedOf, versionOf } from './frame.ts'
 import { layoutOf } from './run-file.ts'

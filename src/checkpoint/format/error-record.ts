@@ -1,7 +1,7 @@
 import { type CarriedError, packError, unpackError } from '../../carried-error.ts'
 import { isPlain } from '../../options/option-values.ts'
 import { codeOf } from '../../store/errno.ts'
-import type { Codec } from '../../values/codec.ts'
+import type { Codec } from '../../values/contract.ts'
 import { stepTo } from '../../values/steps.ts'
 import { keepWords, option, Wording, type Words } from '../../wording.ts'
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Format } from '../../values/codec.ts'
+import type { Format } from '../../values/contract.ts'
 import { binaryLayout } from './format.ts'
 import { jsonLayout } from './format-json.ts'
 import type { Layout } from './scan.ts'

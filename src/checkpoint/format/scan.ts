@@ -1,4 +1,4 @@
-import type { Format } from '../../values/codec.ts'
+import type { Format } from '../../values/contract.ts'
 import type { FileHeader, FoundFrame, Head } from './frame.ts'
 
 /** One of the two forms of the format: how frames become bytes, and where they begin. */

@@ -1,5 +1,5 @@
 import { CheckpointCorruptError } from '../../errors.ts'
-import type { Codec } from '../../values/codec.ts'
+import type { Codec } from '../../values/contract.ts'
 import type { OutcomesHead } from '../format/frame.ts'
 
 /** The values of a frame, in the order of its indices. Raises CheckpointCorruptError when they are not as many as it says. */

@@ -1,4 +1,4 @@
-import type { Codec } from '../../values/codec.ts'
+import type { Codec } from '../../values/contract.ts'
 import type { Lease } from '../claims/lease.ts'
 import type { Manifest } from '../identity/manifest.ts'
 import type { Restored } from '../record/restored.ts'

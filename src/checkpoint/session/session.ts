@@ -1,6 +1,6 @@
 import type { Store } from '../../store/store.ts'
 import type { Chunk, Outcomes, Rejection } from '../../types.ts'
-import type { Format } from '../../values/codec.ts'
+import type { Format } from '../../values/contract.ts'
 import type { Place } from '../claims/place.ts'
 import type { Manifest } from '../identity/manifest.ts'
 import type { ManifestOptions } from '../identity/open-manifest.ts'

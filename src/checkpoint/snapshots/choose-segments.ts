@@ -1,4 +1,4 @@
-import type { Format } from '../../values/codec.ts'
+import type { Format } from '../../values/contract.ts'
 import { byStem, type RunFile } from '../format/run-file.ts'
 import type { LoadedFile } from '../record/run-index.ts'
 import { MAX_SNAPSHOT_BYTES } from './snapshot.ts'

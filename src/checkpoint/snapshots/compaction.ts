@@ -1,5 +1,5 @@
 import type { StoredObject } from '../../store/store.ts'
-import type { Format } from '../../values/codec.ts'
+import type { Format } from '../../values/contract.ts'
 import { listWriters } from '../claims/claim.ts'
 import { endOf, FORMAT_VERSION } from '../format/frame.ts'
 import { type RunFile, toRunFile, writerOf } from '../format/run-file.ts'

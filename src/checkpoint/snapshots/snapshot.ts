@@ -1,5 +1,5 @@
 import type { Store } from '../../store/store.ts'
-import type { Format } from '../../values/codec.ts'
+import type { Format } from '../../values/contract.ts'
 import { joinBytes, packFrames } from '../format/entries.ts'
 import { blockSeedOf, seedOf } from '../format/frame.ts'
 import { layoutOf, newWriter, type RunFile, toRunFile } from '../format/run-file.ts'

@@ -1,5 +1,5 @@
 import type { Store } from '../../store/store.ts'
-import type { Codec, Format } from '../../values/codec.ts'
+import type { Codec, Format } from '../../values/contract.ts'
 import { countOf, fromRuns, type OutcomesHead } from '../format/frame.ts'
 import type { RunFile } from '../format/run-file.ts'
 import { decodeColumns } from '../reading/decode-columns.ts'
