@@ -1,8 +1,8 @@
 import { plural } from '../errors.ts'
 import { inShell } from '../wording.ts'
+import type { Assignment } from './assignment.ts'
 import { remarkOnFields } from './fault.ts'
 import type { Input } from './input.ts'
-import type { Assignment } from './perform.ts'
 import { say } from './terminal.ts'
 
 /** Said when nothing refuses the run any more. */

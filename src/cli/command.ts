@@ -4,23 +4,11 @@ import { nameShard, readShard } from '../items/shard.ts'
 import { fileStore } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
 import type { Json } from '../types.ts'
+import type { Assignment, RecordedCommand } from './assignment.ts'
 import { descriptorOf } from './descriptor.ts'
 import type { FlagValues } from './flags.ts'
-import type { Assignment } from './perform.ts'
 import { toProjectPath } from './task-path.ts'
 import { say } from './terminal.ts'
-
-/**
- * What `pawl resume` finds in the manifest: what the last session was told. Flags that only matter to one session are left
- * out; `shard` says whose `output` it is.
- */
-export interface RecordedCommand {
-  readonly task: string
-  readonly input: string
-  readonly output?: string
-  readonly shard?: string
-  readonly flags: FlagValues
-}
 
 /** The command to be recorded of a session. */
 export function toCommand(task: string, input: string, output: string | undefined, flags: FlagValues): RecordedCommand {

@@ -7,42 +7,19 @@ import { resolveOptions } from '../options/resolve-options.ts'
 import type { Report } from '../types.ts'
 import { wordsIn } from '../wording.ts'
 import { announce } from './announce.ts'
-import { noteCommand, type RecordedCommand } from './command.ts'
+import type { Assignment, RecordedCommand } from './assignment.ts'
+import { noteCommand } from './command.ts'
 import { formatDuration } from './duration.ts'
 import { AGAIN, explain, OK, tell } from './failure.ts'
 import { type FlagValues, toCheckpoint, toOptions } from './flags.ts'
 import { type Input, keyFrom, readInput } from './input.ts'
 import { describeLeft, goOnWithOthers, hasSettledNone, listNextSteps, saveResults, summarize } from './next-steps.ts'
-import { checkApart, checkTarget, type InUse, resultLine, type Target, writeLines } from './output.ts'
+import { checkApart, checkTarget, type InUse, resultLine, writeLines } from './output.ts'
 import { type Progress, showProgress } from './progress.ts'
 import { planDrain, Signalled, TimeUp, watchInterrupts } from './signals.ts'
-import type { TaskPath } from './task-path.ts'
 import { printJson, say } from './terminal.ts'
 import { isExcess, listUnrecorded } from './unrecorded.ts'
 import { retell, retellReport, sayHere } from './ways-on.ts'
-
-/** One session of a run, as the command line was told. */
-export interface Assignment {
-  readonly by: 'run' | 'resume'
-  readonly task: TaskPath
-  readonly input: string
-  readonly output: Target
-  /** Where it is recorded; undefined: nowhere. */
-  readonly directory: string | undefined
-  /** --no-checkpoint asked for that. */
-  readonly isDeclined: boolean
-  /** undefined for stdin that is not recorded. */
-  readonly runId: string | undefined
-  /** True when the run id was derived from task and input. */
-  readonly isDerived: boolean
-  readonly resume: true | 'fresh' | 'require'
-  readonly retryFailed: boolean | 'only'
-  readonly flags: FlagValues
-  /** To be recorded, for `pawl resume`. */
-  readonly command: RecordedCommand
-  readonly quiet: boolean
-  readonly json: boolean
-}
 
 /**
  * Runs the session, tells how it goes on stderr, writes the results when every item has settled, and resolves with the

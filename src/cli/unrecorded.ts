@@ -4,7 +4,7 @@ import type { ResolvedOptions } from '../options/options.ts'
 import { fileStore } from '../store/file.ts'
 import type { Failure, Report } from '../types.ts'
 import { wordsIn } from '../wording.ts'
-import type { Assignment } from './perform.ts'
+import type { Assignment } from './assignment.ts'
 import { sayHere } from './ways-on.ts'
 
 /** What failed, in a run that could not write its checkpoint. */

@@ -1,9 +1,9 @@
 import { listOptions } from '../options/option-table.ts'
 import type { Report } from '../types.ts'
 import { keepWords, type Mention, type Words, wordsIn, wordsInList } from '../wording.ts'
+import type { Assignment } from './assignment.ts'
 import type { Input } from './input.ts'
 import { directoryFlag, runCommand } from './next-steps.ts'
-import type { Assignment } from './perform.ts'
 
 /** What messages say to whoever typed a command: the flags for the options, and the ways on that the command has. */
 
