@@ -2,7 +2,7 @@ import { parse } from 'csv-parse/sync'
 import { type Delimiter, type FileFormat, rowEnds, toObject } from '../items/file-items.ts'
 import { UsageError } from './failure.ts'
 import { countBreaks, explainFields, explainLong } from './fault.ts'
-import type { Findings } from './scan.ts'
+import type { Findings } from './findings.ts'
 
 const QUOTE = 0x22
 const LF = 0x0a

@@ -7,8 +7,9 @@ import type { Json } from '../types.ts'
 import { readBlocks } from './blocks.ts'
 import { UsageError } from './failure.ts'
 import { BLANK_LINE, countBreaks, explainFields, MAX_LINE } from './fault.ts'
+import type { Scanned, Stretch } from './findings.ts'
 import { noKey } from './key.ts'
-import scan, { type Scanned, type Stretch } from './scan.ts'
+import scan from './scan.ts'
 
 /** The items of a file, checked to the last line. */
 export interface FileInput {
