@@ -1,16 +1,6 @@
 import { notedId } from '../format/hash-key.ts'
 import { failureIn } from './item-places.ts'
-import type { RunIndex } from './run-index.ts'
-
-/** Attempts at an item that has not settled since, as an `attempted` frame tells them. */
-export interface Attempted {
-  readonly attempts: number
-  readonly crashes: number
-  /** When the first of them failed, in milliseconds since 1970; undefined: all of them were lost with a worker. */
-  readonly since: number | undefined
-  /** The writer that recorded them. */
-  readonly session: string
-}
+import type { Attempted, RunIndex } from './run-index.ts'
 
 /** What is on record of attempts at an item since it last was a failure. */
 export function attemptedIn(index: RunIndex, at: number, key: string | undefined): Attempted | undefined {

@@ -2,11 +2,10 @@ import { type AttemptedHead, countOf, endOf, type FailureHead, fromRuns, type He
 import type { IndexSet } from '../format/index-set.ts'
 import { byStem, writerOf } from '../format/run-file.ts'
 import type { Located } from '../reading/read-file.ts'
-import type { Attempted } from './attempted.ts'
 import { createItemLists } from './item-list.ts'
 import { createItemSet, idOf } from './item-set.ts'
 import { createLeft } from './left.ts'
-import type { FailureEntry, LoadedFile, RunIndex } from './run-index.ts'
+import type { Attempted, FailureEntry, LoadedFile, RunIndex } from './run-index.ts'
 import { addSegment, newBegun, newSegmentTrace, newTrace, type SegmentTrace, type SessionTrace } from './session-trace.ts'
 import { createSourceRecord } from './source-record.ts'
 

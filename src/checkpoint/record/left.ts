@@ -2,20 +2,10 @@ import type { Lease } from '../claims/lease.ts'
 import type { Head, LeftHead } from '../format/frame.ts'
 import { type RunFile, sequenceOf, toRunFile, writerNamed, writerOf } from '../format/run-file.ts'
 import { isSound } from '../reading/file-report.ts'
-import type { LoadedFile, RunIndex } from './run-index.ts'
+import type { LeftRecord, LoadedFile, RunIndex } from './run-index.ts'
 import { newTrace, type SessionTrace } from './session-trace.ts'
 
-/** What could be read of sessions as others found them at an end: what is less by now was lost since. */
-export interface LeftRecord {
-  /** How many bytes segments have at least, by their names below the run. */
-  readonly left: ReadonlyMap<string, number>
-  /** Names of those that are not there any more, and that no snapshot stood for. */
-  readonly gone: readonly string[]
-  /** Names of segments of which a later session has said that they are there. */
-  readonly noted: ReadonlySet<string>
-}
-
-/** Puts together what is on record of that, in whatever order it comes. */
+/** Puts together a `LeftRecord`, in whatever order it comes. */
 export interface LeftBuilder {
   add(left: readonly LeftHead[]): void
   /** Adds to `sessions` those of which nothing else is left, and how many items they had settled. */

@@ -3,10 +3,8 @@ import type { FailureHead, OutcomesHead } from '../format/frame.ts'
 import type { RunFile } from '../format/run-file.ts'
 import type { FileReport } from '../reading/file-report.ts'
 import type { FrameAddress } from '../reading/read-file.ts'
-import type { Attempted } from './attempted.ts'
 import type { ItemList } from './item-list.ts'
 import type { ItemSet } from './item-set.ts'
-import type { LeftRecord } from './left.ts'
 import type { SessionTrace } from './session-trace.ts'
 import type { SourceRecord } from './source-record.ts'
 
@@ -44,6 +42,26 @@ export interface RunIndex extends SourceRecord, LeftRecord {
   readonly knownDead: readonly string[]
   /** Sessions that a later one found at an end without a word of it; of some nothing else is left. */
   readonly knownEnded: readonly string[]
+}
+
+/** What could be read of sessions as others found them at an end: what is less by now was lost since. */
+export interface LeftRecord {
+  /** How many bytes segments have at least, by their names below the run. */
+  readonly left: ReadonlyMap<string, number>
+  /** Names of those that are not there any more, and that no snapshot stood for. */
+  readonly gone: readonly string[]
+  /** Names of segments of which a later session has said that they are there. */
+  readonly noted: ReadonlySet<string>
+}
+
+/** Attempts at an item that has not settled since, as an `attempted` frame tells them. */
+export interface Attempted {
+  readonly attempts: number
+  readonly crashes: number
+  /** When the first of them failed, in milliseconds since 1970; undefined: all of them were lost with a worker. */
+  readonly since: number | undefined
+  /** The writer that recorded them. */
+  readonly session: string
 }
 
 /** A file that an intact snapshot stands for, and what that says of it. */

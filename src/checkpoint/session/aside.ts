@@ -4,9 +4,9 @@ import { type Entry, entryOf } from '../format/entries.ts'
 import { toRuns } from '../format/frame.ts'
 import { hashKey } from '../format/hash-key.ts'
 import { MAX_RUNNING } from '../format/head.ts'
-import { type Attempted, attemptedIn } from '../record/attempted.ts'
+import { attemptedIn } from '../record/attempted.ts'
 import type { Restored } from '../record/restored.ts'
-import type { RunIndex } from '../record/run-index.ts'
+import type { Attempted, RunIndex } from '../record/run-index.ts'
 
 /** An item that is not in flight, and what is known of it besides. */
 interface Row extends Omit<Attempted, 'session'> {
