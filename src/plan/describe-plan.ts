@@ -2,12 +2,12 @@ import { plural } from '../errors.ts'
 import type { Plan } from '../types.ts'
 import { type Words, wordedList } from '../wording.ts'
 import type { Knowledge } from './knowledge.ts'
-import type { PlannerOptions } from './plan.ts'
 
 /** What a planner has chosen so far, and from what. Times in ms per item. */
 interface Choice extends Pick<Plan, 'mode' | 'workers' | 'chunkSize'> {
   readonly known: Knowledge
-  readonly options: PlannerOptions
+  /** What the run was told; 'auto' and undefined: to choose. */
+  readonly asked: { readonly mode: 'auto' | 'threads' | 'inline'; readonly chunkSize: number | undefined }
   /** Whether threads or inline is for the planner to choose. */
   readonly isFree: boolean
   /** Items that have not settled; undefined when nobody knows. */
@@ -34,18 +34,18 @@ function estimateSpeedup(itemTime: number, overhead: number, workers: number): n
   return parallel > 0 ? itemTime / parallel : 1
 }
 
-function explainInline({ options, known, left = 0 }: Choice): string {
-  if (options.mode === 'inline') return 'Runs inline on the main thread, as asked for.'
+function explainInline({ asked, known, left = 0 }: Choice): string {
+  if (asked.mode === 'inline') return 'Runs inline on the main thread, as asked for.'
   if (left === 0 && !known.isCheap) return 'Runs inline: nothing is left to run.'
   return known.isCheap
     ? `Runs inline: an item takes ${describeTime(mean(known))}, and threads got one done every ${describeTime(known.pace)}: carrying it there and back costs more than it does.`
     : `Runs inline: what is left, ${plural(left, 'item')}, takes about ${describeTime(left * mean(known))}, less than starting threads.`
 }
 
-function explainThreads({ options, known, isFree, workers, chunkSize }: Choice, overhead: number, speedup: number): string {
+function explainThreads({ asked, known, isFree, workers, chunkSize }: Choice, overhead: number, speedup: number): string {
   if (known.measured === 0) return `Runs on ${plural(workers, 'thread')}; nothing is measured yet.`
   const size =
-    options.chunkSize === undefined
+    asked.chunkSize === undefined
       ? `chunks of ${chunkSize > 1 ? 'about ' : ''}${chunkSize}`
       : `chunks of ${chunkSize}, as asked for`
   const cost = overhead > 0 ? describeTime(overhead) : 'next to nothing'

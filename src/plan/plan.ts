@@ -215,7 +215,7 @@ export function createPlanner(options: PlannerOptions): Planner {
         workers: workers(left),
         chunkSize: options.chunkSize ?? Math.min(chunkSize(left), left || Number.POSITIVE_INFINITY),
       }
-      return describePlan({ ...chosen, options, known, isFree: mayInline, left }, warnings)
+      return describePlan({ ...chosen, asked: options, known, isFree: mayInline, left }, warnings)
     },
   }
 }
