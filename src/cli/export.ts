@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { inspectRun, type RunDetails, readResults } from '../checkpoint/stored/runs.ts'
+import { inspectRun, type RunDetails, readResultBatches } from '../checkpoint/stored/runs.ts'
 import { plural } from '../errors.ts'
 import { fileStore } from '../store/file.ts'
 import type { Store } from '../store/store.ts'
@@ -57,13 +57,15 @@ interface Reading {
 }
 
 async function* exportLines(store: Store, runId: string, reading: Reading): AsyncGenerator<string> {
-  for await (const outcome of readResults(store, runId)) {
-    if (outcome.status === 'rejected') {
-      reading.failed++
-      continue
+  for await (const outcomes of readResultBatches(store, runId)) {
+    for (const outcome of outcomes) {
+      if (outcome.status === 'rejected') {
+        reading.failed++
+        continue
+      }
+      reading.exported++
+      yield resultLine(outcome.index, outcome.value)
     }
-    reading.exported++
-    yield resultLine(outcome.index, outcome.value)
   }
   reading.hasEnded = true
 }

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
 import { newWriter } from '../../src/checkpoint/format/run-file.ts'
-import { listRuns, readResults, verifyRun } from '../../src/checkpoint/stored/runs.ts'
+import { listRuns, verifyRun } from '../../src/checkpoint/stored/runs.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
+import { readResults } from '../../src/stored-runs.ts'
 import { FORMS, IDENTITY, open, outcomes, readAll, rejection } from './fixture.ts'
 
 /** `store`, as it is far away: what is asked for together is answered together. Counts how often it answers. */

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { readResults, verifyRun } from '../../src/checkpoint/stored/runs.ts'
+import { verifyRun } from '../../src/checkpoint/stored/runs.ts'
+import { readResults } from '../../src/stored-runs.ts'
 import { abandon, FORMS, failing, IDENTITY, type Opened, open, outcomes, readAll, rejection, STORES } from './fixture.ts'
 
 const step = fc.oneof(

@@ -3,8 +3,9 @@ import { describe, expect, test } from 'vitest'
 import type { ItemsHead } from '../../src/checkpoint/format/frame.ts'
 import { checkHead } from '../../src/checkpoint/format/head.ts'
 import { createItemLists, type ItemList, writeItemList } from '../../src/checkpoint/record/item-list.ts'
-import { readResults, verifyRun } from '../../src/checkpoint/stored/runs.ts'
+import { verifyRun } from '../../src/checkpoint/stored/runs.ts'
 import { memoryStore } from '../../src/store/memory.ts'
+import { readResults } from '../../src/stored-runs.ts'
 import { FORMS, IDENTITY, open } from './fixture.ts'
 
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f', 'g']

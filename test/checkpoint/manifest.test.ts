@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { digestItems } from '../../src/checkpoint/identity/digest-items.ts'
 import { deriveRunId, fingerprintOf, type RunIdentity } from '../../src/checkpoint/identity/fingerprint.ts'
-import { inspectRun, readResults, verifyRun } from '../../src/checkpoint/stored/runs.ts'
+import { inspectRun, verifyRun } from '../../src/checkpoint/stored/runs.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
+import { readResults } from '../../src/stored-runs.ts'
 import { IDENTITY, open, outcomes, rejection } from './fixture.ts'
 
 const key = `run-1/run/${fingerprintOf(IDENTITY)}.json`

@@ -4,7 +4,7 @@ import { fingerprintOf } from '../../src/checkpoint/identity/fingerprint.ts'
 import { newReport } from '../../src/checkpoint/reading/file-report.ts'
 import { readFrames } from '../../src/checkpoint/reading/read-file.ts'
 import { STOOD_FOR } from '../../src/checkpoint/record/damage.ts'
-import { inspectRun, readResults, verifyRun } from '../../src/checkpoint/stored/runs.ts'
+import { inspectRun, readResultBatches, verifyRun } from '../../src/checkpoint/stored/runs.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { Outcome } from '../../src/types.ts'
@@ -59,7 +59,7 @@ async function makeUp(store: Store, options: Parameters<typeof open>[1]): Promis
 
 async function expectAll(store: Store): Promise<void> {
   const all: Outcome[] = []
-  for await (const outcome of readResults(store, 'run-1')) all.push(outcome)
+  for await (const batch of readResultBatches(store, 'run-1')) all.push(...batch)
   const expected = Array.from({ length: COUNT }, (_, index) =>
     index === 3 ? { index, status: 'rejected', reason: { message: 'three' } } : { index, value: { value: index } },
   )

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { deleteRun, inspectRun, listRuns, readFailures, readResults, verifyRun } from '../../src/checkpoint/stored/runs.ts'
+import { deleteRun, inspectRun, listRuns, readFailures, readResultBatches, verifyRun } from '../../src/checkpoint/stored/runs.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { Outcome } from '../../src/types.ts'
@@ -7,7 +7,7 @@ import { abandon, FORMS, failing, IDENTITY, open, outcomes, rejection, STORES } 
 
 async function collect(store: Store, runId = 'run-1'): Promise<Outcome[]> {
   const all: Outcome[] = []
-  for await (const outcome of readResults(store, runId)) all.push(outcome)
+  for await (const batch of readResultBatches(store, runId)) all.push(...batch)
   return all
 }
 
@@ -225,7 +225,7 @@ describe('readResults() warns', () => {
   }
   const warningsOf = async (store: Store) => {
     const warnings: string[] = []
-    for await (const _ of readResults(store, 'run-1', (message) => warnings.push(message)));
+    for await (const _ of readResultBatches(store, 'run-1', (message) => warnings.push(message)));
     return warnings
   }
 

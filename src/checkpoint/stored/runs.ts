@@ -12,7 +12,6 @@ import { findStoodFor } from '../record/stood-for.ts'
 import { findWinners } from '../record/winners.ts'
 import { toStore } from './given-store.ts'
 import { listObjects, loadRun, lossOf, type StoredRun } from './load-run.ts'
-import { oneByOne } from './one-by-one.ts'
 import { readInOrder } from './read-in-order.ts'
 import { COMMAND_DAMAGED, findDamagedCommands } from './shard-commands.ts'
 
@@ -56,20 +55,11 @@ export async function verifyRun(
 }
 
 /**
- * The outcomes of a run in the order of their indices. Values are read as they are reached, not all at once. What is damaged
- * is left out, and `warn` is told.
+ * The outcomes of a run in the order of their indices, many at once. Values are read as they are reached, not all at once. What is
+ * damaged is left out, and `warn` is told.
  *
  * @throws RunNotFoundError, CheckpointVersionError; CheckpointCorruptError when a part that was whole is not any more.
  */
-export function readResults(
-  given: Store | string | URL,
-  runId: string,
-  warn?: (message: string) => void,
-): AsyncGenerator<Outcome> {
-  return oneByOne(readResultBatches(given, runId, warn))
-}
-
-/** The same, many at once. */
 export async function* readResultBatches(
   given: Store | string | URL,
   runId: string,
