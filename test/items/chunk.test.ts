@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { attemptsBefore, cut, historyAt, withHistories } from '../src/items/chunk.ts'
-import type { Chunk } from '../src/types.ts'
+import { attemptsBefore, cut, historyAt, withHistories } from '../../src/items/chunk.ts'
+import type { Chunk } from '../../src/types.ts'
 
 const chunk: Chunk<string> = {
   items: ['a', 'b', 'c', 'd'],

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { nameShard, readShard, shardOf } from '../src/items/shard.ts'
+import { nameShard, readShard, shardOf } from '../../src/items/shard.ts'
 
 describe('readShard()', () => {
   test('gives nothing when nothing was asked for', () => {

@@ -8,8 +8,8 @@ import {
   packFileItems,
   pickFileItems,
   unpackItems,
-} from '../src/items/file-items.ts'
-import { isArrayLike } from '../src/items/items.ts'
+} from '../../src/items/file-items.ts'
+import { isArrayLike } from '../../src/items/items.ts'
 
 /** A block of `values`, one per line. */
 function blockOf(values: readonly unknown[]): Block {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createPull } from '../src/items/pull-async.ts'
+import { createPull } from '../../src/items/pull-async.ts'
 
 const turnOfLoop = () => new Promise((resolve) => setImmediate(resolve))
 

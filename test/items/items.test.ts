@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { arraySource } from '../src/items/array-source.ts'
-import { isArrayLike, type Selection, type Source, takeItems } from '../src/items/items.ts'
-import { iterableSource } from '../src/items/iterable-source.ts'
-import { createKeys } from '../src/items/keys.ts'
-import { SLICE_MS } from '../src/turn.ts'
+import { arraySource } from '../../src/items/array-source.ts'
+import { isArrayLike, type Selection, type Source, takeItems } from '../../src/items/items.ts'
+import { iterableSource } from '../../src/items/iterable-source.ts'
+import { createKeys } from '../../src/items/keys.ts'
+import { SLICE_MS } from '../../src/turn.ts'
 
 /** What a source gives, chunk by chunk. */
 async function drainSource(source: Source<string>, size: number) {

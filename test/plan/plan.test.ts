@@ -1,6 +1,6 @@
 import { createExecutor, execute, plan } from 'pawl'
 import { describe, expect, test } from 'vitest'
-import { MAX_AUTO_ITEMS } from '../src/items/chunk.ts'
+import { MAX_AUTO_ITEMS } from '../../src/items/chunk.ts'
 import {
   createPlanner,
   MAX_PULLED_ITEMS,
@@ -8,11 +8,11 @@ import {
   type PlannerOptions,
   RECORDED_CHUNK_MS,
   TARGET_CHUNK_MS,
-} from '../src/plan/plan.ts'
-import { range, sharedCells } from './execute/calls.ts'
-import arithmetic from './fixtures/tasks/arithmetic.mjs'
-import { counted } from './fixtures/tasks/counted.mjs'
-import { spin } from './fixtures/tasks/where.mjs'
+} from '../../src/plan/plan.ts'
+import { range, sharedCells } from '../execute/calls.ts'
+import arithmetic from '../fixtures/tasks/arithmetic.mjs'
+import { counted } from '../fixtures/tasks/counted.mjs'
+import { spin } from '../fixtures/tasks/where.mjs'
 
 let tasks = 0
 const planner = (options: Partial<PlannerOptions> = {}) =>

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createLearner } from '../src/plan/knowledge.ts'
+import { createLearner } from '../../src/plan/knowledge.ts'
 
 test('a task of which an item took its worker down stays known, however many others did after it', () => {
   createLearner('first').beware()

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { systemClock } from '../src/clock.ts'
-import { createDrain } from '../src/drain.ts'
-import { createPlaces } from '../src/engine/places.ts'
-import { arraySource } from '../src/items/array-source.ts'
-import type { Source } from '../src/items/items.ts'
-import { type LoopOptions, runLoop } from '../src/run/loop.ts'
-import type { Dispatch } from '../src/stages/stage.ts'
-import type { Chunk } from '../src/types.ts'
+import { systemClock } from '../../src/clock.ts'
+import { createDrain } from '../../src/drain.ts'
+import { createPlaces } from '../../src/engine/places.ts'
+import { arraySource } from '../../src/items/array-source.ts'
+import type { Source } from '../../src/items/items.ts'
+import { type LoopOptions, runLoop } from '../../src/run/loop.ts'
+import type { Dispatch } from '../../src/stages/stage.ts'
+import type { Chunk } from '../../src/types.ts'
 
 const NOTHING = { fulfilled: [], rejected: [] }
 
