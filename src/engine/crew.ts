@@ -27,7 +27,7 @@ export class Crew {
   readonly #timeouts = createTimeoutWatch(this.#benches)
   readonly #openSeat: (bench: Bench) => Seat
   readonly #clock: Clock
-  readonly #onShortage: (count: number, wanted: number, error: Error) => void
+  readonly #onShortage: JobRun['onShortage']
   readonly #shortage = new Shortage(() => this.advance())
   readonly #mostStuck: () => number
   /** Threads that were told to end and do not come to it. */
@@ -50,12 +50,7 @@ export class Crew {
    * `onShortage`: called when there are `count` threads, and no room for as many as are wanted. `mostStuck`: of threads that do
    * not come to their end so many are replaced, and as many as there may be at work if that is more.
    */
-  constructor(
-    openSeat: (bench: Bench) => Seat,
-    clock: Clock,
-    onShortage: (count: number, wanted: number, error: Error) => void,
-    mostStuck: () => number,
-  ) {
+  constructor(openSeat: (bench: Bench) => Seat, clock: Clock, onShortage: JobRun['onShortage'], mostStuck: () => number) {
     this.#openSeat = openSeat
     this.#clock = clock
     this.#onShortage = onShortage

@@ -25,8 +25,8 @@ export interface Pool extends Engine {
 export function createPool(PiscinaClass: typeof Piscina, seatOptions: SeatOptions, clock: Clock): Pool {
   const runs = new Map<number, JobRun>()
   const open = (bench: Bench) => openSeat(PiscinaClass, seatOptions, receiver.hear(bench))
-  const onShortage = (count: number, wanted: number, error: Error) => {
-    for (const run of runs.values()) run.onShortage(count, wanted, error)
+  const onShortage: JobRun['onShortage'] = (...shortage) => {
+    for (const run of runs.values()) run.onShortage(...shortage)
   }
   const mostStuck = () => countFitting(seatOptions.resourceLimits?.maxOldGenerationSizeMb)
   const crew: Crew = new Crew(open, clock, onShortage, mostStuck)

@@ -22,7 +22,7 @@ import { watchLoading } from './slow-load.ts'
  * What it is given, in the asynchronous context of the run: a thread is heard in that of the run which started it, and listeners
  * and stores would be told that they are called for that one.
  */
-const here = AsyncResource.bind
+const inRun = AsyncResource.bind
 
 /** Sends all pending items down the stages. */
 export async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>): Promise<void> {
@@ -58,9 +58,9 @@ export async function dispatchAll<T, R>(run: Run<T, R>, journey: Journey<T, R>):
     draining: drain.signal,
     clock: run.clock,
     emit: emitter.emit,
-    settle: here(collector.settle),
+    settle: inRun(collector.settle),
     setAside: collector.setAside,
-    fail: here(drain.fail),
+    fail: inRun(drain.fail),
   }
   try {
     await runLoop<T, R>({
@@ -162,21 +162,21 @@ function describeRun<T, R>(
       jsonResults: origin.jsonResults ?? false,
     }),
     maxCrashes: options.maxCrashes,
-    observe: here((measured) => {
+    observe: inRun((measured) => {
       planner.observe({ ...measured, now: run.clock.now() })
       growth.measured(measured.taskTime)
     }),
     readRecord: collector.readRecord,
     tally: counts,
-    workerExit: here((threadId, index, reason) => {
+    workerExit: inRun((threadId, index, reason) => {
       if (index !== undefined) planner.beware()
       emitter.emit('workerExit', { threadId, index, reason })
     }),
-    ranAgain: here((workers) => {
+    ranAgain: inRun((workers) => {
       if (!isTold) emitter.emit('warning', { code: 'PROGRAM_RAN_AGAIN', message: describeProgramAgain(workers) })
       isTold = true
     }),
-    onShortage: here((count, wanted, error) => {
+    onShortage: inRun((count, wanted, error) => {
       if (!isShort) emitter.emit('warning', wordedWarning('WORKERS_SHORT', describeShortage(count, wanted, error)))
       isShort = true
     }),
