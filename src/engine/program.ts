@@ -53,7 +53,8 @@ export function unlessAgain<V>(start: () => Promise<V>): Promise<V> {
 /** True when a worker reached `execute` because it imported a module, not because a task called it. Reports it. */
 function callsAgain(): boolean {
   const state = stateOf()
-  const reached = (state?.imports?.getStore() ?? state)?.reached
+  const module = state?.imports?.getStore()
+  const reached = (module && !module.isOver ? module : state)?.reached // What was bound to an import may be called long after it.
   reached?.()
   return reached !== undefined
 }
@@ -98,7 +99,7 @@ export async function loadTaskInWorker(spec: TaskSpec, events: ProgramEvents): P
     await setImmediate() // What waits for nothing is over in a turn.
     if (waits.isAny() || countBusy() > state.busyBefore) return run
     module.isOver = true
-    imports.disable()
+    if (areOver(state)) imports.disable() // Of others nothing could be told by it any more.
     return run
   } finally {
     waits?.close()
@@ -122,6 +123,12 @@ function noteWaits(module: Import, imports: AsyncLocalStorage<Import>) {
     return false
   }
   return { isAny, close: () => hook.disable() }
+}
+
+/** Whether nothing follows any more from the import of any such module. */
+function areOver({ modules }: WorkerState): boolean {
+  for (const url in modules) if (!modules[url]?.isOver) return false
+  return true
 }
 
 /** Timers, requests, sockets and the like that keep this thread from its end. */

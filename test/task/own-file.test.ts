@@ -64,6 +64,14 @@ describe("a task in the program's own file", () => {
     expect(code).toBe(0)
   })
 
+  test('is followed also when another file was found to be over, of which nothing is held against items any more', async () => {
+    const { code, json, stdout } = await runProgram('own-file-beside.mjs')
+    expect(stdout.trim().split('\n')).toHaveLength(1)
+    // biome-ignore format: one line
+    expect(json).toEqual({ results: [[2, 4], [[false, 2], [false, 3]]] })
+    expect(code).toBe(0)
+  })
+
   test('in a file that this loads has its promises followed no longer than something of the import goes on', async () => {
     const { code, json } = await runProgram('own-file-quiet-wrapped.mjs')
     // biome-ignore format: one line
