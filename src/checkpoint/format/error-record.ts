@@ -22,22 +22,32 @@ type OnUnheld = (field: string, value: unknown) => void
  * do.
  */
 export function recordError(error: unknown, codec: Codec, onUnheld: OnUnheld): unknown {
-  return prune(packError(error), codec, onUnheld)
+  return prune(packError(error), { codec, onUnheld, left: MAX_ASKED, known: new Map() })
 }
 
-function prune({ name, message, stack, cause, errors, fields, inner }: CarriedError, codec: Codec, onUnheld: OnUnheld): unknown {
-  const hold = (value: unknown, field: string) => heldOf(value, field, codec, onUnheld)
+/** What a record is made with. */
+interface Making {
+  readonly codec: Codec
+  readonly onUnheld: OnUnheld
+  /** Parts that the codec may yet be asked for. */
+  left: number
+  /** Which of the parts without parts the codec can hold, as far as it was asked. */
+  readonly known: Map<unknown, boolean>
+}
+
+function prune({ name, message, stack, cause, errors, fields, inner }: CarriedError, making: Making): unknown {
+  const hold = (value: unknown, field: string) => heldOf(value, field, making)
   const held = holdAll(Object.entries(fields ?? {}), hold)
   const heldCause = cause !== undefined && 'value' in cause ? hold(cause.value, 'cause') : UNHELD
   return {
     name,
     message,
     ...(stack === undefined ? {} : { stack }),
-    ...(cause !== undefined && 'error' in cause ? { cause: { error: prune(cause.error, codec, onUnheld) } } : {}),
+    ...(cause !== undefined && 'error' in cause ? { cause: { error: prune(cause.error, making) } } : {}),
     ...(heldCause === UNHELD ? {} : { cause: { value: heldCause } }),
-    ...(errors === undefined ? {} : { errors: errors.map((part) => prune(part, codec, onUnheld)) }),
+    ...(errors === undefined ? {} : { errors: errors.map((part) => prune(part, making)) }),
     ...(held.length === 0 ? {} : { fields: Object.fromEntries(held) }),
-    ...(inner === undefined ? {} : { inner: mapFields(Object.entries(inner), (part) => prune(part, codec, onUnheld)) }),
+    ...(inner === undefined ? {} : { inner: mapFields(Object.entries(inner), (part) => prune(part, making)) }),
   }
 }
 
@@ -46,8 +56,20 @@ const UNHELD = Symbol('unheld')
 /** Parts of a field that are looked at one by one, where not all of it can be held. Of one that has more nothing is kept. */
 const MAX_HELD_PARTS = 10_000
 
+/**
+ * Parts that a codec is asked for, of all fields of an error and of the errors in it. Higher, and an error with large fields costs
+ * the main thread more, some 20 µs for each; lower, and of more such fields nothing is kept.
+ */
+const MAX_ASKED = 1000
+
+/** Parts that any codec holds; were one too long, all of the field would not be held. */
+function isLeaf(part: unknown): boolean {
+  return typeof part === 'string' || typeof part === 'boolean' || part === null || Number.isFinite(part)
+}
+
 /** What of a field the codec can hold; UNHELD: nothing. */
-function heldOf(value: unknown, field: string, codec: Codec, onUnheld: OnUnheld): unknown {
+function heldOf(value: unknown, field: string, making: Making): unknown {
+  const { codec, onUnheld } = making
   const isHeld = (part: unknown) => codec.encode([part]).refused.length === 0
   if (isHeld(value)) return value
   const told = (part: unknown, path: string) => {
@@ -55,14 +77,23 @@ function heldOf(value: unknown, field: string, codec: Codec, onUnheld: OnUnheld)
     return UNHELD
   }
   let left = MAX_HELD_PARTS
+  const isHeldPart = (part: unknown) => {
+    const known = making.known.get(part)
+    if (known !== undefined) return known
+    if (making.left-- <= 0) return false
+    const held = isHeld(part)
+    if (typeof part !== 'object') making.known.set(part, held) // The same ones, undefined or NaN, are often in many places.
+    return held
+  }
   /** Of an object what it has besides, of an array all or nothing, as its places count. `around`: what it lies in. */
   const keep = (part: unknown, path: string, around: readonly unknown[]): unknown => {
     if (left-- <= 0 || around.includes(part)) return told(part, path)
+    if (isLeaf(part)) return part
     const within = [...around, part]
     if (isPlain(part))
       return Object.fromEntries(holdAll(Object.entries(part), (it, name) => keep(it, path + stepTo(name, false), within)))
     // Only what has no parts of ours: parts within parts, asked for whole at each level, would be walked time and again.
-    if (!Array.isArray(part) || Object.keys(part).length !== part.length) return isHeld(part) ? part : told(part, path)
+    if (!Array.isArray(part) || Object.keys(part).length !== part.length) return isHeldPart(part) ? part : told(part, path)
     const parts: unknown[] = []
     for (const [at, it] of part.entries()) {
       const held = keep(it, `${path}[${at}]`, within)
@@ -72,7 +103,7 @@ function heldOf(value: unknown, field: string, codec: Codec, onUnheld: OnUnheld)
     return parts
   }
   const kept = keep(value, field, [])
-  return kept === UNHELD || (left >= 0 && isHeld(kept)) ? kept : told(value, field)
+  return kept === UNHELD || (left >= 0 && making.left >= 0 && isHeld(kept)) ? kept : told(value, field)
 }
 
 function holdAll(fields: readonly [string, unknown][], hold: (value: unknown, name: string) => unknown): [string, unknown][] {
