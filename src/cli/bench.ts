@@ -52,7 +52,8 @@ export async function benchFormats(flags: { readonly input: string; readonly jso
 }
 
 /**
- * The items of the input; of the output of a run, `{"index","value"}` on each line, the values. `are`: which of both, for people.
+ * The items of the input; of the output of a run, `{"index","value"}` on each line, the values, if there are any. `are`: which of
+ * both, for people.
  */
 async function readValues(path: string): Promise<{ readonly values: readonly Json[]; readonly are: string }> {
   const { items, placeOf } = await readInput(path)
@@ -60,11 +61,14 @@ async function readValues(path: string): Promise<{ readonly values: readonly Jso
   for await (const item of items) values.push(item)
   if (values.length === 0) throw new UsageError(`Cannot measure ${path}: expected at least one value, got none`)
   const other = values.findIndex((it) => !isResult(it))
-  if (other === -1)
-    return { values: values.map((it) => (it as { readonly value?: Json }).value ?? null), are: "what stands under 'value'" }
   // Hardly meant: the output of a run with something else in it.
-  const why = other === 0 ? '' : `, as ${placeOf(other)} is no {"index","value"}`
-  return { values, are: `the items as they are${why}` }
+  if (other > 0) return { values, are: `the items as they are, as ${placeOf(other)} is no {"index","value"}` }
+  if (other === 0) return { values, are: 'the items as they are' }
+  const results = values as readonly { readonly value?: Json }[]
+  const empty = results.filter((it) => !('value' in it)).length
+  if (empty === values.length) return { values, are: "the items as they are, as none has a 'value'" }
+  const nulls = empty === 0 ? '' : `, null for ${plural(empty, 'line')} without it`
+  return { values: results.map(({ value = null }) => value), are: `what stands under 'value'${nulls}` }
 }
 
 function isResult(value: Json): boolean {

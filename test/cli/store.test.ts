@@ -664,7 +664,9 @@ describe('pawl bench formats', () => {
   })
 
   test.each([
-    ['the values of results', '{"index":0,"value":1}\n{"index":1}\n', "what stands under 'value'"],
+    ['the values of results', '{"index":0,"value":1}\n{"index":1,"value":null}\n', "what stands under 'value'"],
+    ['nothing of some', '{"index":0,"value":1}\n{"index":1}\n', "what stands under 'value', null for 1 line without it"],
+    ['items without any', '{"index":0}\n{"index":1}\n', "the items as they are, as none has a 'value'"],
     ['items', '{"n":0}\n{"index":1,"value":1}\n', 'the items as they are'],
     [
       'items most of which are results',
