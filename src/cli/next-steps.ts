@@ -65,7 +65,9 @@ export function listNextSteps(assignment: Assignment, report: Report, { exitCode
 /** Of a session that does not write its output: that what lies there is not its own. */
 export function describeLeft({ output }: Assignment): string[] {
   const writtenAt = output === undefined ? undefined : findWritten(output)
-  return writtenAt === undefined ? [] : [`${output} is left as it was written at ${formatTime(writtenAt)}`]
+  if (writtenAt === undefined) return []
+  const time = formatTime(writtenAt) // None of 1970, as images and archives give their files.
+  return [`${output} is left as it was${time === '' ? '' : ` written at ${time}`}`]
 }
 
 /** True when the session got no item done: all that has settled was on record before. */

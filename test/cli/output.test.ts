@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readdirSync, readFileSync, renameSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { describeLeft } from '../../src/cli/next-steps.ts'
 import { checkTarget, writeLines } from '../../src/cli/output.ts'
 import { items, project } from './pawl.ts'
 
@@ -54,6 +55,16 @@ test('an output may have a name as long as the file system takes, and one that i
   expect(await pawl('run', 't.js', '--input', 'in.jsonl', '--output', name)).toMatchObject({ code: 0 })
   expect(readFileSync(join(directory, name), 'utf8')).toBe('{"index":0,"value":0}\n')
   await expect(checkTarget(join(directory, 'x'.repeat(300)))).rejects.toThrow('ENAMETOOLONG')
+})
+
+test('an output without a time, as in images of containers, is said to be left as it was, and no more', () => {
+  const { directory } = project({ 'out.jsonl': '' })
+  const output = join(directory, 'out.jsonl')
+  const left = () => describeLeft({ output } as Parameters<typeof describeLeft>[0])
+  utimesSync(output, 0, 0)
+  expect(left()).toEqual([`${output} is left as it was`])
+  utimesSync(output, 1e9, 1e9)
+  expect(left()).toEqual([expect.stringMatching(/out\.jsonl is left as it was written at 2001-09-\d\d /)])
 })
 
 describe('what a process that was killed while it wrote left beside its output', () => {
