@@ -26,6 +26,21 @@ export function refuseEmpty(command: Command): void {
   }
 }
 
+/**
+ * Refuses a path that begins with `~/`, which a shell leaves as it is in quotes, as around a glob, and in `--checkpoint=~/runs`:
+ * all would go into a directory `~` in the working directory.
+ *
+ * @throws InvalidOptionError
+ */
+export function refuseHome(command: Command): void {
+  for (const option of command.options) {
+    const given: unknown = command.getOptionValue(option.attributeName())
+    if (!NAMING.test(option.flags) || typeof given !== 'string' || !/^~(\/|$)/.test(given)) continue
+    const expected = `a path with "$HOME" for ~, which a shell leaves as it is in quotes and behind '=' (or './${given}' for what is called so)`
+    throw new InvalidOptionError(`--${option.name()}`, expected, given)
+  }
+}
+
 /** A flag behind `--run-id` means that the name was left out. */
 export function parseRunId(text: string): string {
   if (RUN_ID.test(text) && !text.startsWith('-')) return text

@@ -2,7 +2,7 @@ import { Command, CommanderError, Option } from 'commander'
 import { InvalidOptionError } from '../errors.ts'
 import { pathOfDirectory } from '../store/directory.ts'
 import { ownVersion } from '../version.ts'
-import { parseInput, parseOutput, parseRunId, refuseEmpty } from './arguments.ts'
+import { parseInput, parseOutput, parseRunId, refuseEmpty, refuseHome } from './arguments.ts'
 import { DURATION_FORM, parseDuration } from './duration.ts'
 import { explain, OK, tell, UsageError } from './failure.ts'
 import { FLAGS, type FlagName, RESULT_FLAGS, WORK_FLAGS } from './flags.ts'
@@ -87,7 +87,10 @@ function createProgram(): Command {
     .description('A parallel map that never loses finished work.')
     .version(ownVersion(), '-V, --version', 'print the version')
     .exitOverride()
-    .hook('preAction', (_, command) => refuseEmpty(command))
+    .hook('preAction', (_, command) => {
+      refuseEmpty(command)
+      refuseHome(command)
+    })
     .configureOutput({
       writeOut: (text) => void print(text).catch(() => {}),
       writeErr: (text) => void (/^error: /.test(text) || process.stderr.write(text)),
