@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { inspectRun, type RunDetails, readResultBatches } from '../checkpoint/stored/runs.ts'
 import { plural } from '../errors.ts'
 import { fileStore } from '../store/file.ts'
@@ -9,6 +8,7 @@ import { listGlob } from './glob.ts'
 import { readKnown } from './known-run.ts'
 import { directoryFlag, runCommand } from './next-steps.ts'
 import { checkApart, checkTarget, type InUse, resultLine, writeLines } from './output.ts'
+import { isThere } from './task-path.ts'
 import { printJson, say } from './terminal.ts'
 
 /** `pawl export RUN [--output FILE]`: `{"index","value"}` of every item that succeeded, in input order. */
@@ -43,9 +43,9 @@ async function filesOf({ identity, command }: RunDetails, output: string): Promi
   const files = module === undefined || module === 'inline' ? [] : [module]
   const input = typeof command === 'object' && command !== null && 'input' in command ? command.input : undefined
   if (typeof input !== 'string' || input === '-') return { files }
-  if (existsSync(input) || !existsSync(output)) return { files: [...files, input] }
-  const { paths = [], linked = [] } = (await listGlob(input)) ?? {}
-  return { files: [...files, ...linked], listed: paths }
+  if (isThere(input)) return { files: [...files, input] }
+  const { paths = [], linked = [] } = (await listGlob(input, output)) ?? {}
+  return { files: [...files, input, ...linked], listed: paths }
 }
 
 /** What was met on the way through a run. */

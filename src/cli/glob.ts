@@ -1,10 +1,10 @@
-import { type Dirent, existsSync, readdir } from 'node:fs'
+import { type Dirent, readdir } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, posix, relative, resolve } from 'node:path'
 import { codeOf } from '../store/errno.ts'
 import { isRefused } from '../store/refused.ts'
 import { UsageError } from './failure.ts'
-import { toProjectPath } from './task-path.ts'
+import { isThere, toProjectPath, toRealPath } from './task-path.ts'
 
 /** What matches a glob, each by its path from the working directory. */
 export interface Matches {
@@ -20,7 +20,7 @@ export interface Matches {
  * What matches the pattern `given`; undefined when it is none. A symbolic link to a directory is gone through like a directory,
  * but not by a pattern that may go to any depth, which would find no end where links lead in a circle.
  *
- * `output`: a path that is taken for a file, though it need not be there yet.
+ * `output`: a path that is taken for a file, by its real path, though it need not be there yet.
  *
  * @throws UsageError when the name of one, or of a directory that may have some, is no UTF-8, and so opens nothing; the error of
  * the system when there is a directory that cannot be read now.
@@ -37,8 +37,9 @@ export async function listGlob(given: string, output?: string): Promise<Matches 
   const failed: Error[] = []
   const links = new Set<string>()
   const isBounded = !goesDeep(below)
+  const target = output === undefined ? undefined : toRealPath(output)
   const noteUnnamed = (path: string) => {
-    if (path.includes(REPLACED) && !existsSync(path)) unnamed.push(toProjectPath(path))
+    if (path.includes(REPLACED) && !isThere(path)) unnamed.push(toProjectPath(path))
   }
   const list = ((
     folder: string,
@@ -50,7 +51,8 @@ export async function listGlob(given: string, output?: string): Promise<Matches 
     readdir(path, options, (error, entries = []) => {
       if (isRefused(error)) closed.push(toProjectPath(path))
       else if (error && !ABSENT.has(codeOf(error))) failed.push(error)
-      const all = output !== undefined && dirname(output) === path ? withFile(entries, basename(output)) : entries
+      const isHome = target !== undefined && dirname(target) === toRealPath(path)
+      const all = isHome ? withFile(entries, basename(target)) : entries
       void followLinks(path, all, links, isBounded).then((found) => onList(error, found.map(nameForMatch)))
     })
   }) as unknown as typeof readdir

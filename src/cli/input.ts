@@ -1,6 +1,6 @@
 import { fstatSync } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
-import { extname, isAbsolute, relative, resolve, sep } from 'node:path'
+import { extname, isAbsolute, join, resolve, sep } from 'node:path'
 import { isOfRun } from '../checkpoint/format/run-file.ts'
 import type { Engines } from '../engines.ts'
 import { plural } from '../errors.ts'
@@ -12,6 +12,7 @@ import { BLANK_LINE, explainNoJson } from './fault.ts'
 import { listGlob } from './glob.ts'
 import { noKey, readKey } from './key.ts'
 import { readLines } from './lines.ts'
+import { toRealPath } from './task-path.ts'
 import { say } from './terminal.ts'
 
 /** The items of a run, read from what `--input` names. */
@@ -160,7 +161,7 @@ function parseLine(line: string, name: string, number: number): Json {
 }
 
 async function readGlob(pattern: string, { output, directory }: InputOptions): Promise<Input> {
-  const found = await listGlob(pattern, output && resolve(output))
+  const found = await listGlob(pattern, output)
   if (!found)
     throw new UsageError(
       `Cannot read input '${pattern}': expected a file or a glob, got nothing of that name${whereFrom(pattern)}`,
@@ -177,11 +178,13 @@ async function readGlob(pattern: string, { output, directory }: InputOptions): P
   return { kind: 'glob', items: paths.sort(), linked, placeOf: (index) => `path ${index + 1}` }
 }
 
-/** Which paths from the working directory name no file of a run that is recorded in `directory`. */
+/** Which paths name no file of a run that is recorded in `directory`, by that name or its real one. */
 function notRecordedIn(directory: string): (path: string) => boolean {
-  const place = relative(process.cwd(), resolve(directory)).split(sep).join('/')
-  const begin = place === '' ? '' : `${place}/`
-  return (path) => !(path.startsWith(begin) && isOfRun(path.slice(begin.length)))
+  const roots = [...new Set([resolve(directory), toRealPath(directory)])].map((root) => join(root, sep))
+  return (path) => {
+    const place = resolve(path)
+    return !roots.some((root) => place.startsWith(root) && isOfRun(place.slice(root.length).split(sep).join('/')))
+  }
 }
 
 /** Where a relative path was looked for: the usual reason why there is nothing. */

@@ -48,8 +48,8 @@ export function toRealPath(given: string, links = MAX_LINKS): string {
   return parent === path ? path : join(toRealPath(parent, links), basename(path))
 }
 
-/** False, too, where nobody may look, under Node's permission model. */
-function isThere(path: string): boolean {
+/** Whether there is something; false, too, where nobody may look, under Node's permission model. */
+export function isThere(path: string): boolean {
   try {
     return existsSync(path)
   } catch {

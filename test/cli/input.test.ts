@@ -258,6 +258,21 @@ describe('readInput() of paths', () => {
     expect(await namesOf({})).toEqual(files.toSorted())
     expect(await namesOf({ directory: join(directory, 'elsewhere') })).toEqual(files.toSorted())
     expect(await namesOf({ directory: join(directory, 'runs') })).toEqual(['a.json', 'runs/mine.json'])
+    await symlink('runs', join(directory, 'link'))
+    expect(await namesOf({ directory: join(directory, 'link') })).toEqual(['a.json', 'runs/mine.json'])
+  })
+
+  test('finds none of it either from a working directory within the record', async () => {
+    const place = process.cwd()
+    const seg = join(directory, 'r/seg')
+    await mkdir(seg, { recursive: true })
+    for (const name of ['0mbeoof4bab1-0.json', 'mine.json']) await writeFile(join(seg, name), '')
+    try {
+      process.chdir(seg)
+      expect((await readInput('*', { directory: '../..' })).items).toEqual(['mine.json'])
+    } finally {
+      process.chdir(place)
+    }
   })
 
   test('takes an existing file with glob characters as the file', async () => {

@@ -316,6 +316,24 @@ describe('pawl export', () => {
     })
     expect(readdirSync(directory).sort()).toEqual(['in', 'package.json', 't.js'])
     for (const _ of ['the first session', 'another']) expect(await run('--output', 'out.jsonl')).toMatchObject({ code: 0 })
+    const exported = await pawl('export', 'r', '--output', 'in/out.jsonl')
+    expect(exported).toMatchObject({ code: 2, stderr: expect.stringContaining("got one that the input's glob matches, ") })
+    expect(readdirSync(join(directory, 'in'))).toEqual(['a.txt'])
+    expect(await pawl('export', 'r', '--output', 'other.jsonl')).toMatchObject({ code: 0 })
+  })
+
+  test.each([
+    ['in/*', 'link/out.jsonl'],
+    ['link/*', 'in/out.jsonl'],
+    ['in/*', 'there.jsonl'],
+  ])('nor is it by %s with %s, by way of a symbolic link', async (glob, output) => {
+    const { pawl, directory } = project({ 't.js': 'export default (path) => path', 'in/a.txt': 'a' })
+    symlinkSync('in', join(directory, 'link'))
+    symlinkSync('in/out.jsonl', join(directory, 'there.jsonl'))
+    expect(await pawl('run', 't.js', '--input', glob, '--output', output, '--quiet')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("got one that the input's glob matches, "),
+    })
   })
 
   test('does not replace the task of a run that a program began', async () => {
