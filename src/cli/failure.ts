@@ -57,7 +57,9 @@ export function explain(given: unknown): Explanation {
   const error = nameError(given)
   const known = findKnown(error)
   if (known) {
-    return { exitCode: CODES[known.code] ?? USAGE, code: known.code, message: known.message, isBug: false }
+    // What Node was not told to allow is denied each time the command is run.
+    const exitCode = codeOf(known.cause) === DENIED ? USAGE : CODES[known.code]
+    return { exitCode: exitCode ?? USAGE, code: known.code, message: known.message, isBug: false }
   }
   if (isSystemError(error)) {
     const exitCode = isPassing(error) ? AGAIN : USAGE

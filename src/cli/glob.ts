@@ -12,8 +12,16 @@ export interface Matches {
   readonly paths: string[]
   /** Those of them that are symbolic links. */
   readonly linked: readonly string[]
-  /** Directories where others may match, but that this user may not read. */
-  readonly closed: readonly string[]
+  /** Directories where others may match, but that may not be read. */
+  readonly closed: readonly Closed[]
+}
+
+/** A directory that may not be read. */
+interface Closed {
+  /** From the working directory. */
+  readonly path: string
+  /** What the system, or Node, says of it. */
+  readonly error: unknown
 }
 
 /**
@@ -33,7 +41,7 @@ export async function listGlob(given: string, output?: string): Promise<Matches 
   // In braces that stand for one thing tinyglobby sees a name, also where a `*` follows.
   if (!isDynamicPattern(below) && !/[*?]/.test(below.replace(/\\./g, ''))) return undefined
   const unnamed: string[] = []
-  const closed: string[] = []
+  const closed: Closed[] = []
   const failed: Error[] = []
   const links = new Set<string>()
   const isBounded = !goesDeep(below)
@@ -49,7 +57,7 @@ export async function listGlob(given: string, output?: string): Promise<Matches 
     const path = resolve(top, showLineEnds(posix.relative(TOP, folder)))
     noteUnnamed(path)
     readdir(path, options, (error, entries = []) => {
-      if (isRefused(error)) closed.push(toProjectPath(path))
+      if (isRefused(error)) closed.push({ path: toProjectPath(path), error })
       else if (error && !ABSENT.has(codeOf(error))) failed.push(error)
       const isHome = target !== undefined && dirname(target) === toRealPath(path)
       const all = isHome ? withFile(entries, basename(target)) : entries
@@ -63,7 +71,7 @@ export async function listGlob(given: string, output?: string): Promise<Matches 
   paths.forEach(noteUnnamed)
   const [first] = unnamed.sort()
   const linked = links.size === 0 ? [] : paths.filter((it) => links.has(resolve(it)))
-  if (first === undefined) return { paths, linked, closed: closed.sort() }
+  if (first === undefined) return { paths, linked, closed: closed.sort((a, b) => (a.path < b.path ? -1 : 1)) }
   throw new UsageError(
     `Cannot use input '${given}': expected names of files in UTF-8, got other bytes in '${first}'. Rename it, or leave it out of the glob`,
   )

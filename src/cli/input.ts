@@ -3,7 +3,8 @@ import { open, stat } from 'node:fs/promises'
 import { extname, isAbsolute, join, resolve, sep } from 'node:path'
 import { isOfRun } from '../checkpoint/format/run-file.ts'
 import type { Engines } from '../engines.ts'
-import { plural } from '../errors.ts'
+import { messageOf, plural } from '../errors.ts'
+import { codeOf, DENIED, nameError } from '../store/errno.ts'
 import { isRefused } from '../store/refused.ts'
 import type { Json } from '../types.ts'
 import { inShell } from '../wording.ts'
@@ -59,24 +60,22 @@ interface InputOptions {
 export async function readInput(input: string, options: InputOptions = {}): Promise<Input> {
   if (input === '-' && fstatSync(0).isDirectory()) throw new UsageError('Cannot read stdin: expected JSONL, got a directory')
   if (input === '-') return { kind: 'stdin', items: readStdin(), placeOf: (index) => `line ${index + 1}` }
-  const found = await stat(input).catch(unlessRefused)
+  let refusal: unknown
+  const found = await stat(input).catch((error) => {
+    if (isRefused(error)) refusal = error
+  })
   if (found?.isDirectory()) {
     throw new UsageError(
       `Cannot use input '${input}': expected a file or a glob such as '${input.replace(/\/$/, '')}/*', got a directory`,
     )
   }
-  if (!found) return readGlob(input, options)
+  if (!found) return readGlob(input, options, refusal)
   const kind = KINDS[extname(input).toLowerCase()]
   if (found.isFile() && (await isGzipFile(input))) throw new UsageError(explainGzip(input))
   if (!kind) throw new UsageError(found.isFIFO() ? explainPipe(input) : explainKind(input, found.isFile()))
   const { readFile } = await import('./file-input.ts')
   const { engines, field, signal } = options
   return { kind, ...(await readFile({ kind, path: input, field, engines, signal })) }
-}
-
-/** For `catch`: what may not be looked at is no glob. */
-function unlessRefused(error: unknown): undefined {
-  if (isRefused(error)) throw error
 }
 
 /** Of a file of no known kind. */
@@ -160,22 +159,30 @@ function parseLine(line: string, name: string, number: number): Json {
   }
 }
 
-async function readGlob(pattern: string, { output, directory }: InputOptions): Promise<Input> {
+/** `refusal`: what is said of a file of that name that may not be looked at. */
+async function readGlob(pattern: string, { output, directory }: InputOptions, refusal: unknown): Promise<Input> {
   const found = await listGlob(pattern, output)
   if (!found)
-    throw new UsageError(
-      `Cannot read input '${pattern}': expected a file or a glob, got nothing of that name${whereFrom(pattern)}`,
+    throw (
+      refusal ??
+      new UsageError(`Cannot read input '${pattern}': expected a file or a glob, got nothing of that name${whereFrom(pattern)}`)
     )
   const { linked, closed } = found
   const paths = directory === undefined ? found.paths : found.paths.filter(notRecordedIn(directory))
-  if (closed.length > 0) {
+  const [first] = closed
+  if (first) {
     const others = closed.length > 1 ? ` and ${plural(closed.length - 1, 'other directory', 'other directories')}` : ''
-    say(`warning: what matches ${pattern} in ${closed[0]}${others} is left out: this user may not read it`)
+    say(`warning: what matches ${pattern} in ${first.path}${others} is left out: ${explainClosed(first.error)}`)
   }
   if (paths.length === 0)
     throw new UsageError(`Cannot use input '${pattern}': expected at least one file that matches, got none${whereFrom(pattern)}`)
   // By code units, so that the order is the same on every machine.
   return { kind: 'glob', items: paths.sort(), linked, placeOf: (index) => `path ${index + 1}` }
+}
+
+/** Why a directory may not be read: of Node's permission model the flag that is missing. */
+function explainClosed(error: unknown): string {
+  return codeOf(error) === DENIED ? messageOf(nameError(error)) : 'this user may not read it'
 }
 
 /** Which paths name no file of a run that is recorded in `directory`, by that name or its real one. */

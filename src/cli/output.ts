@@ -1,18 +1,19 @@
-import { createWriteStream, existsSync, fstatSync, statSync, writeSync } from 'node:fs'
-import { readFile, stat } from 'node:fs/promises'
+import { constants, createWriteStream, fstatSync, statSync, writeSync } from 'node:fs'
+import { access, readFile, stat } from 'node:fs/promises'
 import { basename, dirname, extname, join, relative, sep } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { WriteStream } from 'node:tty'
 import { isOfRun } from '../checkpoint/format/run-file.ts'
-import { nameError } from '../store/errno.ts'
+import { messageOf } from '../errors.ts'
+import { codeOf, DENIED, nameError } from '../store/errno.ts'
 import { refuse } from '../values/contract.ts'
 import { writeJson } from '../values/json.ts'
 import { replaceFile, tryAside } from './aside.ts'
 import { descriptorOf } from './descriptor.ts'
 import { isPassing, UsageError } from './failure.ts'
 import { openToWrite } from './pipe.ts'
-import { isInProject, toProjectPath, toRealPath } from './task-path.ts'
+import { isInProject, isThere, toProjectPath, toRealPath } from './task-path.ts'
 import { escapeJson, isReaderGone, say, stdout } from './terminal.ts'
 
 /** Characters gathered before they are written at once. */
@@ -35,8 +36,8 @@ export async function checkTarget(path: Target): Promise<void> {
   const found = await stat(path).catch(() => undefined)
   if (found?.isDirectory() || path.endsWith('/'))
     throw new UsageError(`Cannot write output '${path}': expected a file, got a directory`)
-  if (found && !found.isFile()) return
   const descriptor = descriptorOf(path)
+  if (found && !found.isFile()) return descriptor === undefined ? checkDevice(path) : undefined
   if (descriptor !== undefined) return checkDescriptor(path, descriptor)
   const real = toRealPath(path)
   if (found && (await isMounted(real)))
@@ -45,7 +46,8 @@ export async function checkTarget(path: Target): Promise<void> {
     )
   await tryAside(real).catch((error: NodeJS.ErrnoException) => {
     if (isPassing(error)) throw error
-    const { code, message } = nameError(error) as NodeJS.ErrnoException
+    const told = codeOf(error) === DENIED ? Object.assign(error, { resource: dirname(real) }) : error
+    const { code, message } = nameError(told) as NodeJS.ErrnoException
     const got = code === 'ENOENT' ? `no directory '${dirname(toProjectPath(real))}'. Make it first` : message
     throw new UsageError(`Cannot write output '${path}': expected a directory that files can be made in, got ${got}`)
   })
@@ -71,6 +73,14 @@ async function isMounted(path: string): Promise<boolean> {
   const mounts = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '') // Linux only.
   const unescape = (text = '') => text.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
   return mounts.split('\n').some((line) => unescape(line.split(' ')[4]) === path)
+}
+
+/** Of a pipe or a device nothing is tried, as somebody may listen. */
+async function checkDevice(path: string): Promise<void> {
+  await access(path, constants.W_OK).catch((error) => {
+    const got = messageOf(nameError(error))
+    throw new UsageError(`Cannot write output '${path}': expected a pipe or a device that may be written, got ${got}`)
+  })
 }
 
 /** Only a file is asked: there is no telling what a device makes of being written nothing. */
@@ -122,7 +132,7 @@ export function checkApart(path: Target, { files, listed = [], stdin = false, di
   const [run, folder, ...rest] = relative(toRealPath(directory), target).split(sep)
   if (run === undefined || run === '..' || folder === undefined) return
   const isRecorded = rest.length > 0 && ['run', 'seg', 'snap', 'lease'].includes(folder)
-  if (isRecorded || run === runId || existsSync(join(directory, run, 'run'))) throw inRecord(path, run)
+  if (isRecorded || run === runId || isThere(join(directory, run, 'run'))) throw inRecord(path, run)
 }
 
 function inRecord(path: string, run: string): UsageError {

@@ -1,6 +1,6 @@
-import { existsSync } from 'node:fs'
 import type { Command, CommanderError } from 'commander'
 import { type Explanation, USAGE } from './failure.ts'
+import { isThere } from './task-path.ts'
 
 /** What commander refused, in one sentence, with what to do. */
 export function explainUsage(error: CommanderError, program: Command, argv: readonly string[]): Explanation {
@@ -19,7 +19,7 @@ function isExpanded(argv: readonly string[]): boolean {
   const given = argv.slice(argv.indexOf('--input') + 1)
   const end = given.findIndex((it) => it.startsWith('-'))
   const files = end < 0 ? given : given.slice(0, end)
-  return files.length > 1 && files.every((it) => existsSync(it))
+  return files.length > 1 && files.every(isThere)
 }
 
 /** The names of the command that `argv` begins with, say `bench formats`. */

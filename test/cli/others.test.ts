@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -104,4 +105,15 @@ test('a glob that leads into a directory that this user may not read says what i
   const { code, stdout, stderr } = await start(['run', 't.js', '--input', 'in/*/*.txt', '--quiet'], '', OTHER).ended
   expect({ code, stdout }).toEqual({ code: 0, stdout: '{"index":0,"value":"in/ours/a.txt"}\n' })
   expect(stderr).toBe('pawl: warning: what matches in/*/*.txt in in/theirs is left out: this user may not read it\n')
+})
+
+test('an output that is a pipe which this user may not write is refused before anything runs', async () => {
+  const { start, directory } = project({ 't.js': 'export default () => console.log("ran")', 'in.jsonl': items(1) })
+  expect(spawnSync('mkfifo', ['-m', '444', join(directory, 'pipe')]).status).toBe(0)
+  const { code, stderr } = await start(['run', 't.js', '--input', 'in.jsonl', '--output', 'pipe', '--quiet'], '', OTHER).ended
+  expect({ code, stderr }).toEqual({
+    code: 2,
+    stderr: expect.stringContaining("'pipe': expected a pipe or a device that may be written, got EACCES: permission denied"),
+  })
+  expect(stderr).not.toContain('ran')
 })

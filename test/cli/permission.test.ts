@@ -67,9 +67,9 @@ describe('under the permission model of Node', () => {
     const { directory, run } = confined()
     const allowed = ['--allow-worker', `--allow-fs-read=${directory}/work*`, `--allow-fs-write=${directory}/`]
     const { status, stderr } = run(['--checkpoint', join(directory, 'work')], ...allowed)
-    expect(status).toBe(75)
+    expect(status).toBe(2)
     expect(stderr).toContain(
-      `got ERR_ACCESS_DENIED: Node's permission model was given no --allow-fs-read of ${directory}. Nothing was run`,
+      `got ERR_ACCESS_DENIED: Node's permission model was given no --allow-fs-read of ${directory}. Nothing was run: give node that flag`,
     )
   })
 
@@ -82,9 +82,9 @@ describe('under the permission model of Node', () => {
     mkdirSync(work)
     const allowed = ['--allow-worker', ...flags.map((flag) => `${flag}=${work}/`)]
     const { status, stderr } = run(['--checkpoint', work], ...allowed)
-    expect(status).toBe(75)
+    expect(status).toBe(2)
     expect(stderr).toContain(`got ERR_ACCESS_DENIED: Node's permission model was given ${expected}${work}`)
-    expect(stderr).toContain('. Nothing was run: give --checkpoint a directory that this user may write')
+    expect(stderr).toContain('. Nothing was run: give node that flag, then run again')
     if (flags.length === 0) expect(node(['read.js']).stdout).toContain(`${expected}${work}`)
   })
 
@@ -100,5 +100,17 @@ describe('under the permission model of Node', () => {
     expect(input).toMatchObject({ status: 2, stderr: expect.stringMatching(denied('read')) })
     const output = run(['--no-checkpoint', '--output', 'out.jsonl'], '--allow-worker')
     expect(output).toMatchObject({ status: 2, stderr: expect.stringMatching(denied('write')) })
+    expect(output.stderr).toContain(`no --allow-fs-write of ${join(directory, 'src')}\n`)
+  })
+
+  test('a glob that leads into a directory that is denied says which flag is missing', () => {
+    const { directory, node } = confined()
+    const work = join(directory, 'work')
+    const given = [BIN, 'run', 't.js', '--input', `${work}/*`, '--no-checkpoint', '--quiet']
+    const flag = `ERR_ACCESS_DENIED: Node's permission model was given no --allow-fs-read of ${work}`
+    expect(node(given, '--allow-worker')).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining(`pawl: warning: what matches ${work}/* in ${work} is left out: ${flag}\n`),
+    })
   })
 })

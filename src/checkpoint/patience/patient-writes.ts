@@ -1,5 +1,5 @@
 import type { Clock } from '../../clock.ts'
-import { codeOf } from '../../store/errno.ts'
+import { codeOf, DENIED } from '../../store/errno.ts'
 import type { Entry } from '../format/entries.ts'
 import type { Haste } from './haste.ts'
 
@@ -149,7 +149,8 @@ export function isFull(error: unknown): boolean {
 
 /** What to do about a store that failed with `error`, for a message. */
 export function adviseOn(error: unknown): string {
-  return `${isFull(error) ? 'make room' : 'see to the store'}, then run again`
+  const cure = codeOf(error) === DENIED ? 'give node that flag' : isFull(error) ? 'make room' : 'see to the store'
+  return `${cure}, then run again`
 }
 
 /** No file can hold even the smallest part. */

@@ -1,5 +1,5 @@
 import { CheckpointWriteError, messageOf, PawlError } from '../../errors.ts'
-import { codeOf } from '../../store/errno.ts'
+import { codeOf, DENIED } from '../../store/errno.ts'
 import { isRefused } from '../../store/refused.ts'
 import { loadCodec } from '../../values/codec.ts'
 import { worded, wording } from '../../wording.ts'
@@ -46,7 +46,7 @@ function explain(runId: string, error: unknown): PawlError {
 
 /** Whether it is that this user, or nobody, may write there. */
 function isClosed(error: unknown): boolean {
-  return isRefused(error) || codeOf(error) === 'EROFS'
+  return (isRefused(error) && codeOf(error) !== DENIED) || codeOf(error) === 'EROFS'
 }
 
 /** `restored`, whose outcomes are read as a part of opening the run. */
