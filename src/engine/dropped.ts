@@ -132,7 +132,12 @@ function nameEmptied(value: object): string | undefined {
     if (typeof constructor !== 'function' || !isOfClass(constructor.name)) continue
     if (get(globalThis, constructor.name) !== constructor) continue
     if (prototype !== direct && isExtended(constructor.name)) return undefined
-    return getPrototypeOf(structuredClone(value)) === everything ? constructor.name : undefined
+    return isRoot(getPrototypeOf(structuredClone(value))) ? constructor.name : undefined
   }
   return undefined
+}
+
+/** Whether plain objects inherit from it: those that structured clone makes may be of another realm. */
+function isRoot(prototype: unknown): boolean {
+  return getPrototypeOf(prototype) === null
 }

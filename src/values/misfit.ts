@@ -10,30 +10,59 @@ import { stepInto, stepTo, withArticle } from './steps.ts'
  * may be the task's own.
  */
 const { ArrayBuffer, Map, Set, structuredClone } = globalThis
-const { get } = Reflect
+const { construct, get } = Reflect
 
 /** What is allowed: `json` what JSON can hold, `clone` what structured clone carries and a file can keep. */
 export type Rules = 'json' | 'clone'
 
+/** Those of which structured clone makes objects. */
+const CLASSES = [
+  ...['Object', 'Array', 'Map', 'Set', 'Date', 'RegExp', 'Boolean', 'Number', 'String', 'BigInt', 'ArrayBuffer', 'DataView'],
+  ...['Error', 'EvalError', 'RangeError', 'ReferenceError', 'SyntaxError', 'TypeError', 'URIError', 'AggregateError'],
+  ...['Int8Array', 'Uint8Array', 'Uint8ClampedArray', 'Int16Array', 'Uint16Array', 'Int32Array', 'Uint32Array'],
+  ...['BigInt64Array', 'BigUint64Array', 'Float16Array', 'Float32Array', 'Float64Array'],
+].flatMap((name) => {
+  const constructor: unknown = get(globalThis, name)
+  return typeof constructor === 'function' ? [constructor] : []
+})
+
 /** The prototypes structured clone gives its objects. An object with another one belongs to the platform. */
-const CARRIED = new Set<unknown>(
-  [
-    ...['Object', 'Array', 'Map', 'Set', 'Date', 'RegExp', 'Boolean', 'Number', 'String', 'BigInt', 'ArrayBuffer', 'DataView'],
-    ...['Error', 'EvalError', 'RangeError', 'ReferenceError', 'SyntaxError', 'TypeError', 'URIError', 'AggregateError'],
-    ...['Int8Array', 'Uint8Array', 'Uint8ClampedArray', 'Int16Array', 'Uint16Array', 'Int32Array', 'Uint32Array'],
-    ...['BigInt64Array', 'BigUint64Array', 'Float16Array', 'Float32Array', 'Float64Array'],
-  ].flatMap((name) => {
-    const constructor: unknown = get(globalThis, name)
-    return typeof constructor === 'function' ? [constructor.prototype] : []
-  }),
-)
+const CARRIED = new Set<unknown>(CLASSES.map(({ prototype }) => prototype))
 
 /** As it is now, too. */
 const isOfCarried = CARRIED.has.bind(CARRIED)
 
+/**
+ * One that it made of each class, once one was needed: of another realm than this one where a test runner has all of this in a
+ * `vm`.
+ */
+let clones: readonly object[] | undefined
+
 /** True when structured clone could have made `value` itself, its parts aside. */
 export function isCarried(value: object): boolean {
-  return isOfCarried(Object.getPrototypeOf(value))
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (isOfCarried(prototype)) return true
+  clones ??= structuredClone(makeEach())
+  const { length } = clones
+  for (let at = 0; at < length; at++) if (Object.getPrototypeOf(clones[at]) === prototype) return true
+  return false
+}
+
+/** What constructors want, where it is anything. */
+const WANTED = new Map<unknown, unknown>([
+  [DataView, new ArrayBuffer(0)],
+  [AggregateError, []],
+])
+
+const wantedBy = WANTED.get.bind(WANTED)
+
+function makeEach(): object[] {
+  const made: object[] = []
+  for (let at = 0; at < CLASSES.length; at++) {
+    const Class = CLASSES[at]
+    made[at] = Class === BigInt ? Object(0n) : construct(Class as () => void, [wantedBy(Class)])
+  }
+  return made
 }
 
 interface Walk {

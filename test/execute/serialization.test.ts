@@ -1,5 +1,6 @@
 import { execute, memoryStore, type SerializationError } from 'pawl'
 import { describe, expect, test } from 'vitest'
+import { runProgram } from '../fixtures/program.ts'
 import { carry, moving, movingInside } from '../fixtures/tasks/carrying.mjs'
 import { range } from './calls.ts'
 
@@ -201,4 +202,9 @@ describe.each(MODES)('execute() carries, %s,', (mode) => {
     }
     expect(again.failures[1]?.reason).toMatchObject({ message: 'with a field', levels: 61 })
   })
+})
+
+test('values are carried and recorded where structured clone makes them of another realm, and platform objects are refused', async () => {
+  const { json } = await runProgram('clones-elsewhere.mjs')
+  expect(json).toEqual({ wrong: [], refused: ['serialization', 'serialization'] })
 })
