@@ -1,7 +1,7 @@
 import { isInsideWorker, unlessAgain } from './engine/program.ts'
 import type { Engines, openEngines } from './engines.ts'
 import { invalidOption } from './errors.ts'
-import { withItems } from './items/items.ts'
+import { checkItems, withItems } from './items/items.ts'
 import type { ExecuteOptions, ResolvedOptions } from './options/options.ts'
 import { resolveOptions } from './options/resolve-options.ts'
 import type { RunOrigin } from './run/journey.ts'
@@ -104,9 +104,10 @@ export async function executeOn<T, R>(
   engines: Engines,
   origin: RunOrigin<R> = {},
 ): Promise<Report<R, T>> {
+  checkItems(items)
   // Before anything else is loaded. With a checkpoint it may turn out that nothing is left to run, which costs less than a thread
   // that comes late.
-  if (options.mode !== 'inline' && (items as { length?: number } | undefined)?.length !== 0) await engines.warm()
+  if (options.mode !== 'inline' && (items as { length?: number }).length !== 0) await engines.warm()
   // Found and read beside what is loaded next: the first item waits for both. That it fails is told where it is awaited.
   if (options.checkpoint) import('./checkpoint/session/open.ts').catch(() => {})
   const { performRun } = await import('./run/perform.ts')

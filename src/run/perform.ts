@@ -6,7 +6,7 @@ import { createDrain, onAbort, untilDrained } from '../drain.ts'
 import type { Engines } from '../engines.ts'
 import { isPawlError } from '../errors.ts'
 import { createEmitter } from '../events.ts'
-import { checkItems, isArrayLike, type Source } from '../items/items.ts'
+import { isArrayLike, type Source } from '../items/items.ts'
 import { listKeys } from '../items/keys.ts'
 import { readShard } from '../items/shard.ts'
 import type { ResolvedOptions } from '../options/options.ts'
@@ -34,7 +34,6 @@ export async function performRun<T, R>(
   engines: Engines,
   origin: RunOrigin<R>,
 ): Promise<Report<R, T>> {
-  checkItems(items)
   const clock = origin.clock ?? systemClock
   const began = clock.now()
   const task = await resolveTask(ref)

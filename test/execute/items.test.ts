@@ -1,6 +1,7 @@
 import { createReadStream, readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import type { Worker } from 'node:worker_threads'
 import { createExecutor, execute, memoryStore, plan, stream } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import { MAX_PULLED_ITEMS } from '../../src/plan/plan.ts'
@@ -372,4 +373,22 @@ describe('execute() and an iterable that misbehaves', () => {
     expect(error).toMatchObject({ code: 'ERR_PAWL_ABORTED', cause: new Error('enough') })
     expect(error.report.results).toEqual([1])
   })
+})
+
+test('what are no items starts no thread', async () => {
+  const started: Worker[] = []
+  const note = (worker: Worker) => void started.push(worker)
+  process.on('worker', note)
+  try {
+    for (const items of [undefined, null, 7, {}] as never[]) {
+      await expect(execute(task, items, { mode: 'threads' })).rejects.toMatchObject({ option: 'items' })
+      await expect(plan(task, items, { mode: 'threads' })).rejects.toMatchObject({ option: 'items' })
+      await expect(stream(task, items, { mode: 'threads' }).report).rejects.toMatchObject({ option: 'items' })
+    }
+    expect(started).toEqual([])
+    await execute(task, [1], { mode: 'threads' })
+    expect(started).not.toEqual([])
+  } finally {
+    process.off('worker', note)
+  }
 })
