@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { InvalidOptionError } from '../errors.ts'
 
@@ -20,5 +21,20 @@ export function pathOfDirectory(directory: string | URL): string {
   } catch (cause) {
     const got = directory instanceof URL ? String(directory) : directory
     throw new InvalidOptionError('checkpoint', 'a path, or a file: URL of a directory on this machine', got, { cause })
+  }
+}
+
+/**
+ * The path as it is from now on, wherever the program goes.
+ *
+ * @throws InvalidOptionError where it counts from a working directory that was deleted.
+ */
+export function wholePathOf(directory: string | URL): string {
+  const path = pathOfDirectory(directory)
+  try {
+    return resolve(path)
+  } catch (cause) {
+    const advice = '. Go to a directory that stays, by process.chdir()'
+    throw new InvalidOptionError('checkpoint', 'a whole path, as the working directory was deleted', path, { cause, advice })
   }
 }

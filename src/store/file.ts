@@ -1,9 +1,9 @@
 import { constants } from 'node:fs'
 import { type FileHandle, link, lstat, open, rename, unlink } from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { StoreConflictError } from '../errors.ts'
 import { checkKey, checkSize, cutRange } from './check.ts'
-import { pathOfDirectory } from './directory.ts'
+import { pathOfDirectory, wholePathOf } from './directory.ts'
 import { codeOf, ifAbsent, systemError, withNamedErrors } from './errno.ts'
 import { fileLog, writeAt } from './file-log.ts'
 import {
@@ -51,7 +51,7 @@ const NO_HARD_LINKS = new Set(['EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOS
  * Errors of the system (ENOSPC, EMFILE, EIO…) come as Node gives them. Reserved names of Windows (`con`, `nul`) are not looked for.
  */
 export function fileStore(directory: string | URL): Store {
-  const root = resolve(pathOfDirectory(directory))
+  const root = wholePathOf(directory)
   const tidied = new Set<string>()
   /** Of the directories that this store made an entry in, the topmost: whatever made it need not have been durable. */
   let highest = dirname(root)

@@ -68,7 +68,12 @@ function specOf(module: URL | string, name: string | undefined): TaskSpec & { ki
   if (!isUrl && (module instanceof URL || /^[a-z][a-z\d+.-]+:\/\//i.test(text))) {
     throw new InvalidOptionError('task', 'a path or a file: URL, since a worker loads the task from a file', text)
   }
-  return { kind: 'module', url: isUrl ? text : pathToFileURL(resolve(text)).href, export: name ?? 'default', ordinal: undefined }
+  return {
+    kind: 'module',
+    url: isUrl ? text : pathToFileURL(isAbsolute(text) ? text : resolve(workingDirectory(), text)).href,
+    export: name ?? 'default',
+    ordinal: undefined,
+  }
 }
 
 function describeModule<T, R>(given: TaskSpec & { kind: 'module' }, run: TaskFunction<T, R> | undefined): ResolvedTask<T, R> {

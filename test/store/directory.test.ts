@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { deleteRun, execute, fileStore, inspectRun, listRuns, readResults, verifyRun } from 'pawl'
 import { expect, test } from 'vitest'
+import { runProgram } from '../fixtures/program.ts'
 import { newDirectory } from '../resume/place.ts'
 
 test('a directory may be a file: URL, or the string of one, wherever one is taken', async () => {
@@ -31,6 +32,13 @@ test('a URL that is no file is refused', async () => {
     option: 'checkpoint.store',
   })
   await expect(listRuns(url)).rejects.toMatchObject({ code: 'ERR_PAWL_INVALID_OPTION', option: 'store' })
+})
+
+test('where the working directory was deleted, what counts from it is refused with a code of its own', async () => {
+  const { json, stderr } = await runProgram('deleted-directory.mjs')
+  expect(stderr).toBe('')
+  const [option, task] = ['ERR_PAWL_INVALID_OPTION', 'ERR_PAWL_TASK_LOAD']
+  expect(json).toEqual({ codes: [option, option, task, option] })
 })
 
 test('a URL of a file elsewhere is refused as an option, not as a fault', async () => {
