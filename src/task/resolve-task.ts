@@ -85,6 +85,7 @@ function describeModule<T, R>(given: TaskSpec & { kind: 'module' }, run: TaskFun
   try {
     if (file !== undefined) source = readFileSync(file)
   } catch (error) {
+    if (/[\\/]\[(eval\d*|stdin)\]$/.test(file ?? '')) throw inNoFile(module)
     const { message, code } = nameError(error) as NodeJS.ErrnoException
     const advice = code === 'ENOENT' ? `. A path is relative to the working directory, ${process.cwd()}` : ''
     throw new TaskLoadError(`Cannot load task '${module}': expected a file that can be read, got ${message}${advice}`, {
@@ -93,6 +94,13 @@ function describeModule<T, R>(given: TaskSpec & { kind: 'module' }, run: TaskFun
   }
   const digest = () => (source ? createSha256().update(source).digest('hex') : null)
   return { spec, run, identity: { module, export: name }, digest, name: name === 'default' ? module : `${module}#${name}` }
+}
+
+function inNoFile(module: string): TaskLoadError {
+  return new TaskLoadError(
+    `Cannot load task '${module}': expected a file, got code that node was given by -e or on its standard input, which no worker can load. ` +
+      'Put the task into a file, or give an inline function',
+  )
 }
 
 /** True for the file that was given to `node`. */

@@ -1,4 +1,6 @@
+import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { defineTask, execute, plan, stream, type TaskRef } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import { range, sharedCells, whenSet } from '../execute/calls.ts'
@@ -114,6 +116,13 @@ describe('TaskLoadError ends the run at once for', () => {
     await expect(outcomes.report).rejects.toMatchObject({ code: 'ERR_PAWL_TASK_LOAD' })
     expect(taken).toEqual([])
   })
+})
+
+test('a task in what node was given by -e is told as that', async () => {
+  const program =
+    "import { defineTask, execute } from 'pawl'; execute(defineTask(import.meta.url, (n) => n), [1]).catch((e) => console.log(e.message))"
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program])
+  expect(stdout).toMatch(/^Cannot load task '\[eval\d*\]': expected a file, got code that node was given by -e/)
 })
 
 test('a module that never ends loading is given up when the run is aborted', async () => {
