@@ -47,13 +47,13 @@ try {
   tidy()
 }
 
+/** Nobody waits for the demo any more, so nothing of it stays. */
 function tidy() {
+  for (const child of children) child.kill('SIGKILL')
   rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
 }
 
-/** Nobody waits for the demo any more, so nothing of it stays. */
 function stop(/** @type {number} */ exitCode) {
-  for (const child of children) child.kill('SIGKILL')
   tidy()
   process.exit(exitCode)
 }
@@ -61,11 +61,11 @@ function stop(/** @type {number} */ exitCode) {
 /** Starts `pawl`, shows how it was called and what it says on stderr. */
 function pawl(/** @type {string[]} */ ...args) {
   console.log(`$ node dist/cli/main.js ${args.map((it) => (/[*\s]/.test(it) ? `'${it}'` : it)).join(' ')}`)
-  return start(args, 'inherit')
+  return start(args)
 }
 
-function start(/** @type {string[]} */ args, /** @type {'inherit' | 'ignore'} */ stderr) {
-  const child = spawn(process.execPath, ['dist/cli/main.js', ...args], { stdio: ['ignore', 'pipe', stderr] })
+function start(/** @type {string[]} */ args) {
+  const child = spawn(process.execPath, ['dist/cli/main.js', ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
   children.add(child)
   child.once('close', () => children.delete(child))
   return { child, closed: once(child, 'close'), stdout: text(/** @type {import('node:stream').Readable} */ (child.stdout)) }
@@ -73,15 +73,18 @@ function start(/** @type {string[]} */ args, /** @type {'inherit' | 'ignore'} */
 
 /** What `pawl … --json` answers. */
 async function ask(/** @type {string[]} */ ...args) {
-  const { closed, stdout } = pawl(...args)
+  return answer(pawl(...args), args[0])
+}
+
+async function answer(/** @type {ReturnType<typeof start>} */ { closed, stdout }, /** @type {string | undefined} */ command) {
   const [code] = await closed
-  assert.equal(code, 0, `pawl ${args[0]} ended with exit code ${code}`)
+  assert.equal(code, 0, `pawl ${command} ended with exit code ${code}`)
   return JSON.parse(await stdout)
 }
 
 /** The run as `pawl list --json` shows it, read by another process while it goes on. */
 async function look() {
-  const { runs } = JSON.parse(await start(['list', ...store, '--json'], 'ignore').stdout)
+  const { runs } = await answer(start(['list', ...store, '--json']), 'list')
   return runs[0] ?? { done: 0 }
 }
 

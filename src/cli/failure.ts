@@ -57,8 +57,7 @@ export function explain(given: unknown): Explanation {
   const error = nameError(given)
   const known = findKnown(error)
   if (known) {
-    // What Node was not told to allow is denied each time the command is run.
-    const exitCode = codeOf(known.cause) === DENIED ? USAGE : CODES[known.code]
+    const exitCode = isUnreadable(known.cause) ? USAGE : CODES[known.code]
     return { exitCode: exitCode ?? USAGE, code: known.code, message: known.message, isBug: false }
   }
   if (isSystemError(error)) {
@@ -80,6 +79,11 @@ function findKnown(error: unknown): PawlError | undefined {
 /** Whether it is an error of the system that may be gone when the command is run again. */
 export function isPassing(error: unknown): boolean {
   return PASSING.has(codeOf(nameError(error)))
+}
+
+/** Whether Node's permission model lets nobody read it. */
+function isUnreadable(error: unknown): boolean {
+  return codeOf(error) === DENIED && (error as { readonly permission?: unknown }).permission === 'FileSystemRead'
 }
 
 /** Of the system, or of Node's permission model, which names no call. */

@@ -52,12 +52,16 @@ export function listNextSteps(assignment: Assignment, report: Report, { exitCode
     ]
   }
   const more = directoryFlag(assignment)
+  const pending = stats.items - stats.succeeded - stats.failed
   return [
     summarize(report),
     ...left,
     `to see what failed:        ${runCommand('failures', runId, more)}`,
     `to try it again:           ${resumeCommand(assignment, assignment.retryFailed === 'only' ? ' --failed-only' : '')}`,
     `to leave it and go on:     ${resumeCommand(assignment, ` --skip-failed ${tolerated}`)}`,
+    ...(pending > 0
+      ? [`${plural(pending, 'item')} still to run: give --max-failures as many as may fail in all, or a share such as 5%`]
+      : []),
     `to have what succeeded:    ${runCommand('export', runId, more)}`,
   ]
 }

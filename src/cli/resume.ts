@@ -50,7 +50,9 @@ export async function resume(runId: string, flags: ResumeFlags): Promise<number>
       `run ${runId}: task ${formatTask(task)}, input ${recorded.input === '-' ? 'stdin, to be given once more' : recorded.input}`,
     )
   if (flags.output === undefined && recorded.output === undefined && last.output !== undefined)
-    say(`${last.output} is left alone: it has results of another part of the run; --output FILE says where these go`)
+    say(
+      `${last.output} is left alone, as it is for another part of the run: these results go to stdout, or where --output FILE says`,
+    )
   const output = flags.output ?? trustOutput(recorded.output)
   const given = { ...recorded.flags, ...pick(flags, WORK_FLAGS) }
   return perform({

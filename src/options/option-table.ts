@@ -124,7 +124,7 @@ export const OPTIONS: Record<keyof ExecuteOptions, OptionSpec> = {
   runId: {
     type: 'string',
     default: 'hash of task and items',
-    help: 'names the run in the store; must be given when a checkpoint is wanted for items that are not an array. Without a checkpoint nothing is looked up by it, and it hashes the number of the items only',
+    help: 'names the run in the store; must be given when a checkpoint is wanted for items that are neither an array nor a typed array. Without a checkpoint nothing is looked up by it, and it hashes the number of the items only',
     check: (v) => typeof v === 'string' && RUN_ID.test(v),
     expected: `a string that matches ${RUN_ID}`,
     flag: '--run-id <id>',

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { recordError } from '../../src/checkpoint/format/error-record.ts'
-import type { Codec } from '../../src/values/codec.ts'
+import type { Codec } from '../../src/values/contract.ts'
 import { jsonCodec } from '../../src/values/json.ts'
 
 /** The record of an error with these fields, and how often the codec was asked for it. */

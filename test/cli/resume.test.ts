@@ -423,7 +423,7 @@ export default async ({ n }) => {
       const before = readFileSync(join(directory, 'out.jsonl'), 'utf8')
       const { code, stdout, stderr } = await pawl('resume', 'slow', ...more)
       expect(code).toBe(0)
-      expect(stderr).toContain('out.jsonl is left alone')
+      expect(stderr).toContain('out.jsonl is left alone, as it is for another part of the run: these results go to stdout')
       expect(lines(stdout).length).toBeGreaterThan(0)
       expect(readFileSync(join(directory, 'out.jsonl'), 'utf8')).toBe(before)
     },

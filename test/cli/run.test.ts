@@ -310,6 +310,11 @@ describe('pawl run', () => {
       kind: 'error',
       reason: { name: 'TypeError', message: expect.stringMatching(/^odd \d+$/) },
     })
+    const pending = report.stats.items - report.stats.succeeded - report.stats.failed
+    const advice = stderr.match(
+      /(\d+) items? still to run: give --max-failures as many as may fail in all, or a share such as 5%\n/,
+    )
+    expect(Number(advice?.[1] ?? 0)).toBe(pending)
   })
 
   test('what it advises of a failure are flags, also in the warnings of a plan', async () => {
