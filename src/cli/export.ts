@@ -44,7 +44,10 @@ async function filesOf({ identity, command }: RunDetails, output: string): Promi
   const input = typeof command === 'object' && command !== null && 'input' in command ? command.input : undefined
   if (typeof input !== 'string' || input === '-') return { files }
   if (isThere(input)) return { files: [...files, input] }
-  const { paths = [], linked = [] } = (await listGlob(input, output)) ?? {}
+  const found = await listGlob(input, output).catch((error) => {
+    if (isThere(output)) throw error // What is new replaces nothing, and what sessions read by now is not for an export to mend.
+  })
+  const { paths = [], linked = [] } = found ?? {}
   return { files: [...files, input, ...linked], listed: paths }
 }
 

@@ -57,7 +57,9 @@ export function explain(given: unknown): Explanation {
   const error = nameError(given)
   const known = findKnown(error)
   if (known) {
-    const exitCode = isUnreadable(known.cause) ? USAGE : CODES[known.code]
+    // Of a run that failed the cause is an item's own error, which may be denied as well.
+    const isClosed = known.code === 'ERR_PAWL_CHECKPOINT_WRITE' && isUnreadable(known.cause)
+    const exitCode = isClosed ? USAGE : CODES[known.code]
     return { exitCode: exitCode ?? USAGE, code: known.code, message: known.message, isBug: false }
   }
   if (isSystemError(error)) {

@@ -30,7 +30,8 @@ export function nameReason(reason: Error, message = reason.message): string {
   const { code = '' } = reason as { readonly code?: unknown }
   const isCode = (typeof code === 'string' && code !== '') || typeof code === 'number'
   // As a word: 1 is not told by '10 of 10 failed'. Of an AbortError the platform's number, 20, says what its name does.
-  const isSaid = () => message.split(/[^\w.-]+/).includes(`${code}`) || code === new DOMException('', reason.name).code
+  const isSaid = () =>
+    message.split(/[^\w.-]+/).includes(`${code}`) || (code !== 0 && code === new DOMException('', reason.name).code)
   const isTold = isPawlError(reason) || !isCode || isSaid()
   return `${reason.name}${isTold ? '' : ` [${code}]`}: ${message}`
 }

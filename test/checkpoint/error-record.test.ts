@@ -17,7 +17,8 @@ function record(fields: object) {
   return { fields: recorded.fields, asked }
 }
 
-const many = (count: number, value: unknown) => Object.fromEntries(Array.from({ length: count }, (_, at) => [`k${at}`, value]))
+const many = (count: number, value: unknown) =>
+  Object.fromEntries(Array.from({ length: count }, (_, at) => [`k${at}`, typeof value === 'function' ? value() : value]))
 
 describe('recordError()', () => {
   test('keeps of fields with many parts that JSON cannot hold the others', () => {
@@ -27,14 +28,21 @@ describe('recordError()', () => {
   })
 
   test('asks for a thousand parts at most, however many fields they are in, and keeps what can be held whole', () => {
-    const large = Object.fromEntries(Array.from({ length: 20 }, (_, at) => [`f${at}`, { ...many(500, new Set()), n: 1 }]))
+    const large = Object.fromEntries(Array.from({ length: 20 }, (_, at) => [`f${at}`, { ...many(500, () => new Set()), n: 1 }]))
     const { fields, asked } = record({ ...large, whole: Array.from({ length: 50_000 }, (_, at) => at) })
     expect(fields).toEqual({ f0: { n: 1 }, f1: { n: 1 }, whole: expect.any(Array) })
     expect(asked).toBeLessThan(1100)
   })
 
+  test('asks once for what is in many places', () => {
+    const parts = [new Map([[1, 1]]), Object.assign([1], { extra: 1 }), new Uint8Array(8)]
+    const { fields, asked } = record({ rows: Array.from({ length: 900 }, (_, n) => ({ n, part: parts[n % 3] })) })
+    expect(fields).toEqual({ rows: Array.from({ length: 900 }, (_, n) => ({ n })) })
+    expect(asked).toBeLessThan(10)
+  })
+
   test('counts what errors in it have', () => {
-    const inner = Array.from({ length: 100 }, () => Object.assign(new Error('part'), { rows: many(500, new Set()) }))
+    const inner = Array.from({ length: 100 }, () => Object.assign(new Error('part'), { rows: many(500, () => new Set()) }))
     expect(record({ errors: inner }).asked).toBeLessThan(1300)
   })
 })

@@ -18,6 +18,7 @@ describe('why an item failed', () => {
     ['AbortError', 20, 'AbortError: This operation was aborted'],
     ['AbortError', 'ABORT_ERR', 'AbortError [ABORT_ERR]: This operation was aborted'],
     ['TimeoutError', 20, 'TimeoutError [20]: This operation was aborted'],
+    ['Error', 0, 'Error [0]: This operation was aborted'],
   ])('not the number that the platform has for the name %s: %j', (name, code, told) => {
     expect(nameReason(Object.assign(new Error('This operation was aborted'), { name, code }))).toBe(told)
   })

@@ -31,7 +31,7 @@ interface Making {
   readonly onUnheld: OnUnheld
   /** Parts that the codec may yet be asked for. */
   left: number
-  /** Which of the parts without parts the codec can hold, as far as it was asked. */
+  /** Which of the parts that have none of ours the codec can hold, as far as it was asked. */
   readonly known: Map<unknown, boolean>
 }
 
@@ -82,7 +82,7 @@ function heldOf(value: unknown, field: string, making: Making): unknown {
     if (known !== undefined) return known
     if (making.left-- <= 0) return false
     const held = isHeld(part)
-    if (typeof part !== 'object') making.known.set(part, held) // The same ones, undefined or NaN, are often in many places.
+    making.known.set(part, held) // The same ones, undefined, NaN or one large buffer, are often in many places.
     return held
   }
   /** Of an object what it has besides, of an array all or nothing, as its places count. `around`: what it lies in. */
@@ -93,7 +93,8 @@ function heldOf(value: unknown, field: string, making: Making): unknown {
     if (isPlain(part))
       return Object.fromEntries(holdAll(Object.entries(part), (it, name) => keep(it, path + stepTo(name, false), within)))
     // Only what has no parts of ours: parts within parts, asked for whole at each level, would be walked time and again.
-    if (!Array.isArray(part) || Object.keys(part).length !== part.length) return isHeldPart(part) ? part : told(part, path)
+    if (!Array.isArray(part) || making.known.has(part) || Object.keys(part).length !== part.length)
+      return isHeldPart(part) ? part : told(part, path)
     const parts: unknown[] = []
     for (const [at, it] of part.entries()) {
       const held = keep(it, `${path}[${at}]`, within)
