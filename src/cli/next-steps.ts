@@ -11,10 +11,12 @@ import { formatTime } from './terminal.ts'
 
 /** How a run went, in one line: `run census: 500 items, 200 restored, 3 failed, 12.3s`. */
 export function summarize({ stats, runId }: Report): string {
-  const settled = stats.succeeded + stats.failed
+  const settled = settledIn(stats)
   const count = settled >= stats.items ? plural(stats.items, 'item') : `${settled} of ${plural(stats.items, 'item')} settled`
   return `run ${runId}: ${count}, ${stats.restored} restored, ${stats.failed} failed, ${formatDuration(stats.wallTime)}`
 }
+
+const settledIn = ({ succeeded, failed }: Report['stats']) => succeeded + failed
 
 /** What a run goes on with when its stdin was at fault. */
 const STDIN: Record<string, string> = {
@@ -30,7 +32,7 @@ export function listNextSteps(assignment: Assignment, report: Report, { exitCode
   const { stats, failures } = report
   // What to mend is in its message, and the command that was given is the one to give again. Where the run is recorded was said
   // before.
-  if (code === 'ERR_PAWL_TASK_LOAD' && stats.succeeded + stats.failed === 0)
+  if (code === 'ERR_PAWL_TASK_LOAD' && settledIn(stats) === 0)
     return assignment.directory === undefined || assignment.quiet ? [] : ['nothing was recorded']
   if (place !== undefined)
     return [`${summarize(report)}; all results are ${place}; ${goOn(assignment, 'to run again and record what was not')}`]
@@ -52,7 +54,7 @@ export function listNextSteps(assignment: Assignment, report: Report, { exitCode
     ]
   }
   const more = directoryFlag(assignment)
-  const pending = stats.items - stats.succeeded - stats.failed
+  const pending = stats.items - settledIn(stats)
   return [
     summarize(report),
     ...left,
@@ -76,7 +78,7 @@ export function describeLeft({ output }: Assignment): string[] {
 
 /** True when the session got no item done: all that has settled was on record before. */
 export function hasSettledNone({ stats }: Report): boolean {
-  return stats.succeeded + stats.failed <= stats.restored
+  return settledIn(stats) <= stats.restored
 }
 
 /** `words` and the command that goes on with what this session was asked to do, if the run was recorded. */

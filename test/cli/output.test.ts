@@ -25,24 +25,32 @@ test('what ends the process while results are written, as a second signal does, 
   expect(process.listeners('exit')).toEqual(listeners)
 })
 
-test.each(['SIGINT', 'SIGTERM'] as const)(
-  '%s, where nobody else hears it, ends the process and leaves nothing either',
-  async (name) => {
-    const { directory, put } = project()
-    put(
-      'write.js',
-      `import { writeLines } from ${JSON.stringify(built)}
+/** A process that has written the half of `directory`/out.jsonl. */
+async function startWriting(directory: string, put: (name: string, content: string) => void) {
+  put(
+    'write.js',
+    `import { writeLines } from ${JSON.stringify(built)}
      setInterval(() => {}, 1e9)
      await writeLines('out.jsonl', (async function* () {
        yield 'x'.repeat(100_000)
        console.log('waits')
        await new Promise(() => {})
      })())`,
-    )
-    const child = spawn(process.execPath, ['write.js'], { cwd: directory, stdio: ['ignore', 'pipe', 'inherit'] })
-    onTestFinished(() => void child.kill('SIGKILL'))
-    await once(child.stdout, 'data')
-    expect(readdirSync(directory).filter((it) => it.endsWith('.tmp'))).toHaveLength(1)
+  )
+  const child = spawn(process.execPath, ['write.js'], { cwd: directory, stdio: ['ignore', 'pipe', 'inherit'] })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  await once(child.stdout, 'data')
+  return child
+}
+
+const leftovers = (directory: string) => readdirSync(directory).filter((name) => name.endsWith('.tmp'))
+
+test.each(['SIGINT', 'SIGTERM'] as const)(
+  '%s, where nobody else hears it, ends the process and leaves nothing either',
+  async (name) => {
+    const { directory, put } = project()
+    const child = await startWriting(directory, put)
+    expect(leftovers(directory)).toHaveLength(1)
     child.kill(name)
     expect(await once(child, 'exit')).toEqual([null, name])
     expect(readdirSync(directory).sort()).toEqual(['package.json', 'write.js'])
@@ -68,25 +76,6 @@ test('an output without a time, as in images of containers, is said to be left a
 })
 
 describe('what a process that was killed while it wrote left beside its output', () => {
-  /** A process that has written the half of `directory`/out.jsonl. */
-  async function startWriting(directory: string, put: (name: string, content: string) => void) {
-    put(
-      'write.js',
-      `import { writeLines } from ${JSON.stringify(built)}
-     setInterval(() => {}, 1e9)
-     await writeLines('out.jsonl', (async function* () {
-       yield 'x'.repeat(100_000)
-       console.log('waits')
-       await new Promise(() => {})
-     })())`,
-    )
-    const child = spawn(process.execPath, ['write.js'], { cwd: directory, stdio: ['ignore', 'pipe', 'inherit'] })
-    onTestFinished(() => void child.kill('SIGKILL'))
-    await once(child.stdout, 'data')
-    return child
-  }
-  const leftovers = (directory: string) => readdirSync(directory).filter((name) => name.endsWith('.tmp'))
-
   test('goes with the next that writes there, but not while the process lives', async () => {
     const { directory, put } = project()
     const child = await startWriting(directory, put)

@@ -57,8 +57,8 @@ const UNHELD = Symbol('unheld')
 const MAX_HELD_PARTS = 10_000
 
 /**
- * Parts that a codec is asked for, of all fields of an error and of the errors in it. Higher, and an error with large fields costs
- * the main thread more, some 20 µs for each; lower, and of more such fields nothing is kept.
+ * Parts that a codec is asked for, of all fields of an error and of the errors in it. Higher, and an error with large fields keeps
+ * the main thread longer; lower, and of more such fields nothing is kept.
  */
 const MAX_ASKED = 1000
 

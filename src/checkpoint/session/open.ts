@@ -1,6 +1,5 @@
 import { CheckpointWriteError, messageOf, PawlError } from '../../errors.ts'
-import { codeOf, DENIED } from '../../store/errno.ts'
-import { isRefused } from '../../store/refused.ts'
+import { codeOf } from '../../store/errno.ts'
 import { loadCodec } from '../../values/codec.ts'
 import { worded, wording } from '../../wording.ts'
 import { acquireLease } from '../claims/lease.ts'
@@ -37,17 +36,15 @@ export async function openSession(options: SessionOptions): Promise<Session> {
 /** The error of a run that cannot begin, as its store rejects with `error`. */
 function explain(runId: string, error: unknown): PawlError {
   if (error instanceof PawlError) return error
-  const way = isClosed(error) ? ({ about: 'place', says: adviseOn(error) } as const) : adviseOn(error)
+  const way = CLOSED.has(codeOf(error)) ? ({ about: 'place', says: adviseOn(error) } as const) : adviseOn(error)
   return worded(
     wording`Cannot open the checkpoint of run '${runId}': expected the store to answer, got ${messageOf(error)}. Nothing was run: ${way}`,
     (message) => new CheckpointWriteError(message, { cause: error }),
   )
 }
 
-/** Whether it is that this user, or nobody, may write there. */
-function isClosed(error: unknown): boolean {
-  return (isRefused(error) && codeOf(error) !== DENIED) || codeOf(error) === 'EROFS'
-}
+/** What the system says where this user, or nobody, may write. */
+const CLOSED = new Set(['EACCES', 'EPERM', 'EROFS'])
 
 /** `restored`, whose outcomes are read as a part of opening the run. */
 function explaining(runId: string, restored: Restored): Restored {
