@@ -9,6 +9,12 @@ const SMOOTHING = 0.3
 /** A chunk this long tells what an item takes, and how many get done in a time; shorter ones are mostly the cost of a message. */
 export const LONG_ENOUGH = 64
 
+/**
+ * Code that is run for the first time passes for slow: until a task has run so long, in ms, only its newest measurement
+ * counts. Set by bench/peers, 'small-cold'.
+ */
+export const COLD_MS = 5
+
 /** What takes this long, in ms, tells what an item takes, however few they were. */
 const SLOW_MS = 1
 
@@ -25,7 +31,7 @@ const THERE_AND_BACK = 2
 
 /** What is known of a task. Times in ms per item. */
 export interface Knowledge {
-  /** As of late: quick to rise, slow to fall. */
+  /** As of late: quick to rise, and, once the task is warm, slow to fall. */
   itemTime: number
   /** Cost of one message there and back, whatever is in it. */
   message: number
@@ -82,6 +88,8 @@ export function createLearner(task: string): Learner {
   /** Time per item of the last chunks that were long enough to tell, and what carrying one of theirs took. */
   let recent: readonly number[] = []
   let carries: readonly number[] = known.carry > 0 ? [known.carry] : []
+  /** Time the task took in this run. */
+  let ran = 0
   return {
     known,
     get steadyTime() {
@@ -92,7 +100,8 @@ export function createLearner(task: string): Learner {
       if (items >= LONG_ENOUGH || taskTime >= SLOW_MS) recent = [...recent.slice(1 - PAUSES), newest]
       known.measured += items
       known.taskTime += taskTime
-      const weight = newest > known.itemTime ? 1 : Math.max(SMOOTHING, items / known.measured)
+      ran += taskTime
+      const weight = newest > known.itemTime || ran < COLD_MS ? 1 : Math.max(SMOOTHING, items / known.measured)
       known.itemTime += (newest - known.itemTime) * weight
     },
     learnCost: (items, sendTime, packTime) => {

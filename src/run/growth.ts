@@ -1,13 +1,14 @@
 import type { Engine } from '../engine/engine.ts'
 import type { Engines } from '../engines.ts'
+import { COLD_MS } from '../plan/knowledge.ts'
 import type { Planner } from '../plan/plan.ts'
 
 /**
- * So long the first thread must have run items before others are started, in ms: code that is run for the first time passes
- * for slow, and a run of trivial items would start threads it has no work for, and wait for them. Threads come up one after
- * the other, not at once: two at once take as long for either. Set by bench/peers, 'small-cold' and 'trivial'.
+ * So long the first thread must have run items before others are started, in ms: a run of trivial items, which seem slow until
+ * then, would start threads it has no work for, and wait for them. Threads come up one after the other, not at once: two at once
+ * take as long for either.
  */
-const ENOUGH_MS = 2.5
+const ENOUGH_MS = COLD_MS
 
 /** An item that takes longer than this is reason enough, in ms. Set by bench/peers, 'uniform-10ms'. */
 const WATCH_MS = 5

@@ -64,11 +64,19 @@ test('one thread was enough for what was measured, and nothing more is heard: ot
 test('more are started as soon as enough was measured to tell', async () => {
   const { pool, engines } = watched()
   const { growth, measure } = await begin(1000, engines)
-  measure(1, 1)
-  measure(1, 1)
+  for (let item = 0; item < 4; item++) measure(1, 1)
   expect(pool.workers).toBe(1)
   measure(1, 1)
   expect(pool.workers).toBe(4)
+  growth.close()
+})
+
+test('the first items, which run code for the first time, do not speak for those behind them', async () => {
+  const { pool, engines } = watched()
+  const { growth, measure } = await begin(46, engines)
+  for (let item = 0; item < 3; item++) measure(1, 1.3)
+  for (let chunk = 0; chunk < 4; chunk++) measure(4, 0.4)
+  expect(pool.workers).toBe(1)
   growth.close()
 })
 
