@@ -1,13 +1,16 @@
 // @ts-check
 /**
  * Carriers: what a column of numbers costs to post and to receive as a plain array and as a Float64Array, by its length; and
- * what bytes cost of which a copy was made, when the copy is copied again and when it is given away, by their number.
+ * what bytes cost of which a copy was made, when the copy is copied again and when it is given away, by their number; and how
+ * much longer a loop over typed arrays takes in a thread once a buffer was given away there.
  *
  * Run it:  npm run build && node bench/carriers.bench.mjs
  *
- * Settles NUMBERS_TOGETHER in src/engine/protocol.ts and MIN_GIVEN in src/engine/apart.ts. Both ends are on this thread, so only cloning counts and no waking.
+ * Settles NUMBERS_TOGETHER in src/engine/protocol.ts and MIN_GIVEN in src/move.ts. Both ends are on this thread, so only cloning
+ * counts and no waking.
  */
-import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads'
+import { once } from 'node:events'
+import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import { printTable, saveResults } from './results.mjs'
 import { interleave, median, ratio } from './rounds.mjs'
 
@@ -59,6 +62,33 @@ for (const size of SIZES) {
   byteRows.push({ size, copied: micros(copied), given: micros(given), ratio: ratio(given, copied) })
 }
 port1.close()
+
+const LOOPS = 2000
+/** What a thread does that masks bytes, one buffer after the other; `before` runs first. Tells how long that took, in ms. */
+const masking = (/** @type {string} */ before) => `
+  ${before}
+  const bytes = new Uint8Array(100_000).fill(3)
+  const mask = (to, from) => { for (let at = 0; at < from.length; at++) to[at] = from[at] ^ 5 }
+  const began = performance.now()
+  for (let loop = 0; loop < ${LOOPS}; loop++) mask(new Uint8Array(bytes.length), bytes)
+  require('node:worker_threads').parentPort.postMessage(performance.now() - began)`
+
+/** The code in a thread of its own: V8 never forgets that a buffer was given away there. @param {string} code */
+const inThread = async (code) => {
+  const worker = new Worker(code, { eval: true })
+  const [took] = await once(worker, 'message')
+  await worker.terminate()
+  return took
+}
+
+const intact = []
+const lost = []
+for (let round = 0; round < ROUNDS; round++) {
+  intact.push(await inThread(masking('')))
+  lost.push(await inThread(masking('const gone = new ArrayBuffer(8); structuredClone(gone, { transfer: [gone] })')))
+}
+const loop = { intact: (median(intact) * 1000) / LOOPS, lost: (median(lost) * 1000) / LOOPS, ratio: ratio(lost, intact) }
+
 printTable(
   'a column of numbers, there and read, µs a message',
   ['numbers', 'plain array', 'Float64Array', 'typed / plain'],
@@ -69,4 +99,9 @@ printTable(
   ['bytes', 'copied again', 'given away', 'given / copied'],
   byteRows.map((it) => [it.size, it.copied.toFixed(2), it.given.toFixed(2), it.ratio.toFixed(2)]),
 )
-await saveResults('carriers', { rounds: ROUNDS, messages: MESSAGES, rows, byteRows })
+printTable(
+  'a loop over 100 KB in a thread, µs',
+  ['nothing was given away', 'a buffer was', 'was / was not'],
+  [[loop.intact.toFixed(1), loop.lost.toFixed(1), loop.ratio.toFixed(2)]],
+)
+await saveResults('carriers', { rounds: ROUNDS, messages: MESSAGES, rows, byteRows, loop })

@@ -7,6 +7,14 @@ const { apply } = Reflect
 const { getOwnPropertyDescriptor, keys } = Object
 const { add, has } = WeakSet.prototype
 
+/**
+ * What holds so many bytes or more is given away by pawl itself where nobody else holds it, rather than copied, which takes twice
+ * as many beside them for a while. Nothing smaller: from the first buffer on that leaves a thread, V8 looks at each access to a
+ * typed array whether its buffer is still there, and loops over them take longer, in all of the task. Set by
+ * bench/carriers.bench.mjs.
+ */
+export const MIN_GIVEN = 2 ** 26
+
 /** What tasks of this thread gave away. Of the thread, not of this module: a task may import another copy of pawl. */
 interface Moved {
   /** How many there were. */

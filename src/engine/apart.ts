@@ -1,6 +1,6 @@
 import { types } from 'node:util'
 import { entriesOf, membersOf } from '../members.ts'
-import { countMoves, findMoved, giveAway, isGivenAway } from '../move.ts'
+import { countMoves, findMoved, giveAway, isGivenAway, MIN_GIVEN } from '../move.ts'
 
 /**
  * Items of a chunk travel together, and so do their results; a task must not notice. What it does to one item is not seen in
@@ -30,9 +30,6 @@ export const ODD = Symbol('odd')
 const MAX_DEPTH = 20
 const MAX_PARTS = 32
 const MAX_LENGTH = 64
-
-/** From so many bytes on a copy of them is given away, not copied again as it is posted. Set by bench/carriers.bench.mjs. */
-const MIN_GIVEN = 4096
 
 type Bytes = ArrayBuffer | ArrayBufferView
 

@@ -1,7 +1,13 @@
 import { MAX_AUTO_ITEMS } from '../items/chunk.ts'
 import { NUMBERS_TOGETHER } from './protocol.ts'
 
-const NO_ROOM = new Float64Array(0)
+/** As it was when this was loaded: a task may put another in its place. */
+const { SharedArrayBuffer } = globalThis
+
+/** Of memory that threads share: it is neither copied on its way nor does it leave this thread, see MIN_GIVEN. */
+const roomFor = (count: number) => new Float64Array(new SharedArrayBuffer(count * Float64Array.BYTES_PER_ELEMENT))
+
+const NO_ROOM = roomFor(0)
 
 /** Values in the order they came: in one block of memory while all are numbers, and many may come. */
 export class Column {
@@ -23,7 +29,7 @@ export class Column {
   /** What is no number, or has no room. */
   #pushOther(value: unknown): void {
     if (typeof value === 'number' && this.#others.length === 0 && this.#most >= NUMBERS_TOGETHER) {
-      const numbers = new Float64Array(Math.min(this.#most, Math.max(MAX_AUTO_ITEMS, this.#count * 2)))
+      const numbers = roomFor(Math.min(this.#most, Math.max(MAX_AUTO_ITEMS, this.#count * 2)))
       numbers.set(this.#numbers)
       numbers[this.#count++] = value
       this.#numbers = numbers
@@ -45,7 +51,10 @@ export class Column {
   take(): ArrayLike<unknown> {
     if (this.#count === 0) return this.#others
     if (this.#count === this.#numbers.length) return this.#numbers
-    const numbers = this.#numbers.slice(0, this.#count)
-    return this.#count < NUMBERS_TOGETHER ? Array.from(numbers) : numbers
+    const numbers = this.#numbers.subarray(0, this.#count)
+    if (this.#count < NUMBERS_TOGETHER) return Array.from(numbers)
+    const exact = roomFor(this.#count)
+    exact.set(numbers)
+    return exact
   }
 }

@@ -1,7 +1,7 @@
 import { packError } from '../carried-error.ts'
 import { nameItem } from '../errors.ts'
 import { tellsCarrying } from '../items/chunk.ts'
-import { countMoves, findMoved } from '../move.ts'
+import { countMoves, findMoved, MIN_GIVEN } from '../move.ts'
 import { encodeTogether } from '../values/codec.ts'
 import { cloneApart, copyApart, ODD } from './apart.ts'
 import { Column } from './column.ts'
@@ -120,13 +120,13 @@ export class Part {
       ...(!codec && values.length > 0 ? { values } : undefined),
       ...(this.#rejected.length > 0 ? { rejected: this.#rejected } : undefined),
     })
-    const transfer = encoded ? [encoded.bytes.buffer as ArrayBuffer] : this.#toTransfer(values)
-    const { length } = values // Numbers leave this thread with the message.
+    const transfer = this.#toTransfer(encoded?.bytes, values)
     const began = threadNow()
     try {
       this.#port.post(message(), transfer)
       const took = threadNow() - began
-      if (!codec && length > 0 && tellsCarrying(length, took, packTime ?? 0)) this.#run.packTime = took / length
+      if (!codec && values.length > 0 && tellsCarrying(values.length, took, packTime ?? 0))
+        this.#run.packTime = took / values.length
     } catch {
       const { copies, refused } = cloneEach(values, this.#nameOfValue)
       values = this.#refuse(copies, refused)
@@ -153,11 +153,11 @@ export class Part {
   }
 
   /**
-   * What of `values` leaves this thread instead of being copied. They are looked through only if something was moved since the
-   * last part.
+   * What of `values`, or of the bytes they were packed in, leaves this thread instead of being copied. Values are looked through
+   * only if something was moved since the last part.
    */
-  #toTransfer(values: ArrayLike<unknown>): ArrayBuffer[] {
-    if (values instanceof Float64Array) return [values.buffer as ArrayBuffer]
+  #toTransfer(packed: Uint8Array | undefined, values: ArrayLike<unknown>): ArrayBuffer[] {
+    if (packed) return packed.byteLength < MIN_GIVEN ? [] : [packed.buffer as ArrayBuffer]
     return this.#moves === countMoves() ? [] : findMoved(values)
   }
 

@@ -20,7 +20,7 @@ export interface Codec {
   /**
    * Encodes a column of values. A value that cannot be held is left out of `bytes` and told in `refused`, `at`
    * ascending; the others keep their order. `describe(at)` names the item in messages, default `item <at>`.
-   * `bytes` is all of its ArrayBuffer, so it may be transferred. Never throws for what a value is or does; throws where several
+   * `bytes` is all of its ArrayBuffer, so it may be posted. Never throws for what a value is or does; throws where several
    * are together beyond what V8 holds (512 MiB of JSON, 2 GiB of msgpack): see `encodeTogether`.
    */
   encode(values: ArrayLike<unknown>, describe?: (at: number) => string): Encoded

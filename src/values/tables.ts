@@ -180,7 +180,7 @@ function pluck(records: ArrayLike<Record<string, unknown>>, name: string): unkno
   return values
 }
 
-/** With a buffer of its own, which may be transferred. */
+/** With a buffer of its own, which may be posted. */
 function copyOf(bytes: Uint8Array): Bytes {
   const copy = Buffer.allocUnsafeSlow(bytes.length)
   copy.set(bytes)

@@ -3,7 +3,7 @@ import type { LoadedRun } from '../../src/engine/loaded-run.ts'
 import { Part } from '../../src/engine/part.ts'
 import { NUMBERS_TOGETHER, type PartMessage } from '../../src/engine/protocol.ts'
 import { HEAVY_MS } from '../../src/items/chunk.ts'
-import { move } from '../../src/move.ts'
+import { MIN_GIVEN, move } from '../../src/move.ts'
 import { jsonCodec } from '../../src/values/json.ts'
 import { msgpackCodec } from '../../src/values/msgpack.ts'
 
@@ -57,7 +57,7 @@ test('tells it of a single value that takes long to pack, until one takes less',
   expect(quick).toBeLessThan(Number(slow))
 })
 
-test('tells it of numbers, too, whose memory leaves the thread', () => {
+test('tells it of numbers, too, whose memory threads share', () => {
   expect(packTimesOf((place) => place, undefined, NUMBERS_TOGETHER, 1)).toEqual([undefined, expect.any(Number)])
 })
 
@@ -88,6 +88,25 @@ test('gives away what was moved and is in a result, and copies all else', () => 
   )
   expect([first, second, third].map((it) => it?.values)).toEqual([[before], [{ deep: [Uint8Array.of(1)], beside }], [undefined]])
   expect([inside, beside, before].map((it) => it.length)).toEqual([0, 1, 1])
+})
+
+test('has nothing leave the thread that was not moved, after which loops over typed arrays are slow there', () => {
+  const left: ArrayBuffer[] = []
+  const carryAll = (codec: LoadedRun['codec'], values: readonly unknown[]) => {
+    const post = (_: PartMessage, transfer: ArrayBuffer[]) => void left.push(...transfer)
+    const part = new Part({ id: 1, items: values, indices: 0 }, createRun(codec), { post, partMs: 50, maxStride: 64 })
+    for (const [place, value] of values.entries()) part.keep(value, place)
+    part.send(values.length, true)
+  }
+  const numbers = Array.from({ length: NUMBERS_TOGETHER + 1 }, (_, at) => at)
+  const bytes = new Uint8Array(1_000_000)
+  for (const codec of [undefined, msgpackCodec])
+    for (const values of [numbers, [bytes], [{ bytes }, bytes.buffer]]) carryAll(codec, values)
+  expect(left).toEqual([])
+  // But what is so large that a copy of it may have no room.
+  carryAll(undefined, [new Uint8Array(MIN_GIVEN)])
+  carryAll(msgpackCodec, [new Uint8Array(MIN_GIVEN)])
+  expect(left.map(({ byteLength }) => byteLength >= MIN_GIVEN)).toEqual([true, true])
 })
 
 test('fails an item alone whose buffer has gone with the result of another', () => {
