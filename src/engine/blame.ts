@@ -4,7 +4,7 @@ import { countCrashes, historyAt } from '../items/chunk.ts'
 import type { FailureKind } from '../types.ts'
 import { option, type Words, worded, wording } from '../wording.ts'
 import { type Bench, type Overdue, packedPlaces } from './bench.ts'
-import { cursorOf, isAwaited, isPacking, limitOf, slotOf } from './flight-recorder.ts'
+import { begunTo, cursorOf, isAwaited, isPacking, limitOf, slotOf } from './flight-recorder.ts'
 import type { JobRun } from './job.ts'
 import { cutPiece, nextHistory, type Piece, rejectPlace, startAnew, suspectOf } from './piece.ts'
 import type { PartMessage } from './protocol.ts'
@@ -109,7 +109,7 @@ const DOOMS = {
 function traceOf({ seat: { cells }, doom, pieces }: LostWorker, piece: Piece): Trace {
   const slot = slotOf(cells, piece.slot)
   const cursor = cursorOf(slot)
-  const begun = Math.min(piece.end, cursor + 1)
+  const begun = Math.min(piece.end, begunTo(slot, piece.chunk.items.length))
   // It may say that it is nowhere; but something it said, of what comes next.
   if (doom instanceof Error && piece === pieces[0] && piece.settled < piece.end)
     return { end: Math.max(begun, piece.settled + 1), state: 'untrue' }

@@ -3,7 +3,8 @@
  * how far it may go. No message is needed for either, so it tells which item a thread died in, and how long that item
  * has been running, even when the thread can answer no more.
  *
- *     slot := cursor   place of the item that runs, -1 before the first, the chunk's length after the last
+ *     slot := cursor   place of the item that runs, or ran last, -1 before the first; once none begins any more, the chunk's
+ *                      length and, added to it, the place that would have been next
  *             limit    the worker starts no place >= limit; set by the main thread
  *             started  when the item at `cursor`, or the packing behind it, began, in ms of `sharedNow`, modulo 2^32
  *             flags    bit 0: a drain has started
@@ -115,10 +116,10 @@ export function isAwaited({ cells, at }: Slot, place: number): boolean {
   return Atomics.load(cells, at + AWAITED) === place + 1
 }
 
-/** Worker: past the last item it was allowed. */
-export function leave({ cells, at }: Slot, length: number): void {
+/** Worker: past the last item it was allowed, of `length`; `place` would have been next. */
+export function leave({ cells, at }: Slot, length: number, place: number): void {
   Atomics.store(cells, at + CLAIMED, length)
-  Atomics.store(cells, at + CURSOR, length)
+  Atomics.store(cells, at + CURSOR, length + place)
 }
 
 /** Worker: from now on it is not in an item but in what items gave. `now` as for `enter`. */
@@ -136,17 +137,23 @@ export function isPacking({ cells, at }: Slot): boolean {
   return (Atomics.load(cells, at + FLAGS) & PACKING) !== 0
 }
 
+/** One past the last place that has begun, of `length`. */
+export function begunTo(slot: Slot, length: number): number {
+  const cursor = cursorOf(slot)
+  return cursor < length ? cursor + 1 : cursor - length
+}
+
 /**
  * One past the last place that has ended, of `length`, while the worker is on the way with what it gave; 0 while it is in an
  * item, or before.
  */
 export function packedTo(slot: Slot, length: number): number {
-  const cursor = cursorOf(slot)
-  if (cursor >= length) return length
-  return isPacking(slot) ? cursor + 1 : 0
+  return cursorOf(slot) >= length || isPacking(slot) ? begunTo(slot, length) : 0
 }
 
-/** The place that runs, or ran last: -1 before the first, the chunk's length once the worker is past all that it may run. */
+/**
+ * The place that runs, or ran last: -1 before the first, the chunk's length or more once the worker is past all that it may run.
+ */
 export function cursorOf({ cells, at }: Slot): number {
   return Atomics.load(cells, at + CURSOR)
 }

@@ -97,7 +97,7 @@ export async function runItems(chunk: ItemColumns, loaded: LoadedRun, slot: Slot
     await port.turn()
     part.begin()
   }
-  leave(slot, length)
+  leave(slot, length, passage.place)
   const flushing = port.flushOutput?.()
   if (flushing) {
     if (part.isLoose) part.secure(true) // Meanwhile a timer of the task may write into it.

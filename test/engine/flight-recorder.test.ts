@@ -14,8 +14,10 @@ describe('the flight recorder', () => {
     expect(recorder.enter(it, 0, 1000)).toBe(true)
     expect(recorder.cursorOf(it)).toBe(0)
     expect(recorder.runningFor(it, 1250)).toBe(250)
-    recorder.leave(it, 3)
-    expect(recorder.cursorOf(it)).toBe(3)
+    expect([recorder.begunTo(it, 3), recorder.packedTo(it, 3)]).toEqual([1, 0])
+    recorder.leave(it, 3, 1)
+    expect(recorder.cursorOf(it)).toBeGreaterThanOrEqual(3)
+    expect([recorder.begunTo(it, 3), recorder.packedTo(it, 3)]).toEqual([1, 1])
   })
 
   test('tells how long across the turn of 2^32 ms', () => {
@@ -70,7 +72,7 @@ describe('the flight recorder', () => {
   test('gives no tail when all are done, nor one that was taken before', () => {
     const it = slot(3)
     recorder.claim(it, 3)
-    recorder.leave(it, 3)
+    recorder.leave(it, 3, 3)
     expect(recorder.takeTail(it, 1)).toBe(false)
     const other = slot(3)
     expect(recorder.takeTail(other, 0)).toBe(true)

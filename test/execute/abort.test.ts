@@ -1,4 +1,4 @@
-import { execute } from 'pawl'
+import { type ExecuteOptions, execute, type Report, type TaskContext, type TaskRef } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import task from '../fixtures/tasks/arithmetic.mjs'
 import { counted } from '../fixtures/tasks/counted.mjs'
@@ -201,4 +201,50 @@ test('inline, items that await are not begun once the drain has started', async 
   abort.abort()
   await expect(run).rejects.toMatchObject({ code: 'ERR_PAWL_ABORTED' })
   expect([...started]).toEqual([1, 0, 0, 0])
+})
+
+/** Says that it has begun, and runs until the drain; what its result does then takes its thread down. */
+const trapAtStop = (_: number, { signal, shared }: TaskContext<Int32Array>) => {
+  Atomics.store(shared, 0, 1)
+  Atomics.notify(shared, 0)
+  while (!signal.aborted);
+  let looks = 0
+  return Object.defineProperty(Object.create(null), 'trap', { enumerable: true, get: () => ++looks > 1 && process.exit(5) })
+}
+
+/** So does the second item, for longer than results wait for others; what it printed is on its way as its thread ends. */
+const printAtStop = (item: number, { signal, shared }: TaskContext<Int32Array>) => {
+  if (item === 0) return
+  Atomics.store(shared, 0, 1)
+  Atomics.notify(shared, 0)
+  for (const end = performance.now() + 100; !signal.aborted || performance.now() < end; );
+  process.stdout.write('\n')
+  setTimeout(() => process.exit(5), 10)
+}
+
+describe('a thread that ends before what a drain left of its chunk was answered', () => {
+  /** Ends a run of a chunk of three within one of them. */
+  const endWithin = async (task: TaskRef<number, unknown>, drain: () => void, options: ExecuteOptions<number> = {}) => {
+    const abort = new AbortController()
+    const shared = sharedCells(1)
+    const given = { ...options, workers: 1, chunkSize: 3, maxFailures: 3, shared, signal: abort.signal, on: { drain } }
+    const run = execute(task, range(3), given)
+    await whenSet(shared, 0)
+    abort.abort()
+    return (await run.catch((it) => it)).report as Report<unknown>
+  }
+
+  test('is held against the item it ran, and no other was tried', async () => {
+    const { failures, stats } = await endWithin(trapAtStop, () => {})
+    expect(failures).toEqual([])
+    expect(stats).toMatchObject({ dispatched: 1, attempts: 1, crashes: 1, succeeded: 0 })
+  })
+
+  test('is held against none that had not begun', async () => {
+    // Its thread waits for this one to take what it printed.
+    const wait = () => void Atomics.wait(sharedCells(1), 0, 0, 500)
+    const { failures, stats } = await endWithin(printAtStop, wait, { maxCrashes: 1 })
+    expect(failures).toEqual([])
+    expect(stats).toMatchObject({ dispatched: 2, attempts: 2, crashes: 0, succeeded: 2 })
+  })
 })

@@ -217,7 +217,7 @@ class SimulatedThread extends EventEmitter {
       const isUnseen = isClaimed && this.#life.world.chance.is(0.5)
       const isAllowed = place < claimed && place < items.length && (enter(slot, place, now()) || isUnseen)
       if (!isAllowed) {
-        leave(slot, items.length)
+        leave(slot, items.length, place)
         post(place, true, () => {
           this.#isBusy = false
           this.#next()
