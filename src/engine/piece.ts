@@ -51,14 +51,14 @@ export function cutPiece(piece: Piece, from: number, to: number): Piece {
 }
 
 /**
- * Nothing more of a piece settles in this session: none of it begins any more, be it sent or not. That a suspect took a worker
- * down is not forgotten.
+ * Nothing more of a piece settles in this session: none of it begins any more, be it sent or not. Attempts that were lost with a
+ * worker are not forgotten.
  */
 export function interruptPiece(piece: Piece): void {
-  const { settled, end } = piece
-  if (piece.isAlone) void piece.job.context.setAside(piece.chunk)
+  const { settled, end, chunk, job } = piece
+  if (chunk.histories && settled < end) void job.context.setAside(cut(chunk, settled, end))
   piece.end = settled
-  piece.job.interrupt(end - settled)
+  job.interrupt(end - settled)
 }
 
 /** The attempt at `place` failed. `crashed`: it took the worker down. */

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type ExecuteOptions, execute, type TaskRef } from 'pawl'
+import { type ExecuteOptions, execute, type TaskContext, type TaskRef } from 'pawl'
 import { describe, expect, test } from 'vitest'
 import { errorOf, newPlace, range } from './place.ts'
 
@@ -94,6 +94,17 @@ describe('a drain keeps what was tried', () => {
     const { failures, stats } = await execute(crash, [7], options)
     expect(failures).toMatchObject([{ kind: 'crash', crashes: 3, attempts: 3 }])
     expect(stats).toMatchObject({ crashes: 1, attempts: 1 })
+  })
+
+  test('attempts that were lost with a worker, of the items before the one that took it down', async () => {
+    const checkpoint = newPlace().runs
+    const crashOnce = (n: number, { attempt }: TaskContext) => (n === 1 && attempt === 1 ? process.exit(2) : attempt)
+    const abort = new AbortController()
+    const on = { workerExit: () => abort.abort(new Error('enough')) }
+    const options = { runId: 'run', checkpoint, workers: 1, chunkSize: 2 }
+    const { report } = await errorOf(execute(crashOnce, [0, 1], { ...options, signal: abort.signal, on }))
+    expect(report?.stats).toMatchObject({ dispatched: 2, attempts: 2, crashes: 1, succeeded: 0 })
+    expect((await execute(crashOnce, [0, 1], options)).results).toEqual([2, 2])
   })
 
   test('but a failure on record is counted anew', async () => {
