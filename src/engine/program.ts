@@ -11,20 +11,18 @@ import type { TaskFunction } from '../types.ts'
  * it. Where the import had not ended yet, it may wait for that call: the worker reports a TaskLoadError that names the cure. Later
  * the task is there, and its items run; then it is only told.
  */
-interface WorkerState extends Import {
-  /** Since such a module was first loaded: whatever follows from the import of which. */
-  imports: AsyncLocalStorage<Import> | undefined
-  /** Those modules, by URL. */
-  readonly modules: { [url: string]: Import | undefined }
-  /** How many ports keep the thread busy by themselves; files that are still read for a checkpoint do not count. */
-  readonly busyBefore: number
+interface WorkerState {
+  /** Called when `execute` is reached while a module is loaded of which nothing is followed. */
+  reached: (() => void) | undefined
+  /** Of modules that may reach it later as well, by their URLs. */
+  readonly imports: { [url: string]: Import | undefined }
 }
 
 interface Import {
-  /** Called when it reaches `execute`: the state itself while a module of another kind is loaded. */
-  reached: (() => void) | undefined
-  /** Nothing follows any more. */
-  isOver?: boolean
+  /** Holds true in whatever follows from it; undefined: nothing does any more. */
+  mark: AsyncLocalStorage<true> | undefined
+  /** Called when that reaches `execute`. */
+  reached: () => void
 }
 
 /** Whom to tell that a module reached `execute` again. */
@@ -52,11 +50,11 @@ export function unlessAgain<V>(start: () => Promise<V>): Promise<V> {
 
 /** True when a worker reached `execute` because it imported a module, not because a task called it. Reports it. */
 function callsAgain(): boolean {
-  const state = stateOf()
-  const module = state?.imports?.getStore()
-  const reached = (module && !module.isOver ? module : state)?.reached // What was bound to an import may be called long after it.
-  reached?.()
-  return reached !== undefined
+  const { reached, imports = {} } = stateOf() ?? {}
+  const origin = Object.values(imports).find((it) => it?.mark?.getStore())
+  const report = origin?.reached ?? reached
+  report?.()
+  return report !== undefined
 }
 
 /**
@@ -84,22 +82,22 @@ export async function loadTaskInWorker(spec: TaskSpec, events: ProgramEvents): P
       if (state.reached === onReached) state.reached = undefined // Also in vain: who calls `execute` now is a task of another run.
     }
   }
-  const { isProgram = false, isCaller = false } = spec.kind === 'module' ? spec : {}
   // Following asynchronous calls costs every promise something, so it is done for such modules only, and of those that need not be
   // programs as long as something seems to follow.
-  const module = spec.kind === 'module' && (isProgram || isCaller) ? moduleOf(state, spec.url, onReached) : undefined
-  if (!module) state.reached = onReached
-  state.imports ??= module && new AsyncLocalStorage()
-  const imports = module?.isOver ? undefined : state.imports
-  const waits = module && imports && !isProgram ? noteWaits(module, imports) : undefined
+  const { url, isProgram = false, isCaller = false } = spec.kind === 'module' ? spec : { url: '' }
+  const isFirst = state.imports[url] === undefined
+  const origin = isProgram || isCaller ? originOf(state, url, onReached) : undefined
+  if (!origin) state.reached = onReached
+  const mark = origin?.mark
+  const waits = mark && isFirst && !isProgram ? noteWaits(mark) : undefined // Of a later load nothing begins that could be noted.
   try {
-    const run = await Promise.race([module && imports ? imports.run(module, importTask) : importTask(), reached])
+    const run = await Promise.race([mark ? mark.run(true, importTask) : importTask(), reached])
     isLoaded = true
-    if (!module || !imports || !waits) return run
+    if (!waits || !mark || !origin) return run
     await setImmediate() // What waits for nothing is over in a turn.
-    if (waits.isAny() || countBusy() > state.busyBefore) return run
-    module.isOver = true
-    if (areOver(state)) imports.disable() // Of others nothing could be told by it any more.
+    if (waits.isAny() || isBusy()) return run
+    origin.mark = undefined
+    mark.disable()
     return run
   } finally {
     waits?.close()
@@ -107,14 +105,14 @@ export async function loadTaskInWorker(spec: TaskSpec, events: ProgramEvents): P
 }
 
 /**
- * Notes where what follows from the import of `module` waits for a promise, until it went on: for a job of zlib, crypto or
- * WebAssembly, say, which does not show in `countBusy`.
+ * Notes where what follows from an import waits for a promise, until it went on: for a job of zlib, crypto or WebAssembly, say,
+ * which `isBusy` does not see.
  */
-function noteWaits(module: Import, imports: AsyncLocalStorage<Import>) {
+function noteWaits(mark: AsyncLocalStorage<true>) {
   const left: { [id: number]: true } = Object.create(null)
   const init = (id: number, type: string, trigger: number) => {
     // One that follows upon another. An ES module that awaits leaves one behind that does not, and that never settles.
-    if (type === 'PROMISE' && trigger !== executionAsyncId() && imports.getStore() === module) left[id] = true
+    if (type === 'PROMISE' && trigger !== executionAsyncId() && mark.getStore()) left[id] = true
   }
   const wentOn = (id: number) => void delete left[id]
   const hook = createHook({ init, after: wentOn, promiseResolve: wentOn }).enable()
@@ -125,31 +123,20 @@ function noteWaits(module: Import, imports: AsyncLocalStorage<Import>) {
   return { isAny, close: () => hook.disable() }
 }
 
-/** Whether nothing follows any more from the import of any such module. */
-function areOver({ modules }: WorkerState): boolean {
-  for (const url in modules) if (!modules[url]?.isOver) return false
-  return true
-}
+/** Whether a timer, a request, a socket or the like keeps this thread from its end. Ports do so by themselves. */
+const isBusy = () => process.getActiveResourcesInfo().some((it) => it !== 'MessagePort')
 
-/** Timers, requests, sockets and the like that keep this thread from its end. */
-const countBusy = () => process.getActiveResourcesInfo().length
-
-/** A thread imports the file once, so for later runs what followed from that import is still to be known by the same mark. */
-function moduleOf({ modules }: WorkerState, url: string, reached: () => void): Import {
-  const module = modules[url] ?? { reached }
-  module.reached = reached
-  modules[url] = module
-  return module
+/** A thread imports a file once, so for later runs what follows from that import still has the same mark. */
+function originOf({ imports }: WorkerState, url: string, reached: () => void): Import {
+  const origin = imports[url] ?? { mark: new AsyncLocalStorage<true>(), reached }
+  origin.reached = reached
+  imports[url] = origin
+  return origin
 }
 
 /** Put in place before the first task is loaded, and only filled from then on: a task may freeze `globalThis`. */
 function openState(): WorkerState {
-  const state: WorkerState = stateOf() ?? {
-    reached: undefined,
-    imports: undefined,
-    modules: Object.create(null) as WorkerState['modules'],
-    busyBefore: process.getActiveResourcesInfo().filter((it) => it === 'MessagePort').length,
-  }
+  const state: WorkerState = stateOf() ?? { reached: undefined, imports: Object.create(null) as WorkerState['imports'] }
   registry[STATE] ??= state
   return state
 }
