@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
@@ -112,9 +112,17 @@ test.skipIf(noRoot)(
       options: { workers: 1, chunkSize: 600 },
     }
     const session = startSession(space.point, given, space.inside)
-    // Less than all outcomes take, within the longest pause between two tries.
-    const giving = setInterval(() => give(4), 1000)
-    await session.ended.finally(() => clearInterval(giving))
+    const segments = join(space.seen, 'run/seg')
+    // For each try, which begins a segment, less than all outcomes take.
+    const giveByTries = async () => {
+      for (let given = 0; session.code === 'alive'; await sleep(1)) {
+        const tries = existsSync(segments) ? readdirSync(segments).length : 0
+        if (tries <= given) continue
+        give(4 * (tries - given))
+        given = tries
+      }
+    }
+    await Promise.all([session.ended, giveByTries()])
     expect(session.refused).toBeUndefined()
     checkResults(given, session.done as NonNullable<Session['done']>)
     const oracle: Oracle = newOracle()
