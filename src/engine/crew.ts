@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import { SLICE_MS } from '../turn.ts'
+import { inATurn, SLICE_MS } from '../turn.ts'
 import { leastBusy, steal, takeBack } from './balance.ts'
 import { type Bench, condemn, createBench } from './bench.ts'
 import { prepare, slotOf } from './flight-recorder.ts'
@@ -36,7 +36,7 @@ export class Crew {
   readonly #endings = new Set<Promise<void>>()
   #target = 0
   /** As long as the event loop has not turned since something happened here, at `#turnBegan` on the clock's monotonic time, in ms. */
-  #turning: NodeJS.Immediate | undefined
+  #stopTurning: (() => void) | undefined
   #turnBegan = 0
   /** The one whose messages are being taken: it answered last in this turn. */
   #answering: Bench | undefined
@@ -98,9 +98,9 @@ export class Crew {
     if (this.#isClosed) return
     if (answering) this.#answering = answering
     const now = this.#clock.now()
-    if (!this.#turning) {
+    if (!this.#stopTurning) {
       this.#turnBegan = now
-      this.#turning = setImmediate(() => this.#turn())
+      this.#stopTurning = inATurn(() => this.#turn())
     }
     this.#isHeld = now - this.#turnBegan >= SLICE_MS
     while (this.#queue.length > 0) {
@@ -116,7 +116,7 @@ export class Crew {
   }
 
   #turn(): void {
-    this.#turning = undefined
+    this.#stopTurning = undefined
     this.#answering = undefined
     if (this.#queue.length === 0) this.#balance()
     else if (this.#isHeld) this.advance()
@@ -146,7 +146,7 @@ export class Crew {
   /** Ends all threads; resolves when nothing is left of them. */
   async close(): Promise<void> {
     this.#isClosed = true
-    clearImmediate(this.#turning)
+    this.#stopTurning?.()
     clearTimeout(this.#looking)
     this.#timeouts.stop()
     this.#shortage.end()

@@ -1,3 +1,5 @@
+import { inATurn } from '../turn.ts'
+
 /** What is to be pulled of an async iterator. */
 export interface Pulling<T> {
   /** Asked before each item. */
@@ -16,11 +18,11 @@ export interface Pulling<T> {
 export function createPull<T>(iterator: AsyncIterator<T>, { isWanted, mayWait, accept }: Pulling<T>): () => Promise<boolean> {
   let isAsking = false
   let failure: { readonly error: unknown } | undefined
-  let turn: NodeJS.Immediate | undefined
+  let stopTurning: (() => void) | undefined
   let wake = () => {}
 
   const limitWait = () => {
-    if (!mayWait()) turn ??= setImmediate(wake)
+    if (!mayWait()) stopTurning ??= inATurn(wake)
   }
 
   const ask = async () => {
@@ -45,8 +47,8 @@ export function createPull<T>(iterator: AsyncIterator<T>, { isWanted, mayWait, a
         else ask()
       })
     }
-    clearImmediate(turn)
-    turn = undefined
+    stopTurning?.()
+    stopTurning = undefined
     if (failure) throw failure.error
     return !isAsking
   }

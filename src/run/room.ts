@@ -1,4 +1,5 @@
 import type { Places } from '../engine/places.ts'
+import { inATurn } from '../turn.ts'
 import type { Chunk } from '../types.ts'
 
 /** Where chunks wait and how many may; see `runLoop`. */
@@ -98,10 +99,4 @@ async function lendWhile<V>(
     stop(isLent)
     if (isLent) await takeAgain(places, draining)
   }
-}
-
-/** With the next turn of the event loop. To be ready for that takes some microseconds. */
-function inATurn(give: () => void): () => void {
-  const giving = setImmediate(give)
-  return () => clearImmediate(giving)
 }

@@ -1,5 +1,6 @@
 import crypto from 'node:crypto'
 import { syncBuiltinESMExports } from 'node:module'
+import timers from 'node:timers'
 import type { Clock } from '../../src/clock.ts'
 import type { Chance } from './chance.ts'
 
@@ -199,8 +200,8 @@ class Timer {
 const GLOBALS = ['setTimeout', 'setInterval', 'setImmediate', 'clearTimeout', 'clearInterval', 'clearImmediate'] as const
 
 /**
- * Puts the world's time and chance in place of what code finds by itself: global timers, `performance.now`, `Date.now`,
- * `process.cpuUsage`, `randomBytes`. Whoever asks while no process is at work (the test runner) gets the real ones. Gives what undoes it.
+ * Puts the world's time and chance in place of what code finds by itself: timers, global and imported, `performance.now`,
+ * `Date.now`, `process.cpuUsage`, `randomBytes`. Whoever asks while no process is at work (the test runner) gets the real ones. Gives what undoes it.
  */
 export function takeOver(worldOf: () => World | undefined): () => void {
   const real = Object.fromEntries(GLOBALS.map((name) => [name, globalThis[name]])) as Record<
@@ -225,7 +226,7 @@ export function takeOver(worldOf: () => World | undefined): () => void {
       return new Timer(at.world, at.process, delay, isRepeated ? delay : undefined, () => action(...args))
     }
   const clearer = (name: string) => (timer: unknown) => (timer instanceof Timer ? timer.cancel() : real[name]?.(timer))
-  Object.assign(globalThis, {
+  const own = {
     setTimeout: starter('setTimeout', false),
     setInterval: starter('setInterval', true),
     setImmediate: (action: Callback, ...args: unknown[]) => {
@@ -235,7 +236,8 @@ export function takeOver(worldOf: () => World | undefined): () => void {
     clearTimeout: clearer('clearTimeout'),
     clearInterval: clearer('clearInterval'),
     clearImmediate: clearer('clearImmediate'),
-  })
+  }
+  for (const holder of [globalThis, timers]) Object.assign(holder, own)
   // Code takes no time here: a timer that is late was kept from going off by a stop.
   process.cpuUsage = (before) => (acting() ? { user: 0, system: 0 } : cpuUsage(before))
   performance.now = () => acting()?.process.clock.now() ?? now()
@@ -247,7 +249,7 @@ export function takeOver(worldOf: () => World | undefined): () => void {
   Object.assign(crypto, { randomBytes: seeded })
   syncBuiltinESMExports()
   return () => {
-    Object.assign(globalThis, real)
+    for (const holder of [globalThis, timers]) Object.assign(holder, real)
     Object.assign(process, { cpuUsage })
     Reflect.deleteProperty(performance, 'now')
     Date.now = today
