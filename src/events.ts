@@ -1,4 +1,5 @@
 import { type Channel, channel } from 'node:diagnostics_channel'
+import { types } from 'node:util'
 import { textOf } from './errors.ts'
 import type { Listeners } from './options/options.ts'
 import type { Emit, Events } from './types.ts'
@@ -42,7 +43,7 @@ export function createEmitter(listeners: Listeners): Emitter {
     }
     try {
       const returned = listener(payload)
-      if (returned instanceof Promise) returned.catch((error) => report(event, error))
+      if (types.isPromise(returned)) returned.catch((error) => report(event, error))
     } catch (error) {
       report(event, error)
     }

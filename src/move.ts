@@ -1,8 +1,9 @@
+import { types } from 'node:util'
 import { InvalidOptionError } from './errors.ts'
 import { entriesOf, membersOf } from './members.ts'
 
 /** As they were when this was loaded: a task may put others in their place. */
-const { ArrayBuffer, Buffer, Map, Set, WeakSet } = globalThis
+const { ArrayBuffer, Buffer, Set, WeakSet } = globalThis
 const { apply } = Reflect
 const { getOwnPropertyDescriptor, keys } = Object
 const { add, has } = WeakSet.prototype
@@ -36,12 +37,12 @@ const moved = ofThread[MOVED] as Moved
  * @throws InvalidOptionError when `value` is nothing that can be transferred.
  */
 export function move<V extends ArrayBuffer | ArrayBufferView>(value: V): V {
-  if (!(value instanceof ArrayBuffer) && !ArrayBuffer.isView(value)) {
+  if (!types.isArrayBuffer(value) && !ArrayBuffer.isView(value)) {
     throw new InvalidOptionError('move()', 'an ArrayBuffer, a typed array or a DataView', value)
   }
   const whole = withoutNeighbours(value)
   const buffer = bufferOf(whole)
-  if (buffer instanceof ArrayBuffer) giveAway(buffer)
+  if (types.isArrayBuffer(buffer)) giveAway(buffer)
   return whole as V
 }
 
@@ -59,7 +60,7 @@ export function isGivenAway(buffer: ArrayBuffer): boolean {
 /** A copy of a view that sees only a part of its buffer: posted as it is, it would take all of the buffer along. */
 function withoutNeighbours(value: ArrayBuffer | ArrayBufferView): ArrayBuffer | ArrayBufferView {
   if (!ArrayBuffer.isView(value) || value.byteLength === value.buffer.byteLength) return value
-  if (!(value.buffer instanceof ArrayBuffer)) return value
+  if (!types.isArrayBuffer(value.buffer)) return value
   const copy = value.buffer.slice(value.byteOffset, value.byteOffset + value.byteLength)
   if (Buffer.isBuffer(value)) return Buffer.from(copy)
   const View = value.constructor as new (bytes: ArrayBuffer) => ArrayBufferView
@@ -97,12 +98,12 @@ export function findMoved(values: ArrayLike<unknown>): ArrayBuffer[] {
 /** Adds to `found` what of `value` was moved, and lets `meet` have what lies in it. */
 function visit(value: object, meet: (part: unknown) => void, found: ArrayBuffer[]): void {
   if (ArrayBuffer.isView(value)) return meet(value.buffer)
-  if (value instanceof ArrayBuffer) {
+  if (types.isArrayBuffer(value)) {
     // Node 20 posts a buffer that was given away before without a word, and the message is lost; cloning it is refused.
     if (value.byteLength > 0 && isGivenAway(value)) found[found.length] = value
     return
   }
-  const inside = value instanceof Map ? entriesOf(value) : value instanceof Set ? membersOf(value) : []
+  const inside = types.isMap(value) ? entriesOf(value) : types.isSet(value) ? membersOf(value) : []
   for (let at = 0; at < inside.length; at++) meet(inside[at])
   const names = keys(value)
   for (let at = 0; at < names.length; at++) meet(getOwnPropertyDescriptor(value, names[at] as string)?.value)

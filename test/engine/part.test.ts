@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
 import type { LoadedRun } from '../../src/engine/loaded-run.ts'
 import { Part } from '../../src/engine/part.ts'
@@ -107,6 +108,13 @@ test('has nothing leave the thread that was not moved, after which loops over ty
   carryAll(undefined, [new Uint8Array(MIN_GIVEN)])
   carryAll(msgpackCodec, [new Uint8Array(MIN_GIVEN)])
   expect(left.map(({ byteLength }) => byteLength >= MIN_GIVEN)).toEqual([true, true])
+})
+
+test('gives away what is of another realm, as typed arrays are to all that a test runner has in a vm', () => {
+  const [buffer, view, inside] = runInNewContext('[new ArrayBuffer(1), Int8Array.of(2), Int8Array.of(3)]')
+  const [values] = carry(undefined, () => [move(buffer), move(view), runInNewContext('new Map()').set('inside', move(inside))])
+  expect(values?.values).toEqual([[new ArrayBuffer(1), Int8Array.of(2), new Map([['inside', Int8Array.of(3)]])]])
+  expect([buffer, view, inside].map((it) => it.byteLength)).toEqual([0, 0, 0])
 })
 
 test('fails an item alone whose buffer has gone with the result of another', () => {

@@ -1,5 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { runInNewContext } from 'node:vm'
 import { type Events, execute } from 'pawl'
 import { describe, expect, test, vi } from 'vitest'
 import arithmetic from '../fixtures/tasks/arithmetic.mjs'
@@ -120,11 +121,12 @@ describe('on', () => {
     const fails = () => {
       throw Object.create(null)
     }
-    for (const outcome of [fails, async () => fails()]) {
+    const elsewhere: () => Promise<void> = runInNewContext('async () => { throw Object.create(null) }') // Its promise is of another realm.
+    for (const outcome of [fails, async () => fails(), elsewhere]) {
       await expect(execute(arithmetic, [1, 2], { on: { outcome, warning } })).resolves.toMatchObject({ status: 'complete' })
     }
     await nextTurn()
-    expect(messages).toEqual(Array(2).fill(expect.stringMatching(/'outcome' threw a value of type object that has no text/)))
+    expect(messages).toEqual(Array(3).fill(expect.stringMatching(/'outcome' threw a value of type object that has no text/)))
   })
 
   test('a warning nobody listens to goes to the process, one that somebody listens to does not', async () => {
