@@ -92,9 +92,8 @@ export function createInline(clock: Clock): Engine {
           },
           clone: cloneItem,
         })
-        await Promise.race([running, watch.isUp])
+        await Promise.race([running, watch.isUp]).finally(watch.close)
         isCutOff = true
-        watch.close()
         job.interrupt(chunk.items.length - piece.settled)
         return done
       },

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { crc32 } from 'node:zlib'
 import type { Packr, Unpackr } from 'msgpackr'
-import { CheckpointCorruptError } from '../errors.ts'
+import { CheckpointCorruptError, InvalidOptionError, isPawlError, messageOf } from '../errors.ts'
 import { carry, deserialize, serialize } from './carry.ts'
 import { type Codec, type Encoded, MAX_COLUMN_BYTES, type Misfit, type Refusal, refuse } from './contract.ts'
 import { countColumn, MIXED, PLAIN } from './count.ts'
@@ -47,7 +47,7 @@ const MAX_KEPT_BUFFER = 2 ** 22
 
 type Msgpackr = typeof import('msgpackr')
 
-const require = createRequire(import.meta.url)
+const require = createRequire(import.meta.url ?? __filename) // A bundle of CommonJS may have no URL.
 let packr: Packr | undefined
 let unpackr: Unpackr | undefined
 
@@ -67,7 +67,7 @@ function encode(values: ArrayLike<unknown>, describe?: (at: number) => string): 
     const encoded = encodeAll(values, describe)
     return encoded.bytes.byteLength > MAX_COLUMN_BYTES ? refuseLarge(values, encoded, describe) : encoded
   } catch (cause) {
-    if (values.length !== 1) throw cause
+    if (values.length !== 1 || isPawlError(cause)) throw cause
     return { ...encodeAll([]), refused: [refuse('msgpack', 0, { ...TOO_LARGE, cause }, describe)] } // No buffer can hold it.
   }
 }
@@ -128,9 +128,21 @@ function isPackrSound(): boolean {
   return gives(() => pack(TEXT), TEXT_WRITTEN) && gives(() => pack(BYTES), BYTES_WRITTEN, true)
 }
 
+/** What `load` gives. @throws InvalidOptionError where msgpackr is not to be had: a bundle leaves it behind. */
+function found(load: () => Msgpackr): Msgpackr {
+  try {
+    return load()
+  } catch (cause) {
+    const advice =
+      ". A program that bundles pawl leaves msgpackr behind: keep pawl external (--external:pawl, or external: ['pawl']), with pawl in node_modules where the program runs"
+    const expected = `one for which all is there (${messageOf(cause).split('\n')[0]})`
+    throw new InvalidOptionError('checkpoint.format', expected, 'msgpack', { cause, advice })
+  }
+}
+
 /** The msgpack of `values`, valid until the next call. */
 function pack(values: readonly unknown[]): Buffer {
-  const { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE }: Msgpackr = require('msgpackr/index-no-eval')
+  const { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } = found(() => require('msgpackr/index-no-eval'))
   packr ??= new Packr({ moreTypes: true })
   // Typed as one number, but the modes of msgpackr are flags.
   const target: Buffer & { start: number; end: number } = packr.pack(values, REUSE_BUFFER_MODE | RESET_BUFFER_MODE) as never
@@ -166,7 +178,7 @@ function decode(bytes: Uint8Array, isOwn = false): unknown[] {
   try {
     return read(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), isOwn)
   } catch (cause) {
-    if (cause instanceof CheckpointCorruptError) throw cause
+    if (isPawlError(cause)) throw cause
     throw new CheckpointCorruptError('Cannot read recorded values: expected what the msgpack codec writes, got other bytes', {
       cause,
     })
@@ -197,8 +209,8 @@ let readBytes = 0
 function unpackrFor(more: number): Unpackr {
   const isSlow = readBytes < ACCELERATED_BYTES
   readBytes += more
-  if (isSlow && readBytes >= ACCELERATED_BYTES) unpackr = createUnpackr(require('msgpackr'))
-  return (unpackr ??= createUnpackr(require('msgpackr/index-no-eval')))
+  if (isSlow && readBytes >= ACCELERATED_BYTES) unpackr = createUnpackr(found(() => require('msgpackr')))
+  return (unpackr ??= createUnpackr(found(() => require('msgpackr/index-no-eval'))))
 }
 
 function createUnpackr({ Unpackr }: Msgpackr): Unpackr {

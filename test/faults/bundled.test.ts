@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { execute } from 'pawl'
 import { rolldown } from 'rolldown'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
@@ -9,10 +10,13 @@ const ROOT = join(import.meta.dirname, '../..')
 
 /** Runs three items as its arguments say, and tells what came of it. */
 const PROGRAM = `
-import { execute } from 'pawl'
-const run = async ([mode, checkpoint]) => {
+import { execute, readResults } from 'pawl'
+const double = (item) => item * 2
+const odd = (item) => [item, 'a', new Map()]
+const run = async ([mode, checkpoint, isOdd]) => {
   try {
-    const { results } = await execute((item) => item * 2, [1, 2, 3], { mode, ...(checkpoint ? { checkpoint } : {}) })
+    if (mode === 'read') for await (const { value } of readResults(checkpoint, 'odd')) return { value }
+    const { results } = await execute(isOdd ? odd : double, [1, 2, 3], { mode, ...(checkpoint ? { checkpoint } : {}) })
     return { results }
   } catch ({ code, message, report }) {
     return { code, message, items: report?.stats.items }
@@ -21,7 +25,14 @@ const run = async ([mode, checkpoint]) => {
 run(process.argv.slice(2)).then((came) => console.log(JSON.stringify(came)))
 `
 
-describe.each(['esm', 'cjs'] as const)('a program that is bundled with pawl (%s)', (format) => {
+/** esbuild leaves a bundle of CommonJS without the URL that others put together there. */
+const WITHOUT_URL = { transform: { define: { 'import.meta.url': 'undefined' } } }
+
+describe.each([
+  ['esm', {}],
+  ['cjs', {}],
+  ['cjs', WITHOUT_URL],
+] as const)('a program that is bundled with pawl (%s, %o)', (format, options) => {
   const directory = mkdtempSync(join(tmpdir(), 'pawl-bundle-'))
   const name = format === 'esm' ? 'bundle.mjs' : 'bundle.cjs'
 
@@ -30,6 +41,7 @@ describe.each(['esm', 'cjs'] as const)('a program that is bundled with pawl (%s)
     const bundle = await rolldown({
       input: join(directory, 'program.mjs'),
       platform: 'node',
+      ...options,
       resolve: { alias: { pawl: join(ROOT, 'dist/index.js') } },
       logLevel: 'silent',
     })
@@ -53,6 +65,20 @@ describe.each(['esm', 'cjs'] as const)('a program that is bundled with pawl (%s)
       })
     }
     expect(readdirSync(join(directory, 'runs'))).toEqual([])
+  })
+
+  test('is told so, too, where its results, or those of a record, take msgpackr', async () => {
+    const store = join(directory, 'odd')
+    await execute((item: number) => [item, 'a', new Map()], [1, 2, 3], { checkpoint: store, runId: 'odd' })
+    for (const args of [
+      ['inline', 'other', 'odd'],
+      ['read', store],
+    ]) {
+      expect(run(...args)).toMatchObject({
+        code: 'ERR_PAWL_INVALID_OPTION',
+        message: expect.stringMatching(/^Cannot use option 'checkpoint\.format': .*msgpackr.* keep pawl external/),
+      })
+    }
   })
 
   test('needs no package.json: a run that takes no thread is recorded, and says by which pawl', () => {
