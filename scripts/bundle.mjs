@@ -88,7 +88,7 @@ const needsInSight = {
 
 /** @param {string} code */
 function importsInSight(code) {
-  const needs = Array.from(code.matchAll(/\brequire(?:\.resolve)?\("([^"]+)"\)/g), ([, id]) => id)
+  const needs = Array.from(code.matchAll(/\brequire(?:Here|\.resolve)?\("([^"]+)"\)/g), ([, id]) => id)
   if (code.includes('"./worker-entry.cjs"')) needs.push('./worker.js')
   const imports = [...new Set(needs)].map((id) => `import("${id}")`)
   return imports.length === 0 ? '' : `void (() => [${imports.join(', ')}]);\n`

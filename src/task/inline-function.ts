@@ -30,7 +30,9 @@ export async function loadInline(source: string): Promise<TaskFunction<unknown, 
   let cause: unknown
   for (const expression of [`(${source})`, `Object.values({ ${source} })[0]`]) {
     try {
-      const namespace = (await import(toModule(expression))) as { default: TaskFunction<unknown, unknown> }
+      const namespace = (await import(/* webpackIgnore: true */ toModule(expression))) as {
+        default: TaskFunction<unknown, unknown>
+      }
       return explainMissing(namespace.default)
     } catch (error) {
       cause ??= error

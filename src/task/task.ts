@@ -122,7 +122,7 @@ export async function importModule(url: string): Promise<Record<string, unknown>
 /** What has a hook for `require` only, as TypeScript has by tsx in the threads of Node 20, is required. */
 async function importOrRequire(url: string): Promise<Record<string, unknown>> {
   try {
-    return await import(url)
+    return await import(/* webpackIgnore: true */ url)
   } catch (error) {
     const extension = unknownExtension(error)
     if (extension === undefined || !url.startsWith('file:')) throw error

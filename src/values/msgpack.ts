@@ -47,7 +47,8 @@ const MAX_KEPT_BUFFER = 2 ** 22
 
 type Msgpackr = typeof import('msgpackr')
 
-const require = createRequire(import.meta.url ?? __filename) // A bundle of CommonJS may have no URL.
+/** Not `require`, of which webpack makes the URL in CommonJS; esbuild makes none there. */
+const requireHere = createRequire(import.meta.url ?? __filename)
 let packr: Packr | undefined
 let unpackr: Unpackr | undefined
 
@@ -142,7 +143,7 @@ function found(load: () => Msgpackr): Msgpackr {
 
 /** The msgpack of `values`, valid until the next call. */
 function pack(values: readonly unknown[]): Buffer {
-  const { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } = found(() => require('msgpackr/index-no-eval'))
+  const { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } = found(() => requireHere('msgpackr/index-no-eval'))
   packr ??= new Packr({ moreTypes: true })
   // Typed as one number, but the modes of msgpackr are flags.
   const target: Buffer & { start: number; end: number } = packr.pack(values, REUSE_BUFFER_MODE | RESET_BUFFER_MODE) as never
@@ -209,8 +210,8 @@ let readBytes = 0
 function unpackrFor(more: number): Unpackr {
   const isSlow = readBytes < ACCELERATED_BYTES
   readBytes += more
-  if (isSlow && readBytes >= ACCELERATED_BYTES) unpackr = createUnpackr(found(() => require('msgpackr')))
-  return (unpackr ??= createUnpackr(found(() => require('msgpackr/index-no-eval'))))
+  if (isSlow && readBytes >= ACCELERATED_BYTES) unpackr = createUnpackr(found(() => requireHere('msgpackr')))
+  return (unpackr ??= createUnpackr(found(() => requireHere('msgpackr/index-no-eval'))))
 }
 
 function createUnpackr({ Unpackr }: Msgpackr): Unpackr {

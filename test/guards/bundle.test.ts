@@ -29,9 +29,16 @@ test('all that a run needs is named in an import, for tools that gather the file
   const files = loadedBy('index.js', true)
   expect(files).toContain('worker.js')
   const sources = files.map((file) => readFileSync(join(dist, file), 'utf8')).join('\n')
-  const packages = new Set(Array.from(sources.matchAll(/\brequire(?:\.resolve)?\("([^"]+)"\)/g), ([, name]) => name))
+  const packages = new Set(Array.from(sources.matchAll(/\brequire(?:Here|\.resolve)?\("([^"]+)"\)/g), ([, name]) => name))
   expect([...packages].sort()).toEqual(['msgpackr', 'msgpackr/index-no-eval', 'piscina'])
   for (const name of packages) expect(sources).toContain(`import("${name}")`)
+})
+
+test('webpack, and so ncc and Next.js, leaves alone what imports a task: made its own, such an import finds nothing', () => {
+  const sources = loadedBy('index.js', true).map((file) => readFileSync(join(dist, file), 'utf8'))
+  const imports = sources.flatMap((source) => source.match(/\bimport\(__rewriteRelativeImportExtension[^;]*;/g) ?? [])
+  expect(imports).toHaveLength(2)
+  for (const it of imports) expect(it).toContain('/* webpackIgnore: true */')
 })
 
 test('a run without a checkpoint loads none of what Node has for hashes, which takes 2.5 ms', () => {
