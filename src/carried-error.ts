@@ -107,10 +107,16 @@ function packFields(
 /** What a SuppressedError is about; there is nothing else in it, and neither shows among its fields. */
 const SUPPRESSED = ['error', 'suppressed']
 
+/** What a validator has against a value, as Standard Schema calls it; of a ZodError it does not show. */
+const ISSUES = 'issues'
+
 /** Which fields are carried. Of those that do not show no others: libraries keep in them what is not to go on record. */
 function namesOf(error: Error): readonly string[] {
   const names = Object.keys(error)
-  return SUPPRESSED.every((name) => Object.hasOwn(error, name)) ? names.concat(SUPPRESSED) : names
+  if (SUPPRESSED.every((name) => Object.hasOwn(error, name))) names.push(...SUPPRESSED)
+  const issues = Object.getOwnPropertyDescriptor(error, ISSUES)
+  if (issues?.enumerable === false && Array.isArray(issues.value)) names.push(ISSUES)
+  return names
 }
 
 /** The error again: of the built-in class its name says, else an Error of that name. */

@@ -42,6 +42,14 @@ describe('packError() and unpackError()', () => {
     }
   })
 
+  test('give back the issues of a ZodError, which do not show among its fields', () => {
+    const hidden = (value: unknown) => ({ value, enumerable: false })
+    const issues = [{ code: 'invalid_type', path: ['age'], message: 'expected number' }]
+    const given = Object.defineProperties(new Error('[…]'), { issues: hidden(issues), _zod: hidden({ def: issues }) })
+    for (const carried of [carry(given), carry(carry(given))]) expect({ ...carried }).toEqual({ issues })
+    expect({ ...carry(Object.defineProperties(new Error('x'), { issues: hidden('secret') })) }).toEqual({})
+  })
+
   test('give back a URL in a field as its text, as structured clone leaves nothing of it or refuses it', () => {
     const error = Object.assign(new Error('unreachable'), { url: new URL('https://example.com/a?b'), code: 'E_NET' })
     expect({ ...carry(error) }).toEqual({ url: 'https://example.com/a?b', code: 'E_NET' })
