@@ -37,6 +37,17 @@ describe('pawl run', () => {
     expect((await pawl('run', 'same.js', '--input', 'none.jsonl', '--quiet')).stderr).toBe('pawl: none.jsonl holds no items\n')
   })
 
+  test('says of an output that is called a table that it gets JSONL', async () => {
+    const { pawl, directory } = project(DOUBLE)
+    const run = ['run', 'double.js', '--input', 'in.jsonl', '--output']
+    expect((await pawl(...run, 'out.csv')).stderr).toContain(
+      'pawl: out.csv gets JSONL, which it is not called: a line {"index","value"} for each result\n',
+    )
+    expect(lines(readFileSync(join(directory, 'out.csv'), 'utf8'))).toEqual(doubled)
+    expect((await pawl(...run, 'out.jsonl')).stderr).not.toContain('gets JSONL')
+    expect((await pawl(...run, 'out.csv', '--quiet')).stderr).toBe('')
+  })
+
   test('takes file.js#name, and --quiet says nothing', async () => {
     const { pawl } = project(DOUBLE)
     const { code, stdout, stderr } = await pawl('run', './double.js#half', '--input', './in.jsonl', '--quiet')
