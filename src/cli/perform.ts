@@ -4,6 +4,7 @@ import { isPawlError, messageOf, RunAbortedError } from '../errors.ts'
 import { executeOn } from '../execute.ts'
 import type { ExecuteOptions, ResolvedOptions } from '../options/options.ts'
 import { resolveOptions } from '../options/resolve-options.ts'
+import { fileStore } from '../store/file.ts'
 import type { Report } from '../types.ts'
 import { wordsIn } from '../wording.ts'
 import { announce } from './announce.ts'
@@ -33,8 +34,9 @@ export async function perform(assignment: Assignment): Promise<number> {
   let engines: Engines | undefined
   try {
     engines = openEngines(resolveOptions(toGivenOptions(assignment)))
-    await checkTarget(assignment.output)
     const { output, directory } = assignment
+    await checkTarget(output)
+    await refuseLocked(assignment)
     const field = assignment.flags.key as string | undefined
     const options = { engines, field, signal: interrupts.signal, output, directory }
     const input = await readInput(assignment.input, options).catch((error) => {
@@ -50,6 +52,19 @@ export async function perform(assignment: Assignment): Promise<number> {
     // Its handle would keep the process waiting for items that nobody takes.
     if (assignment.input === '-') process.stdin.destroy()
   }
+}
+
+/**
+ * Looks who is at work on the run before an input is read that may be large. A store that cannot be asked tells why as it is opened.
+ *
+ * @throws RunLockedError
+ */
+async function refuseLocked({ directory, runId, command: { shard } }: Assignment): Promise<void> {
+  if (directory === undefined || runId === undefined) return
+  const { refuseNeighbours } = await import('../checkpoint/claims/holders.ts')
+  await refuseNeighbours(fileStore(directory), runId, shard).catch((error) => {
+    if (isPawlError(error, 'ERR_PAWL_RUN_LOCKED')) throw error
+  })
 }
 
 /** Nobody wrote all of a named pipe in time. */

@@ -231,9 +231,10 @@ export default async ({ n }) => {
   })
 
   test('a run that a live process is at work on is exit code 75', async () => {
-    const { start, pawl } = project({ ...PROJECT, 'in.jsonl': items(5000) })
+    const { start, pawl, put } = project({ ...PROJECT, 'in.jsonl': items(5000) })
     const first = start(RUN)
     await first.saying(/ran 1$/m)
+    put('in.jsonl', 'no JSON') // An input that may be large is not read before.
     expect(await pawl(...RUN)).toMatchObject({ code: 75, stderr: expect.stringContaining(`process ${first.child.pid}`) })
     expect(JSON.parse((await pawl('list', '--json')).stdout).runs[0]).toMatchObject({
       runId: 'slow',

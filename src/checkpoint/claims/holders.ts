@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '../../clock.ts'
 import type { Store } from '../../store/store.ts'
-import { isAlive, LOOK_MS, locked, readClaims, seemsAlive, WATCH_MS, watched } from './claim.ts'
+import { isAlive, LOOK_MS, locked, overlaps, readClaims, seemsAlive, WATCH_MS, watched } from './claim.ts'
 
 export interface HolderOptions {
   readonly clock?: Clock
@@ -34,5 +34,16 @@ export async function refuseHolders(store: Store, runId: string, options: Holder
     }
     if (isClear) return
     await clock.sleep(LOOK_MS)
+  }
+}
+
+/**
+ * One look, before work that would be in vain: raises RunLockedError when a session on this machine is at work on items that those
+ * of `shard` (`K/N`, undefined for all) may have. Whoever claims the run looks again, and elsewhere.
+ */
+export async function refuseNeighbours(store: Store, runId: string, shard: string | undefined): Promise<void> {
+  for (const claim of await readClaims(store, runId)) {
+    if (claim.isHeld && isAlive(claim) === true && overlaps(claim.shard, shard ?? null))
+      throw locked(runId, claim, systemClock.today())
   }
 }
