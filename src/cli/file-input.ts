@@ -32,7 +32,7 @@ export interface FileOptions {
   readonly engines: Engines | undefined
   /** Bytes of a line at most; of a row of CSV about half as many, as it is read together with others. Default MAX_LINE. */
   readonly longest?: number
-  /** A named pipe, which may never end, is read until this aborts. */
+  /** Ends it: a named pipe may never end, and a file of more than a block takes its time. */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -45,17 +45,20 @@ const BYTE_ORDER_MARK = Buffer.from('\ufeff')
  * Reads a file once, into memory that workers share, and has them look at each line: the main thread parses none, and no
  * item runs before the last line was seen.
  *
- * @throws UsageError, with its line, for what no item can be read from, or an item without the field.
+ * @throws UsageError, with its line, for what no item can be read from, or an item without the field; once `signal` aborts, an
+ * error that says nothing.
  */
 export async function readFile(options: FileOptions): Promise<FileInput> {
   const { kind, path, field, engines, longest = MAX_LINE, signal } = options
   const blocks: Buffer[] = []
   for await (const block of readBlocks(path, kind, longest, signal)) {
-    if (blocks.push(block) === 2) await engines?.warm() // A thread comes up while the others are read.
+    if (blocks.push(block) === 1) continue
+    signal?.throwIfAborted()
+    if (blocks.length === 2) await engines?.warm() // A thread comes up while the others are read.
   }
   const stretches = await describe(blocks, { ...options, longest })
   const isOne = stretches.length === 1 || !engines
-  const scanned = isOne ? await Promise.all(stretches.map(scan)) : await scanInWorkers(engines, stretches)
+  const scanned = isOne ? await Promise.all(stretches.map(scan)) : await scanInWorkers(engines, stretches, signal)
   const known = stretches.map((stretch, at): Known => ({ ...stretch, ...(scanned[at] as Scanned) }))
   refuse(known, options)
   const { format } = stretches[0] as Stretch
@@ -87,9 +90,10 @@ async function describe(
 }
 
 /** A run of our own over the blocks. */
-async function scanInWorkers(engines: Engines, stretches: Stretch[]): Promise<readonly Scanned[]> {
+async function scanInWorkers(engines: Engines, stretches: Stretch[], signal?: AbortSignal): Promise<readonly Scanned[]> {
   const task = new URL('./scan.js', import.meta.url)
-  return (await executeOn<Stretch, Scanned>(task, stretches, resolveOptions<Stretch>({ mode: 'threads' }), engines)).results
+  const options = resolveOptions<Stretch>({ mode: 'threads', signal })
+  return (await executeOn<Stretch, Scanned>(task, stretches, options, engines)).results
 }
 
 /** @throws UsageError for the first line no item can be read from; when there is none, for the first item without a key. */

@@ -43,7 +43,7 @@ interface InputOptions {
   readonly engines?: Engines
   /** The key. */
   readonly field?: string | undefined
-  /** A named pipe is read until this aborts, and then rejects. */
+  /** Once this aborts, a large file, or a named pipe, is not read to its end, and it rejects. */
   readonly signal?: AbortSignal
   /** Where results go. A glob that matches it has it among its items also before it is there. */
   readonly output?: string | undefined

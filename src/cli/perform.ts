@@ -40,7 +40,9 @@ export async function perform(assignment: Assignment): Promise<number> {
     const field = assignment.flags.key as string | undefined
     const options = { engines, field, signal: interrupts.signal, output, directory }
     const input = await readInput(assignment.input, options).catch((error) => {
-      throw interrupts.signal.aborted ? endOfWait(assignment.input, interrupts.signal.reason) : error
+      const { aborted, reason } = interrupts.signal
+      if (aborted && reason instanceof TimeUp) say(reason.advice)
+      throw aborted ? endOfWait(assignment.input, reason) : error
     })
     const place = output ?? (assignment.json ? undefined : '/dev/stdout') // It may be redirected into a file.
     checkApart(place, { ...assignment, ...filesOf(assignment, input) })
@@ -67,9 +69,9 @@ async function refuseLocked({ directory, runId, command: { shard } }: Assignment
   })
 }
 
-/** Nobody wrote all of a named pipe in time. */
+/** There was no time to read all of a large file, or nobody wrote all of a named pipe. */
 function endOfWait(input: string, reason: unknown): RunAbortedError {
-  const message = `Cannot begin the run: expected to read ${input} to its end, got a request to stop (${messageOf(reason)}). Nothing was run`
+  const message = `Cannot begin the run: expected to read ${input} to its end, got a request to stop (${messageOf(reason)}). Nothing was run: run it again`
   return new RunAbortedError(message, { cause: reason })
 }
 

@@ -253,6 +253,25 @@ describe('pawl run with an input of several blocks', () => {
   })
 })
 
+describe('a request to stop while an input of several blocks is read', () => {
+  const content = `${jsonl().join('\n')}\n`
+
+  test('is heeded before it is read to its end', async () => {
+    const { pawl, put, directory } = project(TASKS)
+    put('in.jsonl', content)
+    const { code, stderr } = await pawl(...RUN, '--time-limit', '1ms')
+    expect({ code, stderr: stderr.split('\n').slice(1) }).toEqual({
+      code: 75,
+      stderr: [
+        'pawl: Cannot begin the run: expected to read in.jsonl to its end, got a request to stop (the time limit of 1ms is near). Nothing was run: run it again',
+        '',
+      ],
+    })
+    expect(stderr).toMatch(/^pawl: no item settled in this session, and with --time-limit 1ms none may in the next/)
+    expect(existsSync(join(directory, '.pawl'))).toBe(false)
+  })
+})
+
 test('an empty input is a run of nothing', async () => {
   const { pawl, put } = project(TASKS)
   for (const name of ['in.jsonl', 'in.txt', 'in.csv']) {
