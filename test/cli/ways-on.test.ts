@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { reviveError } from '../../src/checkpoint/format/error-record.ts'
 import type { RunIdentity } from '../../src/checkpoint/identity/fingerprint.ts'
 import { explainMismatch, listDifferences, otherEnd, otherSource, tooShort } from '../../src/checkpoint/identity/mismatch.ts'
-import { runCommand } from '../../src/cli/next-steps.ts'
+import { runCommand, summarize } from '../../src/cli/next-steps.ts'
 import { type Command, retell, retellReport, sayHere } from '../../src/cli/ways-on.ts'
 import { createDrain } from '../../src/drain.ts'
 import { stillbornError } from '../../src/engine/run-errors.ts'
@@ -188,4 +188,9 @@ test('retellReport() leaves out the results, and says what is in plan and failur
 
 test('runCommand() puts a name that a program gave, and that looks like a flag, where none is looked for', () => {
   expect(runCommand('failures', '-r', ' --checkpoint runs')).toBe('pawl failures --checkpoint runs -- -r')
+})
+
+test('summarize() tells the time of the process, reading the input included', () => {
+  const stats = { items: 3, succeeded: 3, failed: 0, restored: 0, wallTime: 86_400_000 }
+  expect(summarize({ runId: 'r', stats } as Report)).toMatch(/^run r: 3 items, 0 restored, 0 failed, [\d.]+(ms|s|m \d\ds)$/)
 })
