@@ -54,21 +54,27 @@ export function listNextSteps(assignment: Assignment, report: Report, { exitCode
       `${summarize(report)}; nothing was recorded`,
       ...left,
       `to tolerate so many failures: the same command with ${tolerated}`,
+      ...describePending(report),
     ]
   }
   const more = directoryFlag(assignment)
-  const pending = stats.items - settledIn(stats)
   return [
     summarize(report),
     ...left,
     `to see what failed:        ${runCommand('failures', runId, more)}`,
     `to try it again:           ${resumeCommand(assignment, assignment.retryFailed === 'only' ? ' --failed-only' : '')}`,
     `to leave it and go on:     ${resumeCommand(assignment, ` --skip-failed ${tolerated}`)}`,
-    ...(pending > 0
-      ? [`${plural(pending, 'item')} still to run: give --max-failures as many as may fail in all, or a share such as 5%`]
-      : []),
+    ...describePending(report),
     `to have what succeeded:    ${runCommand('export', runId, more)}`,
   ]
+}
+
+/** Of a run that stopped at too many failures: that others may fail as well. How many items stdin has nobody knows. */
+function describePending({ status, stats }: Report): string[] {
+  if (status === 'complete') return []
+  const pending = stats.items - settledIn(stats)
+  const what = pending > 0 ? plural(pending, 'item') : 'what else there is in stdin is'
+  return [`${what} still to run: give --max-failures as many as may fail in all, or a share such as 5%`]
 }
 
 /** Of a session that does not write its output: that what lies there is not its own. */

@@ -328,6 +328,16 @@ describe('pawl run', () => {
     expect(Number(advice?.[1] ?? 0)).toBe(pending)
   })
 
+  test('what is still to run is told also of stdin, and where nothing is recorded', async () => {
+    const { start } = project({ 'no.js': 'export default ({ n }) => { throw new Error(`no ${n}`) }', 'in.jsonl': items(50) })
+    const run = async (input: string, ...more: string[]) =>
+      (await start(['run', 'no.js', '--input', input, '--workers', '1', '--chunk-size', '1', ...more], items(50)).ended).stderr
+    const advice = ' still to run: give --max-failures as many as may fail in all, or a share such as 5%\n'
+    expect(await run('-', '--run-id', 'r')).toContain(`what else there is in stdin is${advice}`)
+    expect(await run('-')).toContain(`what else there is in stdin is${advice}`)
+    expect(await run('in.jsonl', '--no-checkpoint')).toMatch(new RegExp(`\\d+ items?${advice}`))
+  })
+
   test('what it advises of a failure are flags, also in the warnings of a plan', async () => {
     const { pawl } = project({
       'hang.js': 'export default ({ n }) => { if (n === 1) for (;;); return n }',
