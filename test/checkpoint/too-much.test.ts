@@ -72,6 +72,31 @@ test('values that only together are too large for JSON are recorded in parts', (
   expect(told).toEqual([expect.stringContaining('the result of item 5')])
 })
 
+test('of an error with more than one part that cannot be recorded the others are told', () => {
+  const told = (fields: object) => {
+    const messages: string[] = []
+    const entries = createOutcomeEntries({
+      ...{ isKeyed: false, codec: jsonCodec, hasFailures: false },
+      statusOf: () => undefined,
+      onUnheld: (message) => messages.push(message),
+    })
+    const times = { firstFailedAt: 1, lastFailedAt: 1 }
+    const reason = Object.assign(new Error('no'), fields)
+    for (const index of [3, 4])
+      entries.ofRejected({ index, item: 1, reason, kind: 'error', attempts: 1, crashes: 0, ...times } as never)
+    return messages
+  }
+  expect(told({ a: 1 })).toEqual([])
+  expect(told({ a: 1n, b: 2 })).toEqual([expect.stringContaining(`got 1n. The rest of the error is recorded. Throw`)])
+  expect(told({ a: 1n, b: { c: 2n, d: 1 } })).toEqual([
+    expect.stringMatching(
+      /^Cannot record 'a' of .* got 1n\. Other parts of the error are not recorded either, the rest is recorded\. Throw/,
+    ),
+  ])
+  const many = Object.fromEntries(Array.from({ length: 1500 }, (_, at) => [`k${at}`, new Set()]))
+  expect(told({ many, after: { n: 1, no: 1n } })[0]).toContain('Other parts of the error are not recorded either')
+})
+
 test('keys that no frame has room for together go to several', async () => {
   const store = memoryStore()
   const identity = { ...IDENTITY, items: { kind: 'keyed' as const }, key: 'function' }

@@ -75,9 +75,9 @@ export function createOutcomeEntries({ isKeyed, codec, statusOf, hasFailures, on
     const gone = new Set(refused.map(({ at }) => at))
     return [{ ...selectFrom(batch, (at) => !gone.has(at)), record: bytes }]
   }
-  const tellField = (item: string, field: string, value: unknown) => {
-    if (!isFieldTold) onUnheld(describeField(item, field, value, codec.format))
-    isFieldTold = true
+  const tellFields = (item: string, fields: readonly Unheld[]) => {
+    if (!isFieldTold && fields.length > 0) onUnheld(describeFields(item, fields, codec.format))
+    isFieldTold ||= fields.length > 0
   }
 
   return {
@@ -86,7 +86,7 @@ export function createOutcomeEntries({ isKeyed, codec, statusOf, hasFailures, on
     },
     ofBegun: (chunk) => entryOf(toRunning(chunk, isKeyed), 0),
     ofFulfilled,
-    ofRejected: (rejection) => rejectedEntry(rejection, isKeyed, codec, statusOf, tellField),
+    ofRejected: (rejection) => rejectedEntry(rejection, isKeyed, codec, statusOf, tellFields),
   }
 }
 
@@ -121,13 +121,21 @@ function halve(batch: FulfilledBatch): FulfilledBatch[] {
 /** Characters that are shown of what cannot be recorded. */
 const MAX_SHOWN = 100
 
-function describeField(item: string, field: string, value: unknown, format: Format): string {
+/** A part of an error that is not recorded. */
+interface Unheld {
+  readonly field: string
+  readonly value: unknown
+}
+
+function describeFields(item: string, [first, ...others]: readonly Unheld[], format: Format): string {
+  const { field, value } = first as Unheld
   // Of an error not its stack, which inspect shows; of more than six parts inspect makes several lines, however long one may be.
   const whole = isError(value) ? textOf(value) : inspect(value, { depth: 0, breakLength: Infinity })
   const text = whole.replace(/\s+/g, ' ')
   const got = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text
+  const rest = others.length === 0 ? 'The rest of the error is' : 'Other parts of the error are not recorded either, the rest is'
   const cure = format === 'json' ? "Throw errors with plain data, or use format 'msgpack'" : 'Throw errors with plain data'
-  return `Cannot record '${field}' of the error of item ${item}: expected a value that format '${format}' can hold, got ${got}. The rest of the error is recorded. ${cure}`
+  return `Cannot record '${field}' of the error of item ${item}: expected a value that format '${format}' can hold, got ${got}. ${rest} recorded. ${cure}`
 }
 
 function rejectedEntry(
@@ -135,11 +143,13 @@ function rejectedEntry(
   isKeyed: boolean,
   codec: Codec,
   statusOf: Restored['statusOf'],
-  onUnheld: (item: string, field: string, value: unknown) => void,
+  onUnheld: (item: string, fields: readonly Unheld[]) => void,
 ): Entry {
   const { index, item, reason, kind: failure, attempts, crashes, firstFailedAt, lastFailedAt } = rejection
   const key = isKeyed ? (rejection.key ?? String(index)) : undefined
-  const error = recordError(reason, codec, (field, value) => onUnheld(nameItem(index, key), field, value))
+  const unheld: Unheld[] = []
+  const error = recordError(reason, codec, (field, value) => unheld.push({ field, value }))
+  onUnheld(nameItem(index, key), unheld)
   const both = encodeTogether(codec, [error, item])
   const fits = both && both.refused.length === 0 && both.bytes.byteLength <= MAX_BODY_BYTES
   const { bytes } = fits ? both : codec.encode([error])
