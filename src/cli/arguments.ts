@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { InvalidOptionError } from '../errors.ts'
 import { RUN_ID } from '../options/option-table.ts'
 import { UsageError } from './failure.ts'
+import { isThere } from './task-path.ts'
 
 /** What is refused of the names and paths that a command was given, whatever the command. */
 
@@ -27,16 +28,19 @@ export function refuseEmpty(command: Command): void {
 }
 
 /**
- * Refuses a path that begins with `~/`, which a shell leaves as it is in quotes, as around a glob, and in `--checkpoint=~/runs`:
- * all would go into a directory `~` in the working directory.
+ * Refuses a path that begins with `~/`, or `~bob/` where there is no directory of that name, which a shell leaves as it is in
+ * quotes, as around a glob, and in `--checkpoint=~/runs`: all would go into a directory `~` in the working directory.
  *
  * @throws InvalidOptionError
  */
 export function refuseHome(command: Command): void {
   for (const option of command.options) {
     const given: unknown = command.getOptionValue(option.attributeName())
-    if (!NAMING.test(option.flags) || typeof given !== 'string' || !/^~(\/|$)/.test(given)) continue
-    const expected = `a path with "$HOME" for ~, which a shell leaves as it is in quotes and behind '=' (or './${given}' for what is called so)`
+    if (!NAMING.test(option.flags) || typeof given !== 'string') continue
+    const [home, user] = /^~(?:([^/]+)(?=\/)|(?=\/|$))/.exec(given) ?? []
+    if (home === undefined || (user !== undefined && isThere(home))) continue
+    const path = user === undefined ? '"$HOME"' : `${user}'s home directory`
+    const expected = `a path with ${path} for ${home}, which a shell leaves as it is in quotes and behind '=' (or './${given}' for what is called so)`
     throw new InvalidOptionError(`--${option.name()}`, expected, given)
   }
 }

@@ -66,6 +66,10 @@ describe('pawl', () => {
     ['run t.js --input ~/*.txt', 'expected a path with "$HOME" for ~, which a shell leaves as it is in quotes and behind'],
     ['run t.js --input a.jsonl --output=~/out.jsonl', "(or './~/out.jsonl' for what is called so), got '~/out.jsonl'"],
     ['list --checkpoint=~/runs', "Cannot use option '--checkpoint'"],
+    [
+      'list --checkpoint=~bob/runs',
+      "expected a path with bob's home directory for ~bob, which a shell leaves as it is in quotes",
+    ],
     ['run t.js --input a.jsonl --worker 2', "unknown option '--worker' (Did you mean --workers?)"],
     ['run t.js --input a.jsonl --workers 0', "Cannot use option '--workers': expected an integer from 1 to 1024, got '0'"],
     ['run t.js --input a.jsonl --timeout soon', "Cannot use option '--timeout': expected a duration"],
