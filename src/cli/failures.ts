@@ -7,7 +7,7 @@ import type { CommonFlags } from './flags.ts'
 import { readKnown } from './known-run.ts'
 import { directoryFlag, runCommand } from './next-steps.ts'
 import { findOwnLine } from './stack.ts'
-import { formatTime, print, printable, printJson, say, toJson } from './terminal.ts'
+import { formatTime, print, printAll, printable, printJson, say, toJson } from './terminal.ts'
 import { nameFailure, nameReason } from './unrecorded.ts'
 import { retell } from './ways-on.ts'
 
@@ -29,7 +29,7 @@ export async function failures(runId: string, { checkpoint, json }: CommonFlags)
   if (json) await printJson({ runId, failures: found })
   else if (found.length === 0) await print(`no failures in ${printable(runId)}\n`)
   else {
-    await print(found.map(describe).join(''))
+    await printAll(describeAll(found))
     say(`all that errors have, stacks included: ${runCommand('failures', runId, `${place} --json`)}`)
   }
   return OK
@@ -38,6 +38,10 @@ export async function failures(runId: string, { checkpoint, json }: CommonFlags)
 /** Of a run that a command began. A program has options for what its failures advise. */
 function inFlags(failure: RecordedRejection): RecordedRejection {
   return failure.reason ? { ...failure, reason: retell(failure.reason) as Error } : failure
+}
+
+function* describeAll(failures: readonly RecordedRejection[]): Generator<string> {
+  for (const failure of failures) yield describe(failure)
 }
 
 function describe(failure: RecordedRejection): string {

@@ -41,9 +41,43 @@ export async function print(text: string): Promise<void> {
   })
 }
 
-/** One JSON value on stdout, in one line. Errors keep what is on record of them; a field too large to show is `[Large]`. */
-export async function printJson(value: unknown): Promise<void> {
-  await print(`${escapeJson(String(toJson(value)))}\n`)
+/** Characters that are written at once, about. */
+const BLOCK = 2 ** 16
+
+/** The same of many texts, which together may be more than a string can hold. */
+export async function printAll(texts: Iterable<string>): Promise<void> {
+  let block = ''
+  for (const text of texts) {
+    block += text
+    if (block.length < BLOCK) continue
+    await print(block)
+    block = ''
+  }
+  if (block !== '') await print(block)
+}
+
+/** One object as JSON on stdout, in one line. Errors keep what is on record of them; a field too large to show is `[Large]`. */
+export async function printJson(object: object): Promise<void> {
+  await printAll(jsonOf(object))
+}
+
+/** The text in parts: a member that is an array may have very many elements, say failures with their stacks. */
+function* jsonOf(object: object): Generator<string> {
+  let before = '{'
+  for (const [name, value] of Object.entries(object)) {
+    const text = Array.isArray(value) ? '' : toJson(value)
+    if (text === undefined) continue
+    yield `${before}${escapeJson(JSON.stringify(name))}:${escapeJson(text)}`
+    before = ','
+    if (Array.isArray(value)) yield* jsonOfArray(value)
+  }
+  yield before === '{' ? '{}\n' : '}\n'
+}
+
+function* jsonOfArray(values: readonly unknown[]): Generator<string> {
+  yield '['
+  for (const [at, value] of values.entries()) yield `${at === 0 ? '' : ','}${escapeJson(toJson(value) ?? 'null')}`
+  yield ']'
 }
 
 /** JSON of whatever a program may have recorded; what lies within itself is `[Circular]` there. undefined of undefined. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
-import { escapeJson, formatBytes, printable, table, toJson } from '../../src/cli/terminal.ts'
+import { describe, expect, test, vi } from 'vitest'
+import { escapeJson, formatBytes, printAll, printable, printJson, table, toJson } from '../../src/cli/terminal.ts'
 import { SerializationError } from '../../src/errors.ts'
 
 const STEERING = /\p{Cc}|[\u2028\u2029\u202a-\u202e\u2066-\u2069]/u
@@ -85,5 +85,40 @@ describe('formatBytes()', () => {
     [5e15, '5000.0 TB'],
   ])('writes %d as %s', (bytes, text) => {
     expect(formatBytes(bytes)).toBe(text)
+  })
+})
+
+describe('printJson() and printAll()', () => {
+  /** What reaches stdout, write by write. */
+  async function written(print: () => Promise<void>) {
+    const texts: string[] = []
+    const write = vi.spyOn(process.stdout, 'write').mockImplementation(((text: string, done: () => void) => {
+      texts.push(text)
+      done()
+      return true
+    }) as never)
+    await print().finally(() => write.mockRestore())
+    return texts
+  }
+
+  test('write what no string may hold bit by bit', async () => {
+    const long = 'x'.repeat(2 ** 16)
+    const failures = Array.from({ length: 20 }, (_, index) => ({ index, reason: new Error(long) }))
+    for (const texts of [
+      await written(() => printJson({ runId: 'r', failures })),
+      await written(() => printAll(failures.map(({ reason }) => reason.message))),
+    ]) {
+      expect(texts.length).toBeGreaterThanOrEqual(20)
+      expect(Math.max(...texts.map(({ length }) => length))).toBeLessThan(4 * 2 ** 16)
+    }
+  })
+
+  test('printJson() writes what JSON.stringify gives, in a line', async () => {
+    const plain = fc.dictionary(fc.string(), fc.oneof(fc.jsonValue(), fc.constant(undefined), fc.array(fc.constant(undefined))))
+    await fc.assert(
+      fc.asyncProperty(plain, async (object) => {
+        expect((await written(() => printJson(object))).join('')).toBe(`${escapeJson(JSON.stringify(object))}\n`)
+      }),
+    )
   })
 })
