@@ -33,7 +33,9 @@ export type Target = string | undefined
  */
 export async function checkTarget(path: Target): Promise<void> {
   if (path === undefined) return
-  const found = await stat(path).catch(() => undefined)
+  const found = await stat(path).catch((error) => {
+    if (codeOf(error) === DENIED && path.startsWith('/dev/')) throw explainDevice(path, error)
+  })
   if (found?.isDirectory() || path.endsWith('/'))
     throw new UsageError(`Cannot write output '${path}': expected a file, got a directory`)
   const descriptor = descriptorOf(path)
@@ -78,9 +80,13 @@ async function isMounted(path: string): Promise<boolean> {
 /** Of a pipe or a device nothing is tried, as somebody may listen. */
 async function checkDevice(path: string): Promise<void> {
   await access(path, constants.W_OK).catch((error) => {
-    const got = messageOf(nameError(error))
-    throw new UsageError(`Cannot write output '${path}': expected a pipe or a device that may be written, got ${got}`)
+    throw explainDevice(path, error)
   })
+}
+
+function explainDevice(path: string, error: unknown): UsageError {
+  const got = messageOf(nameError(error))
+  return new UsageError(`Cannot write output '${path}': expected a pipe or a device that may be written, got ${got}`)
 }
 
 /** Only a file is asked: there is no telling what a device makes of being written nothing. */

@@ -113,4 +113,13 @@ describe('under the permission model of Node', () => {
       stderr: expect.stringContaining(`pawl: warning: what matches ${work}/* in ${work} is left out: ${flag}\n`),
     })
   })
+
+  test('an output that is a device needs nothing of its directory', () => {
+    const { run } = confined()
+    const to = (...allowed: string[]) => run(['--no-checkpoint', '--output', '/dev/null'], '--allow-worker', ...allowed)
+    const [read, write] = ['--allow-fs-read=/dev/null', '--allow-fs-write=/dev/null']
+    expect(to()).toMatchObject({ status: 2, stderr: expect.stringContaining('no --allow-fs-read of /dev/null') })
+    expect(to(read)).toMatchObject({ status: 2, stderr: expect.stringContaining('no --allow-fs-write of /dev/null') })
+    expect(to(read, write)).toEqual({ status: 0, stdout: '', stderr: '' })
+  })
 })
