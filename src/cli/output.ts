@@ -16,6 +16,9 @@ import { openToWrite } from './pipe.ts'
 import { isInProject, isThere, toProjectPath, toRealPath } from './task-path.ts'
 import { escapeJson, isReaderGone, say, stdout } from './terminal.ts'
 
+/** In the mode of a directory: only its owner, and that of a file in it, may put another in the file's place. */
+const STICKY = 0o1000
+
 /** Characters gathered before they are written at once. */
 const BLOCK = 64 * 1024
 
@@ -46,6 +49,10 @@ export async function checkTarget(path: Target): Promise<void> {
     throw new UsageError(
       `Cannot write output '${path}': expected a file that another can take the place of, got one that is mounted by itself, as into a container. Mount its directory, and name a file in there`,
     )
+  if (found && (await isKept(real, found.uid)))
+    throw new UsageError(
+      `Cannot write output '${path}': expected a file that another can take the place of, got one of another user in a directory where only its owner may do that, as /tmp is. Name another file`,
+    )
   await tryAside(real).catch((error: NodeJS.ErrnoException) => {
     if (isPassing(error)) throw error
     const told = codeOf(error) === DENIED ? Object.assign(error, { resource: dirname(real) }) : error
@@ -75,6 +82,13 @@ async function isMounted(path: string): Promise<boolean> {
   const mounts = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '') // Linux only.
   const unescape = (text = '') => text.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
   return mounts.split('\n').some((line) => unescape(line.split(' ')[4]) === path)
+}
+
+/** Whether the directory of the file at `path` is sticky, and neither it nor the file, which `owner` has, is this user's. */
+async function isKept(path: string, owner: number): Promise<boolean> {
+  const found = await stat(dirname(path)).catch(() => undefined) // What is wrong with it is told of the try that follows.
+  if (found === undefined || (found.mode & STICKY) === 0) return false
+  return ![0, undefined, owner, found.uid].includes(process.geteuid?.())
 }
 
 /** Of a pipe or a device nothing is tried, as somebody may listen. */

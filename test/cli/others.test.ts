@@ -117,3 +117,24 @@ test('an output that is a pipe which this user may not write is refused before a
   })
   expect(stderr).not.toContain('ran')
 })
+
+test.skipIf(process.getuid?.() !== 0)(
+  'an output that only another user may replace, as in /tmp, is refused before anything runs',
+  async () => {
+    const { directory, start } = project({
+      'twice.js': 'export default ({ n }) => 2 * n',
+      'in.jsonl': items(4),
+      'theirs.jsonl': '',
+    })
+    chmodSync(join(directory, '..'), 0o711)
+    chmodSync(directory, 0o1777)
+    const asNobody = ['setpriv', '--reuid=65534', '--clear-groups']
+    const run = (output: string) =>
+      start(['run', 'twice.js', '--input', 'in.jsonl', '--no-checkpoint', '--quiet', '--output', output], '', asNobody).ended
+    expect(await run('theirs.jsonl')).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^pawl: Cannot write output 'theirs\.jsonl': .*, got one of another user in a directory /),
+    })
+    for (const _ of ['new', 'its own']) expect(await run('mine.jsonl')).toMatchObject({ code: 0, stderr: '' })
+  },
+)
