@@ -1,8 +1,8 @@
-import { existsSync } from 'node:fs'
 import { isAbsolute } from 'node:path'
 import { listRuns } from '../checkpoint/stored/runs.ts'
 import { isPawlError } from '../errors.ts'
 import { didYouMean } from '../nearest.ts'
+import { isThere } from './task-path.ts'
 import { retell } from './ways-on.ts'
 
 /**
@@ -18,11 +18,12 @@ export async function readKnown<V>(directory: string, runId: string, read: () =>
     if (!isPawlError(error, 'ERR_PAWL_RUN_NOT_FOUND')) throw error
     const runs = await listRuns(directory).catch(() => [])
     const ids = runs.map((run) => run.runId)
-    throw retell(error, { directory }, existsSync(directory) ? didYouMean(runId, ids) : explainAbsent(directory))
+    throw retell(error, { directory }, isThere(directory) ? didYouMean(runId, ids) : `. ${explainAbsent(directory)}`)
   }
 }
 
-function explainAbsent(directory: string): string {
+/** Of a directory of runs that is not there. */
+export function explainAbsent(directory: string): string {
   const place = isAbsolute(directory) ? '' : ` below ${process.cwd()}`
-  return `. There is no directory ${directory}${place}: go to where the run was begun, or name the directory that it is recorded in with --checkpoint`
+  return `There is no directory ${directory}${place}: go to where the run was begun, or name the directory that it is recorded in with --checkpoint`
 }

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, linkSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { BIN, items, lines, project } from './pawl.ts'
@@ -49,8 +49,14 @@ describe('pawl list', () => {
 
   test('says that there is no run, makes no directory, and does so with another --checkpoint too', async () => {
     const { pawl, directory } = project()
-    expect(await pawl('list', '--checkpoint', 'elsewhere')).toMatchObject({ code: 0, stdout: 'no runs in elsewhere\n' })
+    const { code, stdout, stderr } = await pawl('list', '--checkpoint', 'elsewhere')
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'no runs in elsewhere\n' })
+    expect(stderr).toMatch(
+      /^pawl: There is no directory elsewhere below \/.*: go to where the run was begun, or name the directory/,
+    )
     expect(readdirSync(directory)).toEqual(['package.json'])
+    mkdirSync(join(directory, 'elsewhere'))
+    expect((await pawl('list', '--checkpoint', 'elsewhere')).stderr).toBe('')
   })
 
   test('and every other command say that a file is no place for runs', async () => {
