@@ -1,6 +1,7 @@
 import { deleteRun, inspectRun, listRuns, type RunSummary, refuseHolders } from '../checkpoint/stored/runs.ts'
 import { isPawlError, plural } from '../errors.ts'
 import { fileStore } from '../store/file.ts'
+import { formatDuration } from './duration.ts'
 import { OK } from './failure.ts'
 import type { CommonFlags } from './flags.ts'
 import { directoryFlag, runCommand } from './next-steps.ts'
@@ -14,6 +15,9 @@ export interface PruneFlags extends CommonFlags {
 
 /** `pawl prune`: deletes the runs that are complete, whole, not live, and last written longer ago than `--older-than`. */
 export async function prune({ checkpoint, json, olderThan, dryRun }: PruneFlags): Promise<number> {
+  // Who writes 30 may mean days, and finds all gone.
+  if (olderThan > 0 && olderThan < 1000)
+    say(`--older-than ${olderThan} is ${formatDuration(olderThan)}: for days write ${olderThan}d`)
   const before = Date.now() - olderThan
   const isOld = ({ status, live, lastWrite }: RunSummary) => status === 'complete' && !live && (lastWrite ?? Infinity) <= before
   const runs = await listRuns(checkpoint)

@@ -550,6 +550,8 @@ describe('pawl prune', () => {
     expect((await pawl('prune')).stdout).toContain('deleted 0 runs')
     const before = filesOf(directory)
     expect((await pawl('prune', '--older-than', '0', '--dry-run')).stdout).toMatch(/odd.*\nwould delete 1 run, /)
+    const { stderr } = await pawl('prune', '--older-than', '30', '--dry-run')
+    expect(stderr).toBe('pawl: --older-than 30 is 30ms: for days write 30d\n')
     expect(filesOf(directory)).toEqual(before)
     const removed = JSON.parse((await pawl('prune', '--older-than', '0', '--json')).stdout)
     expect(removed).toMatchObject({ dryRun: false, removed: [{ runId: 'odd' }] })
