@@ -7,6 +7,7 @@ import type { ResolvedOptions } from '../options/options.ts'
 import type { Chunk, Failure, FulfilledBatch, Outcomes } from '../types.ts'
 import type { Codec } from '../values/contract.ts'
 import { fulfilledOutcome, toFailure, toOutcome } from './outcomes.ts'
+import { fitTo, lengthen, makePlaces } from './result-places.ts'
 import type { OutcomeList } from './stream.ts'
 import { createTolerance } from './tolerance.ts'
 import { weighColumn } from './weight.ts'
@@ -72,7 +73,7 @@ export interface Collector<T, R> {
 
 export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R> {
   const { options, emitter, clock, session } = env
-  const results = makeRoom<R>(options.collect ? (env.length() ?? 0) : 0, env.areNumbers)
+  let results = makePlaces<R>(options.collect ? (env.length() ?? 0) : 0, env.areNumbers)
   const failures: Failure<T>[] = []
   const retried = new Map<number, number>()
   const tried = new Set<number>()
@@ -120,7 +121,7 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
       isSampled = true
       env.onSample(Array.from({ length: Math.min(10, values.length) }, (_, i) => values[i]))
     }
-    if (values && options.collect) put(results, indices, values, env.length())
+    if (values && options.collect) results = put(results, indices, values, env.length())
     counts.succeeded += indices.length
     const { keys, attempts } = batch
     if (session && options.collect) attempts?.forEach((count, i) => count > 1 && retried.set(indices[i] as number, count))
@@ -152,7 +153,9 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
   }
 
   return {
-    results,
+    get results() {
+      return results
+    },
     failures,
     attempts: retried,
     counts,
@@ -204,7 +207,7 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
     },
     finish: () => {
       failures.sort((a, b) => a.index - b.index)
-      if (options.collect) results.length = env.length() ?? endOf(results)
+      if (options.collect) results = fitTo(results, env.length() ?? endOf(results))
       progress(true)
     },
     judge,
@@ -213,24 +216,14 @@ export function createCollector<T, R>(env: CollectorOptions<R>): Collector<T, R>
 }
 
 /**
- * Empty places, made while the first thread comes up: a million take 3 ms. An array that has held a fraction keeps numbers
- * side by side; another would be made anew for the first of them, while a worker waits.
+ * Each value in its place, of an array that is made long enough first, if it is not: written far past its end it turns into a slow
+ * dictionary.
  */
-function makeRoom<R>(length: number, forNumbers: boolean): R[] {
-  const room: unknown[] = forNumbers ? [0.5] : []
-  room.length = 0
-  room.length = length
-  return room as R[]
-}
-
-/**
- * Each value in its place. The array is made long enough first, in few steps: written far past its end it turns into a
- * slow dictionary, and lengthened chunk by chunk it is copied as often.
- */
-function put<R>(results: R[], indices: Uint32Array, values: ArrayLike<R>, length: number | undefined): void {
+function put<R>(results: R[], indices: Uint32Array, values: ArrayLike<R>, length: number | undefined): R[] {
   const end = (indices[indices.length - 1] as number) + 1
-  if (end > results.length) results.length = length ?? end + (end >> 1)
-  for (let i = 0; i < indices.length; i++) results[indices[i] as number] = values[i] as R
+  const room = end > results.length ? lengthen(results, length ?? end, length !== undefined) : results
+  for (let i = 0; i < indices.length; i++) room[indices[i] as number] = values[i] as R
+  return room
 }
 
 /** One past the last result. */
