@@ -1,8 +1,12 @@
+import { InvalidOptionError } from '../errors.ts'
 import { SLICE_MS, turn } from '../turn.ts'
 import type { Chunk } from '../types.ts'
 import { countCrashes, historyAt } from './chunk.ts'
 import { BLOCK_ITEMS, beginIterating, byCrashes, historiesOf, letGo, type Selection, type Source } from './items.ts'
 import { createPull } from './pull-async.ts'
+
+/** Most items of a run: an index has 32 bits. */
+const MAX_ITEMS = 2 ** 32 - 1
 
 /** Most items of an iterable that are held back for a suspect which is still to come. Higher: more in memory. */
 const MAX_HELD = 10_000
@@ -17,12 +21,14 @@ const LOOK_MS = 0.1
 /**
  * Items of an iterable, pulled when a chunk is asked for and not before. A chunk is not held back for an item that
  * takes its time: it goes with what is there. Nor is it for a suspect that an async iterable has not given yet: whoever feeds
- * it may wait for the outcome of what is held.
+ * it may wait for the outcome of what is held. One that gives more than `most` ends the run: one without an end gives them some
+ * time, and their indices would be those of the first again.
  */
 export function iterableSource<T>(
   items: Iterable<T> | AsyncIterable<T>,
   keyOf: ((item: T, index: number) => string) | undefined,
   selection: Selection<T> | undefined,
+  most = MAX_ITEMS,
 ): Source<T> {
   const isAsync = Symbol.asyncIterator in items
   const iterator = beginIterating(items)
@@ -53,6 +59,7 @@ export function iterableSource<T>(
       total = pulled
       return
     }
+    if (pulled === most) throw new InvalidOptionError('items', `at most ${most} of them in one run`, most + 1)
     const item = result.value
     const index = pulled++
     const key = keyOf?.(item, index)

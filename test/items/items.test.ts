@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { arraySource } from '../../src/items/array-source.ts'
 import { isArrayLike, type Selection, type Source, takeItems } from '../../src/items/items.ts'
 import { iterableSource } from '../../src/items/iterable-source.ts'
-import { createKeys } from '../../src/items/keys.ts'
+import { createKeys, listKeys } from '../../src/items/keys.ts'
 import { SLICE_MS } from '../../src/turn.ts'
 
 /** What a source gives, chunk by chunk. */
@@ -271,6 +271,29 @@ test.each(['iterable', 'async iterable'])('iterableSource() leaves out what is n
   clearImmediate(next)
   expect(seen).toHaveLength(20)
   expect(new Set(seen).size).toBeGreaterThan(5)
+})
+
+test('iterableSource() gives no item behind the last index there is', async () => {
+  const source = iterableSource(LETTERS, undefined, undefined, 3)
+  expect((await source.next(2))?.items).toEqual(['a', 'b'])
+  await expect(source.next(2)).rejects.toMatchObject({
+    code: 'ERR_PAWL_INVALID_OPTION',
+    message: "Cannot use option 'items': expected at most 3 of them in one run, got 4",
+  })
+  expect(await drainSource(iterableSource(LETTERS, undefined, undefined, 5), 5)).toHaveLength(1)
+})
+
+test('createKeys() refuses more items than there may be keys, listKeys() before it asks for any', () => {
+  const keyOf = createKeys(String, 2)
+  expect([keyOf('a', 0), keyOf('b', 1)]).toEqual(['a', 'b'])
+  const refused = (most: number) => ({
+    code: 'ERR_PAWL_INVALID_OPTION',
+    message: `Cannot use option 'key': expected at most ${most} items, whose keys are all held in memory: several runs take more, got ${most + 1}`,
+  })
+  expect(() => keyOf('c', 2)).toThrow(expect.objectContaining(refused(2)))
+  const many = { length: 2 ** 24 + 1 } as ArrayLike<string> as readonly string[]
+  const list = () => listKeys(many, () => expect.unreachable(), undefined)
+  expect(list).toThrow(expect.objectContaining(refused(2 ** 24)))
 })
 
 test('createKeys() refuses a second item of one key, naming both', () => {
