@@ -30,7 +30,6 @@ export async function open(store: Store, options: Partial<SessionOptions> = {}):
   const events: Opened['events'] = []
   const failures: Error[] = []
   const haste = options.haste ?? createHaste(new AbortController().signal, systemClock)
-  for (const now = Date.now(); Date.now() === now; ); // Sessions of one millisecond are in no order.
   const session = await openSession({
     store,
     runId: 'run-1',

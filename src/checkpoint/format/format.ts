@@ -40,7 +40,9 @@
  *     others    head: JSON of the Head of that kind in frame.ts. No body.
  *
  * An item is its key in keyed runs, else its index. What a run came to is the union of its files. For one item a success
- * counts before a failure, of two successes the one in the lower stem, or earlier in it; of two failures the later one.
+ * counts before a failure, of two successes the one in the lower stem, or earlier in it; of two failures that of the later session,
+ * and of one session the later one. The name of a session begins with the time, 9 digits of base 36, of milliseconds since
+ * 1970, and sorts behind all stems that were there as it began, whatever their clocks said: so later sessions have later names.
  *
  * In keyed runs an item is where the last session that had to say so put it: `items` frames tell a list of keys, in the order
  * of the items, of which the first ones may be those of another list, its base. A session writes one when readers would find

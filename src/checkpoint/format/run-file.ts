@@ -77,15 +77,23 @@ export function writerNamed(name: string): string | undefined {
   return file?.kind === 'segment' ? writerOf(file.stem) : undefined
 }
 
+/** The latest time that has room in a name, in the year 5188. */
+const LAST_TIME = 36 ** 9 - 1
+
 /**
- * A name for a session: it sorts by time, is new every time, and has no dot. A program may have put a clock with fractions in place
- * of `Date.now`, or be on a machine whose own is before 1970: what had such a name nobody would read again.
+ * A name for a session: it sorts by time and behind `earlier` names, is new every time, and has no dot. What comes later counts
+ * before what it is later than, and whoever gave those names may have had a clock that was ahead. A program may have put a clock
+ * with fractions in place of `Date.now`, or be on a machine whose own is before 1970: what had such a name nobody would read again.
  */
-export function newWriter(today: number): string {
-  return Math.max(0, Math.trunc(today)).toString(36).padStart(9, '0') + randomBytes(6).toString('hex')
+export function newWriter(today: number, earlier: readonly string[] = []): string {
+  const time = earlier.reduce((latest, name) => Math.max(latest, timeOf(name) + 1), Math.max(0, Math.trunc(today)))
+  return Math.min(time, LAST_TIME).toString(36).padStart(9, '0') + randomBytes(6).toString('hex')
 }
 
-/** When the session of `writer` began, in milliseconds since 1970: its name begins with it. */
+/**
+ * When the session of `writer` began, in milliseconds since 1970, or just after the latest before it, if its clock was behind: its
+ * name begins with it.
+ */
 export function timeOf(writer: string): number {
   const time = Number.parseInt(writer.slice(0, 9), 36)
   return Number.isFinite(time) ? time : 0

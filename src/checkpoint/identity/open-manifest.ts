@@ -6,6 +6,7 @@ import type { Store } from '../../store/store.ts'
 import type { Emit, Json } from '../../types.ts'
 import { ownVersion } from '../../version.ts'
 import { worded, wordedWarning, wording } from '../../wording.ts'
+import { toRunFile } from '../format/run-file.ts'
 import { listFiles } from '../record/load.ts'
 import { deleteAll } from './discard.ts'
 import { fingerprintOf, type RunIdentity } from './fingerprint.ts'
@@ -28,16 +29,23 @@ export interface ManifestOptions {
   readonly emit: Emit
 }
 
-/**
- * Raises what can be told before anything is touched: RunNotFoundError, CheckpointVersionError. False when there is no manifest,
- * or none that is to stay.
- */
-export async function checkBefore({ store, runId, resume }: ManifestOptions): Promise<boolean> {
-  if (resume === 'fresh') return false
-  const { manifests, damaged } = await readManifests(store, runId)
-  if (manifests.length + damaged.length > 0) return true
-  if (resume === 'require' && (await listFiles(store, runId)).length === 0) throw new RunNotFoundError(runId)
-  return false
+/** What there is of a run that is to be opened, and is to stay. */
+export interface Before {
+  /** There is a manifest. */
+  readonly wasThere: boolean
+  /** Stems of its segments and snapshots: whoever begins now comes behind them. */
+  readonly stems: readonly string[]
+}
+
+/** Looks at it. Raises what can be told before anything is touched: RunNotFoundError, CheckpointVersionError. */
+export async function checkBefore({ store, runId, resume }: ManifestOptions): Promise<Before> {
+  if (resume === 'fresh') return { wasThere: false, stems: [] }
+  const objects = await store.list(`${runId}/`)
+  const { manifests, damaged } = await readManifests(store, runId, objects)
+  const stems = objects.flatMap(({ key, size }) => toRunFile(key, size)?.stem ?? [])
+  const wasThere = manifests.length + damaged.length > 0
+  if (!wasThere && resume === 'require' && stems.length === 0) throw new RunNotFoundError(runId)
+  return { wasThere, stems }
 }
 
 /** The manifest of a run that is open for work. */
@@ -50,7 +58,7 @@ export interface OpenedManifest {
 /**
  * The manifest of the run, made if there is none, made again if it is damaged and the run's files say that it was this one.
  * The caller holds the lease as `writer`; with `resume: 'fresh'` what there is of the run is deleted, the caller's claim aside.
- * `wasThere`: what `checkBefore` said.
+ * `wasThere`: as `checkBefore` found it.
  *
  * @throws CheckpointMismatchError, CheckpointCorruptError, CheckpointVersionError.
  */

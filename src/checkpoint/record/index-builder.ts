@@ -222,10 +222,10 @@ export function toEntry(head: FailureHead, session: string): FailureEntry {
   return { index, key, kind, attempts, crashes, firstFailedAt, lastFailedAt, session }
 }
 
-/** Of two failures of an item the later one counts, on every machine the same. */
+/** Of two failures of an item that of the later session counts, whatever time its clock told; of one session, the later one. */
 function isLater(entry: FailureEntry, other: FailureEntry | undefined): boolean {
-  if (other === undefined || entry.lastFailedAt > other.lastFailedAt) return true
-  return entry.lastFailedAt === other.lastFailedAt && entry.session >= other.session
+  if (other === undefined || entry.session > other.session) return true
+  return entry.session === other.session && entry.lastFailedAt >= other.lastFailedAt
 }
 
 function countUnsettled(

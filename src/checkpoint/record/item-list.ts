@@ -1,5 +1,5 @@
 import { type ItemsHead, MAX_KEY_CHARACTERS } from '../format/frame.ts'
-import { newWriter, timeOf } from '../format/run-file.ts'
+import { newWriter } from '../format/run-file.ts'
 
 /** The items of a keyed run, as the last session that had to say so told them. */
 export interface ItemList {
@@ -79,7 +79,7 @@ export function writeItemList(keys: readonly string[], known: ItemList | undefin
     if (from === keys.length && from === known.keys.length) return []
   }
   // Clocks may differ: the later list is the one that knew of the other.
-  const list = newWriter(known === undefined ? today : Math.max(today, timeOf(known.id) + 1))
+  const list = newWriter(today, known && [known.id])
   // Of what is known, what has some of the keys before: a list of which none is left is not needed any more.
   const [base] = [...(known?.lists ?? [])].find(([, first]) => first < from) ?? []
   const heads: ItemsHead[] = []

@@ -7,8 +7,9 @@ import type { SessionTrace } from './session-trace.ts'
  */
 export function isFailed({ failures, sessions }: Pick<RunIndex, 'failures' | 'sessions'>): boolean {
   if (failures.size === 0) return false
-  const isMadeUpFor = ({ shard, lastSeenAt }: SessionTrace) => {
-    const later = sessions.filter(({ isClosed, hasFailed, beganAt }) => isClosed && !hasFailed && beganAt >= lastSeenAt)
+  const isMadeUpFor = ({ shard, writer: failed }: SessionTrace) => {
+    // By names, not by times. Of sessions that may have an item in common one is over before the other begins.
+    const later = sessions.filter(({ isClosed, hasFailed, writer }) => isClosed && !hasFailed && writer > failed)
     return later.some((it) => it.shard === undefined || it.shard === shard) || areAll(later)
   }
   return sessions.some((session) => session.hasFailed && !isMadeUpFor(session))

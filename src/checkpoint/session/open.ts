@@ -67,9 +67,9 @@ async function claimAndLoad(options: SessionOptions): Promise<Session> {
   const heed = createHeed(runId, clock, options.haste)
   const patiently = createPatiently(clock, options.haste)
   const opening = { ...options, store: eachCall(heeding(store, heed), patiently) }
-  const wasThere = await checkBefore(opening)
+  const { wasThere, stems } = await checkBefore(opening)
   heed()
-  const writer = newWriter(clock.today())
+  const writer = newWriter(clock.today(), stems)
   const { isLeaseIgnored: isIgnored, place, shard, draining, emit } = options
   const lease = await acquireLease({ store, runId, writer, shard, clock, draining, heed, patiently, emit, isIgnored, place })
   try {

@@ -80,7 +80,7 @@ export function startUpkeep(options: SessionOptions, opened: Opened, recordedByt
       await isNamed
       // Files that were found to be gone may only have been cut.
       const isDamaged = (await isToMend) || isGone
-      if (isDamaged && hasEnd) await mend(snapshots, writer).catch(() => {})
+      if (isDamaged && hasEnd) await mend(snapshots).catch(() => {})
       // Under the lease: whoever begins now is refused, and finds afterwards that there is no such run.
       const isToGo = isVoid && hasEnd && options.resume !== 'require'
       if (isToGo) await discardIfEmpty(leisurely, options.runId, writer).catch(() => {})

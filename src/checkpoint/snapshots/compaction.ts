@@ -34,8 +34,6 @@ export interface Compaction {
 export interface CompactionOptions extends SnapshotOptions {
   /** Snapshots, counted from the newest, for which the files they stand for are kept. */
   readonly keep: number
-  /** Of this session. */
-  readonly writer: string
   readonly format: Format
   /** Bytes of the values this session has recorded. */
   recordedBytes(): number

@@ -39,12 +39,12 @@ export function needsMending(index: RunIndex, damaged: readonly LoadedFile[]): b
  * Mending: what can be read of a damaged file goes into snapshots that stand for it, and the file is deleted. Only once nothing
  * runs again for want of what cannot be read: until then the file is all that tells that something is missing. One that an
  * intact snapshot stands for is deleted at once.
+ * The session's own segments will not grow any more, though its claim is still there.
  *
- * @param writer of the session that mends: its segments will not grow any more, though its claim is still there.
  * @throws what the store does, and when it reads otherwise than before: then the file stays.
  */
-export async function mend(options: SnapshotOptions, writer: string): Promise<void> {
-  const { store, runId, fingerprint, count } = options
+export async function mend(options: SnapshotOptions): Promise<void> {
+  const { store, runId, fingerprint, count, writer } = options
   const index = await loadIndex(store, runId, fingerprint, { isKeyed: options.index.isKeyed, isChecked: true, count })
   const claimed = await listWriters(store, runId)
   claimed.delete(writer)

@@ -16,6 +16,8 @@ export interface SnapshotOptions {
   /** How many items the run has, as far as its manifest knows. */
   readonly count: number | undefined
   readonly index: RunIndex
+  /** Of the session that puts it. */
+  readonly writer: string
   /** Milliseconds since 1970. */
   today(): number
 }
@@ -32,9 +34,9 @@ export interface Copied {
   readonly frames: readonly Uint8Array[]
 }
 
-/** A name for a snapshot, new every time. */
-export function newStem({ today }: Pick<SnapshotOptions, 'today'>): string {
-  return `${newWriter(today())}-0`
+/** A name for a snapshot, new every time. It sorts behind what the session found there, as do sessions that find only this. */
+export function newStem({ today, writer }: Pick<SnapshotOptions, 'today' | 'writer'>): string {
+  return `${newWriter(today(), [writer])}-0`
 }
 
 /** What goes before the frames of a segment in the snapshot `stem`: by which name their checksums were made. */

@@ -91,7 +91,7 @@ export interface FileDetails {
 export interface SessionDetails {
   /** Its name, which those of its files begin with. */
   readonly writer: string
-  /** In milliseconds since 1970. */
+  /** In milliseconds since 1970, and later than that of those before it: just behind them where its clock was. */
   readonly began: number
   /** `closed`: by itself, also drained or with an error. `died`: without a word. `live`: it is at work. */
   readonly ended: 'closed' | 'died' | 'live'
