@@ -16,7 +16,7 @@ export function announce({ input, output, runId, directory, isDeclined, quiet }:
     const count = 'length' in items ? ` of ${plural(items.length, 'item')}` : ''
     say(directory === undefined ? `run${count}, not recorded` : `run ${runId}${count}, recorded in ${directory}`)
   }
-  if (!quiet && output !== undefined && TABLES.includes(extname(output)))
+  if (!quiet && output !== undefined && TABLES.includes(extname(output).toLowerCase()))
     say(`${output} gets JSONL, which it is not called: a line {"index","value"} for each result`)
   if (!('length' in items)) return
   // Nothing is run: whoever wants no progress is to know.

@@ -37,7 +37,7 @@ export type Target = string | undefined
 export async function checkTarget(path: Target): Promise<void> {
   if (path === undefined) return
   const found = await stat(path).catch((error) => {
-    if (codeOf(error) === DENIED && path.startsWith('/dev/')) throw explainDevice(path, error)
+    if (codeOf(error) === DENIED && isDevice(path)) throw explainDevice(path, error)
   })
   if (found?.isDirectory() || path.endsWith('/'))
     throw new UsageError(`Cannot write output '${path}': expected a file, got a directory`)
@@ -60,6 +60,11 @@ export async function checkTarget(path: Target): Promise<void> {
     const got = code === 'ENOENT' ? `no directory '${dirname(toProjectPath(real))}'. Make it first` : message
     throw new UsageError(`Cannot write output '${path}': expected a directory that files can be made in, got ${got}`)
   })
+}
+
+/** Whether `path` is called as a device is that is not open already. */
+function isDevice(path: string): boolean {
+  return path.startsWith('/dev/') && !path.startsWith('/dev/shm/') && descriptorOf(path) === undefined
 }
 
 /**

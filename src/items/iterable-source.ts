@@ -5,8 +5,14 @@ import { countCrashes, historyAt } from './chunk.ts'
 import { BLOCK_ITEMS, beginIterating, byCrashes, historiesOf, letGo, type Selection, type Source } from './items.ts'
 import { createPull } from './pull-async.ts'
 
-/** Most items of a run: an index has 32 bits. */
-const MAX_ITEMS = 2 ** 32 - 1
+/** How many items one run takes, and of which ones there are no more, for the message. */
+export interface ItemLimit {
+  readonly most: number
+  readonly which: string
+}
+
+/** An index has 32 bits. */
+const INDICES: ItemLimit = { most: 2 ** 32 - 1, which: 'of them in one run' }
 
 /** Most items of an iterable that are held back for a suspect which is still to come. Higher: more in memory. */
 const MAX_HELD = 10_000
@@ -28,7 +34,7 @@ export function iterableSource<T>(
   items: Iterable<T> | AsyncIterable<T>,
   keyOf: ((item: T, index: number) => string) | undefined,
   selection: Selection<T> | undefined,
-  most = MAX_ITEMS,
+  { most, which }: ItemLimit = INDICES,
 ): Source<T> {
   const isAsync = Symbol.asyncIterator in items
   const iterator = beginIterating(items)
@@ -59,7 +65,7 @@ export function iterableSource<T>(
       total = pulled
       return
     }
-    if (pulled === most) throw new InvalidOptionError('items', `at most ${most} of them in one run`, most + 1)
+    if (pulled === most) throw new InvalidOptionError('items', `at most ${most} ${which}`, most + 1)
     const item = result.value
     const index = pulled++
     const key = keyOf?.(item, index)

@@ -10,8 +10,8 @@ const SMOOTHING = 0.3
 export const LONG_ENOUGH = 64
 
 /**
- * Code that is run for the first time passes for slow: until a task has run so long, in ms, only its newest measurement
- * counts. Set by bench/peers, 'small-cold'.
+ * Code that is run for the first time passes for slow: until a task has run so long in this process, in ms, only its
+ * newest measurement counts. Set by bench/peers, 'small-cold'.
  */
 export const COLD_MS = 5
 
@@ -88,8 +88,6 @@ export function createLearner(task: string): Learner {
   /** Time per item of the last chunks that were long enough to tell, and what carrying one of theirs took. */
   let recent: readonly number[] = []
   let carries: readonly number[] = known.carry > 0 ? [known.carry] : []
-  /** Time the task took in this run. */
-  let ran = 0
   return {
     known,
     get steadyTime() {
@@ -99,9 +97,9 @@ export function createLearner(task: string): Learner {
       const newest = taskTime / items
       if (items >= LONG_ENOUGH || taskTime >= SLOW_MS) recent = [...recent.slice(1 - PAUSES), newest]
       known.measured += items
+      const isCold = known.taskTime < COLD_MS // What takes it beyond that still counts by itself: it is decided by then.
+      const weight = newest > known.itemTime || isCold ? 1 : Math.max(SMOOTHING, items / known.measured)
       known.taskTime += taskTime
-      ran += taskTime
-      const weight = newest > known.itemTime || ran < COLD_MS ? 1 : Math.max(SMOOTHING, items / known.measured)
       known.itemTime += (newest - known.itemTime) * weight
     },
     learnCost: (items, sendTime, packTime) => {

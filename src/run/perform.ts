@@ -23,6 +23,7 @@ import { openPlanner } from './open-planner.ts'
 import { openRecord } from './open-record.ts'
 import { finish } from './report.ts'
 import { restoreOutcomes } from './restore.ts'
+import { refuseTooMany } from './result-places.ts'
 import { warnOfSize } from './result-size.ts'
 import { type Selected, selectItems } from './select.ts'
 
@@ -183,6 +184,7 @@ async function prepare<T, R>(
   selected: Selected<T>,
 ): Promise<Journey<T, R>> {
   const { source } = selected
+  refuseTooMany(options, source.total)
   const planner = openPlanner(task, options, engines)
   const collector = createCollector<T, R>({
     options,

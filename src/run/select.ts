@@ -2,11 +2,12 @@ import type { Session } from '../checkpoint/session/session.ts'
 import { arraySource } from '../items/array-source.ts'
 import { countCrashes } from '../items/chunk.ts'
 import { BLOCK_ITEMS, isArrayLike, type Selection, type Source } from '../items/items.ts'
-import { iterableSource } from '../items/iterable-source.ts'
+import { type ItemLimit, iterableSource } from '../items/iterable-source.ts'
 import { createKeys, unseenItem } from '../items/keys.ts'
 import { type Shard, shardOf } from '../items/shard.ts'
 import type { ResolvedOptions } from '../options/options.ts'
 import { createDigest } from '../values/digest.ts'
+import { MAX_PLACES } from './result-places.ts'
 
 /** Which items this session dispatches, and which it answers from the checkpoint. */
 export interface Selected<T> {
@@ -25,13 +26,18 @@ export interface Selected<T> {
   onSettled(listener: (index: number, key: string | undefined, item: T) => void): void
 }
 
+const COLLECTED: ItemLimit = {
+  most: MAX_PLACES,
+  which: 'of them in one run that collects its results (collect: false takes more)',
+}
+
 /** @param keys those of all items of an array; undefined: they have none, or come one by one. */
 export function selectItems<T>(
   items: Iterable<T> | AsyncIterable<T>,
   keys: readonly string[] | undefined,
   session: Session | undefined,
   shard: Shard | undefined,
-  { retryFailed, maxCrashes, key: keyOf }: Pick<ResolvedOptions<T>, 'retryFailed' | 'maxCrashes' | 'key'>,
+  { retryFailed, maxCrashes, key: keyOf, collect }: Pick<ResolvedOptions<T>, 'retryFailed' | 'maxCrashes' | 'key' | 'collect'>,
 ): Selected<T> {
   const array = isArrayLike<T>(items) ? items : undefined
   const isMine = (index: number, key: string | undefined) => !shard || shardOf(index, key, shard.count) === shard.index
@@ -76,7 +82,9 @@ export function selectItems<T>(
   const isSelective = shard !== undefined || (session !== undefined && !(array && isNothing && retryFailed !== 'only'))
   const chosen = isSelective ? selection : undefined
   const { mine, pending } = array ? countItems(array, keys, chosen, isMine) : { mine: 0, pending: 0 }
-  const source = array ? arraySource(array, keys, chosen, pending) : iterableSource(items, keyOf && createKeys(keyOf), chosen)
+  const source = array
+    ? arraySource(array, keys, chosen, pending)
+    : iterableSource(items, keyOf && createKeys(keyOf), chosen, collect && !shard ? COLLECTED : undefined)
   const places = keys ? new Map(keys.map((key, index) => [key, index])) : undefined
   return {
     source,

@@ -67,7 +67,7 @@ test('an end on record before an item on record is not believed, and the run goe
 })
 
 describe('the items of an iterable', () => {
-  const OPTIONS = { retryFailed: true, maxCrashes: 2, key: undefined } as const
+  const OPTIONS = { retryFailed: true, maxCrashes: 2, key: undefined, collect: true } as const
 
   function createSource(session: Opened, items: Iterable<unknown>) {
     const iterable = { [Symbol.iterator]: () => items[Symbol.iterator]() } // What is an array has no blocks.

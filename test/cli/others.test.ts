@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { items, project } from './pawl.ts'
 
@@ -126,7 +126,7 @@ test.skipIf(process.getuid?.() !== 0)(
       'in.jsonl': items(4),
       'theirs.jsonl': '',
     })
-    chmodSync(join(directory, '..'), 0o711)
+    chmodSync(dirname(directory), 0o711) // It is of this test run: see test/temporary.ts.
     chmodSync(directory, 0o1777)
     const asNobody = ['setpriv', '--reuid=65534', '--clear-groups']
     const run = (output: string) =>

@@ -274,13 +274,13 @@ test.each(['iterable', 'async iterable'])('iterableSource() leaves out what is n
 })
 
 test('iterableSource() gives no item behind the last index there is', async () => {
-  const source = iterableSource(LETTERS, undefined, undefined, 3)
+  const source = iterableSource(LETTERS, undefined, undefined, { most: 3, which: 'of them in one run' })
   expect((await source.next(2))?.items).toEqual(['a', 'b'])
   await expect(source.next(2)).rejects.toMatchObject({
     code: 'ERR_PAWL_INVALID_OPTION',
     message: "Cannot use option 'items': expected at most 3 of them in one run, got 4",
   })
-  expect(await drainSource(iterableSource(LETTERS, undefined, undefined, 5), 5)).toHaveLength(1)
+  expect(await drainSource(iterableSource(LETTERS, undefined, undefined, { most: 5, which: 'of them' }), 5)).toHaveLength(1)
 })
 
 test('createKeys() refuses more items than there may be keys, listKeys() before it asks for any', () => {

@@ -419,7 +419,7 @@ describe('files that a run has left, and that are gone as it ends', () => {
     expect((await execute(noted, range(3), options)).stats).toMatchObject({ dispatched: 0, restored: 3 })
   })
 
-  test('cost a run nothing that are there: no listing beside those at which it is opened', async () => {
+  test('cost a run nothing that are there: one listing, and none when nothing was recorded before its end', async () => {
     const { runs } = newPlace()
     const listed: string[] = []
     const files = fileStore(runs)
@@ -429,11 +429,11 @@ describe('files that a run has left, and that are gone as it ends', () => {
     }
     const checkpoint = { store: { ...files, list } as Store, every: 1_000_000, interval: NEVER }
     await execute(noted, range(20), { ...ONE, runId: 'run', checkpoint })
-    const opening = ['run/', 'run/'] // Before it is claimed, and once it is.
-    expect(listed.filter((prefix) => prefix === 'run/')).toEqual(opening)
+    // Whether the run is new: before it is claimed, and once it is.
+    expect(listed.filter((prefix) => prefix === 'run/')).toEqual(['run/', 'run/'])
     listed.length = 0
     await execute(noted, range(20), { ...ONE, runId: 'run', checkpoint })
-    expect(listed.filter((prefix) => prefix === 'run/')).toEqual(opening)
+    expect(listed.filter((prefix) => prefix === 'run/')).toEqual(['run/', 'run/']) // Before it is claimed, and in the end.
   })
 })
 

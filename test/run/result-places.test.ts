@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/clock.ts'
 import { createEmitter } from '../../src/events.ts'
 import { type Collector, createCollector } from '../../src/run/collector.ts'
+import { refuseTooMany } from '../../src/run/result-places.ts'
 
 const FAST = 2 ** 25
 
@@ -49,6 +50,17 @@ test('results that no array holds are refused with what to do', () => {
     code: 'ERR_PAWL_INVALID_OPTION',
     message: "Cannot use option 'collect': expected false for more than 134216704 items, which no array holds, got true",
   })
-  expect(() => collect(2 ** 27)).toThrow(refused)
-  expect(() => settle(collect(undefined), 2 ** 27)).toThrow(refused)
+  const collected = { collect: true, shard: undefined }
+  expect(() => refuseTooMany(collected, 2 ** 27)).toThrow(refused)
+  refuseTooMany(collected, 2 ** 26)
+  refuseTooMany({ ...collected, collect: false }, 2 ** 27)
+})
+
+test('results of a shard of more items than an array holds in one block are collected', () => {
+  refuseTooMany({ collect: true, shard: '1/10' }, 2 ** 27)
+  const collector = collect(2 ** 27)
+  settle(collector, 7, 2 ** 27 - 1)
+  collector.finish()
+  const { results } = collector
+  expect([results.length, results[7], results[2 ** 27 - 1]]).toEqual([2 ** 27, 7, 2 ** 27 - 1])
 })
