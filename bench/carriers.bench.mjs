@@ -74,19 +74,20 @@ const masking = (/** @type {string} */ before) => `
   require('node:worker_threads').parentPort.postMessage(performance.now() - began)`
 
 /** The code in a thread of its own: V8 never forgets that a buffer was given away there. @param {string} code */
-const inThread = async (code) => {
+const inThread = (code) => async () => {
   const worker = new Worker(code, { eval: true })
   const [took] = await once(worker, 'message')
   await worker.terminate()
   return took
 }
 
-const intact = []
-const lost = []
-for (let round = 0; round < ROUNDS; round++) {
-  intact.push(await inThread(masking('')))
-  lost.push(await inThread(masking('const gone = new ArrayBuffer(8); structuredClone(gone, { transfer: [gone] })')))
-}
+const { intact = [], lost = [] } = await interleave(
+  {
+    intact: inThread(masking('')),
+    lost: inThread(masking('const gone = new ArrayBuffer(8); structuredClone(gone, { transfer: [gone] })')),
+  },
+  { rounds: ROUNDS },
+)
 const loop = { intact: (median(intact) * 1000) / LOOPS, lost: (median(lost) * 1000) / LOOPS, ratio: ratio(lost, intact) }
 
 printTable(

@@ -14,13 +14,10 @@ import { descriptorOf } from './descriptor.ts'
 import { isPassing, UsageError } from './failure.ts'
 import { openToWrite } from './pipe.ts'
 import { isInProject, isThere, toProjectPath, toRealPath } from './task-path.ts'
-import { escapeJson, isReaderGone, say, stdout } from './terminal.ts'
+import { escapeJson, inBlocks, isReaderGone, say, stdout } from './terminal.ts'
 
 /** In the mode of a directory: only its owner, and that of a file in it, may put another in the file's place. */
 const STICKY = 0o1000
-
-/** Characters gathered before they are written at once. */
-const BLOCK = 64 * 1024
 
 /**
  * Where results go. `undefined` is stdout. A file is replaced whole or not at all: the new one is written aside, synced
@@ -212,15 +209,15 @@ async function writeFileLines(
 ): Promise<void> {
   const found = await stat(target).catch(() => undefined)
   if (found?.isFile() && typeof descriptor === 'number')
-    return pipeline(Readable.from(inBlocks(lines)), createWriteStream('', { fd: descriptor, autoClose: false }))
+    return pipeline(Readable.from(inBlocks(lines, '\n')), createWriteStream('', { fd: descriptor, autoClose: false }))
   if (found && !found.isFile()) {
     const out = found.isFIFO() ? await openToWrite(target, signal) : createWriteStream(target)
-    return pipeline(Readable.from(inBlocks(lines)), out).catch((error) => {
+    return pipeline(Readable.from(inBlocks(lines, '\n')), out).catch((error) => {
       if (!isReaderGone(error)) throw error
       say(`nobody reads '${target}' any more: the rest of the results was not written there`)
     })
   }
-  await replaceFile(toRealPath(target), found?.mode, inBlocks(lines)) // The link stays, and its file is replaced, or made.
+  await replaceFile(toRealPath(target), found?.mode, inBlocks(lines, '\n')) // The link stays, and its file is replaced, or made.
 }
 
 const IN_A_PROGRAM =
@@ -240,7 +237,7 @@ export function resultLine(index: number, value: unknown): string {
 }
 
 async function writeOpen(out: WriteStream, lines: AsyncIterable<string> | Iterable<string>): Promise<void> {
-  const blocks = inBlocks(out.isTTY ? escaped(lines) : lines)
+  const blocks = inBlocks(out.isTTY ? escaped(lines) : lines, '\n')
   await pipeline(Readable.from(blocks), out, { end: false }).catch((error) => {
     if (!isReaderGone(error)) throw error
   })
@@ -248,15 +245,4 @@ async function writeOpen(out: WriteStream, lines: AsyncIterable<string> | Iterab
 
 async function* escaped(lines: AsyncIterable<string> | Iterable<string>): AsyncGenerator<string> {
   for await (const line of lines) yield escapeJson(line)
-}
-
-async function* inBlocks(lines: AsyncIterable<string> | Iterable<string>): AsyncGenerator<string> {
-  let block = ''
-  for await (const line of lines) {
-    block += `${line}\n`
-    if (block.length < BLOCK) continue
-    yield block
-    block = ''
-  }
-  if (block !== '') yield block
 }

@@ -41,19 +41,24 @@ export async function print(text: string): Promise<void> {
   })
 }
 
-/** Characters that are written at once, about. */
-const BLOCK = 2 ** 16
-
 /** The same of many texts, which together may be more than a string can hold. */
 export async function printAll(texts: Iterable<string>): Promise<void> {
+  for await (const block of inBlocks(texts)) await print(block)
+}
+
+/** Characters gathered before they are written at once. */
+const BLOCK = 2 ** 16
+
+/** The texts, each with `end` behind it, in blocks that are worth a write. */
+export async function* inBlocks(texts: AsyncIterable<string> | Iterable<string>, end = ''): AsyncGenerator<string> {
   let block = ''
-  for (const text of texts) {
-    block += text
+  for await (const text of texts) {
+    block += `${text}${end}`
     if (block.length < BLOCK) continue
-    await print(block)
+    yield block
     block = ''
   }
-  if (block !== '') await print(block)
+  if (block !== '') yield block
 }
 
 /** One object as JSON on stdout, in one line. Errors keep what is on record of them; a field too large to show is `[Large]`. */

@@ -175,7 +175,7 @@ export function openSeat(PiscinaClass: typeof Piscina, { resourceLimits, record 
       } catch (reason) {
         // A getter may throw anything, not only a DataCloneError.
         const why = isError(reason) ? reason : new Error('its items could not be cloned', { cause: reason })
-        Promise.resolve().then(() => events.unsent(message.id, why))
+        Promise.resolve().then(() => events.unsent(message.id, why)) // No `queueMicrotask`, which fake timers keep as well.
         return false
       }
     },

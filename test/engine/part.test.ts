@@ -1,6 +1,6 @@
 import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
-import type { LoadedRun } from '../../src/engine/loaded-run.ts'
+import type { LoadedRun, Port } from '../../src/engine/loaded-run.ts'
 import { Part } from '../../src/engine/part.ts'
 import { NUMBERS_TOGETHER, type PartMessage } from '../../src/engine/protocol.ts'
 import { HEAVY_MS } from '../../src/items/chunk.ts'
@@ -66,11 +66,14 @@ test('does not when a codec packs them: to read bytes costs next to nothing', ()
   expect(packTimes(msgpackCodec, NUMBERS_TOGETHER, NUMBERS_TOGETHER)).toEqual([undefined, undefined])
 })
 
+const openPart = (items: readonly unknown[], codec: LoadedRun['codec'], post: Port['post']) =>
+  new Part({ id: 1, items, indices: 0 }, createRun(codec), { post, partMs: 50, maxStride: 64 })
+
 /** Posts one result after the other, each in a part of its own, and gives what came of them. */
 function carry(codec: LoadedRun['codec'], ...values: unknown[]): PartMessage[] {
   const posted: PartMessage[] = []
   const post = (part: PartMessage, transfer: ArrayBuffer[]) => void posted.push(structuredClone(part, { transfer }))
-  const part = new Part({ id: 1, items: values, indices: 0 }, createRun(codec), { post, partMs: 50, maxStride: 64 })
+  const part = openPart(values, codec, post)
   for (const [place, value] of values.entries()) {
     part.keep(typeof value === 'function' ? value() : value, place)
     part.send(place + 1, place === values.length - 1)
@@ -95,7 +98,7 @@ test('has nothing leave the thread that was not moved, after which loops over ty
   const left: ArrayBuffer[] = []
   const carryAll = (codec: LoadedRun['codec'], values: readonly unknown[]) => {
     const post = (_: PartMessage, transfer: ArrayBuffer[]) => void left.push(...transfer)
-    const part = new Part({ id: 1, items: values, indices: 0 }, createRun(codec), { post, partMs: 50, maxStride: 64 })
+    const part = openPart(values, codec, post)
     for (const [place, value] of values.entries()) part.keep(value, place)
     part.send(values.length, true)
   }
